@@ -1,0 +1,50 @@
+"""Everything that a plugin may import from vgbench, and all that it needs.
+
+One module per kind of plugin; each base class opens with a whole example.
+"""
+
+from vgbench.api.distance import Distance
+from vgbench.api.environment import (
+    ActionSet,
+    ArraySpec,
+    Box,
+    Environment,
+    EnvironmentSpec,
+    NormBall,
+    State,
+    Tasks,
+    Trajectories,
+)
+from vgbench.api.network import Network, NetworkShapes
+from vgbench.api.objective import Batch, Goals, Loss, Model, Noise, Objective, ObjectiveShapes
+from vgbench.api.params import Params
+from vgbench.api.planner import Plan, Planner, PlannerState, Problem
+from vgbench.api.plugin import Plugin
+
+__all__ = [
+    "ActionSet",
+    "ArraySpec",
+    "Batch",
+    "Box",
+    "Distance",
+    "Environment",
+    "EnvironmentSpec",
+    "Goals",
+    "Loss",
+    "Model",
+    "Network",
+    "NetworkShapes",
+    "Noise",
+    "NormBall",
+    "Objective",
+    "ObjectiveShapes",
+    "Params",
+    "Plan",
+    "Planner",
+    "PlannerState",
+    "Plugin",
+    "Problem",
+    "State",
+    "Tasks",
+    "Trajectories",
+]

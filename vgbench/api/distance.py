@@ -1,0 +1,51 @@
+"""The distance between two latents; the value function is its negative."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from vgbench.api.plugin import Plugin
+
+
+class Distance(Plugin, nn.Module, ABC):
+    """d(x, y) >= 0, the cost of going from x to y: V(s, g) = -d(head(E(s)), head(E(g))).
+
+    Example: the Manhattan distance::
+
+        class Manhattan(Distance):
+            symmetric = True
+            quasimetric = True
+
+            def forward(self, x, y):
+                return (x - y).abs().sum(-1)
+
+    `symmetric` and `quasimetric` (triangle inequality, d(x, x) = 0) are claims; the conformance checks verify them.
+    """
+
+    symmetric: ClassVar[bool] = False
+    quasimetric: ClassVar[bool] = False
+
+    def __init__(self, params: Any, dim: int) -> None:
+        """Keep the validated parameters and the dimension `dim` of the points."""
+        super().__init__()
+        self.params = params
+        self.dim = dim
+
+    @property
+    def upper_bound(self) -> float | None:
+        """Largest value that d can take, or None. It is compared with the range that the objectives need."""
+        return None
+
+    @abstractmethod
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Distance from x [..., D] to y [..., D], broadcasting; the result is [...]. Finite gradient at x = y."""
+
+    def prepare(self, goal: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return f with f(z[B, K, D]) -> [B, K], the distance from z to goal [B, D].
+
+        For planning, where the goal stays and the states change: what depends on the goal alone is computed once.
+        """
+        target = goal.unsqueeze(1)
+        return lambda z: self(z, target)

@@ -1,0 +1,237 @@
+"""The environment: a batched, pure world that draws its own observations."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vgbench.api.plugin import Plugin
+
+State = dict[str, Tensor]
+"""Named state arrays, each with a leading batch dimension. The layout (walls) is part of the state."""
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """Shape (without batch), dtype and meaning of one named state or observation array.
+
+    `kind` is `"image"` (channels, height, width; uint8) or `"vector"` (float32).
+    """
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    kind: str = "vector"
+    description: str = ""
+
+
+class ActionSet(ABC):
+    """A set of admissible actions of dimension `dim`, known by its projection."""
+
+    dim: int
+
+    @abstractmethod
+    def clip(self, actions: Tensor) -> Tensor:
+        """Project actions [..., dim] into the set; the result has the same shape and dtype."""
+
+    @abstractmethod
+    def scaled(self, factor: float) -> "ActionSet":
+        """Return the set {factor * a}: the same set in other units."""
+
+    @abstractmethod
+    def boundary(self, directions: Tensor) -> Tensor:
+        """Largest admissible action along each direction [..., dim] (directions need not be unit)."""
+
+
+@dataclass(frozen=True)
+class NormBall(ActionSet):
+    """Actions whose Euclidean norm is at most `radius`; clipping keeps the direction."""
+
+    dim: int
+    radius: float
+
+    def clip(self, actions: Tensor) -> Tensor:
+        """Scale down those actions that are longer than the radius."""
+        norm = torch.linalg.vector_norm(actions, dim=-1, keepdim=True)
+        return actions * (self.radius / norm.clamp_min(self.radius))
+
+    def scaled(self, factor: float) -> "NormBall":
+        """Ball of radius `factor * radius`."""
+        return NormBall(self.dim, self.radius * factor)
+
+    def boundary(self, directions: Tensor) -> Tensor:
+        """Point of the sphere along each direction."""
+        norm = torch.linalg.vector_norm(directions, dim=-1, keepdim=True)
+        return directions * (self.radius / norm.clamp_min(torch.finfo(directions.dtype).tiny))
+
+
+@dataclass(frozen=True)
+class Box(ActionSet):
+    """Actions between `low` and `high`, component by component."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    dim: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take the dimension from the bounds."""
+        if len(self.low) != len(self.high) or any(a >= b for a, b in zip(self.low, self.high, strict=True)):
+            raise ValueError(f"Box: low {self.low} must be below high {self.high}, component by component")
+        object.__setattr__(self, "dim", len(self.low))
+
+    def clip(self, actions: Tensor) -> Tensor:
+        """Clamp each component."""
+        return torch.clamp(actions, actions.new_tensor(self.low), actions.new_tensor(self.high))
+
+    def scaled(self, factor: float) -> "Box":
+        """Box with both bounds multiplied by `factor` (positive)."""
+        return Box(tuple(x * factor for x in self.low), tuple(x * factor for x in self.high))
+
+    def boundary(self, directions: Tensor) -> Tensor:
+        """Corner or face point reached by going along each direction (components with no motion stay 0)."""
+        high, low = directions.new_tensor(self.high), directions.new_tensor(self.low)
+        limit = torch.where(directions > 0, high / directions, low / directions)
+        limit = torch.where(directions == 0, torch.inf, limit)
+        return directions * limit.amin(dim=-1, keepdim=True)
+
+
+@dataclass(frozen=True)
+class EnvironmentSpec:
+    """What the core must know of a world before it builds networks for it.
+
+    `noise_dim` is the number of standard normals that one `step` uses (0: deterministic). An environment that cannot
+    restore a state sets `restores_state=False`: its observations are then stored in the data set, not drawn again.
+    """
+
+    state: Mapping[str, ArraySpec]
+    observations: Mapping[str, ArraySpec]
+    actions: ActionSet
+    noise_dim: int = 0
+    restores_state: bool = True
+    distance_unit: str = ""
+
+
+@dataclass
+class Trajectories:
+    """N trajectories of T + 1 states and T actions.
+
+    Attributes:
+        states: arrays that change along a trajectory, [N, T + 1, ...].
+        static: arrays that do not (layouts), [N, ...]; the state at (n, t) is the union of both.
+        actions: [N, T, A], in the environment's units.
+        card: what a reader should know (shares of collisions, of crossings, ...); JSON values.
+        observations: only where `restores_state` is False, [N, T + 1, ...].
+    """
+
+    states: dict[str, np.ndarray]
+    static: dict[str, np.ndarray]
+    actions: np.ndarray
+    card: dict[str, Any] = field(default_factory=dict)
+    observations: dict[str, np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        """Number of trajectories N."""
+        return len(self.actions)
+
+    @property
+    def length(self) -> int:
+        """Number of states in a trajectory, T + 1."""
+        return self.actions.shape[1] + 1
+
+
+@dataclass
+class Tasks:
+    """B planning problems: a start and a goal state each, both with leading B."""
+
+    start: State
+    goal: State
+
+    def __len__(self) -> int:
+        """Number of tasks B."""
+        return len(next(iter(self.start.values())))
+
+
+class Environment(Plugin, ABC):
+    """A batched world. All methods are pure: the whole state goes in and comes out.
+
+    Example: a point on a line that must reach another point::
+
+        class Line(Environment):
+            spec = EnvironmentSpec(
+                state={"x": ArraySpec((1,))}, observations={"x": ArraySpec((1,))}, actions=Box((-1.0,), (1.0,)))
+
+            def step(self, state, action, noise=None):
+                return {"x": state["x"] + self.spec.actions.clip(action)}
+
+            def observe(self, state):
+                return {"x": state["x"]}
+
+            def goal_distance(self, state, goal):
+                return (state["x"] - goal["x"]).abs().squeeze(-1)
+
+            success_radius = 0.5
+
+            def collect(self, trajectories, length, seed, progress=None):
+                rng = np.random.default_rng(seed)
+                actions = rng.uniform(-1, 1, (trajectories, length - 1, 1)).astype(np.float32)
+                start = rng.uniform(-9, 9, (trajectories, 1, 1)).astype(np.float32)
+                steps = np.concatenate([start, actions], axis=1)
+                return Trajectories({"x": np.cumsum(steps, axis=1)}, {}, actions)
+
+            def sample_tasks(self, count, seed, data):
+                rng = np.random.default_rng(seed)
+                ends = torch.tensor(rng.uniform([-9, 3], [-3, 9], (count, 2)), dtype=torch.float32)
+                return Tasks({"x": ends[:, :1]}, {"x": ends[:, 1:]})
+
+    Optional abilities are declared in `abilities` and tested: `cost_to_go(state, goal) -> Tensor[B]` (least number of
+    steps), `expert(state, goal) -> actions[B, A]`, `simulate(state, actions[B, K, H, A]) -> State[B, K, H, ...]`.
+    """
+
+    abilities: ClassVar[frozenset[str]] = frozenset()
+    success_radius: float
+    """A task is solved at the first state whose `goal_distance` is below this (in `spec.distance_unit`)."""
+
+    def __init__(self, params: Any) -> None:
+        """Keep the validated parameters (an instance of the class's own `Params`)."""
+        self.params = params
+
+    @property
+    @abstractmethod
+    def spec(self) -> EnvironmentSpec:
+        """State and observation arrays and the action set (a plain class attribute will do)."""
+
+    @abstractmethod
+    def step(self, state: State, action: Tensor, noise: Tensor | None = None) -> State:
+        """Apply actions [B, A] (the environment's units; clipped to the action set here) for one step.
+
+        `noise` is [B, spec.noise_dim] standard normal, or None where noise_dim is 0.
+        """
+
+    @abstractmethod
+    def observe(self, state: State) -> dict[str, Tensor]:
+        """Observations of states, on the states' device: images uint8 [B, C, H, W], vectors float32 [B, n]."""
+
+    def goal_observation(self, goal: State) -> dict[str, Tensor]:
+        """Observation that represents a goal; by default that of the goal state."""
+        return self.observe(goal)
+
+    @abstractmethod
+    def goal_distance(self, state: State, goal: State) -> Tensor:
+        """Distance to the goal, [B], in `spec.distance_unit`; recorded, and compared with `success_radius`."""
+
+    def success(self, state: State, goal: State) -> Tensor:
+        """Whether each state counts as the goal reached, [B] bool."""
+        return self.goal_distance(state, goal) < self.success_radius
+
+    @abstractmethod
+    def collect(
+        self, trajectories: int, length: int, seed: int, progress: Callable[[int, int], None] | None = None
+    ) -> Trajectories:
+        """Sample a training set: the same seed gives the same bytes. `progress(done, total)` may be called."""
+
+    @abstractmethod
+    def sample_tasks(self, count: int, seed: int, data: Trajectories) -> Tasks:
+        """Sample planning problems, none of them solved at its start; `data` is what the model was trained on."""

@@ -1,0 +1,150 @@
+"""The objective: one loss term on the state encoder (or on the predictor)."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+from torch import Tensor, nn
+
+from vgbench.api.plugin import Plugin
+
+Part = Literal["encoder", "head", "distance", "predictor", "own"]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Value of a loss (a scalar with gradient) and what to log beside it (scalars, without)."""
+
+    value: Tensor
+    logs: dict[str, Tensor | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ObjectiveShapes:
+    """Sizes that an objective's own modules may need."""
+
+    latent_dim: int
+    action_dim: int
+
+
+@dataclass(frozen=True, eq=False)
+class Goals:
+    """G goals for each of the B windows.
+
+    Attributes:
+        points: [B, G, D'] head(E(goal)), with gradient.
+        same: [B, T + 1, G] bool, whether the state of the window *is* the goal: the same trajectory and time.
+            Decided by index, never by comparing frames or latents.
+    """
+
+    points: Tensor
+    same: Tensor
+
+
+class Noise(Protocol):
+    """Keyed randomness: a stream that depends on nothing but its key (seed, step, ...). Each call draws afresh."""
+
+    def normal(self, *shape: int) -> Tensor:
+        """Draw independent standard normals."""
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Draw from the uniform law on [0, 1)."""
+
+
+class Model(Protocol):
+    """The JEPA as an objective sees it."""
+
+    encoder: nn.Module
+    predictor: nn.Module
+    head: nn.Module
+    distance: nn.Module
+
+    def encode(self, observations: dict[str, Tensor]) -> Tensor:
+        """Latents [N, D] of raw observations [N, ...]."""
+
+    def predict(self, latents: Tensor, actions: Tensor) -> Tensor:
+        """Next latents [N, D] after normalised actions [N, A]."""
+
+
+class Batch(ABC):
+    """B windows of T + 1 consecutive states. Everything is computed once, on first use, and shared by all objectives.
+
+    Attributes:
+        actions: [B, T, A], in units of their standard deviation.
+    """
+
+    actions: Tensor
+
+    @property
+    @abstractmethod
+    def observations(self) -> dict[str, Tensor]:
+        """Raw observations [B, T + 1, ...]."""
+
+    @property
+    @abstractmethod
+    def latents(self) -> Tensor:
+        """E(o), [B, T + 1, D]; with gradient in a stage that trains the encoder."""
+
+    @property
+    @abstractmethod
+    def points(self) -> Tensor:
+        """head(E(o)), [B, T + 1, D']: what distances are taken between."""
+
+    @property
+    @abstractmethod
+    def predictions(self) -> Tensor:
+        """Latents [B, T, D] rolled out from the first one over the whole window, without teacher forcing."""
+
+    @abstractmethod
+    def ema_latents(self, momentum: float) -> Tensor:
+        """Latents [B, T + 1, D] of the encoder's exponential moving average, without gradient."""
+
+    @abstractmethod
+    def goals(self, last: Literal["segment", "episode"], random: int, scope: Literal["batch", "same_layout"]) -> Goals:
+        """For each window the last state of its segment or episode, then `random` states drawn from the batch.
+
+        `scope="same_layout"` draws them from windows with the same static state (walls) only.
+        """
+
+    @abstractmethod
+    def goal_distances(self, goals: Goals) -> Tensor:
+        """d(point, goal) for every state of a window and every goal of it, [B, T + 1, G], with gradient."""
+
+
+class Objective(Plugin, nn.Module, ABC):
+    """One term of the training loss. A run takes a weighted list of them.
+
+    Example: pull successive states to distance 1::
+
+        class Regressive(Objective):
+            trains = frozenset({"encoder", "head", "distance"})
+
+            def loss(self, batch, model, noise):
+                d = model.distance(batch.points[:, :-1], batch.points[:, 1:])
+                return Loss((d - 1).square().mean(), {"distance": d.mean()})
+
+    Its own modules (`self.something = nn.Linear(...)`) are trained if `trains` holds "own", and checkpointed always.
+    """
+
+    trains: ClassVar[frozenset[Part]] = frozenset({"encoder", "head", "distance"})
+    """The parts that the gradient of this loss may change. One that has "predictor" here makes training joint."""
+
+    min_length: ClassVar[int] = 2
+    """Fewest states that a window must have."""
+
+    def __init__(self, params: Any, shapes: ObjectiveShapes) -> None:
+        """Keep the validated parameters; build own modules here, if any."""
+        super().__init__()
+        self.params = params
+
+    @property
+    def distance_range(self) -> float | None:
+        """Largest distance that the loss will ask for (1 / (1 - gamma) for a value), or None."""
+        return None
+
+    @abstractmethod
+    def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
+        """Value of the loss on a batch."""
+
+    def after_step(self, model: Model) -> None:
+        """Run after each optimiser step (dual variables, own averages); nothing by default."""

@@ -1,0 +1,104 @@
+"""The planner: minimises a cost over action sequences. It sees a `Problem`, never an environment or a network."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor
+
+from vgbench.api.environment import ActionSet
+from vgbench.api.plugin import Plugin
+
+PlannerState = dict[str, Tensor]
+"""What a planner remembers between two plans (a warm start); every tensor has leading B."""
+
+
+class Problem(Protocol):
+    """B planning problems of one shape. Actions are in normalised units throughout.
+
+    Attributes:
+        action_set: admissible actions.
+        action_dim: A.
+        horizon: H, the number of steps to plan: at most the planner's own horizon, and at most the steps left.
+        steps_left: [B], steps until the episode ends.
+        executed: number of actions executed since the previous plan (0: there is none yet).
+    """
+
+    action_set: ActionSet
+    action_dim: int
+    horizon: int
+    steps_left: Tensor
+    executed: int
+
+    def cost(self, actions: Tensor) -> Tensor:
+        """Cost [B, K] of candidate sequences [B, K, H, A]; differentiable if the planner declares `gradient`."""
+
+    def rollout(self, actions: Tensor) -> Tensor:
+        """Predicted latents [B, K, H, D]; only for a planner that declares `rollout`."""
+
+    def noise(self, *shape: int) -> Tensor:
+        """Standard normals [B, *shape], keyed by (seed, task, step): the only randomness. Each call draws afresh."""
+
+    def with_goal(self, latent: Tensor, horizon: int) -> "Problem":
+        """Return the same problem towards other goals [B, D'] and with another horizon (for hierarchies)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Planned actions [B, H, A], the state to keep, and diagnostics [B] by name (effective sample size, ...)."""
+
+    actions: Tensor
+    state: PlannerState = field(default_factory=dict)
+    info: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Planner(Plugin, ABC):
+    """Chooses actions for B tasks at once; row b of everything depends on row b of the problem only.
+
+    Example: the best of K random sequences::
+
+        class Shooting(Planner):
+            class Params(vgbench.api.Params):
+                samples: int = Field(256, ge=1, description="candidate sequences")
+                horizon: int = Field(16, ge=1, description="steps planned")
+
+            def plan(self, problem, state):
+                noise = problem.noise(self.params.samples, problem.horizon, problem.action_dim)
+                actions = problem.action_set.clip(noise)
+                best = problem.cost(actions).argmin(dim=1)
+                return Plan(actions[torch.arange(len(best)), best])
+
+    `Params` should have `horizon`; `candidates` tells how many rows a task takes in one call of `cost`.
+    """
+
+    gradient: ClassVar[bool] = False
+    """Whether `problem.cost` must be differentiable."""
+
+    rollout: ClassVar[bool] = False
+    """Whether `problem.rollout` is used."""
+
+    floor: ClassVar[bool] = False
+    """Whether this planner ignores the cost: a floor for others to beat."""
+
+    def __init__(self, params: Any) -> None:
+        """Keep the validated parameters."""
+        self.params = params
+
+    @property
+    def horizon(self) -> int:
+        """Steps that the planner wants to look ahead."""
+        return int(getattr(self.params, "horizon", 1))
+
+    @property
+    def candidates(self) -> int:
+        """Sequences per task in one call of `problem.cost`, for the memory budget."""
+        return int(getattr(self.params, "samples", 1))
+
+    @property
+    def cost_calls(self) -> int:
+        """Calls of `problem.cost` in one plan, for estimates."""
+        return int(getattr(self.params, "iterations", 1))
+
+    @abstractmethod
+    def plan(self, problem: Problem, state: PlannerState) -> Plan:
+        """Plan for every task; `state` is what the previous call returned for these tasks, or empty."""
