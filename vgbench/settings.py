@@ -1,0 +1,75 @@
+"""Parameters of the core itself, by group: addressed like a plugin's (`--set train.lr=1e-3`)."""
+
+# ruff: noqa: TID253 - imported only once a run is being resolved
+from typing import Literal
+
+from pydantic import Field
+
+from vgbench.api.params import Params
+
+
+class DataSettings(Params):
+    """The training set."""
+
+    trajectories: int = Field(1000, ge=2, description="number of trajectories collected")
+    length: int = Field(64, ge=3, description="states in a trajectory (one more than its actions)")
+
+
+class ModelSettings(Params):
+    """The JEPA around its networks."""
+
+    latent_dim: int = Field(512, ge=2, description="dimension of the flat latent")
+    latent_scale: Literal["none", "overall", "per_dimension"] = Field(
+        "overall",
+        description="separate training: the predictor works on latents divided by their standard deviation over the "
+        "training set, one number for all dimensions or one for each; none: as they are",
+    )
+
+
+class TrainSettings(Params):
+    """One stage of training."""
+
+    epochs: float = Field(10.0, gt=0, description="passes over all windows; used where `steps` is 0")
+    steps: int = Field(0, ge=0, description="optimiser steps; 0: from `epochs`")
+    batch: int = Field(64, ge=2, description="windows in a batch")
+    window: int = Field(16, ge=2, description="states in a window (one more than its actions)")
+    lr: float = Field(7e-4, gt=0, description="peak learning rate of Adam (base rate x batch / 256 in the paper's code)")
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the rate rises linearly from 0")
+    final_lr: float = Field(0.001, ge=0, le=1, description="last rate of the cosine schedule, as a share of the peak")
+    weight_decay: float = Field(1e-6, ge=0, description="L2 term of Adam")
+    clip: float = Field(0.0, ge=0, description="largest norm of the gradient; 0: not clipped")
+
+
+class MpcSettings(Params):
+    """Model predictive control: how a planner is used in an episode, and what it minimises."""
+
+    max_steps: int = Field(200, ge=1, description="environment steps in an episode")
+    replan_every: int = Field(1, ge=1, description="actions executed from each plan")
+    aggregate: Literal["sum", "mean", "last", "discounted"] = Field(
+        "sum", description="how the distances of the predicted states to the goal make one cost"
+    )
+    discount: float = Field(0.98, gt=0, le=1, description="factor per step for aggregate=discounted")
+    power: float = Field(1.0, gt=0, description="exponent of the distance in the cost (2: squared distance)")
+    block_rows: int = Field(
+        1024,
+        ge=1,
+        description="candidate sequences rolled out together; plans are made in blocks of a constant number of "
+        "tasks, so that results do not depend on how many tasks are left",
+    )
+
+
+class EvaluationSettings(Params):
+    """What is judged."""
+
+    tasks: int = Field(100, ge=1, description="planning problems")
+
+
+GROUPS: dict[str, type[Params]] = {
+    "data": DataSettings,
+    "evaluation": EvaluationSettings,
+    "model": ModelSettings,
+    "mpc": MpcSettings,
+    "train": TrainSettings,
+    "train_predictor": TrainSettings,
+}
+"""Name of each group, as it is addressed. `train` is the encoder's stage (separate) or the only one (joint)."""
