@@ -1,11 +1,15 @@
 """The resolved description of a run: what `resolve` makes of flags, recipe, protocol, file and `--set`."""
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vgbench.api import Params
     from vgbench.registry import Entry
+
+FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,15 @@ class Chosen:
     def name(self) -> str:
         """Name under which the plugin is registered."""
         return self.entry.name
+
+    def identity(self) -> dict[str, Any]:
+        """Return what of the plugin decides results."""
+        return {
+            "name": self.entry.name,
+            "dist": self.entry.dist,
+            "version": self.cls.version,
+            "params": self.params.model_dump(mode="json"),
+        }
 
 
 @dataclass(frozen=True)
@@ -49,24 +62,65 @@ class RunSpec:
     task_seed: int
     device: str  # "cpu" | "cuda"
     recipe: str | None
-    protocol: str | None
+    protocol: str | None  # None: the environment has none of its own
     scale: str
     values: dict[str, Value] = field(default_factory=dict)  # every `name.param`, with its source
     inert: dict[str, Value] = field(default_factory=dict)  # values of a recipe or protocol for plugins not chosen
+    picks: dict[str, Value] = field(default_factory=dict)  # what was chosen by name (distance, seed, ...), with sources
     notes: tuple[str, ...] = ()  # said to the user: which recipe gave the values, or that none fits
 
     def identity(self) -> dict[str, Any]:
-        """Canonical JSON-able content that decides the results: plugins with versions, values, seeds, device."""
-        raise NotImplementedError
+        """Canonical JSON-able content that decides the results: plugins with versions, values, seeds, device.
+
+        Recipe, protocol and scale are not part of it: they are names for values.
+        """
+        return {
+            "format": FORMAT,
+            "environment": self.environment.identity(),
+            "objectives": [c.identity() | {"weight": c.weight} for c in self.objectives],
+            "predictor_objectives": [c.identity() | {"weight": c.weight} for c in self.predictor_objectives],
+            "distance": self.distance.identity(),
+            "planner": self.planner.identity(),
+            "floor": self.floor.identity() if self.floor else None,
+            "networks": {role: chosen.identity() for role, chosen in self.networks.items()},
+            "training": self.training,
+            "settings": {name: group.model_dump(mode="json") for name, group in self.settings.items()},
+            "seeds": {"train": self.seed, "data": self.data_seed, "task": self.task_seed},
+            "device": self.device,
+        }
 
     def key(self) -> str:
         """Eight hex digits of a hash of `identity`."""
-        raise NotImplementedError
+        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
 
     def title(self) -> str:
-        """Readable name: protocol, recipe (or objectives and distance), scale, seed."""
-        raise NotImplementedError
+        """Readable name, fit for a folder: protocol, recipe (or objectives and distance), scale, seed."""
+        method = self.recipe or "-".join(["+".join(c.name for c in self.objectives), self.distance.name])
+        return f"{self.protocol or self.environment.name}-{method}-{self.scale}-s{self.seed}"
 
     def to_config(self) -> dict[str, Any]:
         """Content of `config.yaml`: what `--config` accepts again, with every value written out."""
-        raise NotImplementedError
+        networks = {role: chosen.entry.address for role, chosen in self.networks.items()}
+        return {
+            "format": FORMAT,
+            "environment": self.environment.entry.address,
+            "protocol": self.protocol,
+            "recipe": self.recipe,
+            "objectives": _weighted(self.objectives),
+            "predictor_objectives": _weighted(self.predictor_objectives) or None,
+            "distance": self.distance.entry.address,
+            "training": self.training,
+            "planner": self.planner.entry.address,
+            "floor": self.floor.entry.address if self.floor else None,
+            **networks,
+            "scale": self.scale,
+            "seed": self.seed,
+            "data_seed": self.data_seed,
+            "task_seed": self.task_seed,
+            "device": self.device,
+            "set": {address: value.value for address, value in self.values.items()},
+        }
+
+
+def _weighted(objectives: tuple[Chosen, ...]) -> list[str]:
+    return [c.entry.address if c.weight == 1 else f"{c.entry.address}:{c.weight!r}" for c in objectives]

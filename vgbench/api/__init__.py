@@ -20,6 +20,7 @@ from vgbench.api.objective import Batch, Goals, Loss, Model, Noise, Objective, O
 from vgbench.api.params import Params
 from vgbench.api.planner import Plan, Planner, PlannerState, Problem
 from vgbench.api.plugin import Plugin
+from vgbench.hookspecs import hookimpl
 
 __all__ = [
     "ActionSet",
@@ -47,4 +48,5 @@ __all__ = [
     "State",
     "Tasks",
     "Trajectories",
+    "hookimpl",
 ]

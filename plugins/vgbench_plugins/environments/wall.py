@@ -1,0 +1,192 @@
+"""The wall: a dot in a square room, behind a wall with a door.
+
+Two rooms of 64 x 64 pixels (Sobal et al. 2025, as used by the value-guided paper, appendix "Datasets"). An action is
+a displacement in pixels; whatever would touch a wall is cancelled, or stopped at the contact point.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Literal, Self
+
+import numpy as np
+import torch
+import vgbench.api as api
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from vgbench_plugins.environments import wall_data, wall_geometry
+from vgbench_plugins.environments.wall_drawing import SIGMA, draw
+
+FIXED_LAYOUT = (32.0, 22.0)
+"""wall_x and door_y of the layout "fixed"."""
+WALL_RANGE, DOOR_RANGE = (20, 44), (10, 54)
+"""Integers [low, high) from which random layouts are drawn: 24 x 44 of them (PLDM, wall_utils.py:62-88, at 64 px)."""
+NORMS = {"small": (1.0, 0.4, 0.2, 1.8), "big": (2.0, 0.8, 0.4, 3.6)}
+"""Mean, std, least and largest norm of the data's actions, px (paper, appendix: WS and WB)."""
+MAX_STEP = {"small": 1.84, "big": 3.67}
+"""Default bound on planned actions, px: 2.45 standard deviations of a component, which is PLDM's bound."""
+MARGIN = 2 * SIGMA
+"""Least distance of starts and goals from the walls, px (PLDM, wall.py:163-186)."""
+
+
+class Wall(api.Environment):
+    """A dot that must reach a point in the other room, through the door.
+
+    State: `position` [B, 2] = (x, y) = (column, row) in px, and the static `layout` [B, 2] = (wall_x, door_y).
+    Observation: `image` [B, 2, 64, 64] uint8, channels agent and walls.
+
+    Example::
+
+        wall = Wall(Wall.Params(step="big", layout="fixed"))
+        state = {"position": torch.tensor([[20.0, 40.0]]), "layout": torch.tensor([[32.0, 22.0]])}
+        wall.step(state, torch.tensor([[1.0, -2.0]]))["position"]  # [[21., 38.]]
+
+    Tasks have start and goal in opposite rooms; one is solved within sqrt(2) px of the goal (PLDM: a mean squared
+    error of the two coordinates below 1).
+    """
+
+    success_radius = math.sqrt(2.0)
+
+    class Params(api.Params):
+        """Parameters of the wall; the defaults are the paper's literal reading."""
+
+        step: Literal["small", "big"] = Field(
+            "big", description="length of the data's steps: small (WS, mean 1 px) or big (WB, mean 2 px)"
+        )
+        layout: Literal["fixed", "per_dataset", "per_trajectory"] = Field(
+            "per_trajectory",
+            description="where wall and door are: fixed (32, 22), one random layout per data set (tasks use it too), "
+            "or a random one for each trajectory and each task",
+        )
+        collision: Literal["stay", "stop"] = Field(
+            "stay",
+            description="a move that touches a wall is cancelled (stay), or goes to the contact point and slides on "
+            "along the wall (stop); in data and evaluation alike",
+        )
+        max_step: float | None = Field(
+            None, gt=0.0, le=64.0, description="largest norm of an action, px; default 1.84 (small) or 3.67 (big)"
+        )
+        heading: Literal["persistent", "fixed"] = Field(
+            "persistent",
+            description="headings of the data's actions: a random walk with von Mises increments (kappa 5), or "
+            "independent von Mises noise around one direction per trajectory",
+        )
+
+        @model_validator(mode="after")
+        def _data_within_bound(self) -> Self:
+            """Data and plans share one action set, so the data's longest action must lie within the bound."""
+            longest = NORMS[self.step][3]
+            if self.max_step is not None and self.max_step < longest:
+                raise ValueError(
+                    f"max_step={self.max_step:g} is below the longest action of the data, {longest:g} px "
+                    f"(step={self.step}); expected at least that"
+                )
+            return self
+
+    def __init__(self, params: Params) -> None:
+        """Set up the specification."""
+        super().__init__(params)
+        self._norms = NORMS[params.step]
+        bound = MAX_STEP[params.step] if params.max_step is None else params.max_step
+        self._spec = api.EnvironmentSpec(
+            state={
+                "position": api.ArraySpec((2,), description="x (column) and y (row) of the agent, px"),
+                "layout": api.ArraySpec((2,), description="column of the wall and row of the door's middle, px"),
+            },
+            observations={
+                "image": api.ArraySpec((2, wall_geometry.SIZE, wall_geometry.SIZE), "uint8", "image", "agent, walls")
+            },
+            actions=api.NormBall(2, bound),
+            distance_unit="px",
+        )
+        self._move = wall_geometry.stay if params.collision == "stay" else wall_geometry.stop
+
+    @property
+    def spec(self) -> api.EnvironmentSpec:
+        """State, observation and actions."""
+        return self._spec
+
+    def step(self, state: api.State, action: Tensor, noise: Tensor | None = None) -> api.State:
+        """Move by the actions [B, 2] in px, swept along the whole move; a free move ends at position + action."""
+        position = state["position"]
+        target = position + self._spec.actions.clip(action).to(position.dtype)
+        return {"position": self._move(position, target, state["layout"]), "layout": state["layout"]}
+
+    def observe(self, state: api.State) -> dict[str, Tensor]:
+        """Draw the states: `image` [B, 2, 64, 64] uint8, on their device."""
+        return {"image": draw(state["position"], state["layout"])}
+
+    def goal_distance(self, state: api.State, goal: api.State) -> Tensor:
+        """Euclidean distance [B] in px; walls are not taken into account."""
+        return torch.linalg.vector_norm(state["position"] - goal["position"], dim=-1)
+
+    def collect(
+        self, trajectories: int, length: int, seed: int, progress: Callable[[int, int], None] | None = None
+    ) -> api.Trajectories:
+        """Collect random trajectories of `length` states, floor(N / 2) of which pass through the door.
+
+        Raises:
+            ValueError: so few steps cannot pass the door, or hardly ever do.
+        """
+        rng = np.random.default_rng(seed)
+        if self.params.layout == "fixed":
+            layouts = np.full((trajectories, 2), FIXED_LAYOUT, np.float32)
+        elif self.params.layout == "per_dataset":
+            layouts = np.repeat(random_layouts(rng.random((1, 2))), trajectories, axis=0)
+        else:
+            layouts = random_layouts(rng.random((trajectories, 2)))
+        walk = wall_data.Walk(*self._norms, persistent=self.params.heading == "persistent")
+        return wall_data.collect(walk, self._one_step, layouts, length, rng, progress)
+
+    def sample_tasks(self, count: int, seed: int, data: api.Trajectories) -> api.Tasks:
+        """Sample starts and goals in opposite rooms; the first tasks of a larger `count` are those of a smaller one.
+
+        The layout is the data set's, except for layout=per_trajectory: then each task has a random one of its own.
+
+        Raises:
+            ValueError: the data have several layouts, but the parameters say one.
+        """
+        numbers = np.random.default_rng(seed).random((count, 7))
+        if self.params.layout == "per_trajectory":
+            layouts = random_layouts(numbers[:, :2])
+        else:
+            found = np.unique(data.static["layout"], axis=0)
+            if len(found) != 1:
+                raise ValueError(
+                    f"wall.layout={self.params.layout} expects data of one layout, but these have {len(found)}; "
+                    "were they collected with layout=per_trajectory?"
+                )
+            layouts = np.repeat(found.astype(np.float32), count, axis=0)
+        start, goal = _opposite_rooms(layouts, numbers[:, 2:])
+        layout = torch.from_numpy(layouts)
+        return api.Tasks(
+            {"position": torch.from_numpy(start), "layout": layout},
+            {"position": torch.from_numpy(goal), "layout": layout.clone()},
+        )
+
+    def _one_step(self, position: Tensor, layout: Tensor, action: Tensor) -> Tensor:
+        """Next position [B, 2]: data are made by the very rule that judges plans."""
+        return self.step({"position": position, "layout": layout}, action)["position"]
+
+
+def random_layouts(uniform: np.ndarray) -> np.ndarray:
+    """Layouts [N, 2] float32, uniform over the 24 x 44 allowed ones, from uniform numbers [N, 2] in [0, 1)."""
+    low, high = np.array([WALL_RANGE, DOOR_RANGE]).T
+    return (low + np.floor(uniform * (high - low))).astype(np.float32)
+
+
+def _opposite_rooms(layouts: np.ndarray, uniform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Start and goal [N, 2] float32 in opposite rooms, from uniform numbers [N, 5] (two x, two y, the side).
+
+    The border's margin counts from where PLDM's does, the room's inner lines: 6.6 px from the picture's first and
+    last pixel.
+    """
+    low, high = wall_geometry.LOW + MARGIN, wall_geometry.SIZE - 1 - wall_geometry.LOW - MARGIN
+    wall = layouts[:, 0]
+    left_end, right_end = wall - wall_geometry.HALF_WALL - MARGIN, wall + wall_geometry.HALF_WALL + MARGIN
+    left_x = low + uniform[:, 0] * (left_end - low)
+    right_x = right_end + uniform[:, 1] * (high - right_end)
+    y = low + uniform[:, 2:4] * (high - low)
+    left, right = np.stack([left_x, y[:, 0]], axis=-1), np.stack([right_x, y[:, 1]], axis=-1)
+    swap = uniform[:, 4:] < 0.5
+    return np.where(swap, right, left).astype(np.float32), np.where(swap, left, right).astype(np.float32)

@@ -1,0 +1,203 @@
+"""Random trajectories of the wall world, half of which pass through the door.
+
+Facts: PLDM's generator as described in shared reference section 1.3; paper, appendix "Datasets". Every trajectory has
+its layout and its class (crossing or not) first, and is then drawn until it is of that class. So rejection shifts
+neither the share of crossings nor the law of the layouts.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from scipy.special import ndtr, ndtri
+from vgbench.api import Trajectories
+
+from vgbench_plugins.environments.wall_geometry import GAP, HALF_DOOR, HALF_WALL, HIGH, LOW, is_free
+
+Step = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""(position, layout, action) -> next position; all [B, 2]."""
+
+KAPPA = 5.0
+"""Concentration of the von Mises noise of headings (paper; PLDM's 1 / 0.2)."""
+DOOR_SIGMA = 1.4
+"""Spread of the crossing recipe's point around the middle of the door, px."""
+CANDIDATES = 2048
+"""Least number of trajectories simulated at once, so that the last few slots do not take a round for each try."""
+MAX_ROUNDS = 200
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How random actions are drawn: a truncated normal norm and the law of headings."""
+
+    mean: float
+    std: float
+    low: float
+    high: float
+    persistent: bool
+
+    def norms(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Independent action norms in px, truncated (not clipped) to [low, high]."""
+        return truncated_normal(rng, shape, self.mean, self.std, self.low, self.high)
+
+    def headings(self, rng: np.random.Generator, base: np.ndarray, steps: int, origin: np.ndarray) -> np.ndarray:
+        """Headings [M, steps] in radians around `base` [M], which the action number `origin` [M] has exactly.
+
+        A persistent walk adds independent von Mises increments, forwards and backwards from its origin; otherwise
+        each heading is the base plus its own noise.
+        """
+        noise = rng.vonmises(0.0, KAPPA, (len(base), steps))
+        if not self.persistent:
+            return base[:, None] + noise
+        path = np.cumsum(noise, axis=1)
+        return base[:, None] + path - np.take_along_axis(path, origin[:, None], axis=1)
+
+
+@dataclass
+class _Slots:
+    """N trajectories to be filled: their class is given, their content found by rejection."""
+
+    layouts: np.ndarray
+    crossing: np.ndarray
+    position: np.ndarray
+    actions: np.ndarray
+    pending: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        """At first all are pending."""
+        self.pending = np.arange(len(self.layouts))
+
+    def fill(self, tries: int, position: np.ndarray, actions: np.ndarray) -> None:
+        """Keep, for each pending slot, the first of its `tries` candidates that is of the slot's class."""
+        slots = np.repeat(self.pending, tries)
+        start_free = is_free(torch.from_numpy(position[:, 0]), torch.from_numpy(self.layouts[slots])).numpy()
+        good = (crosses(position, self.layouts[slots]) == self.crossing[slots]) & start_free
+        good = good.reshape(len(self.pending), tries)
+        found = good.any(axis=1)
+        chosen = (np.arange(len(good)) * tries + good.argmax(axis=1))[found]
+        self.position[self.pending[found]] = position[chosen]
+        self.actions[self.pending[found]] = actions[chosen]
+        self.pending = self.pending[~found]
+
+
+def truncated_normal(
+    rng: np.random.Generator, shape: tuple[int, ...], mean: float, std: float, low: float, high: float
+) -> np.ndarray:
+    """Draw from a normal law conditioned on [low, high], by inversion."""
+    lower, upper = ndtr((low - mean) / std), ndtr((high - mean) / std)
+    return np.clip(mean + std * ndtri(rng.uniform(lower, upper, shape)), low, high)
+
+
+def crosses(position: np.ndarray, layout: np.ndarray) -> np.ndarray:
+    """Whether trajectories [N, T + 1, 2] are seen on both sides of the wall of their layouts [N, 2]; [N] bool."""
+    x, wall = position[..., 0], layout[:, 0]
+    return (x.min(axis=1) < wall - HALF_WALL) & (x.max(axis=1) > wall + HALF_WALL)
+
+
+def collect(
+    walk: Walk,
+    step: Step,
+    layouts: np.ndarray,
+    length: int,
+    rng: np.random.Generator,
+    progress: Callable[[int, int], None] | None = None,
+) -> Trajectories:
+    """Collect one trajectory of `length` states per layout [N, 2] float32; floor(N / 2) of them cross the door.
+
+    Raises:
+        ValueError: crossings are impossible, or too rare to be found, in so few steps.
+    """
+    count = len(layouts)
+    if count < 1 or length < 2:
+        raise ValueError(f"wall: {count} trajectories of {length} states: expected at least 1 of at least 2 states")
+    if count > 1 and (length < 3 or (length - 1) * walk.high <= 2 * HALF_WALL):
+        raise ValueError(f"wall: no trajectory of {length} states can pass the door, but half of them must; use more")
+    slots = _Slots(
+        layouts,
+        crossing=rng.permutation(np.arange(count) < count // 2),
+        position=np.empty((count, length, 2), np.float32),
+        actions=np.empty((count, length - 1, 2), np.float32),
+    )
+    simulated = 0
+    for _ in range(MAX_ROUNDS):
+        tries = -(-CANDIDATES // len(slots.pending))
+        wanted = np.repeat(slots.pending, tries)
+        start, actions = _candidates(walk, layouts[wanted], slots.crossing[wanted], length - 1, rng)
+        slots.fill(tries, _simulate(step, start, layouts[wanted], actions), actions)
+        simulated += len(wanted)
+        if progress:
+            progress(count - len(slots.pending), count)
+        if not len(slots.pending):
+            return Trajectories(
+                {"position": slots.position}, {"layout": layouts}, slots.actions, _card(slots, simulated)
+            )
+    raise ValueError(
+        f"wall: {len(slots.pending)} of {count} trajectories of {length} states not found after {simulated} "
+        f"candidates ({int(slots.crossing[slots.pending].sum())} of them must pass the door); use longer ones"
+    )
+
+
+def _candidates(
+    walk: Walk, layouts: np.ndarray, crossing: np.ndarray, steps: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Starts [M, 2] and actions [M, steps, 2] (float32) by the recipe of each row's class.
+
+    The plain recipe starts anywhere, in any direction. The crossing recipe puts the agent in the door after `origin`
+    actions, heading within 45 degrees of the wall's normal, and works backwards to its start.
+    """
+    count = len(layouts)
+    origin = np.where(crossing, rng.integers(1, max(steps, 2), count), 0)
+    base = rng.uniform(0, 2 * np.pi, count)
+    through = rng.uniform(-np.pi / 4, np.pi / 4, count) + np.pi * rng.integers(0, 2, count)
+    headings = walk.headings(rng, np.where(crossing, through, base), steps, origin)
+    norms = walk.norms(rng, headings.shape)
+    actions = np.stack([norms * np.cos(headings), norms * np.sin(headings)], axis=-1)
+    offset = np.concatenate([np.zeros((count, 1, 2)), np.cumsum(actions, axis=1)], axis=1)
+    at_door = _door_points(layouts, rng) - np.take_along_axis(offset, origin[:, None, None], axis=1)[:, 0]
+    plain = _free_points(layouts, rng)
+    start = np.where(crossing[:, None], np.clip(at_door, LOW + GAP, HIGH - GAP), plain)
+    return start.astype(np.float32), actions.astype(np.float32)
+
+
+def _door_points(layouts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Random points [M, 2] in the doors: uniform across the wall, concentrated around the middle of the opening."""
+    across = rng.uniform(-HALF_WALL, HALF_WALL, len(layouts))
+    along = truncated_normal(rng, (len(layouts),), 0.0, DOOR_SIGMA, -HALF_DOOR, HALF_DOOR)
+    return layouts + np.stack([across, along], axis=-1)
+
+
+def _free_points(layouts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Uniform points [M, 2] of the room; one within the wall's columns moves to a random place on a random side."""
+    point = rng.uniform(LOW + GAP, HIGH - GAP, (len(layouts), 2))
+    left = rng.uniform(LOW + GAP, layouts[:, 0] - HALF_WALL - GAP)
+    right = rng.uniform(layouts[:, 0] + HALF_WALL + GAP, HIGH - GAP)
+    side = np.where(rng.integers(0, 2, len(layouts)) == 0, left, right)
+    within = np.abs(point[:, 0] - layouts[:, 0]) <= HALF_WALL + GAP
+    point[:, 0] = np.where(within, side, point[:, 0])
+    return point
+
+
+def _simulate(step: Step, start: np.ndarray, layouts: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """Positions [M, T + 1, 2] that follow from starts [M, 2] and actions [M, T, 2]."""
+    layout, moves = torch.from_numpy(layouts), torch.from_numpy(actions)
+    path = [torch.from_numpy(start)]
+    for time in range(actions.shape[1]):
+        path.append(step(path[-1], layout, moves[:, time]))
+    return torch.stack(path, dim=1).numpy()
+
+
+def _card(slots: _Slots, simulated: int) -> dict[str, object]:
+    """What a reader of the data should know; shares are over trajectories or over steps, as named."""
+    moved = np.diff(slots.position, axis=1)
+    collided = np.abs(moved - slots.actions).max(axis=-1) > 1e-4
+    return {
+        "crossing_trajectories": int(slots.crossing.sum()),
+        "share_trajectories_crossing": float(slots.crossing.mean()),
+        "share_steps_colliding": float(collided.mean()),
+        "share_trajectories_colliding": float(collided.any(axis=1).mean()),
+        "mean_action_norm_px": float(np.linalg.norm(slots.actions, axis=-1).mean()),
+        "mean_displacement_px": float(np.linalg.norm(slots.position[:, -1] - slots.position[:, 0], axis=-1).mean()),
+        "distinct_layouts": len(np.unique(slots.layouts, axis=0)),
+        "candidates_simulated": simulated,
+    }

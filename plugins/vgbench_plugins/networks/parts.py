@@ -1,0 +1,71 @@
+"""What the convolutional encoders share."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from vgbench.api import ArraySpec
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(relu(x)))) with 3x3 convolutions; [N, C, H, W] stays [N, C, H, W]."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the block's correction to x."""
+        return x + self.second(torch.relu(self.first(torch.relu(x))))
+
+
+class ConvEncoder(nn.Module):
+    """Images through `trunk`, flattened, vectors beside the features, one linear layer to the latent.
+
+    Several images are stacked as channels. Vectors (a velocity) join just before the linear layer, so that the latent
+    depends on them linearly and the image features keep all their capacity.
+    """
+
+    def __init__(
+        self,
+        observations: Mapping[str, ArraySpec],
+        trunk: nn.Module,
+        latent_dim: int,
+        final_norm: str = "none",
+    ) -> None:
+        super().__init__()
+        self.images = [name for name, spec in observations.items() if spec.kind == "image"]
+        self.vectors = [name for name, spec in observations.items() if spec.kind == "vector"]
+        self.trunk = trunk
+        with torch.no_grad():
+            example = {name: torch.zeros(1, *spec.shape) for name, spec in observations.items()}
+            features = self._features(example).shape[1]
+        self.out = nn.Linear(features, latent_dim)
+        self.norm = nn.LayerNorm(latent_dim) if final_norm == "layer" else nn.Identity()
+
+    def forward(self, observations: dict[str, Tensor]) -> Tensor:
+        """Latents [N, latent_dim] of normalised observations {name: [N, ...]}."""
+        return self.norm(self.out(self._features(observations)))
+
+    def _features(self, observations: dict[str, Tensor]) -> Tensor:
+        """Flat features [N, F]: the trunk's, then the vectors in the order of the environment's specification."""
+        images = [observations[name] for name in self.images]
+        features = [self.trunk(images[0] if len(images) == 1 else torch.cat(images, dim=1)).flatten(1)]
+        features += [observations[name].flatten(1) for name in self.vectors]
+        return features[0] if len(features) == 1 else torch.cat(features, dim=1)
+
+
+def image_channels(observations: Mapping[str, ArraySpec], network: str) -> int:
+    """Channels of all images together.
+
+    Raises:
+        ValueError: there is no image, or images of different sizes.
+    """
+    shapes = {name: spec.shape for name, spec in observations.items() if spec.kind == "image"}
+    if not shapes:
+        known = ", ".join(observations) or "none"
+        raise ValueError(f"network {network} needs an image; the environment's observations are: {known}")
+    if len({shape[1:] for shape in shapes.values()}) > 1:
+        raise ValueError(f"network {network} needs images of one size, but the environment has {shapes}")
+    return sum(shape[0] for shape in shapes.values())

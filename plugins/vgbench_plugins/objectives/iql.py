@@ -1,0 +1,64 @@
+"""Implicit Q-learning of a goal-reaching value, as the paper's L_VF."""
+
+from typing import Literal
+
+import torch
+import vgbench.api
+from pydantic import Field
+from vgbench.api import Batch, Loss, Model, Noise, Objective
+
+
+class IQL(Objective):
+    """Expectile regression of d(s_t, g) on 1 + gamma * d(s_{t+1}, g): V = -d learns the value without actions.
+
+    With x = d(s_t, g) - (1 + gamma * sg d(s_{t+1}, g)) the loss is the mean of w(x) x^2, w = tau for x > 0 and
+    1 - tau for x < 0. x > 0 means that d is too large, so tau > 1/2 pulls distances *down*: for the equiprobable
+    targets 1 and 3 and tau = 0.8 it ends at d = 0.8 * 1 + 0.2 * 3 = 1.4.
+
+    Gradient flows to s_t and g of d(s_t, g); the target has none, nor is there a target network (as in the paper).
+    Pairs where s_t is g (by index) have d = 0 and no target: they are left out of the mean.
+
+    Source: the paper's L_VF; Ma et al. 2022 and Park et al. 2024 (HILP) for the goal-conditioned form.
+    """
+
+    trains = frozenset({"encoder", "head", "distance"})
+
+    class Params(vgbench.api.Params):
+        """Expectile, discount and choice of goals."""
+
+        tau: float = Field(0.8, gt=0.0, lt=1.0, description="expectile; above 0.5 is optimistic: distances shrink")
+        gamma: float = Field(0.98, gt=0.0, lt=1.0, description="discount per step; distances reach 1 / (1 - gamma)")
+        goal_last: Literal["segment", "episode"] = Field(
+            "segment", description="first goal of a window: the last state of the window itself or of its trajectory"
+        )
+        random_goals: int = Field(6, ge=0, description="further goals per window, drawn from the batch")
+        goal_scope: Literal["batch", "same_layout"] = Field(
+            "batch", description="where random goals come from: the batch, or its windows with the same layout"
+        )
+
+    @property
+    def distance_range(self) -> float:
+        """Largest distance that the targets ask for, 1 / (1 - gamma)."""
+        return 1.0 / (1.0 - float(self.params.gamma))
+
+    def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
+        """Value of the loss; `batch.goal_distances` [B, T + 1, G] is used for both sides of the backup."""
+        params = self.params
+        goals = batch.goals(params.goal_last, params.random_goals, params.goal_scope)
+        distances = batch.goal_distances(goals)
+        target = 1.0 + params.gamma * distances[:, 1:].detach()
+        excess = distances[:, :-1] - target
+        valid = ~goals.same[:, :-1]
+        count = valid.sum().clamp_min(1)
+        too_far = excess > 0
+        weight = torch.where(too_far, params.tau, 1.0 - params.tau) * valid
+        value = (weight * excess.square()).sum() / count
+        with torch.no_grad():
+            logs = {
+                "distance_mean": distances.mean(),
+                "distance_max": distances.amax(),
+                "excess_mean": (excess * valid).sum() / count,
+                "share_too_far": (too_far & valid).sum() / count,
+                "share_masked": 1.0 - valid.float().mean(),
+            }
+        return Loss(value, logs)

@@ -1,0 +1,57 @@
+"""Random actions: the floor that every planner has to beat."""
+
+from typing import Literal
+
+import torch
+import vgbench.api
+from pydantic import Field
+from torch import Tensor
+from vgbench.api import Plan, Planner, PlannerState, Problem
+
+
+class Random(Planner):
+    """Actions in random directions, on the boundary of the action set or inside it; the cost is never asked for.
+
+    A direction is held for `hold` steps, also across plans: what was executed of it so far is remembered.
+    """
+
+    floor = True
+
+    class Params(vgbench.api.Params):
+        """Law of the actions."""
+
+        norm: Literal["max", "uniform"] = Field(
+            "max", description="length: as far as the action set allows, or that times U(0, 1)"
+        )
+        hold: int = Field(1, ge=1, description="steps for which each action is held")
+        horizon: int = Field(1, ge=1, description="steps planned at once; raised by the loop to what it executes")
+
+    @property
+    def cost_calls(self) -> int:
+        """No call of `problem.cost`."""
+        return 0
+
+    def plan(self, problem: Problem, state: PlannerState) -> Plan:
+        """Draw `problem.horizon` actions; state: `actions` [B, H, A] planned and `age` [B, H], steps already held."""
+        hold, horizon = self.params.hold, problem.horizon
+        blocks = 1 + -(-horizon // hold)
+        fresh = self._draw(problem, blocks)
+        start = torch.zeros(len(fresh), dtype=torch.int64, device=fresh.device)
+        if state and problem.executed:
+            last = problem.executed - 1
+            start = state["age"][:, last] + 1
+            # A direction that has been held long enough starts at block 1, so this copy is then not used.
+            fresh = torch.cat([state["actions"][:, last : last + 1], fresh[:, 1:]], dim=1)
+        position = start[:, None] + torch.arange(horizon, device=fresh.device)
+        block = (position // hold)[..., None].expand(-1, -1, problem.action_dim)
+        actions = fresh.gather(1, block)
+        return Plan(actions, {"actions": actions, "age": position % hold})
+
+    def _draw(self, problem: Problem, count: int) -> Tensor:
+        """Actions [B, count, A] of the chosen law."""
+        noise = problem.noise(count, problem.action_dim + 1)
+        actions = problem.action_set.boundary(noise[..., :-1])
+        if self.params.norm == "uniform":
+            # The normal distribution function of a standard normal is uniform.
+            actions = actions * torch.special.ndtr(noise[..., -1:])
+        return actions

@@ -1,0 +1,175 @@
+"""What `registry.yaml` says: descriptions of plugins, recipes, protocols and suites. It installs and imports nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from vgbench import yaml_file
+from vgbench.errors import UsageError
+from vgbench.wording import same, suggest
+
+SCALES = ("smoke", "quick", "paper")
+SECTIONS = ("components", "recipes", "protocols", "suites")
+
+
+@dataclass(frozen=True)
+class Component:
+    """Description of a plugin."""
+
+    summary: str = ""
+    reference: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A row of the paper's Table 1. `set` holds values by `name.param`."""
+
+    name: str
+    summary: str
+    objectives: tuple[str, ...]
+    distance: str
+    training: str
+    reference: str = ""
+    set: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What a scale changes in a protocol; a plugin that it does not name is the protocol's."""
+
+    encoder: str | None = None
+    predictor: str | None = None
+    planner: str | None = None
+    set: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Where a method is judged.
+
+    Attributes:
+        environment: name of the environment, or None: for every environment that has no protocol of its own.
+        default_for: environment that means this protocol when it is named alone.
+        floor: planner that ignores the cost, judged on the same tasks.
+        predictor_objectives: objectives of the predictor's own stage, for separate training.
+    """
+
+    name: str
+    summary: str
+    encoder: str
+    predictor: str
+    planner: str
+    environment: str | None = None
+    reference: str = ""
+    default_for: str | None = None
+    floor: str | None = None
+    predictor_objectives: tuple[str, ...] = ()
+    set: Mapping[str, Any] = field(default_factory=dict)
+    scales: Mapping[str, Scale] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Recipes x protocols x seeds, with the published success rates beside (by recipe, by protocol)."""
+
+    name: str
+    summary: str
+    recipes: tuple[str, ...]
+    protocols: tuple[str, ...]
+    seeds: tuple[int, ...] = (0,)
+    reference: str = ""
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The whole file."""
+
+    components: Mapping[str, Mapping[str, Component]]  # by kind, by name
+    recipes: Mapping[str, Recipe]
+    protocols: Mapping[str, Protocol]
+    suites: Mapping[str, Suite]
+
+    def recipe(self, name: str) -> Recipe:
+        """Look up a recipe; `-` and `_` are the same."""
+        if same(name) not in self.recipes:
+            raise UsageError(f"no recipe named {name!r}. {suggest(name, self.recipes)}")
+        return self.recipes[same(name)]
+
+    def protocol(self, name: str) -> Protocol:
+        """Look up a protocol; `-` and `_` are the same."""
+        if same(name) not in self.protocols:
+            raise UsageError(f"no protocol named {name!r}. {suggest(name, self.protocols)}")
+        return self.protocols[same(name)]
+
+    def component(self, kind: str, name: str) -> Component:
+        """Description of a plugin; an empty one if there is none."""
+        return self.components.get(kind, {}).get(name, Component())
+
+
+def catalogue_file() -> Path:
+    """Where registry.yaml lies: in the package (wheel), or beside it (checkout)."""
+    package = Path(__file__).resolve().parent
+    shipped = package / "registry.yaml"
+    return shipped if shipped.is_file() else package.parent / "registry.yaml"
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> Catalogue:
+    """Read registry.yaml, once.
+
+    Raises:
+        UsageError: it is missing, not YAML, or has a key that means nothing.
+    """
+    path = catalogue_file()
+    return read(yaml_file.load(path), str(path))
+
+
+def read(content: Any, where: str) -> Catalogue:
+    """Make a catalogue of the file's content; `where` names the file in messages."""
+    content = _mapping(content, where)
+    _known(content, SECTIONS, where)
+    components = {
+        kind: {name: _make(Component, entry, f"{where}: components.{kind}.{name}") for name, entry in of_kind.items()}
+        for kind, of_kind in _mapping(content.get("components", {}), f"{where}: components").items()
+    }
+    protocols = {}
+    for name, raw in _mapping(content.get("protocols", {}), f"{where}: protocols").items():
+        here = f"{where}: protocols.{name}"
+        scales = _mapping(_mapping(raw, here).get("scales", {}), f"{here}.scales")
+        _known(scales, SCALES, f"{here}.scales")
+        made = {scale: _make(Scale, block, f"{here}.scales.{scale}") for scale, block in scales.items()}
+        protocols[name] = _make(Protocol, raw | {"scales": made}, here, name=name)
+    return Catalogue(
+        components,
+        {n: _make(Recipe, raw, f"{where}: recipes.{n}", name=n) for n, raw in content.get("recipes", {}).items()},
+        protocols,
+        {n: _make(Suite, raw, f"{where}: suites.{n}", name=n) for n, raw in content.get("suites", {}).items()},
+    )
+
+
+def _make(cls: type[Any], raw: Any, where: str, **extra: Any) -> Any:
+    """Build a dataclass from a mapping: only its fields are allowed as keys; lists become tuples."""
+    raw = _mapping(raw, where)
+    allowed = {f.name for f in fields(cls)} - set(extra)
+    _known(raw, allowed, where)
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+    try:
+        return cls(**values, **extra)
+    except TypeError as err:
+        raise UsageError(f"{where}: {str(err).partition('() ')[2] or err}") from err
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{where}: expected `key: value` lines, got {value!r}")
+    return value
+
+
+def _known(value: Mapping[str, Any], allowed: Any, where: str) -> None:
+    for key in value:
+        if key not in allowed:
+            raise UsageError(f"{where}: unknown key {key!r}. {suggest(str(key), allowed)}")

@@ -1,0 +1,84 @@
+"""The file given by --config: the same choices as the flags, and what a run writes down about itself."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from vgbench import yaml_file
+from vgbench.errors import UsageError
+from vgbench.wording import suggest
+
+FORMAT = 1
+
+KEYS: dict[str, tuple[type, ...]] = {
+    "format": (int,),
+    "environment": (str,),
+    "protocol": (str,),
+    "recipe": (str,),
+    "objectives": (list,),
+    "predictor_objectives": (list,),
+    "distance": (str,),
+    "training": (str,),
+    "planner": (str,),
+    "floor": (str,),
+    "encoder": (str,),
+    "predictor": (str,),
+    "action_encoder": (str,),
+    "head": (str,),
+    "scale": (str,),
+    "seed": (int,),
+    "data_seed": (int,),
+    "task_seed": (int,),
+    "device": (str,),
+    "set": (dict,),
+}
+"""What the file may contain. A key without a value (null) counts as not given."""
+
+_WORDS = {int: "a whole number", str: "text", list: "a list of names", dict: "`name.param: value` lines"}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read and check a configuration file; null values are left out.
+
+    Raises:
+        UsageError: it cannot be read, is not YAML, has an unknown or duplicate key, or a value of the wrong type.
+    """
+    try:
+        content = yaml_file.load(path)
+    except UsageError as err:
+        raise UsageError(f"--config {err}") from err
+    if not isinstance(content, dict):
+        raise UsageError(f"--config {path}: expected `key: value` lines, e.g. `recipe: NAME`, got {_short(content)}")
+    for key, value in content.items():
+        if key not in KEYS:
+            raise UsageError(f"--config {path}: unknown key {key!r}. {suggest(str(key), KEYS)}")
+        wanted = KEYS[key]
+        if value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
+            raise UsageError(f"--config {path}: {key}: expected {_WORDS[wanted[0]]}, got {_short(value)}")
+        if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+            raise UsageError(f"--config {path}: {key}: expected a list of names, got {_short(value)}")
+    version = content.pop("format", FORMAT)
+    if version != FORMAT:
+        raise UsageError(f"--config {path} has format {version}; this vgbench reads format {FORMAT}")
+    return {key: value for key, value in content.items() if value is not None}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def split_weight(text: str, written: str) -> tuple[str, float]:
+    """Take `NAME[:WEIGHT]` apart; `DIST:NAME` is a name.
+
+    Raises:
+        UsageError: the weight is not a finite number above 0.
+    """
+    name, colon, tail = text.rpartition(":")
+    try:
+        weight = float(tail) if colon else 1.0
+    except ValueError:
+        return text, 1.0
+    if not (math.isfinite(weight) and weight > 0):
+        raise UsageError(f"{written}: the weight must be a finite number above 0, got {tail}")
+    return (name if colon else text), weight

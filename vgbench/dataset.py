@@ -1,0 +1,221 @@
+"""Training sets: collected once, found again by the hash of their specification, drawn on the device."""
+
+# ruff: noqa: TID253 - imported only by modules that compute
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import platformdirs
+import torch
+from torch import Tensor
+
+import vgbench
+from vgbench.api import Environment, State, Trajectories
+from vgbench.errors import UsageError, VgbenchError
+from vgbench.settings import DataSettings
+
+FORMAT = 1
+_GROUPS = ("states", "static", "observations")
+
+
+def cache_folder() -> Path:
+    """Folder of collected data sets: `$VGBENCH_CACHE`, or the user's cache folder."""
+    return Path(os.environ.get("VGBENCH_CACHE") or platformdirs.user_cache_dir("vgbench")) / "data"
+
+
+def specification(name: str, environment: Environment, settings: DataSettings, seed: int) -> dict[str, Any]:
+    """All that decides the contents of a data set, as JSON values."""
+    return {
+        "environment": name,
+        "version": environment.version,
+        "params": environment.params.model_dump(mode="json"),
+        **settings.model_dump(mode="json"),
+        "seed": seed,
+        "format": FORMAT,
+    }
+
+
+def digest(content: Any) -> str:
+    """Hash JSON values, 16 hex digits."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def fingerprint(data: Trajectories) -> str:
+    """Hash of the arrays' names, types, shapes and bytes, 16 hex digits."""
+    state = hashlib.sha256()
+    for group in (data.states, data.static, {"actions": data.actions}, data.observations or {}):
+        for name, array in sorted(group.items()):
+            state.update(f"{name}:{array.dtype}:{array.shape}".encode())
+            state.update(np.ascontiguousarray(array).data)
+    return state.hexdigest()[:16]
+
+
+def save(path: Path, data: Trajectories, spec: dict[str, Any]) -> None:
+    """Write a data set as HDF5, whole or not at all, with its card in the attributes."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(partial, "w") as file:
+            file.attrs["format"] = FORMAT
+            file.attrs["generator"] = f"vgbench {vgbench.__version__}"
+            file.attrs["specification"] = json.dumps(spec, sort_keys=True)
+            file.attrs["card"] = json.dumps(data.card, sort_keys=True)
+            file.attrs["fingerprint"] = fingerprint(data)
+            file.create_dataset("actions", data=data.actions)
+            for group, arrays in zip(_GROUPS, (data.states, data.static, data.observations or {}), strict=True):
+                for name, array in arrays.items():
+                    file.create_dataset(f"{group}/{name}", data=array)
+        partial.replace(path)
+    except OSError as err:
+        raise UsageError(f"cannot write the data set {path}: {err.strerror or err}") from err
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load(path: Path) -> tuple[Trajectories, dict[str, Any]]:
+    """Read a data set and its specification.
+
+    Raises:
+        VgbenchError: the file is not a whole data set of this format, or its arrays are not those that were written.
+    """
+    hint = "collect it again with `vgbench collect`, or delete it if it lies in the cache"
+    try:
+        with h5py.File(path, "r") as file:
+            if "specification" not in file.attrs:
+                raise VgbenchError(f"{path} is an HDF5 file, but not a vgbench data set; {hint}")
+            if file.attrs["format"] != FORMAT:
+                raise VgbenchError(f"{path} has data format {file.attrs['format']}; this is format {FORMAT}; {hint}")
+            groups = [{name: item[()] for name, item in file[group].items()} if group in file else {} for group in _GROUPS]
+            data = Trajectories(groups[0], groups[1], file["actions"][()], json.loads(file.attrs["card"]), groups[2] or None)
+            spec, expected = json.loads(file.attrs["specification"]), file.attrs["fingerprint"]
+    except FileNotFoundError as err:
+        raise UsageError(f"no data set at {path}; make it with `vgbench collect --out {path}`") from err
+    except IsADirectoryError as err:
+        raise UsageError(f"{path} is a folder; expected a data set (HDF5 file)") from err
+    except (OSError, KeyError) as err:
+        raise VgbenchError(f"{path} is not a whole HDF5 data set (truncated?): {err}; {hint}") from err
+    if fingerprint(data) != expected:
+        raise VgbenchError(f"the arrays in {path} are not those that were written (damaged or edited); {hint}")
+    return data, spec
+
+
+def load_for(path: Path, name: str, environment: Environment) -> tuple[Trajectories, dict[str, Any]]:
+    """Load a file that a user named, and check that it belongs to the environment as it is set up."""
+    data, spec = load(path)
+    if spec["environment"] != name:
+        raise UsageError(f"{path} holds data of environment '{spec['environment']}', but this run is on '{name}'")
+    if spec["version"] != environment.version:
+        raise UsageError(
+            f"{path} was collected with version {spec['version']} of environment '{name}'; "
+            f"installed is version {environment.version}: collect it again"
+        )
+    return data, spec
+
+
+def collect(
+    name: str,
+    environment: Environment,
+    settings: DataSettings,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+    folder: Path | None = None,
+) -> tuple[Trajectories, Path]:
+    """Return the data set of a specification and its file, from the cache if it is there."""
+    spec = specification(name, environment, settings, seed)
+    path = (folder or cache_folder()) / f"{name}-{digest(spec)}.h5"
+    if not path.exists():
+        save(path, _sample(environment, settings, seed, progress), spec)
+    return load(path)[0], path
+
+
+def collect_to_file(
+    name: str,
+    environment: Environment,
+    settings: DataSettings,
+    seed: int,
+    path: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> Trajectories:
+    """Collect a data set and write it to `path`; refuses to replace a file."""
+    if path.exists():
+        raise UsageError(f"{path} exists already; choose another name or delete it")
+    data = _sample(environment, settings, seed, progress)
+    save(path, data, specification(name, environment, settings, seed))
+    return data
+
+
+def _sample(
+    environment: Environment, settings: DataSettings, seed: int, progress: Callable[[int, int], None] | None
+) -> Trajectories:
+    try:
+        return environment.collect(settings.trajectories, settings.length, seed, progress)
+    except ValueError as err:
+        raise UsageError(f"data.trajectories={settings.trajectories}, data.length={settings.length}: {err}") from err
+
+
+class Dataset:
+    """Trajectories on a device: states are gathered, frames drawn when asked for.
+
+    Attributes:
+        actions: [N, T, A] divided by `action_scale`, their standard deviation over all components (one number, so
+            that a ball of actions stays a ball).
+        groups: [N] int64, the same number for trajectories with the same static state (layout).
+    """
+
+    def __init__(self, environment: Environment, data: Trajectories, device: torch.device) -> None:
+        """Move the arrays of `data` to `device`."""
+        self.environment = environment
+        self.trajectories = data
+        self.device = device
+        self._states = {name: torch.from_numpy(array).to(device) for name, array in data.states.items()}
+        self._static = {name: torch.from_numpy(array).to(device) for name, array in data.static.items()}
+        self._observations = data.observations and {n: torch.from_numpy(a) for n, a in data.observations.items()}
+        self.action_scale = float(np.sqrt(np.mean(np.square(data.actions, dtype=np.float64)))) or 1.0
+        self.actions = torch.from_numpy(data.actions).to(device) / self.action_scale
+        self.groups = torch.from_numpy(_layout_groups(data)).to(device)
+
+    def __len__(self) -> int:
+        """Number of trajectories N."""
+        return len(self.trajectories)
+
+    @property
+    def length(self) -> int:
+        """Number of states in a trajectory."""
+        return self.trajectories.length
+
+    def state(self, trajectory: Tensor, time: Tensor) -> State:
+        """States at pairs of indices, both [M] int64."""
+        state = {name: array[trajectory, time] for name, array in self._states.items()}
+        return state | {name: array[trajectory] for name, array in self._static.items()}
+
+    def observations(self, trajectory: Tensor, time: Tensor) -> dict[str, Tensor]:
+        """Raw observations [M, ...] at pairs of indices, both [M] int64."""
+        if self._observations is None:
+            return self.environment.observe(self.state(trajectory, time))
+        where = trajectory.cpu(), time.cpu()
+        return {name: array[where].to(self.device) for name, array in self._observations.items()}
+
+    def statistics(self, samples: int = 512) -> dict[str, tuple[Tensor, Tensor]]:
+        """Mean and standard deviation of each observation: by channel for images, by component for vectors."""
+        flat = torch.linspace(0, len(self) * self.length - 1, min(samples, len(self) * self.length), device=self.device)
+        index = flat.round().to(torch.int64)
+        result = {}
+        for name, array in self.observations(index // self.length, index % self.length).items():
+            values = array.to(torch.float64)
+            dims = [0, *range(2, values.ndim)]
+            std = values.std(dim=dims, correction=0)
+            result[name] = values.mean(dim=dims).float(), torch.where(std > 0, std, 1.0).float()
+        return result
+
+
+def _layout_groups(data: Trajectories) -> np.ndarray:
+    """Number the distinct static states, [N] int64."""
+    if not data.static:
+        return np.zeros(len(data), dtype=np.int64)
+    rows = np.concatenate([array.reshape(len(data), -1).astype(np.float64) for array in data.static.values()], axis=1)
+    return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)

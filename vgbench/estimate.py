@@ -1,0 +1,113 @@
+"""What a run will cost on this machine, before it is started."""
+
+# ruff: noqa: TID253 - imported only for --dry-run
+import time
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from vgbench.model import JEPA
+from vgbench.runner import build_environment, build_model
+from vgbench.spec import RunSpec
+from vgbench.training import total_steps
+
+_EFFICIENCY = 0.7  # of the matrix products' rate, that whole stages reach
+
+
+def estimate(spec: RunSpec) -> dict[str, Any]:
+    """Predictor evaluations, FLOPs, bytes of memory and seconds of a run, by stage and in all (no early success)."""
+    environment = build_environment(spec.environment)
+    model = build_model(spec, environment)
+    size = model_flops(model, spec, environment.spec.actions.dim)
+    evaluations = predictor_evaluations(spec)
+    frames = _frames(spec)
+    flops = {name: 3.0 * count * size["encoder"] for name, count in frames["trained"].items()}
+    for group, windows in _windows(spec).items():
+        if group == "predictor" or spec.training == "joint":
+            flops[group] = flops.get(group, 0.0) + 3.0 * windows * size["predictor"]
+    flops["encode"] = frames["encoded"] * size["encoder"]
+    flops["planning"] = evaluations * size["predictor"]
+    rate = matmul_rate(torch.device(spec.device))
+    seconds = {name: value / (rate * _EFFICIENCY) for name, value in flops.items()}
+    return {
+        "predictor_evaluations": evaluations,
+        "flops": sum(flops.values()),
+        "memory_bytes": _memory(spec, model),
+        "seconds": sum(seconds.values()),
+        "flops_by_stage": flops,
+        "seconds_by_stage": seconds,
+        "flops_per_second": rate,
+    }
+
+
+def predictor_evaluations(spec: RunSpec) -> int:
+    """Calls of the predictor, one row each, if no task is solved before its end."""
+    mpc, planner = spec.settings["mpc"], spec.planner.cls(spec.planner.params)
+    if planner.floor:
+        return 0
+    starts = range(0, mpc.max_steps, mpc.replan_every)
+    steps = sum(min(planner.horizon, mpc.max_steps - start) for start in starts)
+    return int(spec.settings["evaluation"].tasks * planner.candidates * planner.cost_calls * steps)
+
+
+def model_flops(model: JEPA, spec: RunSpec, action_dim: int) -> dict[str, float]:
+    """Floating-point operations of the encoder and of the predictor for one row."""
+    shapes = build_environment(spec.environment).spec.observations
+    observations = {name: torch.zeros(1, *array.shape) for name, array in shapes.items()}
+    latent = torch.zeros(1, spec.settings["model"].latent_dim)
+    result = {}
+    with torch.no_grad():
+        for name in ("encoder", "predictor"):
+            with FlopCounterMode(display=False) as counter:
+                if name == "encoder":
+                    model.encoder(observations)
+                else:
+                    model.predict(latent, torch.zeros(1, action_dim))
+            result[name] = float(counter.get_total_flops())
+    return result
+
+
+def _windows(spec: RunSpec) -> dict[str, float]:
+    """Steps of the predictor's rollouts in training, by stage."""
+    data = spec.settings["data"]
+    stages = {"joint": "train"} if spec.training == "joint" else {"encoder": "train", "predictor": "train_predictor"}
+    result = {}
+    for stage, group in stages.items():
+        settings = spec.settings[group]
+        per_epoch = data.trajectories * max(data.length - settings.window + 1, 0) // settings.batch
+        result[stage] = float(total_steps(settings, max(per_epoch, 1)) * settings.batch * (settings.window - 1))
+    return result
+
+
+def _frames(spec: RunSpec) -> dict[str, Any]:
+    """Frames through the encoder: with gradient by stage, and without."""
+    windows = _windows(spec)
+    windows.pop("predictor", None)
+    factor = {name: count * spec.settings["train"].window / (spec.settings["train"].window - 1) for name, count in windows.items()}
+    data = spec.settings["data"]
+    return {"trained": factor, "encoded": data.trajectories * data.length if spec.training == "separate" else 0}
+
+
+def _memory(spec: RunSpec, model: JEPA) -> int:
+    """Weights, gradients and Adam's moments, the cached latents, and the activations of a block of plans."""
+    weights = sum(p.numel() for p in model.parameters()) * 4 * 4
+    data, dim = spec.settings["data"], spec.settings["model"].latent_dim
+    latents = data.trajectories * data.length * dim * 4 if spec.training == "separate" else 0
+    planner = spec.planner.cls(spec.planner.params)
+    rows = max(spec.settings["mpc"].block_rows, planner.candidates)
+    return int(weights + latents + rows * dim * 4 * 8)
+
+
+def matmul_rate(device: torch.device, size: int = 1024) -> float:
+    """Floating-point operations per second of float32 matrix products on this machine, measured for a moment."""
+    a = torch.randn(size, size, device=device)
+    for _ in range(3):
+        a @ a
+    began, count = time.perf_counter(), 0
+    while time.perf_counter() - began < 0.2:
+        a @ a
+        count += 1
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+    return 2.0 * size**3 * count / (time.perf_counter() - began)

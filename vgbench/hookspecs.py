@@ -1,0 +1,33 @@
+"""Hooks for observers of a run (pluggy, group `vgbench.hooks`). An observer may take any subset of the arguments."""
+
+from typing import Any
+
+import pluggy
+
+hookspec = pluggy.HookspecMarker("vgbench")
+hookimpl = pluggy.HookimplMarker("vgbench")
+
+
+@hookspec
+def vgbench_run_started(title: str, folder: str) -> None:
+    """Announce a run that begins, or goes on."""
+
+
+@hookspec
+def vgbench_stage_started(stage: str, total: int, done: int, unit: str) -> None:
+    """Announce a stage (collect, encoder, predictor, planning, ...) of `total` units, of which `done` are behind it."""
+
+
+@hookspec
+def vgbench_stage_progress(stage: str, done: int, logs: dict[str, Any]) -> None:
+    """Report units done so far in the stage, with the latest figures."""
+
+
+@hookspec
+def vgbench_stage_ended(stage: str) -> None:
+    """Announce the end of a stage."""
+
+
+@hookspec
+def vgbench_run_ended(result: dict[str, Any]) -> None:
+    """Hand over the content of result.json."""

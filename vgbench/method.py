@@ -1,0 +1,204 @@
+"""What is trained, and how: objectives, distance and mode of training, with the recipe that gives their values."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from vgbench.catalogue import Catalogue, Protocol, Recipe
+from vgbench.choices import Choice, Choices
+from vgbench.config_file import split_weight
+from vgbench.errors import UsageError
+from vgbench.registry import Entry, Registry
+from vgbench.spec import Value
+from vgbench.wording import choice
+
+MODES = ("auto", "separate", "joint")
+
+
+@dataclass
+class Piece:
+    """A plugin in its slot, imported when its class is first asked for."""
+
+    slot: str
+    entry: Entry
+    weight: float = 1.0
+
+    @cached_property
+    def cls(self) -> type[Any]:
+        """The plugin's class."""
+        return self.entry.load()
+
+    @property
+    def trains_predictor(self) -> bool:
+        """Whether this objective makes training joint."""
+        return "predictor" in self.cls.trains
+
+
+@dataclass
+class Method:
+    """Objectives, distance and mode. `predictor` holds the objectives of the predictor's own stage."""
+
+    objectives: list[Piece]
+    distance: Piece
+    training: str
+    predictor: list[Piece]
+    recipe: Recipe | None
+    sources: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def pieces(self) -> list[Piece]:
+        """All plugins, by slot."""
+        return [*self.objectives, *self.predictor, self.distance]
+
+    def picks(self) -> dict[str, Value]:
+        """Names with their sources."""
+        values: dict[str, Any] = {
+            "recipe": self.recipe.name if self.recipe else None,
+            "objectives": weighted(self.objectives),
+            "distance": self.distance.entry.address,
+            "training": self.training,
+            "predictor_objectives": weighted(self.predictor),
+        }
+        return {key: Value(value, self.sources[key]) for key, value in values.items()}
+
+
+def weighted(pieces: Iterable[Any]) -> list[str]:
+    """Write objectives as `NAME` or `NAME:WEIGHT`, as --objective takes them."""
+    return [p.entry.address if p.weight == 1 else f"{p.entry.address}:{p.weight!r}" for p in pieces]
+
+
+def choose_method(choices: Choices, registry: Registry, book: Catalogue, protocol: Protocol) -> Method:
+    """Decide what is trained.
+
+    Raises:
+        UsageError: nothing is said, or what is said contradicts itself.
+    """
+    asked = choices.get("recipe")
+    recipe = book.recipe(asked.value) if asked else None
+    named, distance = choices.get("objectives"), choices.get("distance")
+    if recipe is None and (named is None or distance is None):
+        raise UsageError(_incomplete(named, distance, registry, book))
+    given = Choice(recipe.objectives, f"recipe {recipe.name}", f"recipe {recipe.name}") if recipe else None
+    objectives = _objectives("objective", named or given, registry)  # type: ignore[arg-type]  # one is there
+    head = Piece("distance", registry.find("distance", distance.value if distance else recipe.distance))  # type: ignore[union-attr]
+    if recipe and asked:
+        _agree(asked, recipe, named, distance, objectives, head, registry)
+    training, source = _training(choices, recipe, objectives)
+    method = Method(objectives, head, training, [], recipe)
+    label = f"recipe {recipe.name}" if recipe else ""
+    method.sources = {
+        "recipe": asked.source if asked else "matched",
+        "objectives": named.source if named else label,
+        "distance": distance.source if distance else label,
+        "training": source,
+        "predictor_objectives": f"protocol {protocol.name}",
+    }
+    if training == "separate":
+        _add_predictor_stage(method, choices, registry, protocol)
+    if recipe is None:
+        _match(method, book, registry)
+    return method
+
+
+def _incomplete(named: Choice | None, distance: Choice | None, registry: Registry, book: Catalogue) -> str:
+    recipes = ", ".join(book.recipes)
+    if named:
+        known = ", ".join(e.address for e in registry.entries("distance"))
+        return f"{named.written} needs a distance: --distance NAME ({known})"
+    if distance:
+        known = ", ".join(e.address for e in registry.entries("objective"))
+        return f"{distance.written} needs an objective: --objective NAME ({known}), or take --recipe NAME ({recipes})"
+    return f"say what to train: --recipe NAME ({recipes}), or --objective NAME with --distance NAME"
+
+
+def _objectives(slot: str, given: Choice, registry: Registry) -> list[Piece]:
+    """Plugins of a list of `NAME[:WEIGHT]`, sorted: the order of a sum must not make another run."""
+    pieces = []
+    for text in given.value:
+        name, weight = split_weight(text, given.written)
+        dist, colon, _ = name.rpartition(":")
+        if colon and not any(entry.dist.replace("_", "-") == dist.replace("_", "-") for entry in registry.entries()):
+            raise UsageError(f"{given.written}: expected NAME or NAME:WEIGHT with a number, e.g. {dist}:0.5")
+        piece = Piece(slot, registry.find("objective", name), weight)
+        if any(piece.entry == other.entry for other in pieces):
+            raise UsageError(f"{given.written}: objective {piece.entry.name!r} is given twice; use one, with a weight")
+        pieces.append(piece)
+    if not pieces:
+        raise UsageError(f"{given.written}: at least one objective is needed")
+    return sorted(pieces, key=lambda piece: piece.entry.address)
+
+
+def _agree(
+    asked: Choice,
+    recipe: Recipe,
+    named: Choice | None,
+    distance: Choice | None,
+    objectives: list[Piece],
+    head: Piece,
+    registry: Registry,
+) -> None:
+    """Refuse flags that contradict a recipe that was named."""
+    theirs = {registry.find("objective", split_weight(name, "")[0]) for name in recipe.objectives}
+    wrong = named if named and {piece.entry for piece in objectives} != theirs else None
+    if distance and head.entry != registry.find("distance", recipe.distance):
+        wrong = distance
+    if wrong:
+        raise UsageError(
+            f"{asked.written} means {' + '.join(recipe.objectives)} with distance {recipe.distance}, which contradicts "
+            f"{wrong.written}: leave out the recipe, or the other"
+        )
+
+
+def _training(choices: Choices, recipe: Recipe | None, objectives: list[Piece]) -> tuple[str, str]:
+    """Mode of training and its source; contradictions are errors."""
+    asked = choices.get("training")
+    mode = choice(asked.value, MODES, asked.written.removesuffix(f" {asked.value}")) if asked else "auto"
+    source = asked.source if asked else ""
+    joint = [piece for piece in objectives if piece.trains_predictor]
+    if mode == "auto":
+        if recipe:
+            mode, source = recipe.training, f"recipe {recipe.name}"
+        else:
+            mode, source = ("joint" if joint else "separate"), "auto"
+    elif recipe and mode != recipe.training:
+        raise UsageError(
+            f"{asked.written if asked else ''} contradicts recipe {recipe.name}, which trains {recipe.training}: "
+            "leave out the recipe and give --objective and --distance, or leave out --training"
+        )
+    written = asked.written if asked else source
+    if mode == "separate" and joint:
+        raise UsageError(
+            f"{written}: {joint[0].entry} trains the predictor together with the encoder; leave it out (the predictor "
+            "has its own stage), or use --training joint"
+        )
+    if mode == "joint" and not joint:
+        raise UsageError(
+            f"{written}: none of the objectives ({', '.join(p.entry.address for p in objectives)}) trains the predictor; "
+            "add one that does, or use --training separate"
+        )
+    return mode, source
+
+
+def _add_predictor_stage(method: Method, choices: Choices, registry: Registry, protocol: Protocol) -> None:
+    """Objectives of the predictor's own stage: the file's, or the protocol's."""
+    chosen = choices.get("predictor_objectives")
+    given = chosen or Choice(list(protocol.predictor_objectives), f"protocol {protocol.name}", f"protocol {protocol.name}")
+    method.sources["predictor_objectives"] = given.source
+    method.predictor = _objectives("predictor_objective", given, registry)
+    if not any(piece.trains_predictor for piece in method.predictor):
+        raise UsageError(f"{given.written}: none of these objectives trains the predictor")
+
+
+def _match(method: Method, book: Catalogue, registry: Registry) -> None:
+    """Take the recipe with the same objectives, distance and mode, if there is one, and say so."""
+    ours = {piece.entry for piece in method.objectives}
+    words = f"{' + '.join(weighted(method.objectives))} with distance {method.distance.entry.address}, {method.training}"
+    for recipe in book.recipes.values():
+        theirs = {registry.find("objective", split_weight(name, "")[0]) for name in recipe.objectives}
+        same_distance = registry.find("distance", recipe.distance) == method.distance.entry
+        if theirs == ours and same_distance and recipe.training == method.training:
+            method.recipe = recipe
+            method.notes.append(f"recipe {recipe.name} gives the values: it has {words}")
+            return
+    method.notes.append(f"no recipe fits {words}: the plugins' defaults")

@@ -1,0 +1,95 @@
+"""The JEPA: encoder, action encoder, predictor, and the head between whose outputs distances are taken."""
+
+# ruff: noqa: TID253 - imported only by modules that compute
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from vgbench.api import Distance, EnvironmentSpec, Network, NetworkShapes
+from vgbench.blocks import in_blocks
+
+ENCODER_BLOCK = 64
+"""Rows that the encoder sees at a time when it is not being trained."""
+
+
+class JEPA(nn.Module):
+    """z = E(o); z' = P(z, a); distances between head(z).
+
+    Observations are normalised inside (statistics of the training set, kept as buffers), and the predictor may work on
+    shifted and scaled latents, so that its inputs are of order one whatever the objective made of the latent space.
+    """
+
+    encoder: nn.Module
+    predictor: nn.Module
+    action_encoder: nn.Module
+    head: nn.Module
+    distance: Distance
+
+    def __init__(self, encoder: nn.Module, predictor: nn.Module, action_encoder: nn.Module, head: nn.Module) -> None:
+        """Take the networks; `set_distance` and `set_statistics` complete the model."""
+        super().__init__()
+        self.encoder, self.predictor, self.action_encoder, self.head = encoder, predictor, action_encoder, head
+        self.statistics = nn.ParameterDict()
+        self.register_buffer("latent_shift", torch.zeros(1))
+        self.register_buffer("latent_scale", torch.ones(1))
+
+    def set_statistics(self, statistics: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+        """Keep mean and standard deviation of every observation, for `encode`."""
+        for name, (mean, std) in statistics.items():
+            self.statistics[name] = nn.Parameter(torch.stack([mean, std]), requires_grad=False)
+
+    def set_latent_scale(self, shift: Tensor, scale: Tensor) -> None:
+        """Let the predictor work on (z - shift) / scale; both [D] or [1]."""
+        self.latent_shift, self.latent_scale = shift, scale
+
+    def normalise(self, observations: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Raw observations [N, ...] in units of their standard deviation, float32."""
+        result = {}
+        for name, (mean, std) in self.statistics.items():
+            shape = [-1] + [1] * (observations[name].ndim - 2)
+            scale = 1 / std
+            result[name] = observations[name] * scale.reshape(shape) - (mean * scale).reshape(shape)
+        return result
+
+    def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """Latents [N, D] of raw observations [N, ...]."""
+        latents: Tensor = self.encoder(self.normalise(observations))
+        return latents
+
+    def encode_blocks(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """Latents [N, D] without gradient, the same bits for an observation whatever else is in the batch."""
+        with torch.inference_mode():
+            return in_blocks(self.encode, dict(observations), ENCODER_BLOCK)
+
+    def predict(self, latents: Tensor, actions: Tensor) -> Tensor:
+        """Next latents [N, D] after normalised actions [N, A]."""
+        scaled = (latents - self.latent_shift) / self.latent_scale
+        result: Tensor = self.predictor(scaled, self.action_encoder(actions)) * self.latent_scale + self.latent_shift
+        return result
+
+
+def build(
+    networks: Mapping[str, Network], spec: EnvironmentSpec, latent_dim: int
+) -> tuple[JEPA, int]:
+    """Build the model from networks by role, with fresh weights; return it with the dimension of its points."""
+    def shapes(action_dim: int) -> NetworkShapes:
+        return NetworkShapes(spec.observations, latent_dim, action_dim)
+
+    identity = nn.Identity()
+    action_dim = spec.actions.dim
+    action_encoder: nn.Module = identity
+    if "action_encoder" in networks:
+        action_encoder = networks["action_encoder"].build(shapes(action_dim))
+        action_dim = int(action_encoder.out_dim)  # type: ignore[arg-type]
+    head: nn.Module = networks["head"].build(shapes(action_dim)) if "head" in networks else nn.Identity()
+    point_dim = latent_dim if isinstance(head, nn.Identity) else int(head.out_dim)  # type: ignore[arg-type]
+    model = JEPA(
+        networks["encoder"].build(shapes(action_dim)), networks["predictor"].build(shapes(action_dim)), action_encoder, head
+    )
+    return model, point_dim
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Number of trainable numbers in a module."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)

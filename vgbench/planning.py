@@ -1,0 +1,146 @@
+"""Model predictive control in the latent space: one plan for a block of tasks."""
+
+# ruff: noqa: TID253 - imported only by modules that compute
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vgbench.api import ActionSet, Plan, Planner
+from vgbench.blocks import padded, starts
+from vgbench.model import JEPA
+from vgbench.noise import KeyedNoise, Stream
+from vgbench.settings import MpcSettings
+
+
+class BlindProblem:
+    """A problem without a cost, for planners that declare `floor`; and what the real one shares with it."""
+
+    def __init__(
+        self, action_set: ActionSet, noise: KeyedNoise, tasks: int, horizon: int, steps_left: int, executed: int
+    ) -> None:
+        """Actions are in normalised units; `noise` is keyed by the tasks' ids and the step."""
+        self.action_set, self.action_dim, self.horizon, self.executed = action_set, action_set.dim, horizon, executed
+        self.steps_left = torch.full((tasks,), steps_left)
+        self._noise = noise
+
+    def noise(self, *shape: int) -> Tensor:
+        """Standard normals [B, *shape] from the tasks' own streams."""
+        return self._noise.normal(*shape)
+
+    def cost(self, actions: Tensor) -> Tensor:
+        """Refuse: there is none."""
+        raise RuntimeError("a planner that declares `floor` must not ask for the cost")
+
+    rollout = cost
+
+    def with_goal(self, latent: Tensor, horizon: int) -> "BlindProblem":
+        """Return the problem with another horizon."""
+        other = copy.copy(self)
+        other.horizon = horizon
+        return other
+
+
+class LatentProblem(BlindProblem):
+    """The planning problem of a block of tasks: predicted latents, and their distance to the goal."""
+
+    def __init__(self, model: JEPA, latent: Tensor, goal: Tensor, settings: MpcSettings, *shared: Any) -> None:
+        """`latent` [B, D] is where the tasks are, `goal` [B, D'] the goals' points; `shared` as for `BlindProblem`."""
+        super().__init__(*shared)
+        self._model, self._latent, self._settings = model, latent, settings
+        self._to_goal: Callable[[Tensor], Tensor] = model.distance.prepare(goal)
+        self.evaluations = 0  # of the predictor
+
+    def with_goal(self, latent: Tensor, horizon: int) -> "LatentProblem":
+        """Return the problem towards other goals [B, D'], with another horizon."""
+        other = copy.copy(self)
+        other.horizon, other._to_goal = horizon, self._model.distance.prepare(latent)
+        return other
+
+    def _latents(self, actions: Tensor) -> Iterator[Tensor]:
+        """Yield the predicted latents [B * K, D], step by step."""
+        batch, candidates, horizon, _ = actions.shape
+        latent = self._latent.unsqueeze(1).expand(-1, candidates, -1).flatten(0, 1)
+        steps = actions.transpose(0, 2).transpose(1, 2).contiguous()  # [H, B, K, A]
+        for step in range(horizon):
+            latent = self._model.predict(latent, steps[step].flatten(0, 1))
+            yield latent
+        self.evaluations += batch * candidates * horizon
+
+    def rollout(self, actions: Tensor) -> Tensor:
+        """Predicted latents [B, K, H, D]."""
+        latents = torch.stack(list(self._latents(actions)), dim=1)
+        return latents.reshape(*actions.shape[:3], -1)
+
+    def cost(self, actions: Tensor) -> Tensor:
+        """Aggregated distance to the goal along the predicted states, [B, K]."""
+        shape, settings = actions.shape[:2], self._settings
+        horizon = actions.shape[2]
+        total: Tensor | None = None
+        for step, latent in enumerate(self._latents(actions)):
+            if settings.aggregate == "last" and step < horizon - 1:
+                continue
+            distance = self._to_goal(self._model.head(latent).reshape(*shape, -1))
+            if settings.power != 1.0:
+                distance = distance**settings.power
+            if settings.aggregate == "discounted":
+                distance = distance * settings.discount**step
+            total = distance if total is None else total + distance
+        if total is None:
+            raise ValueError("a plan needs at least one step")
+        return total / horizon if settings.aggregate == "mean" else total
+
+
+@dataclass
+class Controller:
+    """Makes plans for many tasks with one planner, in blocks of a constant number of tasks."""
+
+    planner: Planner
+    model: JEPA | None  # None for a planner that ignores the cost
+    action_set: ActionSet
+    settings: MpcSettings
+    seed: int
+    stream: Stream = Stream.PLANNER
+    evaluations: int = 0
+
+    @property
+    def block(self) -> int:
+        """Tasks in a block."""
+        rows = 1 if self.planner.floor else self.planner.candidates
+        return max(1, self.settings.block_rows // rows)
+
+    def plan(self, tasks: dict[str, Tensor], state: dict[str, Tensor], step: int, executed: int) -> Plan:
+        """Plan for one block of tasks: `tasks` has `id` [B], `latent` [B, D] and `goal` [B, D']."""
+        left = self.settings.max_steps - step
+        horizon = min(max(self.planner.horizon, self.settings.replan_every), left)
+        noise = KeyedNoise(self.seed, tasks["id"], step, self.stream)
+        shared = (self.action_set, noise, len(tasks["id"]), horizon, left, executed)
+        if self.model is None:
+            return self.planner.plan(BlindProblem(*shared), state)
+        problem = LatentProblem(self.model, tasks["latent"], tasks["goal"], self.settings, *shared)
+        context = torch.enable_grad() if self.planner.gradient else torch.inference_mode()
+        with context:
+            plan = self.planner.plan(problem, state)
+        self.evaluations += problem.evaluations
+        return plan
+
+    def blocks(
+        self, tasks: dict[str, Tensor], state: dict[str, Tensor], first: int, step: int, executed: int
+    ) -> Iterator[tuple[int, Plan]]:
+        """Yield (rows done, plan) block by block, beginning with row `first`; padded rows are cut off."""
+        count = len(tasks["id"])
+        for start in starts(count, self.block):
+            if start < first:
+                continue
+            done = min(start + self.block, count)
+            block_state = padded(state, start, self.block) if state else {}
+            plan = self.plan(padded(tasks, start, self.block), block_state, step, executed)
+            keep = done - start
+            yield done, Plan(
+                plan.actions[:keep],
+                {name: value[:keep] for name, value in plan.state.items()},
+                {name: value[:keep] for name, value in plan.info.items()},
+            )

@@ -1,0 +1,281 @@
+"""Makes a `RunSpec` of flags, recipe, protocol, file and `--set`; everything is validated before anything is computed."""
+
+# ruff: noqa: TID253 - imported only once a run is asked for
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from vgbench.api import Params
+from vgbench.catalogue import SCALES, Catalogue, Protocol, Scale, catalogue
+from vgbench.choices import Choice, Choices, Request
+from vgbench.errors import UsageError
+from vgbench.method import Method, Piece, choose_method
+from vgbench.parameters import Addresses, Assignment, Target
+from vgbench.registry import Entry, Registry
+from vgbench.settings import GROUPS, DataSettings
+from vgbench.spec import Chosen, RunSpec, Value
+from vgbench.wording import choice, suggest
+
+__all__ = ["DataRequest", "Request", "resolve", "resolve_data"]
+
+ROLES = ("encoder", "predictor", "action_encoder", "head")
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """A resolved data set: what `vgbench collect` makes."""
+
+    environment: Chosen
+    settings: DataSettings
+    seed: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Place:
+    """Where a run takes place."""
+
+    environment: Entry
+    protocol: Protocol
+    scale: str
+    picks: dict[str, Value] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def block(self) -> Scale:
+        """What the scale changes."""
+        return self.protocol.scales.get(self.scale, Scale())
+
+    def assignments(self) -> list[Assignment]:
+        """Values of the protocol, then of its block for the scale."""
+        label = f"protocol {self.protocol.name}"
+        return [*registered(label, self.protocol.set), *registered(f"{label}, scale {self.scale}", self.block.set)]
+
+
+def resolve(request: Request) -> RunSpec:
+    """Resolve a request.
+
+    Precedence: plugin default < recipe < protocol < its block for the scale < --config < flags < --set.
+
+    Raises:
+        UsageError: something does not exist, does not fit or contradicts itself; the message names the option.
+    """
+    registry, book, choices = Registry(), catalogue(), Choices(request)
+    place = _place(choices, registry, book)
+    method = choose_method(choices, registry, book, place.protocol)
+    pieces = [Piece("environment", place.environment), *method.pieces(), *_parts(choices, registry, place)]
+    addresses, inert = _assign(
+        pieces,
+        GROUPS,
+        [*registered(f"recipe {method.recipe.name}", method.recipe.set)] if method.recipe else [],
+        place.assignments(),
+        choices.assignments(),
+        registry,
+    )
+    return _spec(choices, place, method, pieces, addresses, inert, registry)
+
+
+def resolve_data(request: Request) -> DataRequest:
+    """Resolve what concerns the training set alone.
+
+    Raises:
+        UsageError: as for `resolve`.
+    """
+    registry, book, choices = Registry(), catalogue(), Choices(request)
+    place = _place(choices, registry, book)
+    piece = Piece("environment", place.environment)
+    groups = {"data": GROUPS["data"]}
+    addresses, _ = _assign([piece], groups, [], place.assignments(), choices.assignments(), registry)
+    environment, settings = (target.make() for target in addresses.targets)
+    assert isinstance(settings, DataSettings)
+    chosen = Chosen(piece.entry, piece.cls, environment)
+    return DataRequest(chosen, settings, choices.number("data_seed").value, tuple(place.notes))
+
+
+def registered(source: str, values: Mapping[str, Any]) -> Iterable[Assignment]:
+    """Values from registry.yaml: without effect where their plugin was not chosen."""
+    for address, value in values.items():
+        yield Assignment(address, value, source, f"registry.yaml, {source}: {address}={value}", binding=False)
+
+
+def _place(choices: Choices, registry: Registry, book: Catalogue) -> _Place:
+    """Environment, protocol and scale."""
+    wanted, named = choices.get("environment"), choices.get("protocol")
+    if wanted is None and named is None:
+        raise UsageError(
+            "say where to plan: --env NAME or --protocol NAME. Environments: "
+            f"{', '.join(e.address for e in registry.entries('environment'))}; protocols: {', '.join(book.protocols)}"
+        )
+    scale = choices.get("scale") or Choice("quick", "default", "")
+    level = choice(scale.value, SCALES, scale.written.removesuffix(f" {scale.value}"))
+    environment = _environment(wanted, registry, book) if wanted else None
+    if named:
+        protocol = book.protocol(named.value)
+    else:
+        assert environment is not None
+        protocol = _protocol_of(environment, registry, book)
+    if environment is None:
+        if protocol.environment is None:
+            raise UsageError(f"{named.written if named else ''}: this protocol is for any environment: add --env NAME")
+        environment = registry.find("environment", protocol.environment)
+    elif named and protocol.environment and registry.find("environment", protocol.environment) != environment:
+        raise UsageError(
+            f"{wanted.written if wanted else ''} contradicts {named.written}: that protocol is on environment "
+            f"{protocol.environment!r}; leave one of the two out"
+        )
+    place = _Place(environment, protocol, level)
+    source = (named or wanted).source  # type: ignore[union-attr]  # one of them is there
+    place.picks["environment"] = Value(environment.address, (wanted or named).source)  # type: ignore[union-attr]
+    place.picks["protocol"] = Value(protocol.name, source)
+    place.picks["scale"] = Value(level, scale.source)
+    if protocol.environment is None:
+        place.notes.append(f"environment {environment.address!r} has no protocol of its own: values of {protocol.name!r}")
+    elif named is None and protocol.name != environment.name:
+        place.notes.append(f"--env {environment.address} means protocol {protocol.name}")
+    return place
+
+
+def _environment(wanted: Choice, registry: Registry, book: Catalogue) -> Entry:
+    try:
+        return registry.find("environment", wanted.value)
+    except UsageError as err:
+        if any(wanted.value.replace("-", "_") == name for name in book.protocols):
+            raise UsageError(f"{err} There is a protocol of that name: --protocol {wanted.value}") from err
+        raise
+
+
+def _protocol_of(environment: Entry, registry: Registry, book: Catalogue) -> Protocol:
+    """Protocol that an environment means when it is named alone."""
+    if not environment.shadowed:
+        for protocol in book.protocols.values():
+            if protocol.default_for == environment.name:
+                return protocol
+    for protocol in book.protocols.values():
+        if protocol.environment is None:
+            return protocol
+    raise UsageError(f"{environment} has no protocol; name one with --protocol: {', '.join(book.protocols)}")
+
+
+def _parts(choices: Choices, registry: Registry, place: _Place) -> list[Piece]:
+    """Planner, floor and networks."""
+    pieces = []
+    for slot in ("planner", "floor", *ROLES):
+        chosen = choices.get(slot)
+        name, source = getattr(place.block, slot, None), f"protocol {place.protocol.name}, scale {place.scale}"
+        if name is None:
+            name, source = getattr(place.protocol, slot, None), f"protocol {place.protocol.name}"
+        if chosen is not None:
+            name, source = chosen.value, chosen.source
+        if name is None:
+            continue
+        piece = Piece(slot, registry.find("network" if slot in ROLES else "planner", name))
+        if slot in ROLES and piece.cls.role != slot:
+            fit = [e.address for e in registry.entries("network") if slot in catalogue().component("network", e.name).tags]
+            raise UsageError(f"--{slot} {name}: {piece.entry} is a network for {piece.cls.role!r}. {suggest(name, fit)}")
+        if slot == "floor" and piece.entry == pieces[0].entry:
+            continue  # the planner is the floor itself
+        if slot == "floor" and not piece.cls.floor:
+            raise UsageError(f"floor: {piece.entry} uses the cost, so it is no floor")
+        place.picks[slot] = Value(piece.entry.address, source)
+        pieces.append(piece)
+    return pieces
+
+
+def _assign(
+    pieces: list[Piece],
+    groups: Mapping[str, type[Params]],
+    recipe: list[Assignment],
+    protocol: list[Assignment],
+    own: list[Assignment],
+    registry: Registry,
+) -> tuple[Addresses, dict[str, Value]]:
+    """Give all values to their parameters, in order of precedence. Also return those that are inert."""
+    targets = [Target(piece.entry.name, piece.slot, piece.cls.Params, str(piece.entry)) for piece in pieces]
+    targets += [Target(name, "setting", params, f"settings {name!r}") for name, params in groups.items()]
+    known = {e.name: str(e) for e in registry.entries() if e.kind != "hook"} | {g: f"settings {g!r}" for g in GROUPS}
+    addresses = Addresses(targets, known)
+    inert: dict[str, Value] = {}
+    for given in [*recipe, *protocol, *own]:
+        if not addresses.assign(given):
+            inert[given.address] = Value(given.value, given.source)
+    return addresses, inert
+
+
+def _spec(
+    choices: Choices,
+    place: _Place,
+    method: Method,
+    pieces: list[Piece],
+    addresses: Addresses,
+    inert: dict[str, Value],
+    registry: Registry,
+) -> RunSpec:
+    """Validate all values and put the specification together."""
+    made = [target.make() for target in addresses.targets]
+    chosen: dict[str, list[Chosen]] = {}
+    for piece, params in zip(pieces, made, strict=False):
+        chosen.setdefault(piece.slot, []).append(Chosen(piece.entry, piece.cls, params, piece.weight))
+    settings = {target.name: params for target, params in zip(addresses.targets, made, strict=True)}
+    settings = {name: settings[name] for name in GROUPS}
+    seeds = {key: choices.number(key) for key in ("seed", "data_seed", "task_seed")}
+    device, device_source = _device(choices)
+    picks = place.picks | method.picks() | {key: Value(c.value, c.source) for key, c in seeds.items()}
+    rivals = [f"{p.entry} was taken; also installed: {r}, as {r.address}" for p in pieces for r in registry.rivals(p.entry)]
+    spec = RunSpec(
+        environment=chosen["environment"][0],
+        objectives=tuple(chosen["objective"]),
+        predictor_objectives=tuple(chosen.get("predictor_objective", ())),
+        distance=chosen["distance"][0],
+        planner=chosen["planner"][0],
+        floor=chosen.get("floor", [None])[0],
+        networks={role: chosen[role][0] for role in ROLES if role in chosen},
+        training=method.training,
+        settings=settings,
+        **{key: c.value for key, c in seeds.items()},
+        device=device,
+        recipe=method.recipe.name if method.recipe else None,
+        protocol=place.protocol.name if place.protocol.environment else None,
+        scale=place.scale,
+        values={key: value for target in addresses.targets for key, value in target.values().items()},
+        inert=inert,
+        picks=picks | {"device": Value(device, device_source)},
+        notes=(*place.notes, *method.notes, *rivals, *registry.problems),
+    )
+    _check(spec)
+    return spec
+
+
+def _device(choices: Choices) -> tuple[str, str]:
+    asked = choices.get("device") or Choice("auto", "default", "")
+    name = choice(asked.value, ("auto", "cpu", "cuda"), asked.written.removesuffix(f" {asked.value}"))
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            f"{asked.written}: PyTorch {torch.__version__} finds no CUDA device here; use --device cpu, or install a "
+            "build of PyTorch with CUDA and check `nvidia-smi`"
+        )
+    if name == "auto":
+        return ("cuda" if torch.cuda.is_available() else "cpu"), "found"
+    return name, asked.source
+
+
+def _check(spec: RunSpec) -> None:
+    """Check what two values say together."""
+    data = spec.settings["data"]
+    stages = {"train": spec.objectives, "train_predictor": spec.predictor_objectives}
+    for group, objectives in stages.items():
+        window, batch = spec.settings[group].window, spec.settings[group].batch
+        if not objectives:
+            continue
+        if window > data.length:
+            raise UsageError(f"{group}.window={window} is longer than a trajectory: data.length={data.length}")
+        windows = data.trajectories * (data.length - window + 1)
+        if windows < batch:
+            raise UsageError(
+                f"{group}.batch={batch} is more than the {windows} windows of {window} states that "
+                f"data.trajectories={data.trajectories} of data.length={data.length} have"
+            )
+        for objective in objectives:
+            if window < objective.cls.min_length:
+                raise UsageError(f"{group}.window={window}: {objective.entry} needs at least {objective.cls.min_length}")

@@ -1,0 +1,228 @@
+"""Runs a resolved specification: collect, train, plan, judge; each step resumes where it was."""
+
+# ruff: noqa: TID253 - imported only once a run is certain
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import vgbench
+from vgbench import dataset, model as jepa, training
+from vgbench.api import Environment, ObjectiveShapes, Tasks
+from vgbench.errors import UsageError, VgbenchError
+from vgbench.evaluation import Evaluation
+from vgbench.interrupt import Stop, deferred_interrupts
+from vgbench.model import JEPA
+from vgbench.noise import Stream
+from vgbench.observers import Observers
+from vgbench.planning import Controller
+from vgbench.registry import Registry
+from vgbench.spec import Chosen, RunSpec
+from vgbench.statistics import wilson
+from vgbench.store import Record, RunFolder, write_json
+
+
+def run(
+    spec: RunSpec, out: Path | None = None, argv: Sequence[str] = (), observers: Observers | None = None
+) -> dict[str, Any]:
+    """Run a specification to its end and return the content of result.json.
+
+    A run that was interrupted goes on; one that is complete returns its result at once.
+
+    Args:
+        spec: from `vgbench.resolve.resolve`.
+        out: the run folder itself; by default a readable, hashed name under `runs/`.
+        argv: the command line, for the record.
+        observers: who is told of the progress; by default every installed observer.
+
+    Raises:
+        UsageError: the folder holds something else, or the parts of the run do not fit together.
+        RunFailed: training diverged.
+    """
+    folder = RunFolder(out or Path("runs") / f"{spec.title()}-{spec.key()}")
+    folder.check(spec)
+    result = folder.result()
+    if result is not None:
+        return result | {"run_dir": str(folder.path)}
+    observers = observers or Observers().load(Registry())
+    with folder.opened(spec, argv), deferred_interrupts() as stop:
+        try:
+            observers.call("vgbench_run_started", title=spec.title(), folder=str(folder.path))
+            result = _Run(spec, folder, observers, stop).execute()
+            folder.update(status="done", plugin_errors=observers.errors)
+            write_json(folder.path / "result.json", result)
+        except KeyboardInterrupt:
+            folder.update(status="interrupted")
+            raise
+        except Exception as err:
+            folder.update(status="failed", error=str(err) or type(err).__name__)
+            raise
+    observers.call("vgbench_run_ended", result=result)
+    return result
+
+
+def build_environment(chosen: Chosen) -> Environment:
+    """Instance of the chosen environment."""
+    environment: Environment = chosen.cls(chosen.params)
+    return environment
+
+
+def build_model(spec: RunSpec, environment: Environment) -> JEPA:
+    """Model with fresh weights, drawn from the run's seed, on the CPU."""
+    torch.manual_seed(spec.seed)
+    networks = {role: chosen.cls(chosen.params) for role, chosen in spec.networks.items()}
+    model, dim = jepa.build(networks, environment.spec, spec.settings["model"].latent_dim)
+    model.distance = spec.distance.cls(spec.distance.params, dim)
+    return model
+
+
+def build_terms(spec: RunSpec, chosen: Iterable[Chosen], model: JEPA, action_dim: int) -> tuple[training.Term, ...]:
+    """Objectives of a stage; checks that the distance can take the values that they ask for."""
+    shapes = ObjectiveShapes(spec.settings["model"].latent_dim, action_dim)
+    terms = tuple(training.Term(c.name, c.cls(c.params, shapes), c.weight) for c in chosen)
+    bound = model.distance.upper_bound
+    for term in terms:
+        needed = term.objective.distance_range
+        if bound is not None and needed is not None and bound < needed:
+            raise UsageError(
+                f"objective '{term.name}' asks for distances up to {needed:.4g}, but distance '{spec.distance.name}' "
+                f"never exceeds {bound:.4g}; lower gamma or choose another distance"
+            )
+    return terms
+
+
+class _Run:
+    """The steps of one run, in order."""
+
+    def __init__(self, spec: RunSpec, folder: RunFolder, observers: Observers, stop: Stop) -> None:
+        self.spec, self.folder, self.observers, self.stop = spec, folder, observers, stop
+        self.device = torch.device(spec.device)
+        self.environment = build_environment(spec.environment)
+
+    def execute(self) -> Record:
+        data, path = self._collect()
+        model = self._train(data)
+        tasks = self._tasks(data)
+        result = self._headline(self._play("episodes", tasks, self._controller(model, data), data))
+        result |= self._floor(tasks, data)
+        card = {"file": path.name, "fingerprint": dataset.fingerprint(data.trajectories), "card": data.trajectories.card}
+        return result | self._about(model) | {"data": card, "run_dir": str(self.folder.path)} | self._times()
+
+    def _collect(self) -> tuple[dataset.Dataset, Path]:
+        settings = self.spec.settings["data"]
+        with self.folder.timed("collect"):
+            start = {"stage": "collect", "total": settings.trajectories, "done": 0, "unit": "trajectory"}
+            self.observers.call("vgbench_stage_started", **start)
+            name, seed = self.spec.environment.name, self.spec.data_seed
+            trajectories, path = dataset.collect(name, self.environment, settings, seed, self._progress)
+            self.observers.call("vgbench_stage_ended", stage="collect")
+        return dataset.Dataset(self.environment, trajectories, self.device), path
+
+    def _progress(self, done: int, total: int) -> None:
+        if self.stop.requested:
+            raise KeyboardInterrupt
+        self.observers.call("vgbench_stage_progress", stage="collect", done=done, logs={})
+
+    def _train(self, data: dataset.Dataset) -> JEPA:
+        spec = self.spec
+        model = build_model(spec, self.environment)
+        model.set_statistics(data.statistics())
+        model.to(self.device)
+        action_dim = self.environment.spec.actions.dim
+        name = "joint" if spec.training == "joint" else "encoder"
+        self._stage(name, 0, spec.objectives, "train", model, data, None, action_dim)
+        if spec.training == "separate":
+            with self.folder.timed("encode"):
+                latents = training.encode_all(model, data)
+                training.fit_latent_scale(model, latents, spec.settings["model"].latent_scale)
+            self._stage("predictor", 1, spec.predictor_objectives, "train_predictor", model, data, latents, action_dim)
+        return model.eval().requires_grad_(False)
+
+    def _stage(
+        self,
+        name: str,
+        index: int,
+        objectives: Iterable[Chosen],
+        group: str,
+        model: JEPA,
+        data: dataset.Dataset,
+        latents: Tensor | None,
+        action_dim: int,
+    ) -> None:
+        terms = build_terms(self.spec, objectives, model, action_dim)
+        for term in terms:
+            term.objective.to(self.device)
+        stage = training.Stage(name, terms, self.spec.settings[group], self.spec.seed * 16 + index)
+        with self.folder.timed(name):
+            training.Trainer(stage, model, data, self.folder, self.observers, self.stop, latents).run()
+
+    def _tasks(self, data: dataset.Dataset) -> Tasks:
+        count, seed = self.spec.settings["evaluation"].tasks, self.spec.task_seed
+        tasks = self.environment.sample_tasks(count, seed, data.trajectories)
+        solved = int(self.environment.success(tasks.start, tasks.goal).sum())
+        if solved:
+            raise VgbenchError(f"environment '{self.spec.environment.name}' sampled {solved} tasks solved at their start")
+        ends = ({name: value.to(self.device) for name, value in end.items()} for end in (tasks.start, tasks.goal))
+        return Tasks(*ends)
+
+    def _controller(self, model: JEPA, data: dataset.Dataset) -> Controller:
+        chosen = self.spec.planner
+        planner = chosen.cls(chosen.params)
+        actions = self.environment.spec.actions.scaled(1 / data.action_scale)
+        used = None if planner.floor else model
+        return Controller(planner, used, actions, self.spec.settings["mpc"], self.spec.task_seed)
+
+    def _play(self, name: str, tasks: Tasks, controller: Controller, data: dataset.Dataset) -> list[Record]:
+        with self.folder.timed(name):
+            common = (self.folder, self.observers, self.stop)
+            return Evaluation(name, self.environment, tasks, controller, data.action_scale, *common).run()
+
+    def _headline(self, rows: list[Record]) -> Record:
+        return {"format": 1, "metric": "success_rate", **_rate(rows)}
+
+    def _floor(self, tasks: Tasks, data: dataset.Dataset) -> Record:
+        """Judge the planner that ignores the cost on the same tasks."""
+        chosen = self.spec.floor
+        if chosen is None:
+            return {"floor": None}
+        actions = self.environment.spec.actions.scaled(1 / data.action_scale)
+        settings, seed = self.spec.settings["mpc"], self.spec.task_seed
+        controller = Controller(chosen.cls(chosen.params), None, actions, settings, seed, Stream.FLOOR)
+        return {"floor": {"planner": chosen.name, **_rate(self._play("floor", tasks, controller, data))}}
+
+    def _about(self, model: JEPA) -> Record:
+        spec = self.spec
+        mpc = spec.settings["mpc"]
+        return {
+            "title": spec.title(),
+            "key": spec.key(),
+            "recipe": spec.recipe,
+            "protocol": spec.protocol,
+            "scale": spec.scale,
+            "meaningless": spec.scale == "smoke",
+            "training": spec.training,
+            "objectives": {c.name: c.weight for c in spec.objectives},
+            "distance": spec.distance.name,
+            "planner": spec.planner.name,
+            "cost": f"{mpc.aggregate} of the distance to the power {mpc.power:g} over the horizon",
+            "seeds": {"train": spec.seed, "data": spec.data_seed, "task": spec.task_seed},
+            "device": spec.device,
+            "threads": torch.get_num_threads(),
+            "parameters": {n: jepa.parameter_count(getattr(model, n).requires_grad_(True)) for n in ("encoder", "predictor")},
+            "vgbench": vgbench.__version__,
+            "notes": list(spec.notes),
+        }
+
+    def _times(self) -> Record:
+        times = self.folder.stage_times()
+        total = {key: round(sum(t[key] for t in times.values()), 2) for key in ("seconds", "cpu_seconds")}
+        return {"stages": times, **total}
+
+
+def _rate(rows: list[Record]) -> Record:
+    successes = sum(row["success"] for row in rows)
+    low, high = wilson(successes, len(rows))
+    rate = {"success_rate": successes / len(rows), "successes": successes, "n": len(rows)}
+    return rate | {"ci95": [round(low, 4), round(high, 4)]}

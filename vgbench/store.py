@@ -1,0 +1,293 @@
+"""The run folder: written atomically, locked while in use, resumed by running the same command again."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import filelock
+import yaml
+
+import vgbench
+from vgbench.errors import UsageError, VgbenchError
+
+if TYPE_CHECKING:
+    from vgbench.spec import RunSpec
+
+FORMAT = 1
+Record = dict[str, Any]
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` make a file beside `path`, then move it there: a reader sees the old file or the new one."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        write(partial)
+        partial.replace(path)
+    except OSError as err:
+        raise VgbenchError(f"cannot write {path}: {err.strerror or err}") from err
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically."""
+    write_atomically(path, lambda p: _write_text(p, json.dumps(content, indent=2) + "\n"))
+
+
+def _write_text(path: Path, text: str) -> None:
+    """Write and flush to the disk, so that the move that follows cannot come first."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; a damaged file is named."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as err:
+        raise VgbenchError(f"{path} cannot be read: {err}; delete its folder to start again") from err
+
+
+class RunFolder:
+    """Files of one run.
+
+    run.json (who, what, with which versions; status), config.yaml (accepted by `--config`), train.jsonl, episodes.jsonl
+    and floor.jsonl, checkpoints/, and result.json, which is written last and marks the run complete.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; nothing is written before `opened`."""
+        self.path = path
+        self._run: Record = {}
+        self._clock: _Clock | None = None
+
+    @contextmanager
+    def opened(self, spec: "RunSpec", argv: Iterable[str]) -> Iterator[None]:
+        """Lock the folder for one process, and make or check its run.json and config.yaml."""
+        try:
+            (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.path / ".lock", timeout=0)
+            lock.acquire()
+        except filelock.Timeout as err:
+            raise VgbenchError(
+                f"{self.path} is in use by another process; wait for it, or choose another folder with --out"
+            ) from err
+        except OSError as err:
+            raise UsageError(f"--out {self.path}: cannot write there: {err.strerror or err}") from err
+        try:
+            self._prepare(spec, list(argv))
+            yield
+        finally:
+            lock.release()
+
+    def check(self, spec: "RunSpec") -> None:
+        """Refuse a folder that holds something else than this run."""
+        path = self.path
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"--out {path} is a file; expected a folder")
+        if not path.exists():
+            return
+        if not (path / "run.json").exists():
+            strangers = [p.name for p in path.iterdir() if p.name not in (".lock", "checkpoints", "run.json.partial")]
+            if strangers:
+                raise UsageError(f"--out {path} holds {strangers[0]!r} but no run; choose an empty or new folder")
+            return
+        run = read_json(path / "run.json")
+        if run.get("format") != FORMAT:
+            raise UsageError(f"{path} has run format {run.get('format')}; this vgbench reads format {FORMAT}")
+        if run.get("key") != spec.key():
+            raise UsageError(
+                f"--out {path} holds another run ({run.get('title')}, key {run.get('key')}); this one has key "
+                f"{spec.key()}{_first_difference(run.get('identity'), spec.identity())}. Choose another --out"
+            )
+
+    def result(self) -> Record | None:
+        """Content of result.json, if the run is complete."""
+        path = self.path / "result.json"
+        return read_json(path) if path.exists() else None
+
+    def _prepare(self, spec: "RunSpec", argv: list[str]) -> None:
+        path = self.path / "run.json"
+        now = _now()
+        if path.exists():
+            self._run = read_json(path)
+            self._run["resumed"] = [*self._run.get("resumed", []), now]
+        else:
+            self._run = {"format": FORMAT, "key": spec.key(), "title": spec.title(), "created": now, "stages": {}}
+            self._run |= {"argv": argv, "identity": spec.identity(), "plugins": _plugins(spec)}
+            self._run |= {"recipe": spec.recipe, "protocol": spec.protocol, "scale": spec.scale}
+            config = yaml.safe_dump(spec.to_config(), sort_keys=False)
+            write_atomically(self.path / "config.yaml", lambda p: _write_text(p, config))
+        self._run |= {"versions": _versions(), "git": _git(), "machine": _machine()}
+        self.update(status="started")
+
+    def update(self, **fields: Any) -> None:
+        """Change fields of run.json."""
+        self._run |= fields
+        write_json(self.path / "run.json", self._run)
+
+    def stage_times(self) -> dict[str, Record]:
+        """Seconds and CPU-seconds spent in each stage so far, by all processes that worked on the run."""
+        times: dict[str, Record] = self._run["stages"]
+        return times
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add what is spent inside to the stage's times; noted at every checkpoint, so that a kill loses little."""
+        self._clock = _Clock(stage)
+        try:
+            yield
+        finally:
+            self._note_time()
+            self._clock = None
+
+    def _note_time(self) -> None:
+        if self._clock is None:
+            return
+        spent = self.stage_times().setdefault(self._clock.stage, {"seconds": 0.0, "cpu_seconds": 0.0})
+        for name, value in self._clock.lap().items():
+            spent[name] = round(spent[name] + value, 3)
+        self.update()
+
+    def append(self, name: str, record: Record) -> None:
+        """Add a line to a JSONL file."""
+        with (self.path / name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def write_lines(self, name: str, records: Iterable[Record]) -> None:
+        """Write a whole JSONL file atomically."""
+        text = "".join(json.dumps(record) + "\n" for record in records)
+        write_atomically(self.path / name, lambda p: _write_text(p, text))
+
+    def keep(self, name: str, wanted: Callable[[Record], bool]) -> None:
+        """Drop the lines that a resumed run will write again, and a last line that was cut off."""
+        path = self.path / name
+        if not path.exists():
+            return
+        records = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                break
+            records.append(record)
+        self.write_lines(name, filter(wanted, records))
+
+    def save_checkpoint(self, name: str, content: Record) -> None:
+        """Write checkpoints/NAME.pt atomically, and with it the stage's times."""
+        import torch
+
+        write_atomically(self.path / "checkpoints" / f"{name}.pt", lambda p: torch.save(content, p))
+        self._note_time()
+
+    def load_checkpoint(self, name: str) -> Record | None:
+        """Read checkpoints/NAME.pt (tensors and plain values only), or None."""
+        import torch
+
+        path = self.path / "checkpoints" / f"{name}.pt"
+        if not path.exists():
+            return None
+        with self.explained(name):
+            content: Record = torch.load(path, map_location="cpu", weights_only=True)
+        return content
+
+    @contextmanager
+    def explained(self, name: str) -> Iterator[None]:
+        """Turn what loading a checkpoint may raise into one message."""
+        try:
+            yield
+        except Exception as err:  # torch raises many kinds, by what is wrong with the file
+            path = self.path / "checkpoints" / f"{name}.pt"
+            first = str(err).splitlines()[0] if str(err) else type(err).__name__
+            raise VgbenchError(
+                f"{path} cannot be used: {first}. It is damaged or belongs to other networks; delete it to do "
+                "this stage again, or choose another --out"
+            ) from err
+
+
+class _Clock:
+    """Wall and CPU time (user + system, all threads) since the last lap."""
+
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def lap(self) -> dict[str, float]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        spent = {"seconds": wall - self._wall, "cpu_seconds": cpu - self._cpu}
+        self._wall, self._cpu = wall, cpu
+        return spent
+
+
+def _first_difference(old: Any, new: Any, at: str = "") -> str:
+    """Name the first value in which two identities differ."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return "" if old == new else f"; {at} was {old!r} and is now {new!r}"
+    for name in sorted({*old, *new}):
+        text = _first_difference(old.get(name), new.get(name), f"{at}.{name}" if at else name)
+        if text:
+            return text
+    return ""
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _plugins(spec: "RunSpec") -> list[Record]:
+    chosen = [spec.environment, *spec.objectives, *spec.predictor_objectives, spec.distance, spec.planner]
+    chosen += [*spec.networks.values(), *([spec.floor] if spec.floor else [])]
+    return [
+        {"kind": c.entry.kind, "name": c.name, "value": c.entry.value, "dist": c.entry.dist}
+        | {"dist_version": c.entry.version, "version": c.cls.version}
+        for c in chosen
+    ]
+
+
+def _versions() -> dict[str, str]:
+    found = {"vgbench": vgbench.__version__, "python": platform.python_version()}
+    for name in ("torch", "numpy", "mujoco", "h5py", "pydantic", "scipy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _git() -> Record | None:
+    """Commit of the checkout that vgbench runs from, or None."""
+    folder = Path(__file__).resolve().parent
+
+    def ask(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return done.stdout.strip()
+
+    top = ask("rev-parse", "--show-toplevel")
+    if top is None or Path(top) != folder.parent:
+        return None  # installed as a package; a repository around it is somebody else's
+    return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain"))}
+
+
+def _machine() -> Record:
+    import torch
+
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "cpu": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        "executable": Path(sys.executable).name,
+    }

@@ -1,0 +1,280 @@
+"""Training: one stage (joint), or the encoder and then the predictor (separate)."""
+
+# ruff: noqa: TID253 - imported only by modules that compute
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vgbench.api import Objective
+from vgbench.batch import MovingAverages, WindowBatch
+from vgbench.dataset import Dataset
+from vgbench.errors import RunFailed, UsageError
+from vgbench.interrupt import Stop
+from vgbench.model import JEPA
+from vgbench.noise import ScalarNoise, Stream
+from vgbench.observers import Observers
+from vgbench.settings import TrainSettings
+from vgbench.store import RunFolder
+
+LOG_EVERY = 10  # steps
+CHECKPOINT_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Term:
+    """One weighted objective of a stage."""
+
+    name: str
+    objective: Objective
+    weight: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is trained together, on which loss and schedule. `seed` keys its windows and its objectives' noise."""
+
+    name: str
+    terms: tuple[Term, ...]
+    settings: TrainSettings
+    seed: int
+
+
+class WindowSampler:
+    """All windows of a data set in a random order, epoch after epoch; the order depends on (seed, epoch) alone."""
+
+    def __init__(self, data: Dataset, settings: TrainSettings, seed: int) -> None:
+        """Check that there is at least one batch of windows."""
+        self._per_trajectory = data.length - settings.window + 1
+        self._count = len(data) * max(self._per_trajectory, 0)
+        self._batch, self._seed, self._device = settings.batch, seed, data.device
+        if self._count < settings.batch:
+            raise UsageError(
+                f"{len(data)} trajectories of {data.length} states hold {self._count} windows of {settings.window}: "
+                f"fewer than a batch of {settings.batch}; lower the window or the batch, or collect more"
+            )
+        self.steps_per_epoch = self._count // settings.batch
+        self._epoch, self._order = -1, torch.empty(0)
+
+    def windows(self, step: int) -> tuple[Tensor, Tensor]:
+        """Trajectory and first state of the windows of a step, both [B]."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed((self._seed << 20) + epoch)
+            self._epoch, self._order = epoch, torch.randperm(self._count, generator=generator).to(self._device)
+        index = self._order[position * self._batch : (position + 1) * self._batch]
+        return index // self._per_trajectory, index % self._per_trajectory
+
+
+def learning_rate(settings: TrainSettings, step: int, total: int) -> float:
+    """Linear warm-up from 0, then a cosine from the peak to `final_lr` times it."""
+    warm = settings.warmup * total
+    if step < warm:
+        return settings.lr * (step + 1) / (math.floor(warm) + 1)
+    done = (step - warm) / max(total - warm, 1)
+    return settings.lr * (settings.final_lr + (1 - settings.final_lr) * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def total_steps(settings: TrainSettings, steps_per_epoch: int) -> int:
+    """Optimiser steps of a stage."""
+    return settings.steps or max(1, round(settings.epochs * steps_per_epoch))
+
+
+class Trainer:
+    """Runs one stage, from its last checkpoint if there is one."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        model: JEPA,
+        data: Dataset,
+        folder: RunFolder,
+        observers: Observers,
+        stop: Stop,
+        latents: Tensor | None = None,
+    ) -> None:
+        """`latents` [N * length, D] are the frozen encoder's, for a stage that does not train it."""
+        self.stage, self.model, self.data, self.latents = stage, model, data, latents
+        self._folder, self._observers, self._stop = folder, observers, stop
+        self._check_window()
+        self._parts = self._trained()
+        self._optimizer = torch.optim.Adam(
+            self._parts.parameters(), lr=stage.settings.lr, weight_decay=stage.settings.weight_decay
+        )
+        self._averages = None if latents is not None else MovingAverages(model.encoder)
+        self._sampler = WindowSampler(data, stage.settings, stage.seed)
+        self.total = total_steps(stage.settings, self._sampler.steps_per_epoch)
+        self.step = 0
+
+    def _check_window(self) -> None:
+        for term in self.stage.terms:
+            if self.stage.settings.window < term.objective.min_length:
+                raise UsageError(
+                    f"objective '{term.name}' needs windows of at least {term.objective.min_length} states; "
+                    f"train.window is {self.stage.settings.window}"
+                )
+
+    def _trained(self) -> nn.ModuleDict:
+        """Modules that the stage's objectives say they train."""
+        named = {part for term in self.stage.terms for part in term.objective.trains}
+        parts: dict[str, nn.Module] = {}
+        for part in sorted(named & {"encoder", "head", "distance", "predictor"}):
+            parts[part] = getattr(self.model, part)
+        if "predictor" in named:
+            parts["action_encoder"] = self.model.action_encoder
+        for index, term in enumerate(self.stage.terms):
+            if "own" in term.objective.trains:
+                parts[f"own{index}"] = term.objective
+        modules = nn.ModuleDict(parts)
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(False)
+        for part, module in modules.items():
+            if part != "statistics":
+                module.requires_grad_(True)
+        return modules
+
+    def run(self) -> None:
+        """Train to the end of the stage, saving on the way; return at once if it is complete."""
+        self._restore()
+        if self.step >= self.total:
+            return
+        self.model.train()
+        self._observers.call(
+            "vgbench_stage_started", stage=self.stage.name, total=self.total, done=self.step, unit="step"
+        )
+        saved = time.monotonic()
+        while self.step < self.total:
+            logs = self._one_step()
+            if self.step % LOG_EVERY == 0 or self.step == self.total:
+                record = {"stage": self.stage.name, "step": self.step, **logs}
+                self._folder.append("train.jsonl", record)
+                self._observers.call("vgbench_stage_progress", stage=self.stage.name, done=self.step, logs=logs)
+            if self._stop.requested or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                self._save()
+                saved = time.monotonic()
+                if self._stop.requested:
+                    raise KeyboardInterrupt
+        self._save()
+        self._observers.call("vgbench_stage_ended", stage=self.stage.name)
+
+    def _one_step(self) -> dict[str, float]:
+        settings = self.stage.settings
+        rate = learning_rate(settings, self.step, self.total)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        trajectory, start = self._sampler.windows(self.step)
+        device = self.data.device
+        batch = WindowBatch(
+            self.data,
+            self.model,
+            trajectory,
+            start,
+            settings.window,
+            ScalarNoise(self.stage.seed, self.step, Stream.SAMPLER, device),
+            self._averages,
+            self.latents,
+        )
+        noise = ScalarNoise(self.stage.seed, self.step, Stream.OBJECTIVE, device)
+        total, logs = self._loss(batch, noise)
+        self._optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        parameters = [p for p in self._parts.parameters() if p.grad is not None]
+        norm = nn.utils.clip_grad_norm_(parameters, settings.clip or math.inf)
+        if not bool(torch.isfinite(norm)):
+            raise self._failure("the gradient is not finite")
+        self._optimizer.step()
+        if self._averages is not None:
+            self._averages.update()
+        for term in self.stage.terms:
+            term.objective.after_step(self.model)
+        self.step += 1
+        if self.step % LOG_EVERY and self.step < self.total:
+            return {}
+        return {"loss": float(total.detach()), **{k: float(v) for k, v in logs.items()}, "grad_norm": float(norm), "lr": rate}
+
+    def _loss(self, batch: WindowBatch, noise: ScalarNoise) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """Weighted sum of the terms, and what to log."""
+        total = torch.zeros((), device=self.data.device)
+        logs: dict[str, Tensor | float] = {}
+        for term in self.stage.terms:
+            loss = term.objective.loss(batch, self.model, noise)
+            value = loss.value
+            if not bool(torch.isfinite(value)):
+                raise self._failure(f"the loss of objective '{term.name}' is {float(value)}")
+            total = total + term.weight * value
+            logs[term.name] = value.detach()
+            for key, figure in loss.logs.items():
+                logs[f"{term.name}.{key}"] = figure.detach() if isinstance(figure, Tensor) else figure
+        return total, logs
+
+    def _failure(self, what: str) -> RunFailed:
+        return RunFailed(
+            f"step {self.step} of stage '{self.stage.name}': {what}. The last good checkpoint is kept in "
+            f"{self._folder.path}; try a lower train.lr, train.clip=1, or a smaller gamma or tau"
+        )
+
+    def _save(self) -> None:
+        done = self.step >= self.total
+        content: dict[str, Any] = {
+            "step": self.step,
+            "total": self.total,
+            "model": self.model.state_dict(),
+            "objectives": [term.objective.state_dict() for term in self.stage.terms],
+            "optimizer": None if done else self._optimizer.state_dict(),
+            "averages": None if done or self._averages is None else self._averages.state_dict(),
+            "rng": torch.get_rng_state(),
+        }
+        self._folder.save_checkpoint(self.stage.name, content)
+
+    def _restore(self) -> None:
+        content = self._folder.load_checkpoint(self.stage.name)
+        self._folder.keep("train.jsonl", self._recorded(content))
+        if content is None:
+            return
+        if content["total"] != self.total:
+            raise UsageError(f"the checkpoint in {self._folder.path} is of {content['total']} steps, not {self.total}")
+        with self._folder.explained(self.stage.name):
+            self.model.load_state_dict(content["model"])
+            for term, state in zip(self.stage.terms, content["objectives"], strict=True):
+                term.objective.load_state_dict(state)
+            if content["optimizer"] is not None:
+                self._optimizer.load_state_dict(content["optimizer"])
+            if content["averages"] is not None and self._averages is not None:
+                self._averages.load_state_dict(content["averages"])
+        torch.set_rng_state(content["rng"])
+        self.step = content["step"]
+
+    def _recorded(self, content: dict[str, Any] | None) -> Any:
+        """Predicate for the log's lines that belong to the past of the checkpoint."""
+        reached = content["step"] if content else 0
+
+        def keep(record: dict[str, Any]) -> bool:
+            return record["stage"] != self.stage.name or record["step"] <= reached
+
+        return keep
+
+
+def encode_all(model: JEPA, data: Dataset, rows: int = 1024) -> Tensor:
+    """Latents [N * length, D] of every state of a data set, without gradient."""
+    model.eval()
+    ids = torch.arange(len(data) * data.length, device=data.device)
+    parts: Iterable[Tensor] = (
+        model.encode_blocks(data.observations(part // data.length, part % data.length)) for part in ids.split(rows)
+    )
+    return torch.cat(list(parts)).clone()
+
+
+def fit_latent_scale(model: JEPA, latents: Tensor, how: str) -> None:
+    """Shift and scale between which and the latents the predictor works, from the training set's latents [M, D]."""
+    if how == "none":
+        return
+    std = latents.std(dim=0, correction=0)
+    shift = latents.mean(dim=0)
+    overall = std.square().mean().sqrt().clamp_min(1e-6)
+    # A dimension that hardly varies would be blown up by its own scale: floor it at a hundredth of the overall one.
+    scale = torch.maximum(std, overall * 1e-2) if how == "per_dimension" else overall.expand(len(std)).clone()
+    model.set_latent_scale(shift, scale)

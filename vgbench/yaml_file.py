@@ -1,0 +1,114 @@
+"""YAML as vgbench reads it: safe, without duplicate keys, with the scalars of YAML 1.2.
+
+PyYAML follows YAML 1.1, where `1e-3` is a string, `no` is false, `010` is 8 and a key given twice silently wins. Each of
+these would change an experiment without a word.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vgbench.errors import UsageError
+
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_SCALARS = {
+    "tag:yaml.org,2002:null": (r"null|Null|NULL|~|", ["n", "N", "~", ""]),
+    "tag:yaml.org,2002:bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    "tag:yaml.org,2002:int": (r"[-+]?[0-9]+", list("-+0123456789")),
+    "tag:yaml.org,2002:float": (
+        r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        list("-+0123456789."),
+    ),
+    "tag:yaml.org,2002:merge": (r"<<", ["<"]),
+}
+
+
+class _Loader(_Base):  # type: ignore[misc]  # one of two bases, by what is installed
+    """Safe loader that refuses duplicate keys."""
+
+    name: str
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's protocol
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping; a key that is given twice or is not text is an error with its line."""
+        lines: dict[str, int] = {}
+        for key_node, _ in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise UsageError(f"{self.name}:{line}: a key must be plain text")
+            if key_node.value in lines:
+                raise UsageError(
+                    f"{self.name}:{line}: duplicate key {key_node.value!r} "
+                    f"(first given in line {lines[key_node.value]}): keep one of the two"
+                )
+            lines[key_node.value] = line
+        return super().construct_mapping(node, deep=deep)  # type: ignore[no-any-return]
+
+
+class _Dumper(yaml.SafeDumper):
+    """Dumper that quotes exactly those strings which the loader would read as something else."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write equal values out: anchors are noise to a reader."""
+        return True
+
+
+for _tag, (_pattern, _first) in _SCALARS.items():
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), _first)
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node), 10))
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: _float(loader.construct_scalar(node)))
+
+
+def _float(text: str) -> float:
+    """Value of a float as YAML writes it (`.inf`, `.nan`)."""
+    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+def parse(text: str, name: str) -> Any:
+    """Value of a YAML text; `name` stands for the file in messages.
+
+    Raises:
+        UsageError: `name:line: ...` for text that is not YAML, for duplicate keys, and for more than one document.
+    """
+    loader = _Loader(text)
+    loader.name = name
+    try:
+        return loader.get_single_data()
+    except yaml.MarkedYAMLError as err:
+        line = f":{err.problem_mark.line + 1}" if err.problem_mark else ""
+        raise UsageError(f"{name}{line}: not valid YAML: {err.problem or err}") from err
+    except (yaml.YAMLError, ValueError) as err:
+        raise UsageError(f"{name}: not valid YAML: {str(err).splitlines()[0]}") from err
+    finally:
+        loader.dispose()
+
+
+def load(path: Path) -> Any:
+    """Content of a YAML file.
+
+    Raises:
+        UsageError: the file is missing, a folder, unreadable, binary or not YAML.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, not a YAML file")
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError as err:
+        raise UsageError(f"{path}: there is no such file") from err
+    except UnicodeDecodeError as err:
+        raise UsageError(f"{path} is not text (byte {err.start} is not UTF-8), so not a YAML file") from err
+    except OSError as err:
+        raise UsageError(f"{path} cannot be read: {err.strerror or err}") from err
+    return parse(text, str(path))
+
+
+def dump(value: Any) -> str:
+    """YAML text that `parse` reads as the same value; keys in the order given."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
