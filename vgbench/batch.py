@@ -127,7 +127,7 @@ class WindowBatch(Batch):
         if key not in self._goals:
             first_points, first_ids = self._last(last)
             index = self._random_index(random, scope)
-            points = self.points.flatten(0, 1)[index.flatten()].reshape(*index.shape, -1)
+            points = self.points.flatten(0, 1)[index]
             ids = torch.cat([first_ids, self._ids.flatten()[index]], dim=1)
             same = self._ids.unsqueeze(2) == ids.unsqueeze(1)
             self._goals[key] = Goals(torch.cat([first_points, points], dim=1), same)

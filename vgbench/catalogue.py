@@ -1,4 +1,4 @@
-"""What `registry.yaml` says: descriptions of plugins, recipes, protocols and suites. It installs and imports nothing."""
+"""What `registry.yaml` says: descriptions of plugins, recipes, protocols and suites. It imports no plugin."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields

@@ -74,7 +74,8 @@ class Choices:
                     self._file.pop(other, None)
         for key, value in self._file.items():
             if self.chosen.get(key) is None:
-                self.chosen[key] = Choice(value, f"--config {request.config}", f"--config {request.config}: {key}: {value}")
+                source = f"--config {request.config}"
+                self.chosen[key] = Choice(value, source, f"{source}: {key}: {value}")
 
     def _flag(self, key: str) -> Choice | None:
         value = getattr(self._request, _FIELDS.get(key, key), None)

@@ -9,7 +9,7 @@ from vgbench.catalogue import Catalogue, Protocol, Recipe
 from vgbench.choices import Choice, Choices
 from vgbench.config_file import split_weight
 from vgbench.errors import UsageError
-from vgbench.registry import Entry, Registry
+from vgbench.registry import Entry, Registry, canonical
 from vgbench.spec import Value
 from vgbench.wording import choice
 
@@ -114,11 +114,11 @@ def _incomplete(named: Choice | None, distance: Choice | None, registry: Registr
 
 def _objectives(slot: str, given: Choice, registry: Registry) -> list[Piece]:
     """Plugins of a list of `NAME[:WEIGHT]`, sorted: the order of a sum must not make another run."""
-    pieces = []
+    pieces: list[Piece] = []
     for text in given.value:
         name, weight = split_weight(text, given.written)
         dist, colon, _ = name.rpartition(":")
-        if colon and not any(entry.dist.replace("_", "-") == dist.replace("_", "-") for entry in registry.entries()):
+        if colon and not any(canonical(entry.dist) == canonical(dist) for entry in registry.entries()):
             raise UsageError(f"{given.written}: expected NAME or NAME:WEIGHT with a number, e.g. {dist}:0.5")
         piece = Piece(slot, registry.find("objective", name), weight)
         if any(piece.entry == other.entry for other in pieces):
@@ -174,8 +174,8 @@ def _training(choices: Choices, recipe: Recipe | None, objectives: list[Piece]) 
         )
     if mode == "joint" and not joint:
         raise UsageError(
-            f"{written}: none of the objectives ({', '.join(p.entry.address for p in objectives)}) trains the predictor; "
-            "add one that does, or use --training separate"
+            f"{written}: none of the objectives ({', '.join(p.entry.address for p in objectives)}) trains the "
+            "predictor; add one that does, or use --training separate"
         )
     return mode, source
 
@@ -183,7 +183,8 @@ def _training(choices: Choices, recipe: Recipe | None, objectives: list[Piece]) 
 def _add_predictor_stage(method: Method, choices: Choices, registry: Registry, protocol: Protocol) -> None:
     """Objectives of the predictor's own stage: the file's, or the protocol's."""
     chosen = choices.get("predictor_objectives")
-    given = chosen or Choice(list(protocol.predictor_objectives), f"protocol {protocol.name}", f"protocol {protocol.name}")
+    label = f"protocol {protocol.name}"
+    given = chosen or Choice(list(protocol.predictor_objectives), label, label)
     method.sources["predictor_objectives"] = given.source
     method.predictor = _objectives("predictor_objective", given, registry)
     if not any(piece.trains_predictor for piece in method.predictor):
@@ -193,7 +194,8 @@ def _add_predictor_stage(method: Method, choices: Choices, registry: Registry, p
 def _match(method: Method, book: Catalogue, registry: Registry) -> None:
     """Take the recipe with the same objectives, distance and mode, if there is one, and say so."""
     ours = {piece.entry for piece in method.objectives}
-    words = f"{' + '.join(weighted(method.objectives))} with distance {method.distance.entry.address}, {method.training}"
+    terms = " + ".join(weighted(method.objectives))
+    words = f"{terms} with distance {method.distance.entry.address}, {method.training}"
     for recipe in book.recipes.values():
         theirs = {registry.find("objective", split_weight(name, "")[0]) for name in recipe.objectives}
         same_distance = registry.find("distance", recipe.distance) == method.distance.entry

@@ -75,7 +75,8 @@ class Target:
             where = ".".join(str(part) for part in problem["loc"])
             near = ""
             if problem["type"] == "literal_error":
-                near = f". {suggest(str(self.given[name].value), map(str, _literals(self.params.model_fields[name].annotation)))}"
+                allowed = map(str, _literals(self.params.model_fields[name].annotation))
+                near = f". {suggest(str(self.given[name].value), allowed)}"
             return f"{self.given[name].written}: {where} of {self.words} {expected}{near}"
         if problem["type"] == "missing":
             return f"{self.words} needs a value for {name}: --set {self.label}.{name}=..."
@@ -210,7 +211,7 @@ def describe(params: type[Params]) -> list[dict[str, Any]]:
                 "range": range_text(info),
                 "default": None if info.is_required() else list(default) if isinstance(default, tuple) else default,
                 "required": info.is_required(),
-                "description": info.description or "",
+                "meaning": info.description or "",
             }
         )
     return rows

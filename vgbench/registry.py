@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
@@ -81,7 +81,7 @@ class Entry:
                 f"{type(err).__name__}: {err}"
             ) from err
         self._check(loaded)
-        return loaded  # type: ignore[no-any-return]
+        return loaded
 
     def _check(self, loaded: Any) -> None:
         """Refuse what is not a complete plugin of this kind for this version of the interface."""
@@ -96,11 +96,12 @@ class Entry:
 
         base = getattr(vgbench.api, self.kind.capitalize())
         if not (isinstance(loaded, type) and issubclass(loaded, base)):
-            raise UsageError(f"{who} is not a {self.kind}: {self.value} must be a subclass of vgbench.api.{base.__name__}")
+            wanted = f"vgbench.api.{base.__name__}"
+            raise UsageError(f"{who} is not a {self.kind}: {self.value} must be a subclass of {wanted}")
         missing = sorted(getattr(loaded, "__abstractmethods__", ()))
         if missing:
             raise UsageError(f"{who} is not complete: {self.value} does not define {', '.join(missing)}")
-        params = loaded.Params  # type: ignore[attr-defined]  # every base has one
+        params: Any = getattr(loaded, "Params", None)
         if not (isinstance(params, type) and issubclass(params, vgbench.api.Params)):
             raise UsageError(f"{who}: {self.value}.Params must be a subclass of vgbench.api.Params")
 
@@ -122,5 +123,107 @@ class Registry:
         """
         self._entries, self.problems = _scan(tuple(sys.path), os.environ.get("VGBENCH_PLUGINS"))
 
-    def _article(kind: str) -> str:
+    def entries(self, kind: str | None = None) -> tuple[Entry, ...]:
+        """All plugins, or those of one kind, sorted by kind and name."""
+        return tuple(entry for entry in self._entries if kind in (None, entry.kind))
+
+    def find(self, kind: str, name: str) -> Entry:
+        """Look up a plugin by `name` or `dist:name`; `-` and `_` are the same.
+
+        Raises:
+            UsageError: there is none of that name, or there are several and none of them is built in.
+        """
+        dist, _, bare = name.rpartition(":")
+        wanted = same(bare)
+        ours = [entry for entry in self.entries(kind) if entry.name == wanted]
+        if dist:
+            ours = [entry for entry in ours if canonical(entry.dist) == canonical(dist)]
+        else:
+            ours = [entry for entry in ours if not entry.shadowed] or ours
+        if len(ours) == 1:
+            return ours[0]
+        if ours:
+            sources = " and ".join(entry.source for entry in ours)
+            names = " or ".join(entry.address for entry in ours)
+            raise UsageError(f"{kind} {wanted!r} comes from {sources}: say which one, {names}")
+        others = [entry.kind for entry in self.entries() if entry.name == wanted and entry.kind != kind]
+        elsewhere = f"There is {_article(others[0])} of that name. " if others and not dist else ""
+        known = (entry.address for entry in self.entries(kind))
+        raise UsageError(f"no {kind} named {name!r}. {elsewhere}{suggest(name, known)}")
+
+    def rivals(self, entry: Entry) -> tuple[Entry, ...]:
+        """Return other plugins of the same kind and name: worth a note when the built-in one is taken."""
+        return tuple(e for e in self.entries(entry.kind) if e.name == entry.name and e.dist != entry.dist)
+
+
+@lru_cache(maxsize=8)
+def _scan(path: tuple[str, ...], only: str | None) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+    """Plugins and problems on a path; `only` is the value of VGBENCH_PLUGINS."""
+    found: dict[str, list[Entry]] = {}
+    problems = []
+    for dist in distributions(path=list(path)):
+        # The text is looked at before anything is parsed: most distributions have nothing to do with vgbench.
+        try:
+            if "vgbench." not in (dist.read_text("entry_points.txt") or ""):
+                continue
+            entries = list(_entries(dist))
+        except Exception as err:
+            problems.append(f"the entry points of {_name(dist)} cannot be read: {type(err).__name__}: {err}")
+            continue
+        if entries:
+            # The first on the path is the one that an import would find.
+            found.setdefault(canonical(entries[0].dist), entries)
+    if HOME not in found:
+        raise UsageError(_not_installed())
+    if only is not None:
+        wanted = {canonical(name) for name in only.split(",") if name.strip()} - {"none"}
+        problems += [f"VGBENCH_PLUGINS names {name}, which has no plugins here" for name in sorted(wanted - set(found))]
+        found = {name: entries for name, entries in found.items() if name in wanted | {HOME}}
+    return tuple(_shadow([entry for entries in found.values() for entry in entries])), tuple(problems)
+
+
+def _not_installed() -> str:
+    root = Path(__file__).resolve().parent.parent
+    what = f"-e {root}" if (root / "pyproject.toml").is_file() else HOME
+    return (
+        f"vgbench is not installed in this Python ({sys.executable}), so its plugins cannot be found. "
+        f"Install it: {sys.executable} -m pip install {what}"
+    )
+
+
+def _entries(dist: Distribution) -> Iterator[Entry]:
+    """Plugins of one distribution."""
+    kinds = {group: kind for kind, group in GROUPS.items()}
+    for point in dist.entry_points:
+        if point.group in kinds:
+            about = dist.metadata["Summary"] or ""
+            yield Entry(kinds[point.group], same(point.name), point.value, _name(dist), dist.version or "?", about)
+
+
+def _name(dist: Distribution) -> str:
+    """Name of a distribution, or of its folder where the metadata has none."""
+    try:
+        return dist.metadata["Name"] or str(dist.locate_file(""))
+    except Exception:
+        return str(getattr(dist, "_path", "an unnamed distribution"))
+
+
+def canonical(name: str) -> str:
+    """Name of a distribution as packaging compares it."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def _shadow(entries: list[Entry]) -> list[Entry]:
+    """Mark the plugins that another one's name hides, and sort all."""
+    owners: dict[tuple[str, str], list[str]] = {}
+    for entry in entries:
+        owners.setdefault((entry.kind, entry.name), []).append(entry.dist)
+    marked = [
+        replace(entry, shadowed=entry.dist != HOME) if len(owners[entry.kind, entry.name]) > 1 else entry
+        for entry in entries
+    ]
+    return sorted(marked, key=lambda entry: (list(GROUPS).index(entry.kind), entry.name, entry.shadowed, entry.dist))
+
+
+def _article(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeio" else f"a {kind}"

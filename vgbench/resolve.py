@@ -1,4 +1,4 @@
-"""Makes a `RunSpec` of flags, recipe, protocol, file and `--set`; everything is validated before anything is computed."""
+"""Makes a `RunSpec` of flags, recipe, protocol, file and `--set`; all is validated before anything is computed."""
 
 # ruff: noqa: TID253 - imported only once a run is asked for
 from collections.abc import Iterable, Mapping
@@ -131,7 +131,7 @@ def _place(choices: Choices, registry: Registry, book: Catalogue) -> _Place:
     place.picks["protocol"] = Value(protocol.name, source)
     place.picks["scale"] = Value(level, scale.source)
     if protocol.environment is None:
-        place.notes.append(f"environment {environment.address!r} has no protocol of its own: values of {protocol.name!r}")
+        place.notes.append(f"environment {environment.address!r} has no protocol of its own: values of {protocol.name}")
     elif named is None and protocol.name != environment.name:
         place.notes.append(f"--env {environment.address} means protocol {protocol.name}")
     return place
@@ -160,7 +160,7 @@ def _protocol_of(environment: Entry, registry: Registry, book: Catalogue) -> Pro
 
 def _parts(choices: Choices, registry: Registry, place: _Place) -> list[Piece]:
     """Planner, floor and networks."""
-    pieces = []
+    pieces: list[Piece] = []
     for slot in ("planner", "floor", *ROLES):
         chosen = choices.get(slot)
         name, source = getattr(place.block, slot, None), f"protocol {place.protocol.name}, scale {place.scale}"
@@ -172,8 +172,9 @@ def _parts(choices: Choices, registry: Registry, place: _Place) -> list[Piece]:
             continue
         piece = Piece(slot, registry.find("network" if slot in ROLES else "planner", name))
         if slot in ROLES and piece.cls.role != slot:
-            fit = [e.address for e in registry.entries("network") if slot in catalogue().component("network", e.name).tags]
-            raise UsageError(f"--{slot} {name}: {piece.entry} is a network for {piece.cls.role!r}. {suggest(name, fit)}")
+            about = {e.address: catalogue().component("network", e.name) for e in registry.entries("network")}
+            fit = suggest(name, (address for address, component in about.items() if slot in component.tags))
+            raise UsageError(f"--{slot} {name}: {piece.entry} is for the {piece.cls.role}. {fit}")
         if slot == "floor" and piece.entry == pieces[0].entry:
             continue  # the planner is the floor itself
         if slot == "floor" and not piece.cls.floor:
@@ -222,7 +223,7 @@ def _spec(
     seeds = {key: choices.number(key) for key in ("seed", "data_seed", "task_seed")}
     device, device_source = _device(choices)
     picks = place.picks | method.picks() | {key: Value(c.value, c.source) for key, c in seeds.items()}
-    rivals = [f"{p.entry} was taken; also installed: {r}, as {r.address}" for p in pieces for r in registry.rivals(p.entry)]
+    rivals = [f"{p.entry} was taken; there is also {r.address}" for p in pieces for r in registry.rivals(p.entry)]
     spec = RunSpec(
         environment=chosen["environment"][0],
         objectives=tuple(chosen["objective"]),
@@ -278,4 +279,5 @@ def _check(spec: RunSpec) -> None:
             )
         for objective in objectives:
             if window < objective.cls.min_length:
-                raise UsageError(f"{group}.window={window}: {objective.entry} needs at least {objective.cls.min_length}")
+                least = objective.cls.min_length
+                raise UsageError(f"{group}.window={window}: {objective.entry} needs at least {least}")

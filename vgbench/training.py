@@ -204,7 +204,7 @@ class Trainer:
             loss = term.objective.loss(batch, self.model, noise)
             value = loss.value
             if not bool(torch.isfinite(value)):
-                raise self._failure(f"the loss of objective '{term.name}' is {float(value)}")
+                raise self._failure(f"the loss of objective '{term.name}' is {float(value.detach())}")
             total = total + term.weight * value
             logs[term.name] = value.detach()
             for key, figure in loss.logs.items():

@@ -1,7 +1,7 @@
 """YAML as vgbench reads it: safe, without duplicate keys, with the scalars of YAML 1.2.
 
-PyYAML follows YAML 1.1, where `1e-3` is a string, `no` is false, `010` is 8 and a key given twice silently wins. Each of
-these would change an experiment without a word.
+PyYAML follows YAML 1.1, where `1e-3` is a string, `no` is false, `010` is 8, and the second of two equal keys wins.
+Each of these would change an experiment without a word.
 """
 
 import re
@@ -26,7 +26,7 @@ _SCALARS = {
 }
 
 
-class _Loader(_Base):  # type: ignore[misc]  # one of two bases, by what is installed
+class _Loader(_Base):
     """Safe loader that refuses duplicate keys."""
 
     name: str
@@ -46,7 +46,7 @@ class _Loader(_Base):  # type: ignore[misc]  # one of two bases, by what is inst
                     f"(first given in line {lines[key_node.value]}): keep one of the two"
                 )
             lines[key_node.value] = line
-        return super().construct_mapping(node, deep=deep)  # type: ignore[no-any-return]
+        return super().construct_mapping(node, deep=deep)
 
 
 class _Dumper(yaml.SafeDumper):

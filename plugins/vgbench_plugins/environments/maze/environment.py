@@ -1,0 +1,182 @@
+"""The maze environment: what the core sees of it."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import vgbench.api as api
+from pydantic import Field
+from torch import Tensor
+
+from vgbench_plugins.environments.maze import data as sampling
+from vgbench_plugins.environments.maze import drawing, layouts, physics
+
+
+class Maze(api.Environment):
+    """A ball with inertia that must reach a point at least three cells away, in a layout it was not trained on.
+
+    State: `position` and `velocity` [B, 2] in cells and cells/s (MuJoCo's qpos and qvel, coordinates in `physics`),
+    and the static `layout` [B, 4, 4] uint8, 1 where a cell is open.
+    Observations: `image` [B, 3, 64, 64] uint8 and `velocity` [B, 2].
+    Actions: target velocities of norm at most 5. The environment applies the constant force that reaches them after
+    `substeps` simulation steps of 0.01 s if nothing is in the way.
+
+    Example::
+
+        maze = Maze(Maze.Params())
+        data = maze.collect(5, 10, seed=0)
+        tasks = maze.sample_tasks(1, seed=0, data=data)
+        maze.step(tasks.start, torch.tensor([[3.0, 0.0]]))["velocity"]  # [[3., 0.]] in the open
+
+    Training layouts come from the data's seed; tasks are in other layouts. Mirror images and rotations count as
+    different ones. A task is solved within 0.5 cells of the goal, at any speed.
+    """
+
+    success_radius = 0.5
+
+    class Params(api.Params):
+        """Parameters of the maze; the defaults follow the paper, and PLDM where it is silent."""
+
+        substeps: int = Field(4, ge=1, le=100, description="simulation steps of 0.01 s that one action lasts")
+        max_force: float | None = Field(
+            None,
+            gt=0.0,
+            description="bound on the norm of the force, newton; default none (D4RL's motors: 100 along each axis)",
+        )
+        goal_velocity: Literal["zero", "keep"] = Field(
+            "zero",
+            description="velocity shown to the encoder beside a goal's frame: zero, or the goal state's own (which is "
+            "zero, too, in tasks sampled here)",
+        )
+        training_layouts: int = Field(5, ge=1, le=100, description="different layouts in a data set")
+        start_velocity: Literal["random", "zero"] = Field(
+            "random",
+            description="velocity at the start of the data's trajectories: of norm U(0, 5) as in PLDM, or zero",
+        )
+        action_norm: Literal["radius", "disc"] = Field(
+            "radius",
+            description="law of the data's actions: norm uniform on [0, 5] (PLDM), or uniform on the disc of radius 5",
+        )
+
+    def __init__(self, params: Params) -> None:
+        """Keep the parameters; models are compiled, and backgrounds drawn, when first needed."""
+        super().__init__(params)
+        self._painter = drawing.Painter()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the parameters alone: what is cached is made again."""
+        return type(self), (self.params,)
+
+    @property
+    def spec(self) -> api.EnvironmentSpec:
+        """State, observations and actions."""
+        cells = layouts.CELLS
+        return api.EnvironmentSpec(
+            state={
+                "position": api.ArraySpec((2,), description="x and y of the ball, cells"),
+                "velocity": api.ArraySpec((2,), description="velocity of the ball, cells/s"),
+                "layout": api.ArraySpec(
+                    (cells, cells), "uint8", description="1 where cell (i along x, j along y) is open"
+                ),
+            },
+            observations={
+                "image": api.ArraySpec(
+                    (3, drawing.SIZE, drawing.SIZE), "uint8", "image", "red, green, blue; y upwards"
+                ),
+                "velocity": api.ArraySpec((2,), description="velocity of the ball, cells/s"),
+            },
+            actions=api.NormBall(2, physics.MAX_SPEED),
+            distance_unit="cell",
+        )
+
+    def step(self, state: api.State, action: Tensor, noise: Tensor | None = None) -> api.State:
+        """Steer towards target velocities [B, 2] for `substeps` simulation steps. Physics runs on the CPU.
+
+        Raises:
+            ValueError: an action is NaN or infinite (MuJoCo would silently use 0).
+        """
+        target = self.spec.actions.clip(action)
+        if not torch.isfinite(target).all():
+            raise ValueError("maze: an action is not finite; expected target velocities of norm at most 5")
+        codes, position, velocity, force = self._forces(state, target)
+        position, velocity = physics.simulate(codes, position, velocity, force, self.params.substeps)
+        return {
+            "position": torch.from_numpy(position).to(state["position"]),
+            "velocity": torch.from_numpy(velocity).to(state["velocity"]),
+            "layout": state["layout"],
+        }
+
+    def observe(self, state: api.State) -> dict[str, Tensor]:
+        """Draw the states, on their device; the velocity goes along as it is."""
+        return {
+            "image": self._painter.draw(state["layout"], state["position"]),
+            "velocity": state["velocity"].float(),
+        }
+
+    def goal_observation(self, goal: api.State) -> dict[str, Tensor]:
+        """Observation of the goal, at rest unless `goal_velocity` is "keep"."""
+        observation = self.observe(goal)
+        if self.params.goal_velocity == "zero":
+            observation["velocity"] = torch.zeros_like(observation["velocity"])
+        return observation
+
+    def goal_distance(self, state: api.State, goal: api.State) -> Tensor:
+        """Euclidean distance [B] between the positions, in cells; walls and velocity do not count."""
+        return torch.linalg.vector_norm(state["position"] - goal["position"], dim=-1)
+
+    def collect(
+        self, trajectories: int, length: int, seed: int, progress: Callable[[int, int], None] | None = None
+    ) -> api.Trajectories:
+        """Collect trajectories of `length` states from random free positions, a fresh random action at each step.
+
+        Raises:
+            ValueError: no trajectories, or of no step.
+        """
+        if trajectories < 1 or length < 2:
+            raise ValueError(
+                f"maze: {trajectories} trajectories of {length} states: expected at least 1 of at least 2 states"
+            )
+        rng, params, steps = np.random.default_rng(seed), self.params, length - 1
+        codes = sampling.training_codes(rng, trajectories, params.training_layouts)
+        start = sampling.free_positions(rng, codes)
+        velocity = sampling.random_velocities(rng, (trajectories,), "radius") * (params.start_velocity == "random")
+        actions = sampling.random_velocities(rng, (trajectories, steps), params.action_norm).astype(np.float32)
+        state = self._state(codes, start, velocity)
+        path, blocked = [state], []
+        for time in range(steps):
+            action = torch.from_numpy(actions[:, time])
+            path.append(self.step(path[-1], action))
+            blocked.append(self._blocked(path[-2], action, path[-1]))
+            if progress:
+                progress((time + 1) * trajectories, steps * trajectories)
+        states = {name: torch.stack([s[name] for s in path], dim=1).numpy() for name in ("position", "velocity")}
+        card = sampling.card(codes, states["position"], states["velocity"], np.stack(blocked, axis=1))
+        return api.Trajectories(states, {"layout": layouts.decode(codes)}, actions, card)
+
+    def sample_tasks(self, count: int, seed: int, data: api.Trajectories) -> api.Tasks:
+        """Sample tasks in layouts that the data do not have, with start and goal at rest, 3 steps apart or more."""
+        codes, start, goal = sampling.tasks(np.random.default_rng(seed), count, data.static["layout"])
+        rest = np.zeros_like(start)
+        return api.Tasks(self._state(codes, start, rest), self._state(codes, goal, rest))
+
+    def _state(self, codes: np.ndarray, position: np.ndarray, velocity: np.ndarray) -> api.State:
+        """State of B mazes from their codes [B], positions and velocities [B, 2]."""
+        return {
+            "position": torch.from_numpy(position.astype(np.float32)),
+            "velocity": torch.from_numpy(velocity.astype(np.float32)),
+            "layout": torch.from_numpy(layouts.decode(codes)),
+        }
+
+    def _forces(self, state: api.State, target: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Codes [B], position, velocity and force [B, 2], all in float64 on the CPU. The velocity is clipped first."""
+        position, velocity, goal = (x.double().cpu().numpy() for x in (state["position"], state["velocity"], target))
+        velocity = np.clip(velocity, -physics.MAX_SPEED, physics.MAX_SPEED)
+        force = physics.force_towards(velocity, goal, self.params.substeps, self.params.max_force)
+        return layouts.encode(state["layout"].cpu().numpy()), position, velocity, force
+
+    def _blocked(self, state: api.State, action: Tensor, after: api.State) -> np.ndarray:
+        """Whether walls made the velocity after an action differ from that of a free ball; [B] bool."""
+        _, _, velocity, force = self._forces(state, self.spec.actions.clip(action))
+        free = physics.free_velocity(velocity, force, self.params.substeps)
+        return np.abs(after["velocity"].numpy() - free).max(axis=-1) > 1e-3

@@ -1,0 +1,106 @@
+"""Data sets: files, cache, and what is drawn from them."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from vgbench_plugins.environments.wall import Wall
+
+from vgbench import dataset
+from vgbench.errors import UsageError, VgbenchError
+from vgbench.settings import DataSettings
+
+SETTINGS = DataSettings(trajectories=8, length=40)
+
+
+@pytest.fixture
+def wall():
+    return Wall(Wall.Params())
+
+
+def test_the_cache_gives_back_the_same_bytes_and_collects_once(wall, tmp_path, monkeypatch):
+    first, path = dataset.collect("wall", wall, SETTINGS, 0, folder=tmp_path)
+    monkeypatch.setattr(Wall, "collect", lambda *a, **k: pytest.fail("collected twice"))
+    second, same = dataset.collect("wall", wall, SETTINGS, 0, folder=tmp_path)
+    assert path == same
+    assert dataset.fingerprint(first) == dataset.fingerprint(second)
+
+
+def test_another_seed_or_parameter_is_another_file(wall, tmp_path):
+    other = Wall(Wall.Params(collision="stop"))
+    paths = {dataset.collect("wall", e, SETTINGS, s, folder=tmp_path)[1] for e, s in [(wall, 0), (wall, 1), (other, 0)]}
+    assert len(paths) == 3
+
+
+def test_the_card_is_in_the_files_attributes(wall, tmp_path):
+    _, path = dataset.collect("wall", wall, SETTINGS, 0, folder=tmp_path)
+    with h5py.File(path) as file:
+        card, spec = json.loads(file.attrs["card"]), json.loads(file.attrs["specification"])
+        assert file["actions"].shape == (8, 39, 2)
+    assert spec["params"]["layout"] == "per_trajectory" and spec["seed"] == 0
+    assert card["share_trajectories_crossing"] == 0.5 and 0 < card["share_steps_colliding"] < 1
+
+
+def test_a_truncated_file_is_named_with_the_next_step(wall, tmp_path):
+    _, path = dataset.collect("wall", wall, SETTINGS, 0, folder=tmp_path)
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(VgbenchError, match=r"not a whole HDF5 data set.*collect it again"):
+        dataset.load(path)
+
+
+def test_edited_arrays_are_noticed(wall, tmp_path):
+    _, path = dataset.collect("wall", wall, SETTINGS, 0, folder=tmp_path)
+    with h5py.File(path, "a") as file:
+        file["actions"][0, 0, 0] += 1
+    with pytest.raises(VgbenchError, match="not those that were written"):
+        dataset.load(path)
+
+
+def test_data_of_another_environment_are_refused(wall, tmp_path):
+    _, path = dataset.collect("wall", wall, SETTINGS, 0, folder=tmp_path)
+    with pytest.raises(UsageError, match="holds data of environment 'wall', but this run is on 'maze'"):
+        dataset.load_for(path, "maze", wall)
+
+
+def test_data_of_another_version_are_refused(wall, tmp_path, monkeypatch):
+    _, path = dataset.collect("wall", wall, SETTINGS, 0, folder=tmp_path)
+    monkeypatch.setattr(Wall, "version", 99)
+    with pytest.raises(UsageError, match=r"version 1 .* installed is version 99"):
+        dataset.load_for(path, "wall", Wall(Wall.Params()))
+
+
+def test_a_folder_and_a_missing_file_are_named(tmp_path):
+    with pytest.raises(UsageError, match="is a folder"):
+        dataset.load(tmp_path)
+    with pytest.raises(UsageError, match="no data set at"):
+        dataset.load(tmp_path / "none.h5")
+
+
+def test_collecting_never_replaces_a_file(wall, tmp_path):
+    path = tmp_path / "mine.h5"
+    path.write_text("precious")
+    with pytest.raises(UsageError, match="exists already"):
+        dataset.collect_to_file("wall", wall, SETTINGS, 0, path)
+    assert path.read_text() == "precious"
+
+
+def test_actions_have_unit_scale_and_groups_number_the_layouts(wall, tmp_path):
+    trajectories, _ = dataset.collect("wall", wall, SETTINGS, 0, folder=tmp_path)
+    data = dataset.Dataset(wall, trajectories, torch.device("cpu"))
+    assert float(data.actions.square().mean()) == pytest.approx(1, rel=1e-5)
+    layouts = trajectories.static["layout"]
+    same = (layouts[:, None] == layouts[None]).all(-1)
+    groups = data.groups.numpy()
+    assert np.array_equal(groups[:, None] == groups[None], same)
+
+
+def test_statistics_normalise_the_observations(wall, tmp_path):
+    trajectories, _ = dataset.collect("wall", wall, SETTINGS, 0, folder=tmp_path)
+    data = dataset.Dataset(wall, trajectories, torch.device("cpu"))
+    index = torch.arange(8 * 40)
+    frames = data.observations(index // 40, index % 40)["image"].double()
+    mean, std = data.statistics(10**6)["image"]
+    assert torch.allclose(frames.mean(dim=(0, 2, 3)), mean.double(), rtol=1e-5)
+    assert torch.allclose(frames.std(dim=(0, 2, 3), correction=0), std.double(), rtol=1e-5)

@@ -1,0 +1,161 @@
+"""IQL: fixed points by hand and on a chain, masks, where gradient flows."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from vgbench.api import Goals, ObjectiveShapes
+
+from vgbench_plugins.distances.euclidean import Euclidean
+from vgbench_plugins.distances.iqe import IQE
+from vgbench_plugins.objectives.iql import IQL
+
+spec = importlib.util.spec_from_file_location("objective_fakes", Path(__file__).with_name("fakes.py"))
+fakes = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(fakes)
+
+
+def make(**params):
+    return IQL(IQL.Params(**params), ObjectiveShapes(latent_dim=1, action_dim=1))
+
+
+def loss_of(distances, same=None, **params):
+    windows, length, count = distances.shape
+    goals = fakes.no_goals(windows, length, count)
+    if same is not None:
+        goals = Goals(goals.points, same)
+    batch = fakes.TensorBatch(torch.zeros(windows, length, 1), goals=goals, distances=distances)
+    return make(**params).loss(batch, fakes.Parts(), None)
+
+
+@pytest.mark.parametrize(("tau", "fixed_point"), [(0.8, 1.4), (0.5, 2.0), (0.2, 2.6)])
+def test_fixed_point_of_two_targets(tau, fixed_point):
+    """Targets 1 and 3, equally likely: tau above one half must pull the distance *down*."""
+    gamma = 0.5
+    d = torch.tensor(5.0, requires_grad=True)
+    optimiser = torch.optim.SGD([d], lr=0.5)
+    for _ in range(300):
+        # Next distances 0 and 4 give the targets 1 + 0.5 * 0 = 1 and 1 + 0.5 * 4 = 3.
+        distances = torch.stack([torch.stack([d, torch.tensor(x)]) for x in (0.0, 4.0)]).unsqueeze(-1)
+        optimiser.zero_grad()
+        loss_of(distances, tau=tau, gamma=gamma).value.backward()
+        optimiser.step()
+    assert d.item() == pytest.approx(fixed_point, abs=1e-4)
+
+
+def test_value_against_a_plain_loop():
+    torch.manual_seed(0)
+    distances, same = 5 * torch.rand(3, 5, 4), torch.rand(3, 5, 4) < 0.2
+    total, count, above = 0.0, 0, 0
+    for b in range(3):
+        for t in range(4):
+            for g in range(4):
+                if not same[b, t, g]:
+                    x = distances[b, t, g].item() - (1 + 0.9 * distances[b, t + 1, g].item())
+                    total += (0.7 if x > 0 else 0.3) * x * x
+                    count, above = count + 1, above + (x > 0)
+    loss = loss_of(distances, same, tau=0.7, gamma=0.9)
+    assert loss.value.item() == pytest.approx(total / count, rel=1e-5)
+    assert float(loss.logs["share_too_far"]) == pytest.approx(above / count)
+    assert float(loss.logs["distance_mean"]) == pytest.approx(distances.mean().item())
+
+
+def test_the_state_that_is_the_goal_is_left_out():
+    distances = torch.tensor([[[4.0], [7.0], [0.0]]])
+    same = torch.tensor([[[False], [True], [False]]])
+    masked = loss_of(distances, same, tau=0.5, gamma=0.5).value
+    assert masked.item() == pytest.approx(0.5 * (4 - (1 + 3.5)) ** 2)
+    everything = torch.ones(1, 3, 1, dtype=torch.bool)
+    assert loss_of(distances, everything).value.item() == 0  # not 0 / 0
+
+
+def test_the_target_has_no_gradient():
+    distances = torch.rand(2, 4, 3, requires_grad=True)
+    loss_of(distances).value.backward()
+    assert (distances.grad[:, -1] == 0).all()
+    assert (distances.grad[:, :-1] != 0).any()
+    # The gradient at t is that of its own term alone, not of its part in the target of t - 1.
+    with torch.no_grad():
+        excess = distances[:, :-1] - 1 - 0.98 * distances[:, 1:]
+        expected = 2 * torch.where(excess > 0, 0.8, 0.2) * excess / excess.numel()
+    torch.testing.assert_close(distances.grad[:, :-1], expected)
+
+
+def test_gradient_reaches_the_state_and_the_goal():
+    torch.manual_seed(0)
+    latents, points = torch.randn(2, 4, 8, requires_grad=True), torch.randn(2, 3, 8, requires_grad=True)
+    goals = Goals(points, torch.zeros(2, 4, 3, dtype=torch.bool))
+    distance = Euclidean(Euclidean.Params(), 8)
+    batch = fakes.TensorBatch(latents, goals=goals, distances=lambda s, g: distance(s.unsqueeze(2), g.points[:, None]))
+    make(goal_last="episode", random_goals=2, goal_scope="same_layout").loss(
+        batch, fakes.Parts(), None
+    ).value.backward()
+    assert batch.asked == [("episode", 2, "same_layout")]
+    assert (points.grad != 0).all()
+    assert (latents.grad[:, :-1] != 0).all() and (latents.grad[:, -1] == 0).all()
+
+
+def test_distance_range():
+    assert make(gamma=0.98).distance_range == pytest.approx(50)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"tau": 0.0}, {"tau": 1.0}, {"gamma": 1.0}, {"tau": float("nan")}, {"random_goals": -1}]
+)
+def test_values_out_of_range_are_refused(bad):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        IQL.Params(**bad)
+
+
+CHAIN, GAMMA, TAU = 16, 0.9, 0.8
+
+
+def tabular_chain():
+    """Expectile fixed point of the random walk with reflecting ends: d[s, g], by iteration."""
+    d = np.zeros((CHAIN, CHAIN))
+    low, high = np.maximum(np.arange(CHAIN) - 1, 0), np.minimum(np.arange(CHAIN) + 1, CHAIN - 1)
+    for _ in range(600):
+        left, right = 1 + GAMMA * d[low], 1 + GAMMA * d[high]
+        small, large = np.minimum(left, right), np.maximum(left, right)
+        # The tau-expectile downwards of two equally likely values: tau (m - small) = (1 - tau) (large - m).
+        d = TAU * small + (1 - TAU) * large
+        np.fill_diagonal(d, 0.0)
+    return d
+
+
+@pytest.mark.parametrize(("head", "mean_error"), [(Euclidean, 0.06), (IQE, 0.3)])
+def test_random_walk_chain_against_the_tabular_solution(head, mean_error):
+    """An embedding per state, trained by the loss itself, ends where iteration over the table does."""
+    torch.manual_seed(0)
+    dim = 32
+    table = torch.nn.Parameter(0.3 * torch.randn(CHAIN, dim))
+    distance = head(head.Params(), dim)
+    objective = make(tau=TAU, gamma=GAMMA)
+    start = torch.arange(CHAIN).repeat_interleave(2)
+    step = torch.tensor([-1, 1]).repeat(CHAIN)
+    states = torch.stack([start, (start + step).clamp(0, CHAIN - 1)], dim=1)
+    everywhere = torch.arange(CHAIN)
+    same = states[:, :, None] == everywhere
+    parameters = [table, *distance.parameters()]
+    optimiser = torch.optim.Adam(parameters, lr=0.02)
+    steps = 2500
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
+        goals = Goals(table[everywhere].expand(len(states), -1, -1), same)
+        batch = fakes.TensorBatch(
+            table[states], goals=goals, distances=lambda s, g: distance(s.unsqueeze(2), g.points.unsqueeze(1))
+        )
+        optimiser.zero_grad()
+        objective.loss(batch, fakes.Parts(distance), None).value.backward()
+        optimiser.step()
+        schedule.step()
+    with torch.no_grad():
+        learnt = distance(table[:, None], table).numpy()
+    exact = tabular_chain()
+    off = ~np.eye(CHAIN, dtype=bool)
+    assert np.abs(learnt - exact)[off].mean() < mean_error
+    ranks = [np.argsort(np.argsort(m[off])) for m in (learnt, exact)]
+    assert np.corrcoef(*ranks)[0, 1] > 0.97
+    assert exact[0, 1] > 1  # the walk may stand still at the wall before it comes

@@ -1,0 +1,48 @@
+"""The command line. Each command has a module: options and calls, with what is heavy imported inside."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from vgbench.cli import collect, list, run, show
+
+app = typer.Typer(
+    name="vgbench",
+    help="Train, plan and judge: planning with JEPA world models, and plugins for every part of it.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Begin with: vgbench list; vgbench run --env wall --recipe vf_quasi --scale smoke",
+)
+app.command("run", epilog=run.EPILOG)(run.run)
+app.command("list", epilog=list.EPILOG)(list.list_)
+app.command("show", epilog=show.EPILOG)(show.show)
+app.command("collect", epilog=collect.EPILOG)(collect.collect)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from vgbench import __version__
+
+        typer.echo(f"vgbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Train, plan and judge: planning with JEPA world models, and plugins for every part of it."""
+
+
+def main() -> None:
+    """Entry point of the `vgbench` command."""
+    try:
+        app()
+    except KeyboardInterrupt:  # outside of a command: while importing, or in the parser
+        sys.exit(130)

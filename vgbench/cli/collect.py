@@ -1,0 +1,85 @@
+"""`vgbench collect`: a training set to a file."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vgbench.cli.common import Debug, Format, handled, print_json, say
+from vgbench.errors import UsageError
+
+EPILOG = (
+    "Examples: vgbench collect --env maze --out maze.h5 --preview maze.png; "
+    "vgbench collect --env wall --set wall.step=small --out small.h5"
+)
+
+
+@handled
+def collect(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write (HDF5); must not exist.")],
+    env: Annotated[str | None, typer.Option(metavar="NAME", help="Environment: its usual protocol.")] = None,
+    protocol: Annotated[str | None, typer.Option(metavar="NAME", help="wall_small, wall_big, maze, ...")] = None,
+    scale: Annotated[str | None, typer.Option(metavar="smoke|quick|paper", help="Default quick.")] = None,
+    trajectories: Annotated[
+        int | None, typer.Option(help="Number of trajectories; short for --set data.trajectories.")
+    ] = None,
+    data_seed: Annotated[int | None, typer.Option(help="Seed of the training set (default 0).")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter.")
+    ] = None,
+    preview: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw a few trajectories.")] = None,
+    format: Format = "table",
+    debug: Debug = False,
+) -> None:
+    """Collect a training set of an environment into a file."""
+    from vgbench import dataset
+    from vgbench.resolve import Request, resolve_data
+
+    if preview is not None and preview.suffix.lower() != ".png":
+        raise UsageError(f"--preview {preview}: expected a name that ends in .png")
+    sets = [*(set_ or ()), *([f"data.trajectories={trajectories}"] if trajectories is not None else [])]
+    asked = resolve_data(Request(env=env, protocol=protocol, scale=scale, data_seed=data_seed, sets=sets))
+    for note in asked.notes:
+        say(f"note: {note}")
+    chosen = asked.environment
+    environment = chosen.cls(chosen.params)
+    data = dataset.collect_to_file(chosen.name, environment, asked.settings, asked.seed, out, Progress())
+    if preview is not None:
+        dataset.preview(environment, data, preview)
+    about = {
+        "file": str(out),
+        "environment": chosen.name,
+        "trajectories": len(data),
+        "length": data.length,
+        "seed": asked.seed,
+        "fingerprint": dataset.fingerprint(data),
+        "preview": str(preview) if preview else None,
+        "card": data.card,
+    }
+    if format == "json":
+        print_json(about)
+        return
+    for key, value in about.items():
+        if key != "card" and value is not None:
+            print(f"{key:<13}{value}")
+    for key, value in data.card.items():
+        print(f"{key:<13} {value}" if len(key) >= 13 else f"{key:<13}{value}")
+
+
+class Progress:
+    """Counts on stderr, at most once a second, with rate and time left."""
+
+    def __init__(self) -> None:
+        """Start the clock."""
+        self._began = self._last = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Report `done` of `total`."""
+        now = time.monotonic()
+        if now - self._last < 1 or not done:
+            return
+        self._last = now
+        rate = done / (now - self._began)
+        print(f"{done} of {total} trajectories, {rate:.0f}/s, {(total - done) / rate:.0f} s left", file=sys.stderr)

@@ -1,0 +1,86 @@
+"""What the commands share: errors to exit codes, tables, JSON."""
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, ParamSpec
+
+import typer
+
+from vgbench.errors import VgbenchError
+from vgbench.wording import choice
+
+P = ParamSpec("P")
+
+Format = Annotated[str, typer.Option("--format", metavar="table|json", help="How to print the result.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def handled(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn failures of a command into one message on stderr and an exit code; `--debug` shows the traceback."""
+
+    @functools.wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            if "format" in kwargs:
+                kwargs["format"] = choice(str(kwargs["format"]), ("table", "json"), "--format")
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            say("interrupted; what was done is kept, and the same command goes on from there")
+            raise typer.Exit(130) from None
+        except VgbenchError as err:
+            if kwargs.get("debug"):
+                raise
+            say(f"error: {err}")
+            raise typer.Exit(err.exit_code) from None
+        except (OSError, RuntimeError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as err:
+            if kwargs.get("debug") or isinstance(err, BrokenPipeError | typer.Exit):
+                raise
+            say(f"error: {type(err).__name__}: {err} (run it again with --debug to see where)")
+            raise typer.Exit(1) from None
+
+    return wrapper
+
+
+def say(text: str) -> None:
+    """Print to stderr: notes, progress and errors, which are no results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value as the result."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def shown(value: Any) -> str:
+    """Return a value in a table, as one would write it after `--set`."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(shown, value))}]"
+    return str(value)
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], wrap: int = -1) -> None:
+    """Print columns. In a terminal the column `wrap` is folded to the width; piped, nothing is cut or folded."""
+    if not sys.stdout.isatty():
+        lines = [list(map(str, headers)), *(list(map(str, row)) for row in rows)]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(headers))]
+        for line in lines:
+            print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for index, header in enumerate(headers):
+        folds = index == wrap % len(headers)
+        table.add_column(header, no_wrap=not folds, overflow="fold", min_width=20 if folds else None)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(no_color=bool(os.environ.get("NO_COLOR"))).print(table)

@@ -1,0 +1,64 @@
+"""`vgbench list`: what is installed. Nothing of it is imported."""
+
+from typing import Annotated, Any
+
+import typer
+
+from vgbench.cli.common import Debug, Format, handled, print_json, print_table, say
+from vgbench.wording import choice
+
+EPILOG = "Examples: vgbench list; vgbench list objective; vgbench list recipe --format json"
+
+
+@handled
+def list_(
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[KIND]", help="environment, objective, distance, network, planner, hook, recipe or protocol."
+        ),
+    ] = None,
+    format: Format = "table",
+    debug: Debug = False,
+) -> None:
+    """List plugins of every kind, recipes and protocols."""
+    from vgbench.registry import GROUPS, Registry
+
+    registry = Registry()
+    rows = items(registry)
+    if kind is not None:
+        singular = kind.lower().removesuffix("s")
+        wanted = choice(singular, (*GROUPS, "recipe", "protocol"), "KIND")
+        rows = [row for row in rows if row["kind"] == wanted]
+    if format == "json":
+        print_json(rows)
+    else:
+        print_table(
+            ["KIND", "NAME", "FROM", "SUMMARY"],
+            [[row["kind"], row["name"], f"{row['dist']} {row['version']}", row["summary"]] for row in rows],
+        )
+    for problem in registry.problems:
+        say(f"note: {problem}")
+    for entry in registry.entries():
+        if entry.shadowed:
+            say(f"note: {entry} shares its name with another one and is reached as {entry.address}")
+
+
+def items(registry: Any) -> list[dict[str, str]]:
+    """Return kind, name, dist, version and summary of all that can be named in a run."""
+    from vgbench import __version__
+    from vgbench.catalogue import catalogue
+    from vgbench.registry import HOME
+
+    book = catalogue()
+    rows = []
+    for entry in registry.entries():
+        known = book.component(entry.kind, entry.name).summary if entry.dist == HOME else ""
+        rows.append(_row(entry.kind, entry.address, entry.dist, entry.version, known or entry.about))
+    for kind, section in (("recipe", book.recipes), ("protocol", book.protocols)):
+        rows += [_row(kind, name, HOME, __version__, item.summary) for name, item in section.items()]
+    return rows
+
+
+def _row(kind: str, name: str, dist: str, version: str, summary: str) -> dict[str, str]:
+    return {"kind": kind, "name": name, "dist": dist, "version": version, "summary": summary}

@@ -1,0 +1,124 @@
+"""`vgbench run`: collect, train, plan and judge, or go on with it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vgbench.cli.common import Debug, Format, handled, print_json, say
+
+EPILOG = (
+    "Examples: vgbench run --env maze --objective iql --distance iqe; "
+    "vgbench run --protocol wall_small --recipe vf --seed 1 --set mppi.samples=512; "
+    "vgbench run --config runs/NAME/config.yaml --dry-run"
+)
+
+
+@handled
+def run(
+    env: Annotated[str | None, typer.Option(metavar="NAME", help="Environment: its usual protocol.")] = None,
+    protocol: Annotated[str | None, typer.Option(metavar="NAME", help="wall_small, wall_big, maze, ...")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Objectives, distance and training by name.")
+    ] = None,
+    objective: Annotated[
+        list[str] | None, typer.Option(metavar="NAME[:WEIGHT]", help="A term of the loss; may be given several times.")
+    ] = None,
+    distance: Annotated[str | None, typer.Option(metavar="NAME", help="Distance between latents.")] = None,
+    planner: Annotated[str | None, typer.Option(metavar="NAME", help="Planner; the protocol's by default.")] = None,
+    encoder: Annotated[str | None, typer.Option(metavar="NAME", help="Network; the protocol's by default.")] = None,
+    predictor: Annotated[str | None, typer.Option(metavar="NAME", help="Network; the protocol's by default.")] = None,
+    training: Annotated[
+        str | None,
+        typer.Option(metavar="auto|separate|joint", help="Encoder and predictor one after the other, or together."),
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(metavar="smoke|quick|paper", help="Under a minute and meaningless; minutes (default); published."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of training (default 0).")] = None,
+    data_seed: Annotated[int | None, typer.Option(help="Seed of the training set (default 0).")] = None,
+    task_seed: Annotated[int | None, typer.Option(help="Seed of the tasks (default 0).")] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="auto|cpu|cuda", help="Where to compute (default auto).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The run folder; by default a name under runs/.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Choices from a file; flags win over it.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter; wins over all.")
+    ] = None,
+    format: Format = "table",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print every value with its source, and the cost.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Collect data, train, plan and judge; a run that was interrupted goes on, a complete one is printed again."""
+    from vgbench.resolve import Request, resolve
+
+    spec = resolve(
+        Request(
+            env,
+            protocol,
+            recipe,
+            objective or (),
+            distance,
+            planner,
+            encoder,
+            predictor,
+            training,
+            scale,
+            seed,
+            data_seed,
+            task_seed,
+            device,
+            config,
+            set_ or (),
+        )
+    )
+    if dry_run:
+        from vgbench.cli.plan import print_plan
+
+        print_plan(spec, format)
+        return
+    from vgbench import runner
+
+    for note in spec.notes:
+        say(f"note: {note}")
+    if scale_means_nothing(spec.scale):
+        say("note: scale smoke checks that everything works; its numbers mean nothing")
+    result = runner.run(spec, out, sys.argv)
+    if format == "json":
+        print_json(result)
+    else:
+        print_result(result)
+
+
+def scale_means_nothing(scale: str) -> bool:
+    """Whether results of a scale are for tests only."""
+    return scale == "smoke"
+
+
+def print_result(result: dict[str, Any]) -> None:
+    """Print what a run came to; the run folder is the last line."""
+    method = result.get("recipe") or f"{' + '.join(result['objectives'])} with {result['distance']}"
+    print(f"{result.get('protocol') or result.get('title')}, {method}, scale {result['scale']}")
+    if scale_means_nothing(result["scale"]):
+        print("scale smoke: these numbers mean nothing")
+    print(f"success  {rate_text(result)}")
+    floor = result.get("floor")
+    if floor:
+        print(f"floor    {rate_text(floor)}  ({floor['planner']})")
+    for name, times in result.get("stages", {}).items():
+        print(f"{name:<9}{times['seconds']:>9.1f} s{times['cpu_seconds']:>10.1f} CPU-s")
+    print(f"{'all':<9}{result['seconds']:>9.1f} s{result['cpu_seconds']:>10.1f} CPU-s")
+    print(result["run_dir"])
+
+
+def rate_text(rate: dict[str, Any]) -> str:
+    """Return a success rate with its interval: `0.950 [0.888, 0.978]  95 of 100`."""
+    low, high = rate["ci95"]
+    return f"{rate['success_rate']:.3f} [{low:.3f}, {high:.3f}]  {rate['successes']} of {rate['n']}"

@@ -1,0 +1,43 @@
+"""`vgbench show`: one plugin, recipe, protocol or group of settings in full."""
+
+from typing import Annotated, Any
+
+import typer
+
+from vgbench.cli.common import Debug, Format, handled, print_json, print_table, shown
+
+EPILOG = "Examples: vgbench show objective iql; vgbench show protocol maze; vgbench show setting train"
+
+
+@handled
+def show(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="environment, objective, ..., recipe, protocol or setting.")
+    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `vgbench list` prints it.")],
+    format: Format = "table",
+    debug: Debug = False,
+) -> None:
+    """Show what something is, and each of its parameters: type, range, default and meaning."""
+    from vgbench.describe import describe
+
+    about = describe(kind, name)
+    if format == "json":
+        print_json(about)
+        return
+    tables = {key: about.pop(key) for key in ("parameters", "values") if key in about}
+    for key, value in about.items():
+        if value not in ("", [], None):
+            print(f"{key.replace('_', ' '):<12} {', '.join(value) if isinstance(value, list) else shown(value)}")
+    for key, rows in tables.items():
+        print(f"\n{key if rows else f'no {key}'}")
+        if rows:
+            headers = [column for column in rows[0] if column != "required"]
+            print_table([h.upper() for h in headers], [[_cell(row, h) for h in headers] for row in rows])
+
+
+def _cell(row: dict[str, Any], header: str) -> str:
+    if header == "default" and row.get("required"):
+        return "(required)"
+    value = row[header]
+    return value if isinstance(value, str) else shown(value)

@@ -1,0 +1,124 @@
+"""Describes a plugin, a recipe, a protocol or a group of settings as JSON values, for `vgbench show`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from vgbench.catalogue import Catalogue, Protocol, Recipe, catalogue
+from vgbench.errors import UsageError
+from vgbench.registry import GROUPS as KINDS
+from vgbench.registry import HOME, Registry
+from vgbench.wording import choice, same, suggest
+
+_CLAIMS = ("trains", "min_length", "symmetric", "quasimetric", "role", "floor", "gradient", "rollout", "abilities")
+
+
+def describe(kind: str, name: str) -> dict[str, Any]:
+    """Return what `vgbench show KIND NAME` prints.
+
+    Raises:
+        UsageError: there is no such kind or name, or the plugin cannot be imported.
+    """
+    wanted = choice(kind.lower().removesuffix("s"), (*KINDS, "recipe", "protocol", "setting"), "KIND")
+    book = catalogue()
+    if wanted == "recipe":
+        return _recipe(book.recipe(name))
+    if wanted == "protocol":
+        return _protocol(book.protocol(name))
+    if wanted == "setting":
+        return _setting(name)
+    return _plugin(wanted, name, book)
+
+
+def _plugin(kind: str, name: str, book: Catalogue) -> dict[str, Any]:
+    entry = Registry().find(kind, name)
+    known = book.component(kind, entry.name)
+    cls = entry.load()
+    doc = (cls.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+    about: dict[str, Any] = {
+        "kind": kind,
+        "name": entry.address,
+        "dist": entry.dist,
+        "version": entry.version,
+        "entry_point": entry.value,
+        "summary": (known.summary if entry.dist == HOME else "") or doc or entry.about,
+        "reference": known.reference if entry.dist == HOME else "",
+        "tags": list(known.tags) if entry.dist == HOME else [],
+    }
+    if kind == "hook":
+        return about | {"parameters": []}
+    from vgbench.parameters import describe as parameters
+
+    for claim in _CLAIMS:
+        value = getattr(cls, claim, None)
+        if value is not None and not isinstance(value, property):
+            about[claim] = sorted(value) if isinstance(value, frozenset) else value
+    return about | {"behaviour": cls.version, "parameters": parameters(cls.Params)}
+
+
+def _setting(name: str) -> dict[str, Any]:
+    from vgbench.parameters import describe as parameters
+    from vgbench.settings import GROUPS
+
+    if same(name) not in GROUPS:
+        raise UsageError(f"no group of settings named {name!r}. {suggest(name, GROUPS)}")
+    group = GROUPS[same(name)]
+    summary = (group.__doc__ or "").strip()
+    return {"kind": "setting", "name": same(name), "summary": summary, "parameters": parameters(group)}
+
+
+def _recipe(recipe: Recipe) -> dict[str, Any]:
+    return {
+        "kind": "recipe",
+        "name": recipe.name,
+        "summary": recipe.summary,
+        "reference": recipe.reference,
+        "objectives": list(recipe.objectives),
+        "distance": recipe.distance,
+        "training": recipe.training,
+        "values": _values({"recipe": recipe.set}),
+    }
+
+
+def _protocol(protocol: Protocol) -> dict[str, Any]:
+    blocks = {"protocol": protocol.set, **{f"scale {name}": scale.set for name, scale in protocol.scales.items()}}
+    about = {
+        "kind": "protocol",
+        "name": protocol.name,
+        "summary": protocol.summary,
+        "reference": protocol.reference,
+        "environment": protocol.environment,
+        "encoder": protocol.encoder,
+        "predictor": protocol.predictor,
+        "planner": protocol.planner,
+        "floor": protocol.floor,
+        "predictor_objectives": list(protocol.predictor_objectives),
+        "scales": [_scale_words(name, scale.encoder) for name, scale in protocol.scales.items()],
+    }
+    return about | {"values": _values(blocks)}
+
+
+def _scale_words(name: str, encoder: str | None) -> str:
+    return f"{name} (encoder {encoder})" if encoder else name
+
+
+def _values(blocks: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return each value with the type, range, default and meaning of its parameter."""
+    rows = []
+    for block, values in blocks.items():
+        for address, value in values.items():
+            name, _, param = address.rpartition(".")
+            known = _parameter(name, param)
+            rows.append({"name": address, "value": value, "for": block, **known})
+    return rows
+
+
+def _parameter(name: str, param: str) -> dict[str, Any]:
+    """Type, range, default and meaning of a parameter by its address."""
+    from vgbench.parameters import describe as parameters
+    from vgbench.settings import GROUPS
+
+    registry = Registry()
+    owners = [entry for entry in registry.entries() if entry.kind != "hook" and entry.address == name]
+    params = GROUPS[name] if name in GROUPS else owners[0].load().Params
+    row = next(row for row in parameters(params) if row["name"] == param)
+    return {key: row[key] for key in ("type", "range", "default", "meaning")}
