@@ -35,8 +35,8 @@ class MovingAverages:
         for key, average in self.copies.items():
             for old, new in zip(average.parameters(), self._encoder.parameters(), strict=True):
                 old.lerp_(new, 1 - float(key))
-            for old, new in zip(average.buffers(), self._encoder.buffers(), strict=True):
-                old.copy_(new)
+            for mine, theirs in zip(average.buffers(), self._encoder.buffers(), strict=True):
+                mine.copy_(theirs)
 
     def state_dict(self) -> dict[str, dict[str, Tensor]]:
         """Weights of all averages, by momentum."""

@@ -144,11 +144,13 @@ def read(content: Any, where: str) -> Catalogue:
         made = {scale: _make(Scale, block, f"{here}.scales.{scale}") for scale, block in scales.items()}
         protocols[name] = _make(Protocol, raw | {"scales": made}, here, name=name)
     return Catalogue(
-        components,
-        {n: _make(Recipe, raw, f"{where}: recipes.{n}", name=n) for n, raw in content.get("recipes", {}).items()},
-        protocols,
-        {n: _make(Suite, raw, f"{where}: suites.{n}", name=n) for n, raw in content.get("suites", {}).items()},
+        components, _section(content, "recipes", Recipe, where), protocols, _section(content, "suites", Suite, where)
     )
+
+
+def _section(content: Mapping[str, Any], key: str, cls: type[Any], where: str) -> dict[str, Any]:
+    section = _mapping(content.get(key, {}), f"{where}: {key}")
+    return {name: _make(cls, raw, f"{where}: {key}.{name}", name=name) for name, raw in section.items()}
 
 
 def _make(cls: type[Any], raw: Any, where: str, **extra: Any) -> Any:

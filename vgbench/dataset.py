@@ -90,8 +90,12 @@ def load(path: Path) -> tuple[Trajectories, dict[str, Any]]:
                 raise VgbenchError(f"{path} is an HDF5 file, but not a vgbench data set; {hint}")
             if file.attrs["format"] != FORMAT:
                 raise VgbenchError(f"{path} has data format {file.attrs['format']}; this is format {FORMAT}; {hint}")
-            groups = [{name: item[()] for name, item in file[group].items()} if group in file else {} for group in _GROUPS]
-            data = Trajectories(groups[0], groups[1], file["actions"][()], json.loads(file.attrs["card"]), groups[2] or None)
+            groups = [
+                {name: item[()] for name, item in file[group].items()} if group in file else {} for group in _GROUPS
+            ]
+            data = Trajectories(
+                groups[0], groups[1], file["actions"][()], json.loads(file.attrs["card"]), groups[2] or None
+            )
             spec, expected = json.loads(file.attrs["specification"]), file.attrs["fingerprint"]
     except FileNotFoundError as err:
         raise UsageError(f"no data set at {path}; make it with `vgbench collect --out {path}`") from err
@@ -174,7 +178,7 @@ class Dataset:
         self.device = device
         self._states = {name: torch.from_numpy(array).to(device) for name, array in data.states.items()}
         self._static = {name: torch.from_numpy(array).to(device) for name, array in data.static.items()}
-        self._observations = data.observations and {n: torch.from_numpy(a) for n, a in data.observations.items()}
+        self._observations = {n: torch.from_numpy(a) for n, a in (data.observations or {}).items()}
         self.action_scale = float(np.sqrt(np.mean(np.square(data.actions, dtype=np.float64)))) or 1.0
         self.actions = torch.from_numpy(data.actions).to(device) / self.action_scale
         self.groups = torch.from_numpy(_layout_groups(data)).to(device)
@@ -195,7 +199,7 @@ class Dataset:
 
     def observations(self, trajectory: Tensor, time: Tensor) -> dict[str, Tensor]:
         """Raw observations [M, ...] at pairs of indices, both [M] int64."""
-        if self._observations is None:
+        if not self._observations:
             return self.environment.observe(self.state(trajectory, time))
         where = trajectory.cpu(), time.cpu()
         return {name: array[where].to(self.device) for name, array in self._observations.items()}

@@ -84,7 +84,10 @@ def _frames(spec: RunSpec) -> dict[str, Any]:
     """Frames through the encoder: with gradient by stage, and without."""
     windows = _windows(spec)
     windows.pop("predictor", None)
-    factor = {name: count * spec.settings["train"].window / (spec.settings["train"].window - 1) for name, count in windows.items()}
+    factor = {
+        name: count * spec.settings["train"].window / (spec.settings["train"].window - 1)
+        for name, count in windows.items()
+    }
     data = spec.settings["data"]
     return {"trained": factor, "encoded": data.trajectories * data.length if spec.training == "separate" else 0}
 

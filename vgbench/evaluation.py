@@ -13,9 +13,8 @@ from vgbench.interrupt import Stop
 from vgbench.noise import KeyedNoise, Stream
 from vgbench.observers import Observers
 from vgbench.planning import Controller
-from vgbench.store import Record, RunFolder
+from vgbench.store import Record, RunFolder, checkpoint_seconds
 
-CHECKPOINT_SECONDS = 20.0
 Tensors = dict[str, Tensor]
 
 
@@ -55,7 +54,7 @@ class Evaluation:
         """`name` is that of the stage and of its JSONL file (`episodes`, `floor`)."""
         self.name, self.environment, self.tasks, self.controller = name, environment, tasks, controller
         self._scale, self._folder, self._observers, self._stop = action_scale, folder, observers, stop
-        self._saved = time.monotonic()
+        self._saved, self._interval = time.monotonic(), checkpoint_seconds()
         self._device = next(iter(tasks.start.values())).device
         self._goal_points = self._goals()
 
@@ -182,7 +181,7 @@ class Evaluation:
         self._save_if_due(progress)
 
     def _save_if_due(self, progress: Progress) -> None:
-        if self._stop.requested or time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+        if self._stop.requested or time.monotonic() - self._saved > self._interval:
             self._save(progress)
             if self._stop.requested:
                 raise KeyboardInterrupt

@@ -69,10 +69,9 @@ class JEPA(nn.Module):
         return result
 
 
-def build(
-    networks: Mapping[str, Network], spec: EnvironmentSpec, latent_dim: int
-) -> tuple[JEPA, int]:
+def build(networks: Mapping[str, Network], spec: EnvironmentSpec, latent_dim: int) -> tuple[JEPA, int]:
     """Build the model from networks by role, with fresh weights; return it with the dimension of its points."""
+
     def shapes(action_dim: int) -> NetworkShapes:
         return NetworkShapes(spec.observations, latent_dim, action_dim)
 
@@ -85,7 +84,10 @@ def build(
     head: nn.Module = networks["head"].build(shapes(action_dim)) if "head" in networks else nn.Identity()
     point_dim = latent_dim if isinstance(head, nn.Identity) else int(head.out_dim)  # type: ignore[arg-type]
     model = JEPA(
-        networks["encoder"].build(shapes(action_dim)), networks["predictor"].build(shapes(action_dim)), action_encoder, head
+        networks["encoder"].build(shapes(action_dim)),
+        networks["predictor"].build(shapes(action_dim)),
+        action_encoder,
+        head,
     )
     return model, point_dim
 

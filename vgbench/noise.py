@@ -1,7 +1,7 @@
 """Keyed randomness: numbers that depend on a key and a counter, and on nothing that was drawn before.
 
-Philox4x32-10 (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2, 3") in integer tensor operations. A task's
-noise is therefore the same alone or in a batch of a thousand, before and after a resume, and for every planner.
+Philox4x32-10 (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2, 3") in integer tensor operations. So a
+task's noise is the same alone or in a batch of a thousand, before and after a resume, and for every planner.
 """
 
 # ruff: noqa: TID253 - imported only by modules that compute

@@ -118,7 +118,8 @@ class Addresses:
                 raise UsageError(f"{given.written}: {self._missing(key, param)}")
             return False
         if len(found) > 1:
-            candidates = ", ".join(f"{target.label}.{param}" for target in found)
+            able = [target for target in found if param in target.params.model_fields] or found
+            candidates = ", ".join(f"{target.label}.{param}" for target in able)
             raise UsageError(f"{given.written}: {key!r} could be several things here; write one of: {candidates}")
         target = found[0]
         if param not in target.params.model_fields:

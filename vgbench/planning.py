@@ -139,8 +139,11 @@ class Controller:
             block_state = padded(state, start, self.block) if state else {}
             plan = self.plan(padded(tasks, start, self.block), block_state, step, executed)
             keep = done - start
-            yield done, Plan(
-                plan.actions[:keep],
-                {name: value[:keep] for name, value in plan.state.items()},
-                {name: value[:keep] for name, value in plan.info.items()},
+            yield (
+                done,
+                Plan(
+                    plan.actions[:keep],
+                    {name: value[:keep] for name, value in plan.state.items()},
+                    {name: value[:keep] for name, value in plan.info.items()},
+                ),
             )

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 import vgbench
-from vgbench import dataset, model as jepa, training
+from vgbench import dataset, training
+from vgbench import model as jepa
 from vgbench.api import Environment, ObjectiveShapes, Tasks
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.evaluation import Evaluation
@@ -107,7 +108,11 @@ class _Run:
         tasks = self._tasks(data)
         result = self._headline(self._play("episodes", tasks, self._controller(model, data), data))
         result |= self._floor(tasks, data)
-        card = {"file": path.name, "fingerprint": dataset.fingerprint(data.trajectories), "card": data.trajectories.card}
+        card = {
+            "file": path.name,
+            "fingerprint": dataset.fingerprint(data.trajectories),
+            "card": data.trajectories.card,
+        }
         return result | self._about(model) | {"data": card, "run_dir": str(self.folder.path)} | self._times()
 
     def _collect(self) -> tuple[dataset.Dataset, Path]:
@@ -163,7 +168,9 @@ class _Run:
         tasks = self.environment.sample_tasks(count, seed, data.trajectories)
         solved = int(self.environment.success(tasks.start, tasks.goal).sum())
         if solved:
-            raise VgbenchError(f"environment '{self.spec.environment.name}' sampled {solved} tasks solved at their start")
+            raise VgbenchError(
+                f"environment '{self.spec.environment.name}' sampled {solved} tasks solved at their start"
+            )
         ends = ({name: value.to(self.device) for name, value in end.items()} for end in (tasks.start, tasks.goal))
         return Tasks(*ends)
 
@@ -210,7 +217,9 @@ class _Run:
             "seeds": {"train": spec.seed, "data": spec.data_seed, "task": spec.task_seed},
             "device": spec.device,
             "threads": torch.get_num_threads(),
-            "parameters": {n: jepa.parameter_count(getattr(model, n).requires_grad_(True)) for n in ("encoder", "predictor")},
+            "parameters": {
+                n: jepa.parameter_count(getattr(model, n).requires_grad_(True)) for n in ("encoder", "predictor")
+            },
             "vgbench": vgbench.__version__,
             "notes": list(spec.notes),
         }

@@ -33,7 +33,9 @@ class TrainSettings(Params):
     steps: int = Field(0, ge=0, description="optimiser steps; 0: from `epochs`")
     batch: int = Field(64, ge=2, description="windows in a batch")
     window: int = Field(16, ge=2, description="states in a window (one more than its actions)")
-    lr: float = Field(7e-4, gt=0, description="peak learning rate of Adam (base rate x batch / 256 in the paper's code)")
+    lr: float = Field(
+        7e-4, gt=0, description="peak learning rate of Adam (base rate x batch / 256 in the paper's code)"
+    )
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the rate rises linearly from 0")
     final_lr: float = Field(0.001, ge=0, le=1, description="last rate of the cosine schedule, as a share of the peak")
     weight_decay: float = Field(1e-6, ge=0, description="L2 term of Adam")

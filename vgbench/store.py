@@ -26,6 +26,15 @@ FORMAT = 1
 Record = dict[str, Any]
 
 
+def checkpoint_seconds() -> float:
+    """Longest time between two checkpoints: `$VGBENCH_CHECKPOINT_SECONDS`, or 20."""
+    text = os.environ.get("VGBENCH_CHECKPOINT_SECONDS", "20")
+    try:
+        return float(text)
+    except ValueError as err:
+        raise UsageError(f"VGBENCH_CHECKPOINT_SECONDS={text}: expected a number of seconds") from err
+
+
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` make a file beside `path`, then move it there: a reader sees the old file or the new one."""
     partial = path.with_name(f"{path.name}.partial")
@@ -269,7 +278,9 @@ def _git() -> Record | None:
 
     def ask(*arguments: str) -> str | None:
         try:
-            done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+            done = subprocess.run(
+                ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True
+            )
         except (OSError, subprocess.SubprocessError):
             return None
         return done.stdout.strip()

@@ -19,10 +19,9 @@ from vgbench.model import JEPA
 from vgbench.noise import ScalarNoise, Stream
 from vgbench.observers import Observers
 from vgbench.settings import TrainSettings
-from vgbench.store import RunFolder
+from vgbench.store import RunFolder, checkpoint_seconds
 
 LOG_EVERY = 10  # steps
-CHECKPOINT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ class Trainer:
 
     def _trained(self) -> nn.ModuleDict:
         """Modules that the stage's objectives say they train."""
-        named = {part for term in self.stage.terms for part in term.objective.trains}
+        named: set[str] = {part for term in self.stage.terms for part in term.objective.trains}
         parts: dict[str, nn.Module] = {}
         for part in sorted(named & {"encoder", "head", "distance", "predictor"}):
             parts[part] = getattr(self.model, part)
@@ -146,14 +145,14 @@ class Trainer:
         self._observers.call(
             "vgbench_stage_started", stage=self.stage.name, total=self.total, done=self.step, unit="step"
         )
-        saved = time.monotonic()
+        saved, interval = time.monotonic(), checkpoint_seconds()
         while self.step < self.total:
             logs = self._one_step()
             if self.step % LOG_EVERY == 0 or self.step == self.total:
                 record = {"stage": self.stage.name, "step": self.step, **logs}
                 self._folder.append("train.jsonl", record)
                 self._observers.call("vgbench_stage_progress", stage=self.stage.name, done=self.step, logs=logs)
-            if self._stop.requested or time.monotonic() - saved > CHECKPOINT_SECONDS:
+            if self._stop.requested or time.monotonic() - saved > interval:
                 self._save()
                 saved = time.monotonic()
                 if self._stop.requested:
@@ -194,7 +193,12 @@ class Trainer:
         self.step += 1
         if self.step % LOG_EVERY and self.step < self.total:
             return {}
-        return {"loss": float(total.detach()), **{k: float(v) for k, v in logs.items()}, "grad_norm": float(norm), "lr": rate}
+        return {
+            "loss": float(total.detach()),
+            **{k: float(v) for k, v in logs.items()},
+            "grad_norm": float(norm),
+            "lr": rate,
+        }
 
     def _loss(self, batch: WindowBatch, noise: ScalarNoise) -> tuple[Tensor, dict[str, Tensor | float]]:
         """Weighted sum of the terms, and what to log."""

@@ -4,18 +4,19 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+
+from vgbench import dataset
+from vgbench import model as jepa
+from vgbench.api import ObjectiveShapes
+from vgbench.settings import DataSettings, TrainSettings
+from vgbench.store import RunFolder
+from vgbench.training import Term
 from vgbench_plugins.distances.iqe import IQE
 from vgbench_plugins.environments.wall import Wall
 from vgbench_plugins.networks.mlp import MLP
 from vgbench_plugins.networks.strided import Strided
 from vgbench_plugins.objectives.iql import IQL
 from vgbench_plugins.objectives.prediction import Prediction
-
-from vgbench import dataset, model as jepa
-from vgbench.api import ObjectiveShapes
-from vgbench.settings import DataSettings, TrainSettings
-from vgbench.store import RunFolder
-from vgbench.training import Term
 
 
 @pytest.fixture(scope="session")

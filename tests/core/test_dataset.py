@@ -6,11 +6,11 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from vgbench_plugins.environments.wall import Wall
 
 from vgbench import dataset
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.settings import DataSettings
+from vgbench_plugins.environments.wall import Wall
 
 SETTINGS = DataSettings(trajectories=8, length=40)
 

@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import special, stats
-from vgbench.api import Trajectories
 
+from vgbench.api import Trajectories
 from vgbench_plugins.environments.wall import Wall
 
 GRID = 64  # positions and moves of the exact tests are multiples of 1 / 64 px, where all arithmetic is exact

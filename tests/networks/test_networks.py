@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from vgbench.api import ArraySpec, NetworkShapes
 
+from vgbench.api import ArraySpec, NetworkShapes
 from vgbench_plugins.networks.impala import Impala
 from vgbench_plugins.networks.mlp import MLP
 from vgbench_plugins.networks.strided import Strided
@@ -69,7 +69,7 @@ def test_several_images_other_sizes_and_the_norm(network):
 
 @pytest.mark.parametrize("network", [Impala, Strided])
 def test_worlds_that_do_not_fit(network):
-    with pytest.raises(ValueError, match="needs an image.*velocity"):
+    with pytest.raises(ValueError, match=r"needs an image.*velocity"):
         build(network, {"velocity": ArraySpec((2,))})
     two = {"a": ArraySpec((1, 40, 40), "uint8", "image"), "b": ArraySpec((1, 64, 64), "uint8", "image")}
     with pytest.raises(ValueError, match="one size"):

@@ -1,37 +1,35 @@
 """IQL: fixed points by hand and on a chain, masks, where gradient flows."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from vgbench.api import Goals, ObjectiveShapes
 
+from vgbench.api import Goals, ObjectiveShapes
 from vgbench_plugins.distances.euclidean import Euclidean
 from vgbench_plugins.distances.iqe import IQE
 from vgbench_plugins.objectives.iql import IQL
-
-spec = importlib.util.spec_from_file_location("objective_fakes", Path(__file__).with_name("fakes.py"))
-fakes = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fakes)
 
 
 def make(**params):
     return IQL(IQL.Params(**params), ObjectiveShapes(latent_dim=1, action_dim=1))
 
 
-def loss_of(distances, same=None, **params):
-    windows, length, count = distances.shape
-    goals = fakes.no_goals(windows, length, count)
-    if same is not None:
-        goals = Goals(goals.points, same)
-    batch = fakes.TensorBatch(torch.zeros(windows, length, 1), goals=goals, distances=distances)
-    return make(**params).loss(batch, fakes.Parts(), None)
+@pytest.fixture
+def loss_of(batch_of):
+    """The loss where the distances are known and no state is a goal, or those in `same`."""
+
+    def loss(distances, same=None, **params):
+        if same is None:
+            same = torch.zeros_like(distances, dtype=torch.bool)
+        goals = Goals(torch.zeros(len(distances), distances.shape[2], 1), same)
+        batch = batch_of(torch.zeros(*distances.shape[:2], 1), goals=goals, distances=distances)
+        return make(**params).loss(batch, None, None)
+
+    return loss
 
 
 @pytest.mark.parametrize(("tau", "fixed_point"), [(0.8, 1.4), (0.5, 2.0), (0.2, 2.6)])
-def test_fixed_point_of_two_targets(tau, fixed_point):
+def test_fixed_point_of_two_targets(loss_of, tau, fixed_point):
     """Targets 1 and 3, equally likely: tau above one half must pull the distance *down*."""
     gamma = 0.5
     d = torch.tensor(5.0, requires_grad=True)
@@ -45,7 +43,7 @@ def test_fixed_point_of_two_targets(tau, fixed_point):
     assert d.item() == pytest.approx(fixed_point, abs=1e-4)
 
 
-def test_value_against_a_plain_loop():
+def test_value_against_a_plain_loop(loss_of):
     torch.manual_seed(0)
     distances, same = 5 * torch.rand(3, 5, 4), torch.rand(3, 5, 4) < 0.2
     total, count, above = 0.0, 0, 0
@@ -62,7 +60,7 @@ def test_value_against_a_plain_loop():
     assert float(loss.logs["distance_mean"]) == pytest.approx(distances.mean().item())
 
 
-def test_the_state_that_is_the_goal_is_left_out():
+def test_the_state_that_is_the_goal_is_left_out(loss_of):
     distances = torch.tensor([[[4.0], [7.0], [0.0]]])
     same = torch.tensor([[[False], [True], [False]]])
     masked = loss_of(distances, same, tau=0.5, gamma=0.5).value
@@ -71,7 +69,7 @@ def test_the_state_that_is_the_goal_is_left_out():
     assert loss_of(distances, everything).value.item() == 0  # not 0 / 0
 
 
-def test_the_target_has_no_gradient():
+def test_the_target_has_no_gradient(loss_of):
     distances = torch.rand(2, 4, 3, requires_grad=True)
     loss_of(distances).value.backward()
     assert (distances.grad[:, -1] == 0).all()
@@ -83,15 +81,13 @@ def test_the_target_has_no_gradient():
     torch.testing.assert_close(distances.grad[:, :-1], expected)
 
 
-def test_gradient_reaches_the_state_and_the_goal():
+def test_gradient_reaches_the_state_and_the_goal(batch_of):
     torch.manual_seed(0)
     latents, points = torch.randn(2, 4, 8, requires_grad=True), torch.randn(2, 3, 8, requires_grad=True)
     goals = Goals(points, torch.zeros(2, 4, 3, dtype=torch.bool))
     distance = Euclidean(Euclidean.Params(), 8)
-    batch = fakes.TensorBatch(latents, goals=goals, distances=lambda s, g: distance(s.unsqueeze(2), g.points[:, None]))
-    make(goal_last="episode", random_goals=2, goal_scope="same_layout").loss(
-        batch, fakes.Parts(), None
-    ).value.backward()
+    batch = batch_of(latents, goals=goals, distances=lambda s, g: distance(s.unsqueeze(2), g.points[:, None]))
+    make(goal_last="episode", random_goals=2, goal_scope="same_layout").loss(batch, None, None).value.backward()
     assert batch.asked == [("episode", 2, "same_layout")]
     assert (points.grad != 0).all()
     assert (latents.grad[:, :-1] != 0).all() and (latents.grad[:, -1] == 0).all()
@@ -126,7 +122,7 @@ def tabular_chain():
 
 
 @pytest.mark.parametrize(("head", "mean_error"), [(Euclidean, 0.06), (IQE, 0.3)])
-def test_random_walk_chain_against_the_tabular_solution(head, mean_error):
+def test_random_walk_chain_against_the_tabular_solution(batch_of, one_thread, head, mean_error):
     """An embedding per state, trained by the loss itself, ends where iteration over the table does."""
     torch.manual_seed(0)
     dim = 32
@@ -139,16 +135,16 @@ def test_random_walk_chain_against_the_tabular_solution(head, mean_error):
     everywhere = torch.arange(CHAIN)
     same = states[:, :, None] == everywhere
     parameters = [table, *distance.parameters()]
-    optimiser = torch.optim.Adam(parameters, lr=0.02)
-    steps = 2500
+    optimiser = torch.optim.Adam(parameters, lr=0.04)
+    steps = 1000
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
         goals = Goals(table[everywhere].expand(len(states), -1, -1), same)
-        batch = fakes.TensorBatch(
+        batch = batch_of(
             table[states], goals=goals, distances=lambda s, g: distance(s.unsqueeze(2), g.points.unsqueeze(1))
         )
         optimiser.zero_grad()
-        objective.loss(batch, fakes.Parts(distance), None).value.backward()
+        objective.loss(batch, None, None).value.backward()
         optimiser.step()
         schedule.step()
     with torch.no_grad():

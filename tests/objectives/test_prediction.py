@@ -1,33 +1,26 @@
 """The prediction loss against a plain loop, and where its gradient goes."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
+
 from vgbench.api import ObjectiveShapes
-
 from vgbench_plugins.objectives.prediction import Prediction
-
-spec = importlib.util.spec_from_file_location("objective_fakes", Path(__file__).with_name("fakes.py"))
-fakes = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fakes)
 
 
 def run(batch, **params):
     objective = Prediction(Prediction.Params(**params), ObjectiveShapes(latent_dim=6, action_dim=2))
-    return objective.loss(batch, fakes.Parts(), None)
+    return objective.loss(batch, None, None)
 
 
-def make_batch():
+@pytest.fixture
+def batch(batch_of):
     torch.manual_seed(0)
     latents, predictions = torch.randn(3, 5, 6, requires_grad=True), torch.randn(3, 4, 6, requires_grad=True)
-    return fakes.TensorBatch(latents, predictions=predictions, ema=torch.randn(3, 5, 6))
+    return batch_of(latents, predictions=predictions, ema=torch.randn(3, 5, 6))
 
 
 @pytest.mark.parametrize("target", ["online", "stopgrad", "ema"])
-def test_against_a_plain_loop(target):
-    batch = make_batch()
+def test_against_a_plain_loop(batch, target):
     truth = batch.ema_latents(0.5) if target == "ema" else batch.latents
     total = 0.0
     for b in range(3):
@@ -41,15 +34,13 @@ def test_against_a_plain_loop(target):
 
 
 @pytest.mark.parametrize(("target", "flows"), [("online", True), ("stopgrad", False), ("ema", False)])
-def test_gradient_of_the_target(target, flows):
-    batch = make_batch()
+def test_gradient_of_the_target(batch, target, flows):
     run(batch, target=target).value.backward()
     assert (batch.predictions.grad != 0).all()
     assert (batch.latents.grad is not None and (batch.latents.grad[:, 1:] != 0).all()) == flows
 
 
-def test_momentum_is_passed_on():
-    batch = make_batch()
+def test_momentum_is_passed_on(batch):
     run(batch, target="ema", momentum=0.996)
     assert batch.asked == [0.996]
     assert Prediction.trains == {"encoder", "predictor"}

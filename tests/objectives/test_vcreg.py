@@ -1,23 +1,22 @@
 """VCReg against an independent formulation in numpy."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from vgbench.api import ObjectiveShapes
 
+from vgbench.api import ObjectiveShapes
 from vgbench_plugins.objectives.vcreg import VCReg
 
-spec = importlib.util.spec_from_file_location("objective_fakes", Path(__file__).with_name("fakes.py"))
-fakes = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fakes)
 
+@pytest.fixture
+def run(batch_of):
+    """The loss on given latents."""
 
-def run(latents, **params):
-    objective = VCReg(VCReg.Params(**params), ObjectiveShapes(latent_dim=latents.shape[-1], action_dim=2))
-    return objective.loss(fakes.TensorBatch(latents), fakes.Parts(), None)
+    def loss(latents, **params):
+        objective = VCReg(VCReg.Params(**params), ObjectiveShapes(latent_dim=latents.shape[-1], action_dim=2))
+        return objective.loss(batch_of(latents), None, None)
+
+    return loss
 
 
 def reference(samples):
@@ -35,7 +34,7 @@ def make_latents(windows=12, length=6, dim=5):
     return torch.tensor(mixed + 3.0, dtype=torch.float64, requires_grad=True)
 
 
-def test_along_the_batch():
+def test_along_the_batch(run):
     latents = make_latents()
     std, cov = reference(latents.detach().numpy()[:, 0])
     loss = run(latents, std_coeff=2.0, cov_coeff=5.0)
@@ -43,7 +42,7 @@ def test_along_the_batch():
     assert set(loss.logs) == {"std", "cov"}
 
 
-def test_along_time_too():
+def test_along_time_too(run):
     latents = make_latents()
     std, cov = reference(latents.detach().numpy()[:, 0])
     std_t, cov_t = np.mean([reference(window[1:]) for window in latents.detach().numpy()], axis=0)
@@ -53,7 +52,7 @@ def test_along_time_too():
     assert float(loss.logs["cov_t"]) == pytest.approx(cov_t)
 
 
-def test_weights_along_time_are_unused_without_that_axis():
+def test_weights_along_time_are_unused_without_that_axis(run):
     latents = make_latents()
     assert run(latents, std_t=9.0, cov_t=9.0).value.item() == run(latents).value.item()
 
@@ -63,14 +62,14 @@ def test_default_weights_are_those_of_pldm_wall():
     assert (params.std_coeff, params.cov_coeff, params.axes) == (3.0, 6.9238, "batch")
 
 
-def test_only_the_first_state_gets_gradient_along_the_batch():
+def test_only_the_first_state_gets_gradient_along_the_batch(run):
     latents = make_latents()
     run(latents).value.backward()
     assert (latents.grad[:, 0] != 0).any()
     assert (latents.grad[:, 1:] == 0).all()
 
 
-def test_it_undoes_a_collapse():
+def test_it_undoes_a_collapse(run, one_thread):
     torch.manual_seed(0)
     latents = torch.nn.Parameter(0.01 * torch.randn(32, 3, 4))
     optimiser = torch.optim.Adam([latents], lr=0.02)
@@ -84,12 +83,12 @@ def test_it_undoes_a_collapse():
     assert off.abs().max() < 0.05
 
 
-def test_collapsed_latents_have_finite_gradient():
+def test_collapsed_latents_have_finite_gradient(run):
     latents = torch.ones(4, 3, 5, requires_grad=True)
     run(latents, axes="batch_time", cov_t=1.0).value.backward()
     assert latents.grad.isfinite().all()
 
 
-def test_one_window_is_refused():
+def test_one_window_is_refused(run):
     with pytest.raises(ValueError, match="at least two windows"):
         run(torch.zeros(1, 3, 4))

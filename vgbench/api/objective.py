@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from torch import Tensor, nn
 
+from vgbench.api.distance import Distance
 from vgbench.api.plugin import Plugin
 
 Part = Literal["encoder", "head", "distance", "predictor", "own"]
@@ -54,10 +55,21 @@ class Noise(Protocol):
 class Model(Protocol):
     """The JEPA as an objective sees it."""
 
-    encoder: nn.Module
-    predictor: nn.Module
-    head: nn.Module
-    distance: nn.Module
+    @property
+    def encoder(self) -> nn.Module:
+        """Normalised observations to latents."""
+
+    @property
+    def predictor(self) -> nn.Module:
+        """Latents and actions to next latents; use `predict`, which scales its inputs."""
+
+    @property
+    def head(self) -> nn.Module:
+        """Latents to the points between which distances are taken."""
+
+    @property
+    def distance(self) -> Distance:
+        """The distance between points."""
 
     def encode(self, observations: dict[str, Tensor]) -> Tensor:
         """Latents [N, D] of raw observations [N, ...]."""

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from vgbench.cli import collect, list, run, show
+from vgbench.cli.common import examples
 
 app = typer.Typer(
     name="vgbench",
@@ -15,7 +16,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Begin with: vgbench list; vgbench run --env wall --recipe vf_quasi --scale smoke",
+    epilog=examples("vgbench list", "vgbench run --env wall --recipe vf_quasi --scale smoke"),
 )
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("list", epilog=list.EPILOG)(list.list_)

@@ -3,16 +3,16 @@
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, handled, print_json, say
+from vgbench.cli.common import Debug, Format, examples, handled, print_json, say
 from vgbench.errors import UsageError
 
-EPILOG = (
-    "Examples: vgbench collect --env maze --out maze.h5 --preview maze.png; "
-    "vgbench collect --env wall --set wall.step=small --out small.h5"
+EPILOG = examples(
+    "vgbench collect --env maze --out maze.h5 --preview maze.png",
+    "vgbench collect --env wall --set wall.step=small --out small.h5",
 )
 
 
@@ -47,7 +47,9 @@ def collect(
     environment = chosen.cls(chosen.params)
     data = dataset.collect_to_file(chosen.name, environment, asked.settings, asked.seed, out, Progress())
     if preview is not None:
-        dataset.preview(environment, data, preview)
+        from vgbench.preview import preview as draw
+
+        draw(environment, data, preview)
     about = {
         "file": str(out),
         "environment": chosen.name,
@@ -61,11 +63,13 @@ def collect(
     if format == "json":
         print_json(about)
         return
+    _print_lines({key: value for key, value in about.items() if key != "card" and value is not None} | data.card)
+
+
+def _print_lines(about: dict[str, Any]) -> None:
+    width = max(map(len, about))
     for key, value in about.items():
-        if key != "card" and value is not None:
-            print(f"{key:<13}{value}")
-    for key, value in data.card.items():
-        print(f"{key:<13} {value}" if len(key) >= 13 else f"{key:<13}{value}")
+        print(f"{key:<{width}}  {value}")
 
 
 class Progress:

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ParamSpec
 
@@ -18,6 +19,11 @@ Format = Annotated[str, typer.Option("--format", metavar="table|json", help="How
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
+def examples(*commands: str) -> str:
+    """Epilogue of a help page: example commands, one per line."""
+    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
+
+
 def handled(command: Callable[P, None]) -> Callable[P, None]:
     """Turn failures of a command into one message on stderr and an exit code; `--debug` shows the traceback."""
 
@@ -30,15 +36,17 @@ def handled(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             say("interrupted; what was done is kept, and the same command goes on from there")
             raise typer.Exit(130) from None
-        except VgbenchError as err:
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise
+        except Exception as err:
             if kwargs.get("debug"):
-                raise
-            say(f"error: {err}")
-            raise typer.Exit(err.exit_code) from None
-        except (OSError, RuntimeError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as err:
-            if kwargs.get("debug") or isinstance(err, BrokenPipeError | typer.Exit):
-                raise
-            say(f"error: {type(err).__name__}: {err} (run it again with --debug to see where)")
+                traceback.print_exc()
+            if isinstance(err, VgbenchError):
+                say(f"error: {err}")
+                raise typer.Exit(err.exit_code) from None
+            # Not foreseen: a bug of ours or of a plugin, or the machine's.
+            hint = "" if kwargs.get("debug") else " (run it again with --debug to see where)"
+            say(f"error: {type(err).__name__}: {err}{hint}")
             raise typer.Exit(1) from None
 
     return wrapper

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, handled, print_json, print_table, say
+from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, say
 from vgbench.wording import choice
 
-EPILOG = "Examples: vgbench list; vgbench list objective; vgbench list recipe --format json"
+EPILOG = examples("vgbench list", "vgbench list objective", "vgbench list recipe --format json")
 
 
 @handled

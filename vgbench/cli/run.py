@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, handled, print_json, say
+from vgbench.cli.common import Debug, Format, examples, handled, print_json, say
 
-EPILOG = (
-    "Examples: vgbench run --env maze --objective iql --distance iqe; "
-    "vgbench run --protocol wall_small --recipe vf --seed 1 --set mppi.samples=512; "
-    "vgbench run --config runs/NAME/config.yaml --dry-run"
+EPILOG = examples(
+    "vgbench run --env maze --objective iql --distance iqe",
+    "vgbench run --protocol wall_small --recipe vf --seed 1 --set mppi.samples=512",
+    "vgbench run --config runs/NAME/config.yaml --dry-run",
 )
 
 
@@ -56,7 +56,10 @@ def run(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Collect data, train, plan and judge; a run that was interrupted goes on, a complete one is printed again."""
+    """Collect data, train, plan and judge.
+
+    A run that was interrupted goes on; one that is complete is printed again.
+    """
     from vgbench.resolve import Request, resolve
 
     spec = resolve(

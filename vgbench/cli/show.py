@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, handled, print_json, print_table, shown
+from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, shown
 
-EPILOG = "Examples: vgbench show objective iql; vgbench show protocol maze; vgbench show setting train"
+EPILOG = examples("vgbench show objective iql", "vgbench show protocol maze", "vgbench show setting train")
 
 
 @handled
@@ -18,7 +18,10 @@ def show(
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """Show what something is, and each of its parameters: type, range, default and meaning."""
+    """Show one of them in full.
+
+    Each parameter has its type, range, default and meaning.
+    """
     from vgbench.describe import describe
 
     about = describe(kind, name)

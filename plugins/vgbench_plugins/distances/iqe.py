@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
-import vgbench.api
 from pydantic import Field
 from torch import Tensor, nn
-from vgbench.api import Distance
 
+import vgbench.api
+from vgbench.api import Distance
 from vgbench_plugins.distances.interval_union import measure, sort_ends, take, union_length
 
 _CACHED = 2**20

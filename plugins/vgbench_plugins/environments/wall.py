@@ -10,10 +10,10 @@ from typing import Literal, Self
 
 import numpy as np
 import torch
-import vgbench.api as api
 from pydantic import Field, model_validator
 from torch import Tensor
 
+import vgbench.api as api
 from vgbench_plugins.environments import wall_data, wall_geometry
 from vgbench_plugins.environments.wall_drawing import SIGMA, draw
 

@@ -3,9 +3,10 @@
 from typing import Literal
 
 import torch
-import vgbench.api
 from pydantic import Field
 from torch import Tensor, nn
+
+import vgbench.api
 from vgbench.api import Network, NetworkShapes
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "mish": nn.Mish}

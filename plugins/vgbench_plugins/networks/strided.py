@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-import vgbench.api
 from pydantic import Field
 from torch import nn
-from vgbench.api import Network, NetworkShapes
 
+import vgbench.api
+from vgbench.api import Network, NetworkShapes
 from vgbench_plugins.networks.parts import ConvEncoder, ResidualBlock, image_channels
 
 

@@ -3,8 +3,9 @@
 from typing import Literal
 
 import torch
-import vgbench.api
 from pydantic import Field
+
+import vgbench.api
 from vgbench.api import Batch, Loss, Model, Noise, Objective
 
 

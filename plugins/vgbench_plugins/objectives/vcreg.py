@@ -3,9 +3,10 @@
 from typing import Literal
 
 import torch
-import vgbench.api
 from pydantic import Field
 from torch import Tensor
+
+import vgbench.api
 from vgbench.api import Batch, Loss, Model, Noise, Objective
 
 

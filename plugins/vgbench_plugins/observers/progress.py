@@ -5,7 +5,8 @@ import time
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress as Bar, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
 from vgbench.api import hookimpl
 
@@ -34,7 +35,12 @@ class Progress:
         self._began = self._said = time.monotonic()
         if not self._console.is_terminal:
             return
-        columns = (SpinnerColumn(), TextColumn("{task.description:<10}"), BarColumn(), TextColumn("{task.fields[rate]:>16}"))
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            TextColumn("{task.fields[rate]:>16}"),
+        )
         tail = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
         self._bar = Bar(*columns, *tail, console=self._console)
         self._task = self._bar.add_task(stage, total=total, completed=done, rate="", note="")

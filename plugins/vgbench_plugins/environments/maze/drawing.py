@@ -67,7 +67,7 @@ class Painter:
         square = square + (rows + 0.5 - row.unsqueeze(1)).square().unsqueeze(2)
         cover = (DISC + 0.5 - square.sqrt()).clamp(0, 1).flatten(1).unsqueeze(1)
         index = (rows.unsqueeze(2) * SIZE + columns.unsqueeze(1)).flatten(1).unsqueeze(1).expand(-1, 3, -1)
-        flat = image.view(len(image), 3, -1)
+        flat = image.view(len(image), 3, SIZE * SIZE)
         below = flat.gather(2, index).float()
         agent = torch.tensor(AGENT, dtype=torch.float32, device=image.device).view(1, 3, 1)
         flat.scatter_(2, index, (below + cover * (agent - below)).round().to(torch.uint8))

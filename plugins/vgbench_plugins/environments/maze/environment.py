@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import vgbench.api as api
 from pydantic import Field
 from torch import Tensor
 
+import vgbench.api as api
 from vgbench_plugins.environments.maze import data as sampling
 from vgbench_plugins.environments.maze import drawing, layouts, physics
 

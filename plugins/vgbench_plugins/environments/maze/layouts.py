@@ -26,7 +26,7 @@ _LAST_COLUMN = _FIRST_COLUMN << (CELLS - 1)
 
 def encode(layouts: np.ndarray) -> np.ndarray:
     """Codes [...] int64 of layouts [..., 4, 4]."""
-    return (np.asarray(layouts).reshape(*np.shape(layouts)[:-2], -1) != 0) @ _BITS
+    return (np.asarray(layouts).reshape(*np.shape(layouts)[:-2], CELLS * CELLS) != 0) @ _BITS
 
 
 def decode(codes: ArrayLike) -> np.ndarray:

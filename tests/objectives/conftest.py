@@ -1,7 +1,9 @@
-"""Small concrete batches: what the core provides, without the core."""
+"""A small concrete batch: what the core provides, without the core."""
 
+import pytest
 import torch
-from vgbench.api import Batch, Goals
+
+from vgbench.api import Batch
 
 
 class TensorBatch(Batch):
@@ -40,13 +42,16 @@ class TensorBatch(Batch):
         return self._distances(self.points, goals) if callable(self._distances) else self._distances
 
 
-class Parts:
-    """A model of which only the distance is used."""
+@pytest.fixture
+def batch_of():
+    """The class of batches that are made of given tensors."""
+    return TensorBatch
 
-    def __init__(self, distance=None):
-        self.distance = distance
 
-
-def no_goals(windows, length, count):
-    """Goals that are no state of any window."""
-    return Goals(torch.zeros(windows, count, 1), torch.zeros(windows, length, count, dtype=torch.bool))
+@pytest.fixture
+def one_thread():
+    """One thread: small tensors on two threads mostly wait."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

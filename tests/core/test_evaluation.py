@@ -1,0 +1,136 @@
+"""Episodes: the same bits in any batch, in blocks of any number of tasks, and after an interruption."""
+
+import pytest
+import torch
+
+from vgbench.api import NormBall, Plan, Planner, Tasks
+from vgbench.evaluation import Evaluation
+from vgbench.interrupt import Stop
+from vgbench.observers import Observers
+from vgbench.planning import Controller, LatentProblem
+from vgbench.settings import MpcSettings
+from vgbench.store import RunFolder
+from vgbench_plugins.planners.mppi import MPPI
+from vgbench_plugins.planners.random import Random
+
+SETTINGS = MpcSettings(max_steps=10, replan_every=3, block_rows=64)
+
+
+@pytest.fixture
+def play(small, tmp_path):
+    model = small.model().eval().requires_grad_(False)
+    environment = small.data.environment
+    tasks = environment.sample_tasks(9, 5, small.data.trajectories)
+    actions = environment.spec.actions.scaled(1 / small.data.action_scale)
+    made = iter(range(100))
+
+    def run(count=9, planner=None, settings=SETTINGS, name="episodes", folder=None, stop=None):
+        path = folder or tmp_path / str(next(made))
+        (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+        some = Tasks({k: v[:count] for k, v in tasks.start.items()}, {k: v[:count] for k, v in tasks.goal.items()})
+        planner = planner or MPPI(MPPI.Params(samples=32, horizon=5))
+        controller = Controller(planner, None if planner.floor else model, actions, settings, seed=4)
+        args = (controller, small.data.action_scale, RunFolder(path), Observers(), stop or Stop())
+        return Evaluation(name, environment, some, *args).run()
+
+    run.model, run.environment, run.tasks, run.path = model, environment, tasks, tmp_path
+    return run
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_tasks_episode_does_not_depend_on_the_other_tasks(play, count):
+    assert play(count) == play(9)[:count]
+
+
+def test_the_block_of_tasks_does_not_change_the_noise(play):
+    """Another block size may change last bits, but every plan is made from the same noise."""
+    one = play(settings=SETTINGS.model_copy(update={"block_rows": 32}))
+    many = play(settings=SETTINGS.model_copy(update={"block_rows": 320}))
+    for a, b in zip(one, many, strict=True):
+        assert a == pytest.approx(b, rel=1e-3, abs=1e-3)
+
+
+class StopAfter(Stop):
+    def __init__(self, n):
+        self._left = n
+
+    @property
+    def requested(self):
+        self._left -= 1
+        return self._left < 0
+
+
+@pytest.mark.parametrize("looks", [0, 1, 2, 6, 11])
+def test_an_interrupted_evaluation_ends_with_the_same_rows(play, looks):
+    """`looks` 0 to 4 stop between the blocks of the first plan, the others later."""
+    folder = play.path / "interrupted"
+    with pytest.raises(KeyboardInterrupt):
+        play(folder=folder, stop=StopAfter(looks))
+    assert play(folder=folder) == play()
+    lines = (folder / "episodes.jsonl").read_text().splitlines()
+    assert len(lines) == 9
+
+
+def test_rows_tell_how_near_each_task_came(play):
+    rows = play()
+    assert [row["task"] for row in rows] == list(range(9))
+    for row in rows:
+        assert row["min_distance"] <= min(row["start_distance"], row["final_distance"])
+        assert row["success"] == (row["final_distance"] < play.environment.success_radius)
+        assert 1 <= row["ess"] <= 32
+
+
+def test_a_solved_task_leaves_and_its_steps_are_counted(play, small):
+    """Tasks in one room, 3 steps to the right of their goal."""
+    environment = small.data.environment
+    layout = torch.tensor([[40.0, 22.0]] * 2)
+    start = {"position": torch.tensor([[10.0, 30.0], [10.0, 50.0]]), "layout": layout}
+    goal = {"position": torch.tensor([[20.0, 30.0], [30.0, 50.0]]), "layout": layout}
+    (play.path / "x" / "checkpoints").mkdir(parents=True)
+
+    class Right(Planner):
+        floor = True
+
+        def plan(self, problem, state):
+            right = torch.tensor([1e6, 0.0]).expand(len(problem.steps_left), problem.horizon, 2)
+            return Plan(problem.action_set.clip(right))
+
+    actions = environment.spec.actions.scaled(1 / small.data.action_scale)
+    controller = Controller(Right(Planner.Params()), None, actions, SETTINGS, seed=0)
+    args = (controller, small.data.action_scale, RunFolder(play.path / "x"), Observers(), Stop())
+    rows = Evaluation("episodes", environment, Tasks(start, goal), *args).run()
+    # 3.67 px a step: within sqrt(2) px of 10 px after 3 steps (11.01), of 20 px after 6 (22.02 - no: after 5.4).
+    assert rows[0]["success"] and rows[0]["steps"] == 3
+    assert rows[1]["steps"] == 10 and not rows[1]["success"]  # 18.35, then 22.02: jumps over the goal
+    assert rows[1]["min_distance"] == pytest.approx(20 - 5 * 3.67, abs=1e-3)
+
+
+def test_a_floor_never_sees_a_cost(play):
+    rows = play(planner=Random(Random.Params()), name="floor")
+    assert len(rows) == 9 and "ess" not in rows[0]
+
+
+@pytest.mark.parametrize("aggregate", ["sum", "mean", "last", "discounted"])
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_the_cost_is_the_distance_along_the_predicted_states(play, small, aggregate, power):
+    settings = SETTINGS.model_copy(update={"aggregate": aggregate, "power": power, "discount": 0.9})
+    model = play.model
+    torch.manual_seed(1)
+    latent, goal, actions = torch.randn(2, 32), torch.randn(2, 32), torch.randn(2, 3, 4, 2)
+    problem = LatentProblem(model, latent, goal, settings, NormBall(2, 2.0), None, 2, 4, 4, 0)
+    cost = problem.cost(actions)
+    for b in range(2):
+        for k in range(3):
+            z, d = latent[b : b + 1], []
+            for h in range(4):
+                z = model.predict(z, actions[b, k, h : h + 1])
+                d.append(float(model.distance(z, goal[b : b + 1])) ** power)
+            expected = {
+                "sum": sum(d),
+                "mean": sum(d) / 4,
+                "last": d[-1],
+                "discounted": sum(x * 0.9**i for i, x in enumerate(d)),
+            }[aggregate]
+            assert float(cost[b, k]) == pytest.approx(expected, rel=1e-4)
+    assert problem.evaluations == 24
+    assert torch.allclose(problem.rollout(actions)[1, 2, 3], z[0], atol=1e-5)

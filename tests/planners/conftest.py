@@ -1,0 +1,48 @@
+"""A problem whose world is known: a point that is pushed about and should reach a goal."""
+
+import pytest
+import torch
+
+from vgbench.api import NormBall
+
+
+class Push:
+    """x_{t+1} = x_t + a_t from 0 in the plane; the cost is the sum of squared distances to `goals` [B, 2].
+
+    Noise is keyed by (seed, task, call), as the core's: task b gets the same numbers in any batch.
+    """
+
+    def __init__(self, goals, horizon=8, *, executed=0, seed=0, tasks=None, action_set=None, cost=None):
+        self.goals = goals
+        self.action_dim = 2
+        self.horizon = horizon
+        self.executed = executed
+        self.action_set = action_set or NormBall(2, 1.0)
+        self.steps_left = torch.full((len(goals),), horizon)
+        self.costs_asked = 0
+        self._cost = cost
+        self._streams = [torch.Generator().manual_seed(1000 * seed + int(b)) for b in tasks or range(len(goals))]
+
+    def cost(self, actions):
+        self.costs_asked += 1
+        assert torch.equal(self.action_set.clip(actions), actions) or torch.allclose(
+            self.action_set.clip(actions), actions, atol=1e-6
+        )
+        if self._cost is not None:
+            return self._cost(actions)
+        return (actions.cumsum(dim=2) - self.goals[:, None, None]).square().sum(dim=(2, 3))
+
+    def rollout(self, actions):
+        raise NotImplementedError
+
+    def noise(self, *shape):
+        return torch.stack([torch.randn(*shape, generator=stream) for stream in self._streams])
+
+    def with_goal(self, latent, horizon):
+        raise NotImplementedError
+
+
+@pytest.fixture
+def push():
+    """The class of problems."""
+    return Push

@@ -1,0 +1,183 @@
+"""Whole runs through the command line, in processes of their own: results, resuming, refusals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SMOKE = ["run", "--env", "wall", "--objective", "iql", "--distance", "iqe", "--scale", "smoke"]
+
+
+@pytest.fixture
+def vgbench(tmp_path, tmp_path_factory):
+    """Start the command in an empty folder; one thread, so that two machines' cores make no difference."""
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    variables = {"VGBENCH_CACHE": str(cache), "OMP_NUM_THREADS": "1", "VGBENCH_CHECKPOINT_SECONDS": "0"}
+    environ = os.environ | variables
+
+    def start(*arguments):
+        command = [sys.executable, "-c", "from vgbench.cli import main; main()", *map(str, arguments)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, cwd=tmp_path, env=environ, **pipes)
+
+    def run(*arguments, code=0):
+        process = start(*arguments)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == code, err
+        return out, err
+
+    run.start = start
+    return run
+
+
+def rows(folder):
+    return [json.loads(line) for line in (Path(folder) / "episodes.jsonl").read_text().splitlines()]
+
+
+def wait_for(path, process, seconds=120):
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, f"ended before {path.name}: {process.stderr.read()}"
+        assert time.monotonic() < end, f"no {path.name} after {seconds} s"
+        time.sleep(0.005)
+
+
+def test_one_command_collects_trains_plans_and_judges(vgbench, tmp_path):
+    out, err = vgbench(*SMOKE, "--format", "json")
+    result = json.loads(out)
+    assert result["n"] == 4 and 0 <= result["success_rate"] <= 1
+    low, high = result["ci95"]
+    assert low <= result["success_rate"] <= high
+    assert result["recipe"] == "vf_quasi" and "vf_quasi" in err
+    assert result["floor"]["planner"] == "random" and result["floor"]["n"] == 4
+    for stage in ("collect", "encoder", "predictor", "episodes"):
+        assert result["stages"][stage]["seconds"] > 0 and "cpu_seconds" in result["stages"][stage]
+    folder = tmp_path / result["run_dir"]
+    assert folder.parent.name == "runs"
+    assert json.loads((folder / "result.json").read_text()) == result
+    run = json.loads((folder / "run.json").read_text())
+    assert run["status"] == "done"
+    assert {p["name"]: p["dist"] for p in run["plugins"]}["iqe"] == "vgbench"
+    assert run["versions"]["torch"] and run["machine"]["threads"] == 1
+    assert len(rows(folder)) == 4 and (folder / "train.jsonl").read_text()
+
+
+def test_a_complete_run_prints_the_same_again(vgbench):
+    first, _ = vgbench(*SMOKE, "--format", "json", "--out", "here")
+    began = time.monotonic()
+    second, _ = vgbench(*SMOKE, "--format", "json", "--out", "here")
+    assert first == second
+    assert time.monotonic() - began < 30
+
+
+def test_its_config_makes_the_same_run(vgbench):
+    first = json.loads(vgbench(*SMOKE, "--set", "iql.tau=0.7", "--format", "json", "--out", "one")[0])
+    out, _ = vgbench("run", "--config", "one/config.yaml", "--format", "json", "--out", "two")
+    second = json.loads(out)
+    assert second["key"] == first["key"]
+    assert second["successes"] == first["successes"]
+
+
+def test_smoke_says_that_its_numbers_mean_nothing(vgbench):
+    out, _ = vgbench(*SMOKE)
+    assert "mean nothing" in out
+
+
+@pytest.mark.parametrize("checkpoint", ["encoder", "predictor", "episodes"])
+def test_killed_and_asked_again_it_ends_with_the_same_rows(vgbench, tmp_path, checkpoint):
+    vgbench(*SMOKE, "--out", "whole")
+    process = vgbench.start(*SMOKE, "--out", "killed")
+    wait_for(tmp_path / "killed" / "checkpoints" / f"{checkpoint}.pt", process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "killed" / "result.json").exists()
+    vgbench(*SMOKE, "--out", "killed")
+    assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
+    log = [(tmp_path / name / "train.jsonl").read_text() for name in ("killed", "whole")]
+    assert log[0] == log[1]
+
+
+def test_ctrl_c_exits_130_and_loses_nothing(vgbench, tmp_path):
+    process = vgbench.start(*SMOKE, "--out", "here")
+    wait_for(tmp_path / "here" / "checkpoints" / "encoder.pt", process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert json.loads((tmp_path / "here" / "run.json").read_text())["status"] == "interrupted"
+    vgbench(*SMOKE, "--out", "here")
+    assert json.loads((tmp_path / "here" / "run.json").read_text())["status"] == "done"
+
+
+def test_a_second_process_in_one_folder_is_refused(vgbench, tmp_path):
+    first = vgbench.start(*SMOKE, "--out", "here")
+    wait_for(tmp_path / "here" / "run.json", first)
+    _, err = vgbench(*SMOKE, "--out", "here", code=1)
+    assert "in use by another process" in err
+    _, err = first.communicate(timeout=300)
+    assert first.returncode == 0, err
+
+
+def test_a_folder_with_another_run_is_refused_and_kept(vgbench, tmp_path):
+    vgbench(*SMOKE, "--out", "here")
+    before = (tmp_path / "here" / "result.json").read_text()
+    _, err = vgbench(*SMOKE, "--seed", "1", "--out", "here", code=2)
+    assert "holds another run" in err and "seed" in err and "--out" in err
+    assert (tmp_path / "here" / "result.json").read_text() == before
+
+
+@pytest.mark.parametrize("kind", ["file", "foreign", "readonly"])
+def test_a_folder_that_cannot_be_used_is_named(vgbench, tmp_path, kind):
+    target = tmp_path / "here"
+    if kind == "file":
+        target.write_text("precious")
+    elif kind == "foreign":
+        target.mkdir()
+        (target / "thesis.tex").write_text("precious")
+    else:
+        target = Path("/proc/here")  # cannot be written to, not even by root
+    _, err = vgbench(*SMOKE, "--out", target, code=2)
+    assert str(target.name) in err and "--out" in err and "Traceback" not in err
+    assert kind != "foreign" or [p.name for p in target.iterdir()] == ["thesis.tex"]
+
+
+def test_training_that_diverges_stops_with_a_message(vgbench, tmp_path):
+    wild = ["--set", "train.lr=1e30", "--set", "train.clip=0", "--set", "train.warmup=0"]
+    _, err = vgbench(*SMOKE, *wild, "--out", "here", code=1)
+    assert "stage 'encoder'" in err and "step" in err and "Traceback" not in err
+    assert json.loads((tmp_path / "here" / "run.json").read_text())["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--env", "maze", "--objective", "iql", "--distance", "iqe"],
+        ["--env", "wall", "--recipe", "pred_vcreg"],
+        ["--protocol", "wall_small", "--recipe", "vf_vcreg"],
+        ["--protocol", "maze", "--recipe", "vf_quasi_pred"],
+    ],
+    ids=lambda a: "-".join(x.strip("-") for x in a),
+)
+def test_every_kind_of_training_runs_at_smoke_scale(vgbench, arguments):
+    result = json.loads(vgbench("run", *arguments, "--scale", "smoke", "--format", "json")[0])
+    assert result["meaningless"] is True
+    assert result["n"] == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", ["wall_small", "wall_big", "maze"])
+@pytest.mark.parametrize("recipe", ["vf_quasi", "pred_vcreg"])
+def test_paper_size_takes_one_step_and_makes_one_plan(vgbench, protocol, recipe):
+    few = ["train.steps=1", "train_predictor.steps=1", "evaluation.tasks=1", "data.trajectories=70"]
+    # One replanning interval as long as the episode: a single plan, of the published samples and horizon.
+    few += ["mpc.max_steps=64", "mpc.replan_every=64"]
+    sets = [part for value in few for part in ("--set", value)]
+    arguments = ["run", "--protocol", protocol, "--recipe", recipe, "--scale", "paper", *sets, "--format", "json"]
+    result = json.loads(vgbench(*arguments)[0])
+    assert result["parameters"]["predictor"] == 1_314_816
+    assert result["parameters"]["encoder"] == (2_218_096 if protocol != "maze" else 2_218_096 + 144 + 1024)
