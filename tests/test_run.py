@@ -181,3 +181,28 @@ def test_paper_size_takes_one_step_and_makes_one_plan(vgbench, protocol, recipe)
     result = json.loads(vgbench(*arguments)[0])
     assert result["parameters"]["predictor"] == 1_314_816
     assert result["parameters"]["encoder"] == (2_218_096 if protocol != "maze" else 2_218_096 + 144 + 1024)
+
+
+def test_a_collected_file_is_trained_on(vgbench, tmp_path):
+    vgbench("collect", "--env", "wall", "--scale", "smoke", "--set", "wall.collision=stop", "--out", "mine.h5")
+    result = json.loads(vgbench(*SMOKE, "--data", "mine.h5", "--out", "here", "--format", "json")[0])
+    assert result["data"]["file"] == "mine.h5"
+    identity = json.loads((tmp_path / "here" / "run.json").read_text())["identity"]
+    assert identity["environment"]["params"]["collision"] == "stop"  # the file's own, unless the user says otherwise
+    assert identity["data_fingerprint"] == result["data"]["fingerprint"]
+    _, err = vgbench(*SMOKE, "--data", "mine.h5", "--set", "data.length=30", code=2)
+    assert "--data mine.h5" in err and "data.length=64" in err
+
+
+def test_a_file_of_another_environment_is_refused(vgbench):
+    vgbench("collect", "--env", "maze", "--scale", "smoke", "--out", "maze.h5")
+    _, err = vgbench(*SMOKE, "--data", "maze.h5", code=2)
+    assert "--data maze.h5" in err and "'maze'" in err and "vgbench collect --env wall" in err
+
+
+def test_a_truncated_file_is_refused(vgbench, tmp_path):
+    vgbench("collect", "--env", "wall", "--scale", "smoke", "--out", "mine.h5")
+    whole = (tmp_path / "mine.h5").read_bytes()
+    (tmp_path / "mine.h5").write_bytes(whole[: len(whole) // 2])
+    _, err = vgbench(*SMOKE, "--data", "mine.h5", code=1)
+    assert "mine.h5" in err and "truncated" in err and "Traceback" not in err

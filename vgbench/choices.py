@@ -35,6 +35,7 @@ class Request:
     device: str | None = None
     config: Path | None = None
     sets: Sequence[str] = field(default_factory=tuple)
+    data: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ KEYS: dict[str, tuple[type, ...]] = {
     "data_seed": (int,),
     "task_seed": (int,),
     "device": (str,),
+    "data": (str,),
     "set": (dict,),
 }
 """What the file may contain. A key without a value (null) counts as not given."""

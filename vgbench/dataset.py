@@ -4,7 +4,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,29 +84,45 @@ def load(path: Path) -> tuple[Trajectories, dict[str, Any]]:
     Raises:
         VgbenchError: the file is not a whole data set of this format, or its arrays are not those that were written.
     """
-    hint = "collect it again with `vgbench collect`, or delete it if it lies in the cache"
+    with _opened(path) as file:
+        groups = [{name: item[()] for name, item in file[group].items()} if group in file else {} for group in _GROUPS]
+        card, actions = json.loads(file.attrs["card"]), file["actions"][()]
+        spec, expected = json.loads(file.attrs["specification"]), file.attrs["fingerprint"]
+    data = Trajectories(groups[0], groups[1], actions, card, groups[2] or None)
+    if fingerprint(data) != expected:
+        raise VgbenchError(f"the arrays in {path} are not those that were written (damaged or edited); {_HINT}")
+    return data, spec
+
+
+_HINT = "collect it again with `vgbench collect`, or delete it if it lies in the cache"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a data set for reading; what is wrong with it, inside too, becomes one message."""
     try:
         with h5py.File(path, "r") as file:
             if "specification" not in file.attrs:
-                raise VgbenchError(f"{path} is an HDF5 file, but not a vgbench data set; {hint}")
+                raise VgbenchError(f"{path} is an HDF5 file, but not a vgbench data set; {_HINT}")
             if file.attrs["format"] != FORMAT:
-                raise VgbenchError(f"{path} has data format {file.attrs['format']}; this is format {FORMAT}; {hint}")
-            groups = [
-                {name: item[()] for name, item in file[group].items()} if group in file else {} for group in _GROUPS
-            ]
-            data = Trajectories(
-                groups[0], groups[1], file["actions"][()], json.loads(file.attrs["card"]), groups[2] or None
-            )
-            spec, expected = json.loads(file.attrs["specification"]), file.attrs["fingerprint"]
+                raise VgbenchError(f"{path} has data format {file.attrs['format']}; this is format {FORMAT}; {_HINT}")
+            yield file
     except FileNotFoundError as err:
         raise UsageError(f"no data set at {path}; make it with `vgbench collect --out {path}`") from err
     except IsADirectoryError as err:
         raise UsageError(f"{path} is a folder; expected a data set (HDF5 file)") from err
-    except (OSError, KeyError) as err:
-        raise VgbenchError(f"{path} is not a whole HDF5 data set (truncated?): {err}; {hint}") from err
-    if fingerprint(data) != expected:
-        raise VgbenchError(f"the arrays in {path} are not those that were written (damaged or edited); {hint}")
-    return data, spec
+    except (OSError, KeyError, ValueError) as err:
+        raise VgbenchError(f"{path} is not a whole HDF5 data set (truncated?): {err}; {_HINT}") from err
+
+
+def read_header(path: Path) -> tuple[dict[str, Any], str]:
+    """Read the specification of a file and the fingerprint of its arrays, but not the arrays.
+
+    Raises:
+        VgbenchError: as `load`.
+    """
+    with _opened(path) as file:
+        return json.loads(file.attrs["specification"]), str(file.attrs["fingerprint"])
 
 
 def load_for(path: Path, name: str, environment: Environment) -> tuple[Trajectories, dict[str, Any]]:

@@ -3,6 +3,7 @@
 # ruff: noqa: TID253 - imported only once a run is asked for
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ import torch
 from vgbench.api import Params
 from vgbench.catalogue import SCALES, Catalogue, Protocol, Scale, catalogue
 from vgbench.choices import Choice, Choices, Request
+from vgbench.data_file import DataFile
 from vgbench.errors import UsageError
 from vgbench.method import Method, Piece, choose_method
 from vgbench.parameters import Addresses, Assignment, Target
@@ -66,15 +68,16 @@ def resolve(request: Request) -> RunSpec:
     place = _place(choices, registry, book)
     method = choose_method(choices, registry, book, place.protocol)
     pieces = [Piece("environment", place.environment), *method.pieces(), *_parts(choices, registry, place)]
+    data = _data_file(choices, place.environment)
     addresses, inert = _assign(
         pieces,
         GROUPS,
         [*registered(f"recipe {method.recipe.name}", method.recipe.set)] if method.recipe else [],
-        place.assignments(),
+        place.assignments() + (data.assignments() if data else []),
         choices.assignments(),
         registry,
     )
-    return _spec(choices, place, method, pieces, addresses, inert, registry)
+    return _spec(choices, place, method, pieces, addresses, inert, registry, data)
 
 
 def resolve_data(request: Request) -> DataRequest:
@@ -212,6 +215,7 @@ def _spec(
     addresses: Addresses,
     inert: dict[str, Value],
     registry: Registry,
+    data: DataFile | None,
 ) -> RunSpec:
     """Validate all values and put the specification together."""
     made = [target.make() for target in addresses.targets]
@@ -242,10 +246,20 @@ def _spec(
         values={key: value for target in addresses.targets for key, value in target.values().items()},
         inert=inert,
         picks=picks | {"device": Value(device, device_source)},
+        data_file=str(data.path) if data else None,
+        data_fingerprint=data.fingerprint if data else None,
         notes=(*place.notes, *method.notes, *rivals, *registry.problems),
     )
     _check(spec)
+    if data:
+        data.check(spec)
     return spec
+
+
+def _data_file(choices: Choices, environment: Entry) -> DataFile | None:
+    """The file named by --data, whose own values stand above the protocol's."""
+    asked = choices.get("data")
+    return DataFile.read(Path(asked.value), asked.written, environment) if asked else None
 
 
 def _device(choices: Choices) -> tuple[str, str]:

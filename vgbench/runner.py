@@ -121,7 +121,11 @@ class _Run:
             start = {"stage": "collect", "total": settings.trajectories, "done": 0, "unit": "trajectory"}
             self.observers.call("vgbench_stage_started", **start)
             name, seed = self.spec.environment.name, self.spec.data_seed
-            trajectories, path = dataset.collect(name, self.environment, settings, seed, self._progress)
+            if self.spec.data_file:
+                path = Path(self.spec.data_file)
+                trajectories = dataset.load_for(path, name, self.environment)[0]
+            else:
+                trajectories, path = dataset.collect(name, self.environment, settings, seed, self._progress)
             self.observers.call("vgbench_stage_ended", stage="collect")
         return dataset.Dataset(self.environment, trajectories, self.device), path
 

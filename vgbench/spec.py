@@ -67,6 +67,8 @@ class RunSpec:
     values: dict[str, Value] = field(default_factory=dict)  # every `name.param`, with its source
     inert: dict[str, Value] = field(default_factory=dict)  # values of a recipe or protocol for plugins not chosen
     picks: dict[str, Value] = field(default_factory=dict)  # what was chosen by name (distance, seed, ...), with sources
+    data_file: str | None = None  # a file to train on, instead of collecting; its arrays have this hash
+    data_fingerprint: str | None = None
     notes: tuple[str, ...] = ()  # said to the user: which recipe gave the values, or that none fits
 
     def identity(self) -> dict[str, Any]:
@@ -74,7 +76,8 @@ class RunSpec:
 
         Recipe, protocol and scale are not part of it: they are names for values.
         """
-        return {
+        file = {"data_fingerprint": self.data_fingerprint} if self.data_file else {}
+        return file | {
             "format": FORMAT,
             "environment": self.environment.identity(),
             "objectives": [c.identity() | {"weight": c.weight} for c in self.objectives],
@@ -118,6 +121,7 @@ class RunSpec:
             "data_seed": self.data_seed,
             "task_seed": self.task_seed,
             "device": self.device,
+            "data": self.data_file,
             "set": {address: value.value for address, value in self.values.items()},
         }
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import filelock
-import yaml
 
 import vgbench
+from vgbench import yaml_file
 from vgbench.errors import UsageError, VgbenchError
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class RunFolder:
             self._run = {"format": FORMAT, "key": spec.key(), "title": spec.title(), "created": now, "stages": {}}
             self._run |= {"argv": argv, "identity": spec.identity(), "plugins": _plugins(spec)}
             self._run |= {"recipe": spec.recipe, "protocol": spec.protocol, "scale": spec.scale}
-            config = yaml.safe_dump(spec.to_config(), sort_keys=False)
+            config = yaml_file.dump(spec.to_config())
             write_atomically(self.path / "config.yaml", lambda p: _write_text(p, config))
         self._run |= {"versions": _versions(), "git": _git(), "machine": _machine()}
         self.update(status="started")

@@ -50,6 +50,9 @@ def run(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter; wins over all.")
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Train on this file of `vgbench collect`; nothing is collected.")
+    ] = None,
     format: Format = "table",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print every value with its source, and the cost.")
@@ -80,6 +83,7 @@ def run(
             device,
             config,
             set_ or (),
+            data,
         )
     )
     if dry_run:

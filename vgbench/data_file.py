@@ -1,0 +1,52 @@
+"""A data set that the user names with --data: its own values, and what of the run it has to agree with."""
+
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vgbench import dataset
+from vgbench.errors import UsageError
+from vgbench.parameters import Assignment
+from vgbench.registry import Entry
+from vgbench.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """Header of a file of trajectories."""
+
+    path: Path
+    written: str
+    environment: str
+    spec: dict[str, Any]
+    fingerprint: str
+
+    @classmethod
+    def read(cls, path: Path, written: str, environment: Entry) -> "DataFile":
+        """Read the header.
+
+        Raises:
+            UsageError: there is no such file, or it was collected in another environment.
+            VgbenchError: it is not a whole data set.
+        """
+        spec, fingerprint = dataset.read_header(path)
+        if spec["environment"] != environment.name:
+            raise UsageError(
+                f"{written}: holds data of environment {spec['environment']!r}, but this run is on "
+                f"{environment.name!r}; collect it again with `vgbench collect --env {environment.name}`"
+            )
+        return cls(path, written, environment.name, spec, fingerprint)
+
+    def assignments(self) -> list[Assignment]:
+        """Size of the data set and parameters of its environment; a user's own values stand above them."""
+        values = {f"data.{name}": self.spec[name] for name in ("trajectories", "length")}
+        values |= {f"{self.environment}.{name}": value for name, value in self.spec["params"].items()}
+        return [Assignment(address, value, self.written, self.written) for address, value in values.items()]
+
+    def check(self, spec: RunSpec) -> None:
+        """Refuse a run whose settings say another size than the file has."""
+        for name in ("trajectories", "length"):
+            wanted, found = getattr(spec.settings["data"], name), self.spec[name]
+            if wanted != found:
+                raise UsageError(f"{self.written}: it has data.{name}={found}, but data.{name}={wanted} was asked for")
