@@ -1,6 +1,5 @@
 """A data set that the user names with --data: its own values, and what of the run it has to agree with."""
 
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

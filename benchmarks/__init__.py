@@ -1,0 +1,1 @@
+"""Speed, side by side with a limit or a peer in one run."""
