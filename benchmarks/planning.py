@@ -2,7 +2,8 @@
 
     python -m benchmarks.planning [--samples 256] [--horizon 16] [--tasks 16] [--distance iqe] [--repeats 7]
 
-Both sides are timed in turn, in one process, with the same threads and shapes; the medians and their ratio are printed as JSON.
+Both sides are timed in turn, in one process, with the same threads and shapes; medians and their ratio are printed as
+JSON.
 """
 
 import argparse
@@ -12,15 +13,15 @@ import time
 
 import torch
 from torch import nn
-from vgbench_plugins.distances.euclidean import Euclidean
-from vgbench_plugins.distances.iqe import IQE
-from vgbench_plugins.networks.mlp import MLP
-from vgbench_plugins.planners.mppi import MPPI
 
 from vgbench.api import NetworkShapes, NormBall
 from vgbench.model import JEPA
 from vgbench.planning import Controller
 from vgbench.settings import MpcSettings
+from vgbench_plugins.distances.euclidean import Euclidean
+from vgbench_plugins.distances.iqe import IQE
+from vgbench_plugins.networks.mlp import MLP
+from vgbench_plugins.planners.mppi import MPPI
 
 DISTANCES = {"iqe": IQE, "euclidean": Euclidean}
 
