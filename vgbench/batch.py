@@ -71,8 +71,9 @@ class WindowBatch(Batch):
         self._time = start.unsqueeze(1) + torch.arange(window, device=start.device)
         self._ids = trajectory.unsqueeze(1) * data.length + self._time
         self.actions = data.actions[trajectory.unsqueeze(1), self._time[:, :-1]]
+        self._ema: dict[float, Tensor] = {}
         self._goals: dict[tuple[str, int, str], Goals] = {}
-        self._distances: dict[int, Tensor] = {}
+        self._distances: dict[Goals, Tensor] = {}  # holds on to its keys, so that none is taken for another
 
     def _flat(self, values: Tensor) -> Tensor:
         return values.reshape(self._ids.shape + values.shape[1:])
@@ -116,10 +117,12 @@ class WindowBatch(Batch):
         """Latents [B, T + 1, D] of the encoder's moving average, without gradient."""
         if self._averages is None:
             return self.latents.detach()  # a frozen encoder is its own average
-        encoder = self._averages.get(momentum)
-        with torch.no_grad():
-            flat = {name: value.flatten(0, 1) for name, value in self.observations.items()}
-            return self._flat(encoder(self._model.normalise(flat)))
+        if momentum not in self._ema:
+            encoder = self._averages.get(momentum)
+            with torch.no_grad():
+                flat = {name: value.flatten(0, 1) for name, value in self.observations.items()}
+                self._ema[momentum] = self._flat(encoder(self._model.normalise(flat)))
+        return self._ema[momentum]
 
     def goals(self, last: Literal["segment", "episode"], random: int, scope: Literal["batch", "same_layout"]) -> Goals:
         """Last state of the segment or episode, then random states of the batch."""
@@ -154,7 +157,7 @@ class WindowBatch(Batch):
 
     def goal_distances(self, goals: Goals) -> Tensor:
         """d(point, goal) for every state of a window and every goal of it, [B, T + 1, G]."""
-        if id(goals) not in self._distances:
+        if goals not in self._distances:
             distance: Tensor = self._model.distance(self.points.unsqueeze(2), goals.points.unsqueeze(1))
-            self._distances[id(goals)] = distance
-        return self._distances[id(goals)]
+            self._distances[goals] = distance
+        return self._distances[goals]

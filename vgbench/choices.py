@@ -93,8 +93,8 @@ class Choices:
     def number(self, key: str) -> Choice:
         """Return a seed: a whole number, not negative; 0 by default."""
         choice = self.get(key) or Choice(0, "default", "")
-        if choice.value < 0:
-            raise UsageError(f"{choice.written}: a seed must not be negative")
+        if not 0 <= choice.value < 2**32:
+            raise UsageError(f"{choice.written}: a seed must be a whole number from 0 to {2**32 - 1}")
         return choice
 
     def assignments(self) -> list[Assignment]:

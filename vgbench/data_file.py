@@ -35,7 +35,7 @@ class DataFile:
                 f"{written}: holds data of environment {spec['environment']!r}, but this run is on "
                 f"{environment.name!r}; collect it again with `vgbench collect --env {environment.name}`"
             )
-        return cls(path, written, environment.name, spec, fingerprint)
+        return cls(path.resolve(), written, environment.name, spec, fingerprint)
 
     def assignments(self) -> list[Assignment]:
         """Size of the data set and parameters of its environment; a user's own values stand above them."""

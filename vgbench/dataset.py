@@ -33,6 +33,7 @@ def specification(name: str, environment: Environment, settings: DataSettings, s
     """All that decides the contents of a data set, as JSON values."""
     return {
         "environment": name,
+        "package": type(environment).__module__.partition(".")[0],  # two packages may have a plugin of one name
         "version": environment.version,
         "params": environment.params.model_dump(mode="json"),
         **settings.model_dump(mode="json"),
@@ -130,6 +131,11 @@ def load_for(path: Path, name: str, environment: Environment) -> tuple[Trajector
     data, spec = load(path)
     if spec["environment"] != name:
         raise UsageError(f"{path} holds data of environment '{spec['environment']}', but this run is on '{name}'")
+    package = type(environment).__module__.partition(".")[0]
+    if spec["package"] != package:
+        raise UsageError(
+            f"{path} was collected with '{name}' of package {spec['package']}, but this run has {package}'s"
+        )
     if spec["version"] != environment.version:
         raise UsageError(
             f"{path} was collected with version {spec['version']} of environment '{name}'; "
@@ -174,9 +180,32 @@ def _sample(
     environment: Environment, settings: DataSettings, seed: int, progress: Callable[[int, int], None] | None
 ) -> Trajectories:
     try:
-        return environment.collect(settings.trajectories, settings.length, seed, progress)
+        data = environment.collect(settings.trajectories, settings.length, seed, progress)
     except ValueError as err:
         raise UsageError(f"data.trajectories={settings.trajectories}, data.length={settings.length}: {err}") from err
+    _check(environment, data, settings)
+    return data
+
+
+def _check(environment: Environment, data: Trajectories, settings: DataSettings) -> None:
+    """Hold what an environment collected against what it says of itself."""
+    n, length, spec = settings.trajectories, settings.length, environment.spec
+    expected: dict[str, tuple[Any, tuple[int, ...], str]] = {
+        "actions": (data.actions, (n, length - 1, spec.actions.dim), "float32")
+    }
+    arrays = {**data.states, **data.static}
+    for name, array in spec.state.items():
+        lead: tuple[int, ...] = (n,) if name in data.static else (n, length)
+        expected[f"state {name!r}"] = (arrays.get(name), (*lead, *array.shape), array.dtype)
+    for name, array in spec.observations.items() if not spec.restores_state else ():
+        seen = (data.observations or {}).get(name)
+        expected[f"observation {name!r}"] = (seen, (n, length, *array.shape), array.dtype)
+    for what, (found, shape, dtype) in expected.items():
+        if found is None or found.shape != shape or str(found.dtype) != dtype:
+            got = "nothing" if found is None else f"{found.dtype} {found.shape}"
+            raise VgbenchError(
+                f"{type(environment).__name__}.collect: {what} must be {dtype} {shape}, but it gave {got}"
+            )
 
 
 class Dataset:

@@ -8,6 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vgbench.model import JEPA
+from vgbench.planning import plan_horizon
 from vgbench.runner import build_environment, build_model
 from vgbench.spec import RunSpec
 from vgbench.training import total_steps
@@ -47,7 +48,7 @@ def predictor_evaluations(spec: RunSpec) -> int:
     if planner.floor:
         return 0
     starts = range(0, mpc.max_steps, mpc.replan_every)
-    steps = sum(min(planner.horizon, mpc.max_steps - start) for start in starts)
+    steps = sum(min(plan_horizon(planner, mpc), mpc.max_steps - start) for start in starts)
     return int(spec.settings["evaluation"].tasks * planner.candidates * planner.cost_calls * steps)
 
 

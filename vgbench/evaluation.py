@@ -1,6 +1,7 @@
 """Episodes: all tasks at once, in lockstep; a finished task leaves the batch."""
 
 # ruff: noqa: TID253 - imported only by modules that compute
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -92,10 +93,7 @@ class Evaluation:
         model = self.controller.model
         if model is None:
             return torch.zeros(len(self.tasks), 0, device=self._device)
-        with torch.inference_mode():
-            observation = self.environment.goal_observation(self.tasks.goal)
-            points: Tensor = model.head(model.encode_blocks(observation))
-        return points
+        return model.encode_blocks(self.environment.goal_observation(self.tasks.goal), points=True)
 
     def _start(self) -> Progress:
         count = len(self.tasks)
@@ -205,8 +203,9 @@ class Evaluation:
             row: Record = {"task": task, "success": steps >= 0, "steps": steps if steps >= 0 else progress.step}
             row |= {key: round(record[key][task], 6) for key in ("start_distance", "min_distance", "final_distance")}
             plans = max(record["plans"][task], 1)
-            infos = (key for key in record if key.startswith("info."))
-            rows.append(row | {key[5:]: round(record[key][task] / plans, 6) for key in infos})
+            infos = {key[5:]: record[key][task] / plans for key in record if key.startswith("info.")}
+            # A planner's figures never replace the row's own, and JSON has no infinity.
+            rows.append({k: round(v, 6) if math.isfinite(v) else None for k, v in infos.items()} | row)
         return rows
 
 

@@ -29,5 +29,10 @@ def vgbench_stage_ended(stage: str) -> None:
 
 
 @hookspec
+def vgbench_run_stopped(status: str) -> None:
+    """Announce that no more will be done: `done`, `interrupted` or `failed`; whatever is open is to be closed."""
+
+
+@hookspec
 def vgbench_run_ended(result: dict[str, Any]) -> None:
     """Hand over the content of result.json."""

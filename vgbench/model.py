@@ -1,7 +1,7 @@
 """The JEPA: encoder, action encoder, predictor, and the head between whose outputs distances are taken."""
 
 # ruff: noqa: TID253 - imported only by modules that compute
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,7 @@ class JEPA(nn.Module):
         super().__init__()
         self.encoder, self.predictor, self.action_encoder, self.head = encoder, predictor, action_encoder, head
         self.statistics = nn.ParameterDict()
+        self._learnable: set[int] | None = None
         self.register_buffer("latent_shift", torch.zeros(1))
         self.register_buffer("latent_scale", torch.ones(1))
 
@@ -42,6 +43,16 @@ class JEPA(nn.Module):
     def set_latent_scale(self, shift: Tensor, scale: Tensor) -> None:
         """Let the predictor work on (z - shift) / scale; both [D] or [1]."""
         self.latent_shift, self.latent_scale = shift, scale
+
+    def train_only(self, parts: Iterable[str]) -> nn.ModuleDict:
+        """Let gradients into some of the parts only, and return these; what a plugin froze stays frozen."""
+        if self._learnable is None:
+            self._learnable = {id(p) for p in self.parameters() if p.requires_grad}
+        self.requires_grad_(False)
+        chosen = nn.ModuleDict({part: getattr(self, part) for part in parts})
+        for parameter in chosen.parameters():
+            parameter.requires_grad_(id(parameter) in self._learnable)
+        return chosen
 
     def normalise(self, observations: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Raw observations [N, ...] in units of their standard deviation, float32."""
@@ -57,10 +68,12 @@ class JEPA(nn.Module):
         latents: Tensor = self.encoder(self.normalise(observations))
         return latents
 
-    def encode_blocks(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """Latents [N, D] without gradient, the same bits for an observation whatever else is in the batch."""
+    def encode_blocks(self, observations: Mapping[str, Tensor], points: bool = False) -> Tensor:
+        """Latents [N, D] without gradient (or their points), the same bits whatever else is in the batch."""
         with torch.inference_mode():
-            return in_blocks(self.encode, dict(observations), ENCODER_BLOCK)
+            return in_blocks(
+                lambda o: self.head(self.encode(o)) if points else self.encode(o), dict(observations), ENCODER_BLOCK
+            )
 
     def predict(self, latents: Tensor, actions: Tensor) -> Tensor:
         """Next latents [N, D] after normalised actions [N, A]."""
@@ -93,5 +106,5 @@ def build(networks: Mapping[str, Network], spec: EnvironmentSpec, latent_dim: in
 
 
 def parameter_count(module: nn.Module) -> int:
-    """Number of trainable numbers in a module."""
-    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+    """Number of weights of a module."""
+    return sum(p.numel() for p in module.parameters())

@@ -26,9 +26,10 @@ class Observers:
         """Register an instance of every installed observer; one that cannot be imported is reported."""
         for entry in registry.entries("hook"):
             try:
-                self.register(entry.load()(), entry.name)
-            except VgbenchError as err:
-                self._report(entry.name, str(err))
+                self.register(entry.load()(), entry.address)
+            except Exception as err:  # whatever a stranger's code raises
+                cause = str(err) if isinstance(err, VgbenchError) else f"{type(err).__name__}: {err}"
+                self._report(entry.address, cause)
         return self
 
     def register(self, observer: object, name: str) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vgbench.api import ActionSet, Plan, Planner
 from vgbench.blocks import padded, starts
+from vgbench.errors import RunFailed
 from vgbench.model import JEPA
 from vgbench.noise import KeyedNoise, Stream
 from vgbench.settings import MpcSettings
@@ -20,11 +21,11 @@ class BlindProblem:
     """A problem without a cost, for planners that declare `floor`; and what the real one shares with it."""
 
     def __init__(
-        self, action_set: ActionSet, noise: KeyedNoise, tasks: int, horizon: int, steps_left: int, executed: int
+        self, action_set: ActionSet, noise: KeyedNoise, steps_left: Tensor, horizon: int, executed: int
     ) -> None:
-        """Actions are in normalised units; `noise` is keyed by the tasks' ids and the step."""
+        """Actions are in normalised units; `noise` is keyed by the tasks' ids and the step; `steps_left` is [B]."""
         self.action_set, self.action_dim, self.horizon, self.executed = action_set, action_set.dim, horizon, executed
-        self.steps_left = torch.full((tasks,), steps_left)
+        self.steps_left = steps_left
         self._noise = noise
 
     def noise(self, *shape: int) -> Tensor:
@@ -44,15 +45,34 @@ class BlindProblem:
         return other
 
 
+@dataclass
+class Counter:
+    """Counts evaluations of the predictor, and holds a planner to the number of candidates that it declares."""
+
+    candidates: int
+    evaluations: int = 0
+
+    def add(self, tasks: int, candidates: int, horizon: int) -> None:
+        """Count one rollout."""
+        if candidates > self.candidates:
+            raise RunFailed(
+                f"a planner asked for the cost of {candidates} sequences per task, but declares candidates="
+                f"{self.candidates}: let its property `candidates` say how many (the size of blocks depends on it)"
+            )
+        self.evaluations += tasks * candidates * horizon
+
+
 class LatentProblem(BlindProblem):
     """The planning problem of a block of tasks: predicted latents, and their distance to the goal."""
 
-    def __init__(self, model: JEPA, latent: Tensor, goal: Tensor, settings: MpcSettings, *shared: Any) -> None:
+    def __init__(
+        self, model: JEPA, latent: Tensor, goal: Tensor, settings: MpcSettings, counter: "Counter", *shared: Any
+    ) -> None:
         """`latent` [B, D] is where the tasks are, `goal` [B, D'] the goals' points; `shared` as for `BlindProblem`."""
         super().__init__(*shared)
         self._model, self._latent, self._settings = model, latent, settings
         self._to_goal: Callable[[Tensor], Tensor] = model.distance.prepare(goal)
-        self.evaluations = 0  # of the predictor
+        self.counter = counter
 
     def with_goal(self, latent: Tensor, horizon: int) -> "LatentProblem":
         """Return the problem towards other goals [B, D'], with another horizon."""
@@ -63,12 +83,12 @@ class LatentProblem(BlindProblem):
     def _latents(self, actions: Tensor) -> Iterator[Tensor]:
         """Yield the predicted latents [B * K, D], step by step."""
         batch, candidates, horizon, _ = actions.shape
+        self.counter.add(batch, candidates, horizon)
         latent = self._latent.unsqueeze(1).expand(-1, candidates, -1).flatten(0, 1)
         steps = actions.transpose(0, 2).transpose(1, 2).contiguous()  # [H, B, K, A]
         for step in range(horizon):
             latent = self._model.predict(latent, steps[step].flatten(0, 1))
             yield latent
-        self.evaluations += batch * candidates * horizon
 
     def rollout(self, actions: Tensor) -> Tensor:
         """Predicted latents [B, K, H, D]."""
@@ -94,6 +114,11 @@ class LatentProblem(BlindProblem):
         return total / horizon if settings.aggregate == "mean" else total
 
 
+def plan_horizon(planner: Planner, settings: MpcSettings) -> int:
+    """Steps of a plan. A floor has no horizon of its own: it plans what will be executed."""
+    return settings.replan_every if planner.floor else planner.horizon
+
+
 @dataclass
 class Controller:
     """Makes plans for many tasks with one planner, in blocks of a constant number of tasks."""
@@ -115,17 +140,34 @@ class Controller:
     def plan(self, tasks: dict[str, Tensor], state: dict[str, Tensor], step: int, executed: int) -> Plan:
         """Plan for one block of tasks: `tasks` has `id` [B], `latent` [B, D] and `goal` [B, D']."""
         left = self.settings.max_steps - step
-        horizon = min(max(self.planner.horizon, self.settings.replan_every), left)
+        horizon = min(plan_horizon(self.planner, self.settings), left)
         noise = KeyedNoise(self.seed, tasks["id"], step, self.stream)
-        shared = (self.action_set, noise, len(tasks["id"]), horizon, left, executed)
+        shared = (self.action_set, noise, torch.full_like(tasks["id"], left), horizon, executed)
         if self.model is None:
-            return self.planner.plan(BlindProblem(*shared), state)
-        problem = LatentProblem(self.model, tasks["latent"], tasks["goal"], self.settings, *shared)
+            return self._checked(self.planner.plan(BlindProblem(*shared), state), len(tasks["id"]), horizon)
+        counter = Counter(self.planner.candidates)
+        problem = LatentProblem(self.model, tasks["latent"], tasks["goal"], self.settings, counter, *shared)
         context = torch.enable_grad() if self.planner.gradient else torch.inference_mode()
         with context:
             plan = self.planner.plan(problem, state)
-        self.evaluations += problem.evaluations
-        return plan
+        self.evaluations += problem.counter.evaluations
+        return self._checked(plan, len(tasks["id"]), horizon)
+
+    def _checked(self, plan: Plan, tasks: int, horizon: int) -> Plan:
+        """Detach a plan, and refuse one that cannot be executed or remembered."""
+        name, shape = type(self.planner).__name__, tuple(plan.actions.shape)
+        steps = shape[1] if len(shape) == 3 else 0
+        if shape != (tasks, steps, self.action_set.dim) or not 1 <= steps <= horizon:
+            want = f"[{tasks}, 1 to {horizon}, {self.action_set.dim}]"
+            raise RunFailed(f"planner {name} must return actions of shape {want}, but they are {list(shape)}")
+        if not bool(torch.isfinite(plan.actions).all()):
+            raise RunFailed(f"planner {name} returned actions that are not finite")
+        for what, tensors in (("state", plan.state), ("info", plan.info)):
+            for key, value in tensors.items():
+                if len(value) != tasks:
+                    raise RunFailed(f"planner {name}: {what} {key!r} must have a row for each of {tasks} tasks")
+        kept = [{key: value.detach() for key, value in tensors.items()} for tensors in (plan.state, plan.info)]
+        return Plan(plan.actions.detach(), *kept)
 
     def blocks(
         self, tasks: dict[str, Tensor], state: dict[str, Tensor], first: int, step: int, executed: int

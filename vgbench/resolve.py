@@ -277,6 +277,12 @@ def _device(choices: Choices) -> tuple[str, str]:
 
 def _check(spec: RunSpec) -> None:
     """Check what two values say together."""
+    planner, every = spec.planner.cls(spec.planner.params), spec.settings["mpc"].replan_every
+    if not planner.floor and planner.horizon < every:
+        raise UsageError(
+            f"mpc.replan_every={every} is more than {spec.planner.name}.horizon={planner.horizon}: actions beyond the "
+            "horizon are not planned; raise the horizon or replan more often"
+        )
     data = spec.settings["data"]
     stages = {"train": spec.objectives, "train_predictor": spec.predictor_objectives}
     for group, objectives in stages.items():

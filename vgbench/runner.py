@@ -1,9 +1,10 @@
 """Runs a resolved specification: collect, train, plan, judge; each step resumes where it was."""
 
 # ruff: noqa: TID253 - imported only once a run is certain
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ import vgbench
 from vgbench import dataset, training
 from vgbench import model as jepa
 from vgbench.api import Environment, ObjectiveShapes, Tasks
+from vgbench.api.objective import Part
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.evaluation import Evaluation
 from vgbench.interrupt import Stop, deferred_interrupts
@@ -49,17 +51,20 @@ def run(
         return result | {"run_dir": str(folder.path)}
     observers = observers or Observers().load(Registry())
     with folder.opened(spec, argv), deferred_interrupts() as stop:
+        status = "failed"
         try:
             observers.call("vgbench_run_started", title=spec.title(), folder=str(folder.path))
             result = _Run(spec, folder, observers, stop).execute()
-            folder.update(status="done", plugin_errors=observers.errors)
+            folder.update(status="done", error=None, plugin_errors=observers.errors)
             write_json(folder.path / "result.json", result)
-        except KeyboardInterrupt:
-            folder.update(status="interrupted")
+            status = "done"
+        except BaseException as err:
+            status = "interrupted" if isinstance(err, KeyboardInterrupt) else "failed"
+            with suppress(VgbenchError):  # what went wrong first is what the user has to see
+                folder.update(status=status, error=str(err) or type(err).__name__, plugin_errors=observers.errors)
             raise
-        except Exception as err:
-            folder.update(status="failed", error=str(err) or type(err).__name__)
-            raise
+        finally:
+            observers.call("vgbench_run_stopped", status=status)
     observers.call("vgbench_run_ended", result=result)
     return result
 
@@ -74,15 +79,31 @@ def build_model(spec: RunSpec, environment: Environment) -> JEPA:
     """Model with fresh weights, drawn from the run's seed, on the CPU."""
     torch.manual_seed(spec.seed)
     networks = {role: chosen.cls(chosen.params) for role, chosen in spec.networks.items()}
-    model, dim = jepa.build(networks, environment.spec, spec.settings["model"].latent_dim)
-    model.distance = spec.distance.cls(spec.distance.params, dim)
+    with _fitting("networks and distance"):
+        model, dim = jepa.build(networks, environment.spec, spec.settings["model"].latent_dim)
+        model.distance = spec.distance.cls(spec.distance.params, dim)
     return model
+
+
+@contextmanager
+def _fitting(what: str) -> Iterator[None]:
+    """Turn a plugin's ValueError, by which it refuses a size or a value, into a usage error."""
+    try:
+        yield
+    except ValueError as err:
+        raise UsageError(f"the {what} do not fit together: {err}") from err
 
 
 def build_terms(spec: RunSpec, chosen: Iterable[Chosen], model: JEPA, action_dim: int) -> tuple[training.Term, ...]:
     """Objectives of a stage; checks that the distance can take the values that they ask for."""
     shapes = ObjectiveShapes(spec.settings["model"].latent_dim, action_dim)
-    terms = tuple(training.Term(c.name, c.cls(c.params, shapes), c.weight) for c in chosen)
+    with _fitting("objectives"):
+        terms = tuple(training.Term(c.name, c.cls(c.params, shapes), c.weight) for c in chosen)
+    parts = get_args(Part)
+    for term in terms:
+        unknown = set(term.objective.trains) - set(parts)
+        if unknown:
+            raise UsageError(f"objective '{term.name}' trains {sorted(unknown)}; expected some of {', '.join(parts)}")
     bound = model.distance.upper_bound
     for term in terms:
         needed = term.objective.distance_range
@@ -101,11 +122,13 @@ class _Run:
         self.spec, self.folder, self.observers, self.stop = spec, folder, observers, stop
         self.device = torch.device(spec.device)
         self.environment = build_environment(spec.environment)
+        self.evaluations: dict[str, int] = {}  # of the predictor, by stage
 
     def execute(self) -> Record:
+        self._rehearse()
         data, path = self._collect()
-        model = self._train(data)
         tasks = self._tasks(data)
+        model = self._train(data)
         result = self._headline(self._play("episodes", tasks, self._controller(model, data), data))
         result |= self._floor(tasks, data)
         card = {
@@ -114,6 +137,12 @@ class _Run:
             "card": data.trajectories.card,
         }
         return result | self._about(model) | {"data": card, "run_dir": str(self.folder.path)} | self._times()
+
+    def _rehearse(self) -> None:
+        """Build everything once, so that what does not fit is found before anything is computed."""
+        model = build_model(self.spec, self.environment)
+        for stage in (self.spec.objectives, self.spec.predictor_objectives):
+            build_terms(self.spec, stage, model, self.environment.spec.actions.dim)
 
     def _collect(self) -> tuple[dataset.Dataset, Path]:
         settings = self.spec.settings["data"]
@@ -132,7 +161,8 @@ class _Run:
     def _progress(self, done: int, total: int) -> None:
         if self.stop.requested:
             raise KeyboardInterrupt
-        self.observers.call("vgbench_stage_progress", stage="collect", done=done, logs={})
+        trajectories = done * self.spec.settings["data"].trajectories // max(total, 1)  # whatever is counted
+        self.observers.call("vgbench_stage_progress", stage="collect", done=trajectories, logs={})
 
     def _train(self, data: dataset.Dataset) -> JEPA:
         spec = self.spec
@@ -144,7 +174,7 @@ class _Run:
         self._stage(name, 0, spec.objectives, "train", model, data, None, action_dim)
         if spec.training == "separate":
             with self.folder.timed("encode"):
-                latents = training.encode_all(model, data)
+                latents = training.encode_all(model, data, self.observers, self.stop)
                 training.fit_latent_scale(model, latents, spec.settings["model"].latent_scale)
             self._stage("predictor", 1, spec.predictor_objectives, "train_predictor", model, data, latents, action_dim)
         return model.eval().requires_grad_(False)
@@ -163,13 +193,14 @@ class _Run:
         terms = build_terms(self.spec, objectives, model, action_dim)
         for term in terms:
             term.objective.to(self.device)
-        stage = training.Stage(name, terms, self.spec.settings[group], self.spec.seed * 16 + index)
+        stage = training.Stage(name, terms, self.spec.settings[group], self.spec.seed * 16 + index, group)
         with self.folder.timed(name):
             training.Trainer(stage, model, data, self.folder, self.observers, self.stop, latents).run()
 
     def _tasks(self, data: dataset.Dataset) -> Tasks:
         count, seed = self.spec.settings["evaluation"].tasks, self.spec.task_seed
-        tasks = self.environment.sample_tasks(count, seed, data.trajectories)
+        with _fitting("tasks and data"):
+            tasks = self.environment.sample_tasks(count, seed, data.trajectories)
         solved = int(self.environment.success(tasks.start, tasks.goal).sum())
         if solved:
             raise VgbenchError(
@@ -188,7 +219,9 @@ class _Run:
     def _play(self, name: str, tasks: Tasks, controller: Controller, data: dataset.Dataset) -> list[Record]:
         with self.folder.timed(name):
             common = (self.folder, self.observers, self.stop)
-            return Evaluation(name, self.environment, tasks, controller, data.action_scale, *common).run()
+            rows = Evaluation(name, self.environment, tasks, controller, data.action_scale, *common).run()
+        self.evaluations[name] = controller.evaluations
+        return rows
 
     def _headline(self, rows: list[Record]) -> Record:
         return {"format": 1, "metric": "success_rate", **_rate(rows)}
@@ -218,12 +251,11 @@ class _Run:
             "distance": spec.distance.name,
             "planner": spec.planner.name,
             "cost": f"{mpc.aggregate} of the distance to the power {mpc.power:g} over the horizon",
+            "predictor_evaluations": self.evaluations["episodes"],
             "seeds": {"train": spec.seed, "data": spec.data_seed, "task": spec.task_seed},
             "device": spec.device,
             "threads": torch.get_num_threads(),
-            "parameters": {
-                n: jepa.parameter_count(getattr(model, n).requires_grad_(True)) for n in ("encoder", "predictor")
-            },
+            "parameters": {n: jepa.parameter_count(getattr(model, n)) for n in ("encoder", "predictor")},
             "vgbench": vgbench.__version__,
             "notes": list(spec.notes),
         }

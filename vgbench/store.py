@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -41,8 +41,11 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     try:
         write(partial)
         partial.replace(path)
-    except OSError as err:
-        raise VgbenchError(f"cannot write {path}: {err.strerror or err}") from err
+    except (OSError, RuntimeError) as err:  # torch.save raises RuntimeError when the disk is full
+        reason = getattr(err, "strerror", None) or str(err).splitlines()[0]
+        raise VgbenchError(
+            f"cannot write {path}: {reason}; free some space or check the folder, then run again"
+        ) from err
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -106,7 +109,8 @@ class RunFolder:
         if not path.exists():
             return
         if not (path / "run.json").exists():
-            strangers = [p.name for p in path.iterdir() if p.name not in (".lock", "checkpoints", "run.json.partial")]
+            ours = (".lock", "checkpoints", "config.yaml")  # what a run that was killed at its very start leaves
+            strangers = [p.name for p in path.iterdir() if p.name not in ours and p.suffix != ".partial"]
             if strangers:
                 raise UsageError(f"--out {path} holds {strangers[0]!r} but no run; choose an empty or new folder")
             return
@@ -155,8 +159,13 @@ class RunFolder:
         self._clock = _Clock(stage)
         try:
             yield
-        finally:
+        except BaseException:
+            with suppress(VgbenchError):  # what went wrong first is what the user has to see
+                self._note_time()
+            raise
+        else:
             self._note_time()
+        finally:
             self._clock = None
 
     def _note_time(self) -> None:
@@ -169,8 +178,11 @@ class RunFolder:
 
     def append(self, name: str, record: Record) -> None:
         """Add a line to a JSONL file."""
-        with (self.path / name).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        try:
+            with (self.path / name).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as err:
+            raise VgbenchError(f"cannot write {self.path / name}: {err.strerror or err}") from err
 
     def write_lines(self, name: str, records: Iterable[Record]) -> None:
         """Write a whole JSONL file atomically."""
@@ -197,6 +209,11 @@ class RunFolder:
 
         write_atomically(self.path / "checkpoints" / f"{name}.pt", lambda p: torch.save(content, p))
         self._note_time()
+
+    def kept(self, name: str) -> str:
+        """Say whether there is a checkpoint of a stage."""
+        path = self.path / "checkpoints" / f"{name}.pt"
+        return f"The last good checkpoint is kept in {path}." if path.exists() else "There was no checkpoint yet."
 
     def load_checkpoint(self, name: str) -> Record | None:
         """Read checkpoints/NAME.pt (tensors and plain values only), or None."""

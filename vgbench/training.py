@@ -3,7 +3,6 @@
 # ruff: noqa: TID253 - imported only by modules that compute
 import math
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +40,7 @@ class Stage:
     terms: tuple[Term, ...]
     settings: TrainSettings
     seed: int
+    group: str = "train"  # of settings, for messages
 
 
 class WindowSampler:
@@ -102,7 +102,9 @@ class Trainer:
         self._check_window()
         self._parts = self._trained()
         self._optimizer = torch.optim.Adam(
-            self._parts.parameters(), lr=stage.settings.lr, weight_decay=stage.settings.weight_decay
+            [p for p in self._parts.parameters() if p.requires_grad],
+            lr=stage.settings.lr,
+            weight_decay=stage.settings.weight_decay,
         )
         self._averages = None if latents is not None else MovingAverages(model.encoder)
         self._sampler = WindowSampler(data, stage.settings, stage.seed)
@@ -120,20 +122,13 @@ class Trainer:
     def _trained(self) -> nn.ModuleDict:
         """Modules that the stage's objectives say they train."""
         named: set[str] = {part for term in self.stage.terms for part in term.objective.trains}
-        parts: dict[str, nn.Module] = {}
-        for part in sorted(named & {"encoder", "head", "distance", "predictor"}):
-            parts[part] = getattr(self.model, part)
+        parts = sorted(named & {"encoder", "head", "distance", "predictor"})
         if "predictor" in named:
-            parts["action_encoder"] = self.model.action_encoder
+            parts.append("action_encoder")
+        modules = self.model.train_only(parts)
         for index, term in enumerate(self.stage.terms):
             if "own" in term.objective.trains:
-                parts[f"own{index}"] = term.objective
-        modules = nn.ModuleDict(parts)
-        for parameter in self.model.parameters():
-            parameter.requires_grad_(False)
-        for part, module in modules.items():
-            if part != "statistics":
-                module.requires_grad_(True)
+                modules[f"own{index}"] = term.objective
         return modules
 
     def run(self) -> None:
@@ -217,11 +212,13 @@ class Trainer:
 
     def _failure(self, what: str) -> RunFailed:
         return RunFailed(
-            f"step {self.step} of stage '{self.stage.name}': {what}. The last good checkpoint is kept in "
-            f"{self._folder.path}; try a lower train.lr, train.clip=1, or a smaller gamma or tau"
+            f"step {self.step} of stage '{self.stage.name}': {what}. {self._folder.kept(self.stage.name)} "
+            f"Try a lower {self.stage.group}.lr, {self.stage.group}.clip=1, or a smaller gamma or tau"
         )
 
     def _save(self) -> None:
+        if not all(bool(torch.isfinite(p).all()) for p in self._parts.parameters()):
+            raise self._failure("the weights are not finite")
         done = self.step >= self.total
         content: dict[str, Any] = {
             "step": self.step,
@@ -231,17 +228,18 @@ class Trainer:
             "optimizer": None if done else self._optimizer.state_dict(),
             "averages": None if done or self._averages is None else self._averages.state_dict(),
             "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state(self.data.device) if self.data.device.type == "cuda" else None,
         }
         self._folder.save_checkpoint(self.stage.name, content)
 
     def _restore(self) -> None:
         content = self._folder.load_checkpoint(self.stage.name)
-        self._folder.keep("train.jsonl", self._recorded(content))
         if content is None:
+            self._folder.keep("train.jsonl", self._recorded(0))
             return
-        if content["total"] != self.total:
-            raise UsageError(f"the checkpoint in {self._folder.path} is of {content['total']} steps, not {self.total}")
         with self._folder.explained(self.stage.name):
+            if content["total"] != self.total:
+                raise ValueError(f"it is of {content['total']} steps, not {self.total}")
             self.model.load_state_dict(content["model"])
             for term, state in zip(self.stage.terms, content["objectives"], strict=True):
                 term.objective.load_state_dict(state)
@@ -249,12 +247,14 @@ class Trainer:
                 self._optimizer.load_state_dict(content["optimizer"])
             if content["averages"] is not None and self._averages is not None:
                 self._averages.load_state_dict(content["averages"])
-        torch.set_rng_state(content["rng"])
-        self.step = content["step"]
+            torch.set_rng_state(content["rng"])
+            if content["cuda_rng"] is not None:
+                torch.cuda.set_rng_state(content["cuda_rng"], self.data.device)
+            self.step = int(content["step"])
+        self._folder.keep("train.jsonl", self._recorded(self.step))
 
-    def _recorded(self, content: dict[str, Any] | None) -> Any:
+    def _recorded(self, reached: int) -> Any:
         """Predicate for the log's lines that belong to the past of the checkpoint."""
-        reached = content["step"] if content else 0
 
         def keep(record: dict[str, Any]) -> bool:
             return record["stage"] != self.stage.name or record["step"] <= reached
@@ -262,14 +262,27 @@ class Trainer:
         return keep
 
 
-def encode_all(model: JEPA, data: Dataset, rows: int = 1024) -> Tensor:
+def encode_all(
+    model: JEPA, data: Dataset, observers: Observers | None = None, stop: Stop | None = None, rows: int = 1024
+) -> Tensor:
     """Latents [N * length, D] of every state of a data set, without gradient."""
     model.eval()
+    observers = observers or Observers()
+    observers.call("vgbench_stage_started", stage="encode", total=len(data) * data.length, done=0, unit="state")
     ids = torch.arange(len(data) * data.length, device=data.device)
-    parts: Iterable[Tensor] = (
-        model.encode_blocks(data.observations(part // data.length, part % data.length)) for part in ids.split(rows)
-    )
-    return torch.cat(list(parts)).clone()
+    latents = torch.empty(len(ids), 0, device=data.device)
+    for part in ids.split(rows):
+        if stop is not None and stop.requested:
+            raise KeyboardInterrupt
+        block = model.encode_blocks(data.observations(part // data.length, part % data.length))
+        if not latents.shape[1]:
+            latents = torch.empty(len(ids), block.shape[1], device=data.device)
+        latents[part] = block
+        observers.call("vgbench_stage_progress", stage="encode", done=int(part[-1]) + 1, logs={})
+    observers.call("vgbench_stage_ended", stage="encode")
+    if not bool(torch.isfinite(latents).all()):
+        raise RunFailed("the encoder's latents are not finite: its training has diverged; try a lower train.lr")
+    return latents
 
 
 def fit_latent_scale(model: JEPA, latents: Tensor, how: str) -> None:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from vgbench.api import Goals
 from vgbench.batch import MovingAverages, WindowBatch
 from vgbench.noise import ScalarNoise, Stream
 
@@ -109,3 +110,12 @@ def test_cached_latents_replace_the_encoder(small, batch):
     made = batch(latents=cache)
     assert torch.equal(made.latents[1, 2], cache[3 * 40 + 5 + 2])
     assert torch.equal(made.goals("episode", 0, "batch").points[3, 0], cache[7 * 40 + 39])
+
+
+def test_goals_of_an_objectives_own_are_never_taken_for_others(batch):
+    made = batch()
+    point = made.points[:, -1:]
+    same = torch.zeros(4, 5, 1, dtype=torch.bool)
+    found = [made.goal_distances(Goals(point * scale, same)) for scale in (1.0, 2.0, 3.0)]
+    expected = [batch.model.distance(made.points.unsqueeze(2), (point * s).unsqueeze(1)) for s in (1.0, 2.0, 3.0)]
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from vgbench.api import NormBall, Plan, Planner, Tasks
+from vgbench.errors import RunFailed
 from vgbench.evaluation import Evaluation
 from vgbench.interrupt import Stop
 from vgbench.observers import Observers
-from vgbench.planning import Controller, LatentProblem
+from vgbench.planning import Controller, Counter, LatentProblem
 from vgbench.settings import MpcSettings
 from vgbench.store import RunFolder
 from vgbench_plugins.planners.mppi import MPPI
@@ -117,7 +118,8 @@ def test_the_cost_is_the_distance_along_the_predicted_states(play, small, aggreg
     model = play.model
     torch.manual_seed(1)
     latent, goal, actions = torch.randn(2, 32), torch.randn(2, 32), torch.randn(2, 3, 4, 2)
-    problem = LatentProblem(model, latent, goal, settings, NormBall(2, 2.0), None, 2, 4, 4, 0)
+    counter = Counter(candidates=3)
+    problem = LatentProblem(model, latent, goal, settings, counter, NormBall(2, 2.0), None, torch.tensor([4, 4]), 4, 0)
     cost = problem.cost(actions)
     for b in range(2):
         for k in range(3):
@@ -132,5 +134,58 @@ def test_the_cost_is_the_distance_along_the_predicted_states(play, small, aggreg
                 "discounted": sum(x * 0.9**i for i, x in enumerate(d)),
             }[aggregate]
             assert float(cost[b, k]) == pytest.approx(expected, rel=1e-4)
-    assert problem.evaluations == 24
+    assert counter.evaluations == 24
+    with pytest.raises(RunFailed, match="declares candidates=3"):
+        problem.cost(torch.randn(2, 4, 4, 2))
     assert torch.allclose(problem.rollout(actions)[1, 2, 3], z[0], atol=1e-5)
+
+
+class Fixed(Planner):
+    """Returns what it was given."""
+
+    floor = True
+
+    def __init__(self, make, **info):
+        super().__init__(Planner.Params())
+        self.make, self.info = make, info
+
+    def plan(self, problem, state):
+        tasks = len(problem.steps_left)
+        return Plan(self.make(tasks, problem.horizon), {}, {k: torch.full((tasks,), v) for k, v in self.info.items()})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda b, h: torch.zeros(b, 0, 2), "must return actions of shape"),
+        (lambda b, h: torch.zeros(b, h + 1, 2), "must return actions of shape"),
+        (lambda b, h: torch.zeros(b + 1, h, 2), "must return actions of shape"),
+        (lambda b, h: torch.zeros(b, h, 3), "must return actions of shape"),
+        (lambda b, h: torch.full((b, h, 2), torch.nan), "not finite"),
+    ],
+    ids=["no-step", "too-long", "too-many", "wrong-dim", "nan"],
+)
+def test_a_plan_that_cannot_be_executed_names_the_planner(play, make, message):
+    with pytest.raises(RunFailed, match=rf"planner Fixed .*{message}"):
+        play(planner=Fixed(make), name="floor")
+
+
+def test_a_planners_figures_never_replace_the_rows_own(play):
+    rows = play(planner=Fixed(lambda b, h: torch.zeros(b, h, 2), success=1.0, spread=float("inf")), name="floor")
+    assert all(row["success"] is False and row["spread"] is None for row in rows)
+
+
+def test_a_gradient_planner_gets_a_gradient_and_its_plan_is_detached(play):
+    class Descent(Planner):
+        gradient = True
+
+        def plan(self, problem, state):
+            actions = torch.zeros(len(problem.steps_left), 1, problem.horizon, 2, requires_grad=True)
+            (slope,) = torch.autograd.grad(problem.cost(actions).sum(), actions)
+            assert slope.abs().sum() > 0
+            return Plan((actions - slope).squeeze(1), {"nominal": actions.squeeze(1)})
+
+    class Params(Planner.Params):
+        horizon: int = 3
+
+    assert len(play(planner=Descent(Params()))) == 9

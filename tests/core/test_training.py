@@ -151,3 +151,42 @@ def test_the_predictor_works_on_latents_of_order_one(small, how):
     assert float(scaled.square().mean()) == pytest.approx(1, rel=1e-3)
     if how == "per_dimension":
         assert torch.allclose(scaled.std(dim=0, correction=0), torch.ones(32), rtol=1e-3)
+
+
+def test_what_a_plugin_froze_stays_frozen(small, folder):
+    class Dual(type(small.iql().objective)):
+        trains = frozenset({"encoder", "distance", "own"})
+
+        def __init__(self, params, shapes):
+            super().__init__(params, shapes)
+            self.learnt = torch.nn.Linear(32, 1)
+            self.target = torch.nn.Linear(32, 1).requires_grad_(False)
+
+        def loss(self, batch, model, noise):
+            own = (self.learnt(batch.latents) - self.target(batch.latents)).square().mean()
+            base = super().loss(batch, model, noise)
+            return type(base)(base.value + own)
+
+    objective = Dual(Dual.Params(), small.shapes)
+    learnt, target = weights(objective.learnt), weights(objective.target)
+    trainer(small, folder, small.model(), Term("dual", objective, 1.0)).run()
+    assert torch.equal(weights(objective.target), target)
+    assert not torch.equal(weights(objective.learnt), learnt)
+
+
+def test_diverged_weights_are_never_saved(small, folder):
+    class Diverging(type(small.iql().objective)):
+        def after_step(self, model):
+            with torch.no_grad():
+                model.encoder.out.weight.fill_(torch.inf)
+
+    term = Term("diverging", Diverging(Diverging.Params(), small.shapes), 1.0)
+    with pytest.raises(RunFailed, match="the weights are not finite"):
+        trainer(small, folder, small.model(), term, steps=1).run()
+    assert not (folder.path / "checkpoints" / "encoder.pt").exists()
+
+
+def test_a_checkpoint_without_its_fields_is_named(small, folder):
+    torch.save({"a": 1}, folder.path / "checkpoints" / "encoder.pt")
+    with pytest.raises(VgbenchError, match=r"encoder\.pt cannot be used"):
+        trainer(small, folder, small.model(), small.iql()).run()

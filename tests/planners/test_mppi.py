@@ -220,3 +220,13 @@ def test_what_the_core_asks_of_it():
     for bad in ({"samples": 0}, {"lambda_": 0.0}, {"noise": -1.0}, {"warm_start": "pldm"}):
         with pytest.raises(ValueError, match=next(iter(bad))):
             make(**bad)
+
+
+def test_held_noise_repeats_each_draw(push):
+    """With the whole weight on one sample, the plan is that sample: constant over each span of the hold."""
+    problem = push(torch.tensor([[3.0, 1.0]]), horizon=7)
+    params = MPPI.Params(samples=64, noise_hold=3, lambda_=1e-9, lambda_as="absolute")
+    actions = MPPI(params).plan(problem, {}).actions[0]
+    for start, stop in ((0, 3), (3, 6), (6, 7)):
+        assert torch.equal(actions[start:stop], actions[start].expand(stop - start, 2))
+    assert not torch.equal(actions[0], actions[3])

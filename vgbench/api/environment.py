@@ -91,11 +91,12 @@ class Box(ActionSet):
         return Box(tuple(x * factor for x in self.low), tuple(x * factor for x in self.high))
 
     def boundary(self, directions: Tensor) -> Tensor:
-        """Corner or face point reached by going along each direction (components with no motion stay 0)."""
+        """Point of the boundary reached by going along each direction from the middle of the box."""
         high, low = directions.new_tensor(self.high), directions.new_tensor(self.low)
-        limit = torch.where(directions > 0, high / directions, low / directions)
-        limit = torch.where(directions == 0, torch.inf, limit)
-        return directions * limit.amin(dim=-1, keepdim=True)
+        tiny = torch.finfo(directions.dtype).tiny
+        reach = ((high - low) / 2 / directions.abs().clamp_min(tiny)).amin(dim=-1, keepdim=True)
+        moves = (directions != 0).any(dim=-1, keepdim=True)
+        return torch.clamp((high + low) / 2 + directions * torch.where(moves, reach, 0.0), low, high)
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,13 @@ class Progress:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     @hookimpl
+    def vgbench_run_stopped(self, status: str) -> None:
+        """Close what is open: a bar that still draws would run into the message that follows."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    @hookimpl
     def vgbench_stage_ended(self, stage: str) -> None:
         """Close the bar."""
         if self._bar is not None:

@@ -35,6 +35,9 @@ class MPPI(Planner):
         noise_as: Literal["std", "variance"] = Field(
             "std", description="whether `noise` is a standard deviation or a variance (PLDM's 12 is one: std 3.46)"
         )
+        noise_hold: int = Field(
+            1, ge=1, description="steps for which each draw of the noise is held; above 1 the samples reach further"
+        )
         lambda_: float = Field(0.02, gt=0.0, description="temperature that divides the cost; small: the best one wins")
         lambda_as: Literal["absolute", "relative"] = Field(
             "relative", description="absolute: in units of the cost; relative: times the costs' spread (std) per task"
@@ -60,7 +63,7 @@ class MPPI(Planner):
         nominal = self._start(problem, state)
         info: dict[str, Tensor] = {}
         for _ in range(self.params.iterations):
-            noise = problem.noise(self.params.samples, problem.horizon, problem.action_dim)
+            noise = self._noise(problem)
             if nominal is None:
                 nominal = torch.zeros_like(noise[:, 0])
             candidates = problem.action_set.clip(nominal.unsqueeze(1) + self.noise_std * noise)
@@ -70,6 +73,12 @@ class MPPI(Planner):
             nominal = torch.where(usable[:, None, None], average, nominal)
         assert nominal is not None  # there is at least one iteration
         return Plan(problem.action_set.clip(nominal), {"nominal": nominal}, info)
+
+    def _noise(self, problem: Problem) -> Tensor:
+        """Standard normals [B, K, H, A], each held for `noise_hold` steps."""
+        hold, horizon = self.params.noise_hold, problem.horizon
+        draws = problem.noise(self.params.samples, -(-horizon // hold), problem.action_dim)
+        return draws.repeat_interleave(hold, dim=2)[:, :, :horizon]
 
     def _start(self, problem: Problem, state: PlannerState) -> Tensor | None:
         """Nominal plan [B, H, A] to sample around; None stands for zeros."""
