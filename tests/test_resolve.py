@@ -281,7 +281,7 @@ def test_inert_values_are_kept_apart():
 def test_seeds():
     made = spec(seed=1, data_seed=2, task_seed=3)
     assert (made.seed, made.data_seed, made.task_seed) == (1, 2, 3)
-    refused("--data-seed -1: a seed must not be negative", data_seed=-1)
+    refused("--data-seed -1: a seed must be a whole number", data_seed=-1)
 
 
 def test_device(monkeypatch):
