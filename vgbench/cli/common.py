@@ -34,7 +34,7 @@ def handled(command: Callable[P, None]) -> Callable[P, None]:
                 kwargs["format"] = choice(str(kwargs["format"]), ("table", "json"), "--format")
             command(*args, **kwargs)
         except KeyboardInterrupt:
-            say("interrupted; what was done is kept, and the same command goes on from there")
+            say("interrupted; give the same command again to go on")
             raise typer.Exit(130) from None
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise

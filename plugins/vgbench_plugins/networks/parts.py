@@ -71,7 +71,9 @@ def image_channels(observations: Mapping[str, ArraySpec], network: str) -> int:
     shapes = {name: spec.shape for name, spec in observations.items() if spec.kind == "image"}
     if not shapes:
         known = ", ".join(observations) or "none"
-        raise ValueError(f"network {network} needs an image; the environment's observations are: {known}")
+        raise ValueError(
+            f"network {network} needs an image; the environment's observations are: {known}; for vectors alone take --encoder vector"
+        )
     if len({shape[1:] for shape in shapes.values()}) > 1:
         raise ValueError(f"network {network} needs images of one size, but the environment has {shapes}")
     return sum(shape[0] for shape in shapes.values())
