@@ -72,7 +72,8 @@ def image_channels(observations: Mapping[str, ArraySpec], network: str) -> int:
     if not shapes:
         known = ", ".join(observations) or "none"
         raise ValueError(
-            f"network {network} needs an image; the environment's observations are: {known}; for vectors alone take --encoder vector"
+            f"network {network} needs an image; the environment's observations are: {known}; for vectors alone take "
+            "--encoder vector"
         )
     if len({shape[1:] for shape in shapes.values()}) > 1:
         raise ValueError(f"network {network} needs images of one size, but the environment has {shapes}")
