@@ -68,15 +68,29 @@ class Choices:
         """Read the file, if there is one."""
         self._request = request
         self._file = config_file.read(Path(request.config)) if request.config is not None else {}
+        self._written = dict(self._file)
         self.chosen = {key: self._flag(key) for key in config_file.KEYS}
         for key, choice in list(self.chosen.items()):
             if choice is not None:
                 for other in _OVERRIDES.get(key, ()):
                     self._file.pop(other, None)
+        self._refuse_relabelling()
         for key, value in self._file.items():
             if self.chosen.get(key) is None:
                 source = f"--config {request.config}"
                 self.chosen[key] = Choice(value, source, f"{source}: {key}: {value}")
+
+    def _refuse_relabelling(self) -> None:
+        """A file's own values stand above those of a scale or protocol: a flag would change the label and no more."""
+        if not self._written.get("set"):
+            return
+        for key in ("scale", "protocol", "environment"):
+            flag, old = self.chosen[key], self._written.get(key)
+            if flag is not None and old is not None and flag.value.replace("-", "_") != old:
+                raise UsageError(
+                    f"{flag.written} contradicts `{key}: {old}` in --config {self._request.config}, whose values under "
+                    "`set` would still hold; take those out of the file (or start from --recipe), or drop the flag"
+                )
 
     def _flag(self, key: str) -> Choice | None:
         value = getattr(self._request, _FIELDS.get(key, key), None)

@@ -1,5 +1,6 @@
 """A data set that the user names with --data: its own values, and what of the run it has to agree with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,24 @@ class DataFile:
             )
         return cls(path.resolve(), written, environment.name, spec, fingerprint)
 
+    def agree(self, protocol: str, values: Mapping[str, Any]) -> None:
+        """Refuse data that were collected in another setting than the one by which the protocol is known."""
+        for name, value in self.spec["params"].items():
+            wanted = values.get(f"{self.environment}.{name}", value)
+            if wanted != value:
+                raise UsageError(
+                    f"{self.written}: collected with {self.environment}.{name}={value}, but protocol {protocol} has "
+                    f"{wanted}; name the protocol that it was collected for"
+                )
+
+    def differences(self, params: dict[str, Any]) -> list[str]:
+        """Say in which parameters the environment of the run differs from that of the file."""
+        return [
+            f"{self.written} was collected with {self.environment}.{name}={value}, but the run has {params.get(name)}"
+            for name, value in self.spec["params"].items()
+            if params.get(name) != value
+        ]
+
     def assignments(self) -> list[Assignment]:
         """Size of the data set and parameters of its environment; a user's own values stand above them."""
         values = {f"data.{name}": self.spec[name] for name in ("trajectories", "length")}
@@ -44,7 +63,9 @@ class DataFile:
         return [Assignment(address, value, self.written, self.written) for address, value in values.items()]
 
     def check(self, spec: RunSpec) -> None:
-        """Refuse a run whose settings say another size than the file has."""
+        """Refuse a run whose settings say another size than the file has, or another seed than made it."""
+        if spec.picks["data_seed"].source != "default" and spec.data_seed != self.spec["seed"]:
+            raise UsageError(f"{self.written}: it was collected with seed {self.spec['seed']}; leave out --data-seed")
         for name in ("trajectories", "length"):
             wanted, found = getattr(spec.settings["data"], name), self.spec[name]
             if wanted != found:

@@ -109,7 +109,7 @@ def _opened(path: Path) -> Iterator[Any]:
                 raise VgbenchError(f"{path} has data format {file.attrs['format']}; this is format {FORMAT}; {_HINT}")
             yield file
     except FileNotFoundError as err:
-        raise UsageError(f"no data set at {path}; make it with `vgbench collect --out {path}`") from err
+        raise UsageError(f"no data set at {path}; make it with `vgbench collect --env NAME --out {path}`") from err
     except IsADirectoryError as err:
         raise UsageError(f"{path} is a folder; expected a data set (HDF5 file)") from err
     except (OSError, KeyError, ValueError) as err:

@@ -13,6 +13,7 @@ from vgbench.runner import build_environment, build_model
 from vgbench.spec import RunSpec
 from vgbench.training import total_steps
 
+_LIBRARIES = 400 * 2**20  # bytes that Python and the libraries take
 _EFFICIENCY = 0.7  # of the matrix products' rate, that whole stages reach
 
 
@@ -100,7 +101,27 @@ def _memory(spec: RunSpec, model: JEPA) -> int:
     latents = data.trajectories * data.length * dim * 4 if spec.training == "separate" else 0
     planner = spec.planner.cls(spec.planner.params)
     rows = max(spec.settings["mpc"].block_rows, planner.candidates)
-    return int(weights + latents + rows * dim * 4 * 8)
+    train = spec.settings["train"]
+    # The activations of a batch are kept for the backward pass, and their gradients come beside them.
+    activations = 2.0 * _activations(model, spec) * train.batch * train.window
+    return int(_LIBRARIES + weights + latents + max(activations, rows * dim * 4 * 8))
+
+
+def _activations(model: JEPA, spec: RunSpec) -> float:
+    """Bytes of all intermediate results of the encoder for one frame."""
+    sizes: list[int] = []
+
+    def note(module: torch.nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor) and not list(module.children()):
+            sizes.append(output.numel() * output.element_size())
+
+    hooks = [module.register_forward_hook(note) for module in model.encoder.modules()]
+    shapes = build_environment(spec.environment).spec.observations
+    with torch.no_grad():
+        model.encoder({name: torch.zeros(1, *array.shape) for name, array in shapes.items()})
+    for hook in hooks:
+        hook.remove()
+    return float(sum(sizes) + sum(4 * torch.Size(array.shape).numel() for array in shapes.values()))
 
 
 def matmul_rate(device: torch.device, size: int = 1024) -> float:

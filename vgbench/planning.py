@@ -111,6 +111,11 @@ class LatentProblem(BlindProblem):
             total = distance if total is None else total + distance
         if total is None:
             raise ValueError("a plan needs at least one step")
+        if not bool(torch.isfinite(total).any(dim=1).all()):
+            raise RunFailed(
+                "no candidate of a task has a finite cost: the predicted latents or their distances overflow; look at "
+                "the predictor's loss in train.jsonl, or plan with less noise or a shorter horizon"
+            )
         return total / horizon if settings.aggregate == "mean" else total
 
 

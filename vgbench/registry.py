@@ -97,7 +97,7 @@ class Entry:
         base = getattr(vgbench.api, self.kind.capitalize())
         if not (isinstance(loaded, type) and issubclass(loaded, base)):
             wanted = f"vgbench.api.{base.__name__}"
-            raise UsageError(f"{who} is not a {self.kind}: {self.value} must be a subclass of {wanted}")
+            raise UsageError(f"{who} is no {self.kind}: {self.value} must be a subclass of {wanted}")
         missing = sorted(getattr(loaded, "__abstractmethods__", ()))
         if missing:
             raise UsageError(f"{who} is not complete: {self.value} does not define {', '.join(missing)}")

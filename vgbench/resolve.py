@@ -2,7 +2,7 @@
 
 # ruff: noqa: TID253 - imported only once a run is asked for
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,8 @@ def resolve(request: Request) -> RunSpec:
     method = choose_method(choices, registry, book, place.protocol)
     pieces = [Piece("environment", place.environment), *method.pieces(), *_parts(choices, registry, place)]
     data = _data_file(choices, place.environment)
+    if data:
+        data.agree(place.protocol.name, place.protocol.set)
     addresses, inert = _assign(
         pieces,
         GROUPS,
@@ -251,9 +253,11 @@ def _spec(
         notes=(*place.notes, *method.notes, *rivals, *registry.problems),
     )
     _check(spec)
-    if data:
-        data.check(spec)
-    return spec
+    if not data:
+        return spec
+    data.check(spec)
+    notes = data.differences(spec.environment.params.model_dump(mode="json"))
+    return replace(spec, data_seed=data.spec["seed"], notes=(*spec.notes, *notes))
 
 
 def _data_file(choices: Choices, environment: Entry) -> DataFile | None:

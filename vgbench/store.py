@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import platform
 import subprocess
 import sys
@@ -61,12 +62,16 @@ def _write_text(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON; a damaged file is named."""
+def read_json(path: Path, fields: Iterable[str], advice: str) -> Record:
+    """Read a JSON object with some fields; a damaged file is named, with what to do about it."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as err:
-        raise VgbenchError(f"{path} cannot be read: {err}; delete its folder to start again") from err
+        raise VgbenchError(f"{path} cannot be read: {err}; {advice}") from err
+    missing = [name for name in fields if not isinstance(content, dict) or name not in content]
+    if missing:
+        raise VgbenchError(f"{path} is not what vgbench wrote: it has no {missing[0]!r}; {advice}")
+    return dict(content)
 
 
 class RunFolder:
@@ -114,7 +119,7 @@ class RunFolder:
             if strangers:
                 raise UsageError(f"--out {path} holds {strangers[0]!r} but no run; choose an empty or new folder")
             return
-        run = read_json(path / "run.json")
+        run = self._read_run()
         if run.get("format") != FORMAT:
             raise UsageError(f"{path} has run format {run.get('format')}; this vgbench reads format {FORMAT}")
         if run.get("key") != spec.key():
@@ -126,22 +131,33 @@ class RunFolder:
     def result(self) -> Record | None:
         """Content of result.json, if the run is complete."""
         path = self.path / "result.json"
-        return read_json(path) if path.exists() else None
+        if not path.exists():
+            return None
+        advice = "delete this one file and give the command again: it is made anew from the checkpoints"
+        result = read_json(path, ("key", "success_rate", "successes", "n", "stages", "scale", "run_dir"), advice)
+        if result["key"] != self._read_run()["key"] or result["success_rate"] != result["successes"] / result["n"]:
+            raise VgbenchError(f"{path} is not what vgbench wrote: it contradicts itself or run.json; {advice}")
+        return result
+
+    def _read_run(self) -> Record:
+        """Content of run.json."""
+        advice = "choose another --out (this folder's checkpoints cannot be told apart without it)"
+        return read_json(self.path / "run.json", ("format", "key", "title", "identity", "stages"), advice)
 
     def _prepare(self, spec: "RunSpec", argv: list[str]) -> None:
         path = self.path / "run.json"
         now = _now()
         if path.exists():
-            self._run = read_json(path)
+            self._run = self._read_run()
             self._run["resumed"] = [*self._run.get("resumed", []), now]
         else:
             self._run = {"format": FORMAT, "key": spec.key(), "title": spec.title(), "created": now, "stages": {}}
             self._run |= {"argv": argv, "identity": spec.identity(), "plugins": _plugins(spec)}
             self._run |= {"recipe": spec.recipe, "protocol": spec.protocol, "scale": spec.scale}
-            config = yaml_file.dump(spec.to_config())
-            write_atomically(self.path / "config.yaml", lambda p: _write_text(p, config))
         self._run |= {"versions": _versions(), "git": _git(), "machine": _machine()}
         self.update(status="started")
+        config = yaml_file.dump(spec.to_config())
+        write_atomically(self.path / "config.yaml", lambda p: _write_text(p, config))
 
     def update(self, **fields: Any) -> None:
         """Change fields of run.json."""
@@ -207,7 +223,8 @@ class RunFolder:
         """Write checkpoints/NAME.pt atomically, and with it the stage's times."""
         import torch
 
-        write_atomically(self.path / "checkpoints" / f"{name}.pt", lambda p: torch.save(content, p))
+        owned = {"key": self._run.get("key"), "content": content}
+        write_atomically(self.path / "checkpoints" / f"{name}.pt", lambda p: torch.save(owned, p))
         self._note_time()
 
     def kept(self, name: str) -> str:
@@ -223,7 +240,10 @@ class RunFolder:
         if not path.exists():
             return None
         with self.explained(name):
-            content: Record = torch.load(path, map_location="cpu", weights_only=True)
+            owned = torch.load(path, map_location="cpu", weights_only=True)
+            if owned["key"] != self._run.get("key"):
+                raise ValueError(f"it belongs to the run with key {owned['key']}")
+            content: Record = owned["content"]
         return content
 
     @contextmanager
@@ -233,10 +253,8 @@ class RunFolder:
             yield
         except Exception as err:  # torch raises many kinds, by what is wrong with the file
             path = self.path / "checkpoints" / f"{name}.pt"
-            first = str(err).splitlines()[0] if str(err) else type(err).__name__
             raise VgbenchError(
-                f"{path} cannot be used: {first}. It is damaged or belongs to other networks; delete it to do "
-                "this stage again, or choose another --out"
+                f"{path} cannot be used: {_plain(err)}. Delete this file to do its stage again, or choose another --out"
             ) from err
 
 
@@ -252,6 +270,18 @@ class _Clock:
         spent = {"seconds": wall - self._wall, "cpu_seconds": cpu - self._cpu}
         self._wall, self._cpu = wall, cpu
         return spent
+
+
+def _plain(err: Exception) -> str:
+    """Say in a line what loading a checkpoint raised; torch's own words run to pages, and advise what is unsafe."""
+    lines = [line.strip() for line in str(err).splitlines() if line.strip()]
+    if isinstance(err, pickle.UnpicklingError | EOFError) or (lines and "zip archive" in lines[0]):
+        return "it is damaged, or no checkpoint of vgbench"
+    if lines and lines[0].startswith("Error(s) in loading state_dict"):
+        return f"it belongs to other networks ({lines[1] if len(lines) > 1 else lines[0]})"
+    if isinstance(err, KeyError):
+        return f"it has no {err}"
+    return lines[0] if lines else type(err).__name__
 
 
 def _first_difference(old: Any, new: Any, at: str = "") -> str:

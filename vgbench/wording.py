@@ -27,4 +27,4 @@ def choice(value: str, known: Iterable[str], option: str) -> str:
     names = list(known)
     if isinstance(value, str) and same(value) in names:
         return same(value)
-    raise UsageError(f"{option}: unknown value {value!r}. {suggest(str(value), names)}")
+    raise UsageError(f"{option.rstrip(': ')}: unknown value {value!r}. {suggest(str(value), names)}")

@@ -1,5 +1,7 @@
 """The command line. Each command has a module: options and calls, with what is heavy imported inside."""
 
+import os
+import signal
 import sys
 from typing import Annotated
 
@@ -41,8 +43,16 @@ def options(
     """Train, plan and judge: planning with JEPA world models, and plugins for every part of it."""
 
 
+def _quit(number: int, frame: object) -> None:
+    os.write(2, b"interrupted\n")
+    os._exit(130)
+
+
 def main() -> None:
     """Entry point of the `vgbench` command."""
+    # Until there is something to save, Ctrl-C ends the process at once: an interrupted import of a large library
+    # would come out as one error or another. `run` and `collect` install handlers of their own.
+    signal.signal(signal.SIGINT, _quit)
     try:
         app()
     except KeyboardInterrupt:  # outside of a command: while importing, or in the parser

@@ -1,5 +1,6 @@
 """`vgbench collect`: a training set to a file."""
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -45,6 +46,7 @@ def collect(
         say(f"note: {note}")
     chosen = asked.environment
     environment = chosen.cls(chosen.params)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     data = dataset.collect_to_file(chosen.name, environment, asked.settings, asked.seed, out, Progress())
     if preview is not None:
         from vgbench.preview import preview as draw

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import nn
 
 import vgbench.api
@@ -22,7 +22,9 @@ class Impala(Network):
     class Params(vgbench.api.Params):
         """Sizes of the stages."""
 
-        channels: tuple[int, ...] = Field((16, 32, 64), min_length=1, description="channels of each stage; each halves")
+        channels: tuple[PositiveInt, ...] = Field(
+            (16, 32, 64), min_length=1, description="channels of each stage; each halves"
+        )
         blocks: int = Field(1, ge=0, description="residual blocks in each stage")
         final_norm: Literal["none", "layer"] = Field("none", description="LayerNorm on the latent, or nothing")
 

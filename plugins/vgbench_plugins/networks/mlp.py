@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 import vgbench.api
@@ -23,7 +23,7 @@ class MLP(Network):
     class Params(vgbench.api.Params):
         """Layers."""
 
-        hidden: tuple[int, ...] = Field((1024, 512), description="widths of the hidden layers, first to last")
+        hidden: tuple[PositiveInt, ...] = Field((1024, 512), description="widths of the hidden layers, first to last")
         residual: bool = Field(False, description="predict the change of the latent instead of the next latent")
         activation: Literal["relu", "gelu", "silu", "mish"] = Field("relu", description="after each hidden layer")
 

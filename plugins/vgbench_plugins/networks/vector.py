@@ -1,7 +1,7 @@
 """Encoder of vector observations: a multi-layer perceptron."""
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 import vgbench.api
@@ -16,7 +16,7 @@ class Vector(Network):
     class Params(vgbench.api.Params):
         """Layers."""
 
-        hidden: tuple[int, ...] = Field((256, 256), description="widths of the hidden layers, first to last")
+        hidden: tuple[PositiveInt, ...] = Field((256, 256), description="widths of the hidden layers, first to last")
 
     def build(self, shapes: NetworkShapes) -> nn.Module:
         """Encoder of {name: [N, n]} to [N, latent_dim].

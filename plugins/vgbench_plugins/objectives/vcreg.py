@@ -32,7 +32,9 @@ class VCReg(Objective):
 
         std_coeff: float = Field(3.0, ge=0.0, description="weight of the variance term along the batch")
         cov_coeff: float = Field(6.9238, ge=0.0, description="weight of the covariance term along the batch")
-        axes: Literal["batch", "batch_time"] = Field("batch", description="also along time (paper: in the maze)?")
+        axes: Literal["batch", "batch_time"] = Field(
+            "batch", description="axes of the statistics; batch_time: also along time (paper: maze)"
+        )
         std_t: float = Field(0.24535, ge=0.0, description="weight of the variance term along time (axes=batch_time)")
         cov_t: float = Field(0.0, ge=0.0, description="weight of the covariance term along time (axes=batch_time)")
 
