@@ -170,3 +170,24 @@ def test_without_the_distribution_the_command_to_install_it_is_given(tmp_path):
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from vgbench.registry import Registry; Registry()"
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert f"-m pip install -e {ROOT}" in done.stderr
+
+
+def test_a_broken_observer_never_stops_a_run(tmp_plugin, vgbench_process, tmp_path):
+    code = """
+        from vgbench.api import hookimpl
+
+        class Raises:
+            def __init__(self):
+                raise RuntimeError("boom")
+
+        class Unknown:
+            @hookimpl
+            def vgbench_stage_started(self, no_such_argument):
+                pass
+        """
+    site = tmp_plugin(code, hooks={"raises": "Raises", "unknown": "Unknown"})
+    variables = {"PYTHONPATH": str(site), "VGBENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    done = vgbench_process("run", "--env", "wall", "--recipe", "vf", "--scale", "smoke", **variables)
+    assert done.returncode == 0, done.stderr
+    assert "'raises' is switched off: RuntimeError: boom" in done.stderr
+    assert "'unknown' is switched off" in done.stderr

@@ -390,3 +390,13 @@ def test_data_request():
     assert (made.environment.name, made.settings.length, made.settings.trajectories, made.seed) == ("maze", 11, 1000, 7)
     with pytest.raises(UsageError, match="is not part of this run"):
         resolve_data(Request(env="maze", sets=["iql.tau=.5"]))
+
+
+def test_a_scale_cannot_relabel_a_file_whose_values_are_written_out(tmp_path):
+    """Values under `set` outrank a scale: a smoke run's file with --scale quick would be smoke under another name."""
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml_file.dump(resolve(Request(env="wall", recipe="vf", scale="smoke")).to_config()))
+    for flag in ({"scale": "quick"}, {"protocol": "wall_small"}):
+        with pytest.raises(UsageError, match=r"contradicts .* in --config"):
+            resolve(Request(config=path, **flag))
+    assert resolve(Request(config=path, scale="smoke", seed=3)).seed == 3

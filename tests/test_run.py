@@ -206,3 +206,50 @@ def test_a_truncated_file_is_refused(vgbench, tmp_path):
     (tmp_path / "mine.h5").write_bytes(whole[: len(whole) // 2])
     _, err = vgbench(*SMOKE, "--data", "mine.h5", code=1)
     assert "mine.h5" in err and "truncated" in err and "Traceback" not in err
+
+
+def test_a_checkpoint_of_another_run_is_refused(vgbench, tmp_path):
+    vgbench(*SMOKE, "--seed", "1", "--out", "other")
+    process = vgbench.start(*SMOKE, "--out", "here")
+    wait_for(tmp_path / "here" / "checkpoints" / "encoder.pt", process)
+    process.kill()
+    process.communicate()
+    foreign = (tmp_path / "other" / "checkpoints" / "encoder.pt").read_bytes()
+    (tmp_path / "here" / "checkpoints" / "encoder.pt").write_bytes(foreign)
+    _, err = vgbench(*SMOKE, "--out", "here", code=1)
+    assert "encoder.pt cannot be used" in err and "belongs to the run with key" in err
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "not JSON", None])
+def test_a_damaged_result_is_named_and_made_anew_from_the_checkpoints(vgbench, tmp_path, content):
+    vgbench(*SMOKE, "--out", "here")
+    path = tmp_path / "here" / "result.json"
+    good = json.loads(path.read_text())
+    path.write_text(content if content is not None else json.dumps(good | {"success_rate": 0.123}))
+    _, err = vgbench(*SMOKE, "--out", "here", code=1)
+    assert "result.json" in err and "delete this one file" in err and "Traceback" not in err
+    path.unlink()
+    vgbench(*SMOKE, "--out", "here")
+    assert json.loads(path.read_text())["successes"] == good["successes"]
+
+
+def test_killed_at_its_very_start_a_run_goes_on(vgbench, tmp_path):
+    """Between the first file and run.json: what a kill there leaves must not lock the user out."""
+    (tmp_path / "here" / "checkpoints").mkdir(parents=True)
+    for name in (".lock", "config.yaml", "run.json.partial", "config.yaml.partial"):
+        (tmp_path / "here" / name).write_text("")
+    vgbench(*SMOKE, "--out", "here")
+
+
+def test_data_of_another_setting_than_the_protocols_are_refused(vgbench):
+    vgbench("collect", "--protocol", "wall_big", "--scale", "smoke", "--out", "big.h5")
+    what = ["--recipe", "vf", "--scale", "smoke", "--data", "big.h5"]
+    _, err = vgbench("run", "--protocol", "wall_small", *what, code=2)
+    assert "wall.step=big" in err and "protocol wall_small" in err
+    _, err = vgbench("run", "--env", "wall", *what, "--data-seed", "9", code=2)
+    assert "collected with seed 0" in err
+
+
+def test_planning_with_costs_that_are_not_finite_stops(vgbench):
+    _, err = vgbench(*SMOKE, "--set", "mppi.noise=1e300", code=1)
+    assert "finite" in err and "Traceback" not in err

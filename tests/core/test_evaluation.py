@@ -3,14 +3,18 @@
 import pytest
 import torch
 
-from vgbench.api import NormBall, Plan, Planner, Tasks
+from vgbench.api import NetworkShapes, NormBall, Plan, Planner, Tasks
 from vgbench.errors import RunFailed
 from vgbench.evaluation import Evaluation
 from vgbench.interrupt import Stop
+from vgbench.model import JEPA
 from vgbench.observers import Observers
 from vgbench.planning import Controller, Counter, LatentProblem
 from vgbench.settings import MpcSettings
 from vgbench.store import RunFolder
+from vgbench_plugins.distances.euclidean import Euclidean
+from vgbench_plugins.distances.iqe import IQE
+from vgbench_plugins.networks.mlp import MLP
 from vgbench_plugins.planners.mppi import MPPI
 from vgbench_plugins.planners.random import Random
 
@@ -189,3 +193,31 @@ def test_a_gradient_planner_gets_a_gradient_and_its_plan_is_detached(play):
         horizon: int = 3
 
     assert len(play(planner=Descent(Params()))) == 9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("distance", [IQE, Euclidean])
+def test_plans_of_quick_size_have_the_same_bits_in_any_batch(distance, threads):
+    """512 latents, the paper's predictor, 256 samples: shapes at which a library changes its kernels with the rows."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        torch.manual_seed(0)
+        predictor = MLP(MLP.Params(residual=True)).build(NetworkShapes({}, 512, 2))
+        model = JEPA(torch.nn.Identity(), predictor, torch.nn.Identity(), torch.nn.Identity())
+        model.distance = distance(distance.Params(), 512)
+        model.eval().requires_grad_(False)
+        controller = Controller(MPPI(MPPI.Params()), model, NormBall(2, 2.45), MpcSettings(max_steps=99), 0)
+        latent, goal = torch.randn(11, 512), torch.randn(11, 512)
+
+        def plan(*tasks):
+            index = torch.tensor(tasks)
+            problem = {"id": index, "latent": latent[index], "goal": goal[index]}
+            return torch.cat([made.actions for _, made in controller.blocks(problem, {}, 0, 0, 0)])
+
+        everything = plan(*range(11))
+        assert torch.equal(everything[[10, 3, 6]], plan(10, 3, 6))
+        assert torch.equal(everything[[5]], plan(5))
+    finally:
+        torch.set_num_threads(before)

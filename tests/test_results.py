@@ -1,0 +1,42 @@
+"""Figures in the documentation against the committed records."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from vgbench.statistics import wilson
+
+ROOT = Path(__file__).parents[1]
+ROWS = [
+    (page.name, *row)
+    for page in (ROOT / "README.md", ROOT / "docs" / "results.md")
+    for row in re.findall(
+        r"^\| .*?\[`(.+?)`\]\(\S+\) .*\| (\d+) of (\d+) = (\d?\.\d+) \[(.+?), (.+?)\] ",
+        page.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+]
+
+
+def test_there_are_figures():
+    assert {row[0] for row in ROWS} == {"README.md", "results.md"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(row[:2]))
+def test_a_figure_is_that_of_its_record(row):
+    _, name, successes, n, rate, low, high = row
+    result = json.loads((ROOT / "results" / "quick" / name / "result.json").read_text())
+    assert (result["successes"], result["n"]) == (int(successes), int(n))
+    assert float(rate) == round(result["success_rate"], 2 if len(rate) <= 3 else 3)
+    assert (float(low), float(high)) == tuple(round(x, 2) for x in wilson(int(successes), int(n)))
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / "results" / "quick").iterdir()), ids=lambda p: p.name)
+def test_a_record_is_whole_and_from_a_clean_commit(folder):
+    run, result = (json.loads((folder / f"{name}.json").read_text()) for name in ("run", "result"))
+    assert run["status"] == "done" and run["key"] == result["key"]
+    assert run["git"] and run["git"]["dirty"] is False
+    rows = [json.loads(line) for line in (folder / "episodes.jsonl").read_text().splitlines()]
+    assert sum(row["success"] for row in rows) == result["successes"] and len(rows) == result["n"]
