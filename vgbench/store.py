@@ -3,21 +3,16 @@
 import json
 import os
 import pickle
-import platform
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import filelock
 
-import vgbench
-from vgbench import yaml_file
+from vgbench import provenance, yaml_file
 from vgbench.errors import UsageError, VgbenchError
 
 if TYPE_CHECKING:
@@ -152,9 +147,9 @@ class RunFolder:
             self._run["resumed"] = [*self._run.get("resumed", []), now]
         else:
             self._run = {"format": FORMAT, "key": spec.key(), "title": spec.title(), "created": now, "stages": {}}
-            self._run |= {"argv": argv, "identity": spec.identity(), "plugins": _plugins(spec)}
+            self._run |= {"argv": argv, "identity": spec.identity(), "plugins": provenance.plugins(spec)}
             self._run |= {"recipe": spec.recipe, "protocol": spec.protocol, "scale": spec.scale}
-        self._run |= {"versions": _versions(), "git": _git(), "machine": _machine()}
+        self._run |= {"versions": provenance.versions(), "git": provenance.git(), "machine": provenance.machine()}
         self.update(status="started")
         config = yaml_file.dump(spec.to_config())
         write_atomically(self.path / "config.yaml", lambda p: _write_text(p, config))
@@ -297,55 +292,3 @@ def _first_difference(old: Any, new: Any, at: str = "") -> str:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _plugins(spec: "RunSpec") -> list[Record]:
-    chosen = [spec.environment, *spec.objectives, *spec.predictor_objectives, spec.distance, spec.planner]
-    chosen += [*spec.networks.values(), *([spec.floor] if spec.floor else [])]
-    return [
-        {"kind": c.entry.kind, "name": c.name, "value": c.entry.value, "dist": c.entry.dist}
-        | {"dist_version": c.entry.version, "version": c.cls.version}
-        for c in chosen
-    ]
-
-
-def _versions() -> dict[str, str]:
-    found = {"vgbench": vgbench.__version__, "python": platform.python_version()}
-    for name in ("torch", "numpy", "mujoco", "h5py", "pydantic", "scipy"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _git() -> Record | None:
-    """Commit of the checkout that vgbench runs from, or None."""
-    folder = Path(__file__).resolve().parent
-
-    def ask(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True
-            )
-        except (OSError, subprocess.SubprocessError):
-            return None
-        return done.stdout.strip()
-
-    top = ask("rev-parse", "--show-toplevel")
-    if top is None or Path(top) != folder.parent:
-        return None  # installed as a package; a repository around it is somebody else's
-    return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain"))}
-
-
-def _machine() -> Record:
-    import torch
-
-    return {
-        "system": f"{platform.system()} {platform.release()}",
-        "cpu": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
-        "executable": Path(sys.executable).name,
-    }

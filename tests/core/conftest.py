@@ -8,6 +8,7 @@ import torch
 from vgbench import dataset
 from vgbench import model as jepa
 from vgbench.api import ObjectiveShapes
+from vgbench.interrupt import Stop
 from vgbench.settings import DataSettings, TrainSettings
 from vgbench.store import RunFolder
 from vgbench.training import Term
@@ -58,3 +59,19 @@ def folder(tmp_path):
 @pytest.fixture
 def data_settings():
     return DataSettings(trajectories=8, length=40)
+
+
+@pytest.fixture
+def stop_after():
+    """Make a request to stop that comes when it has been looked at `n` times."""
+
+    class StopAfter(Stop):
+        def __init__(self, n):
+            self._left = n
+
+        @property
+        def requested(self):
+            self._left -= 1
+            return self._left < 0
+
+    return StopAfter

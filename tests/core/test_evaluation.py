@@ -55,22 +55,12 @@ def test_the_block_of_tasks_does_not_change_the_noise(play):
         assert a == pytest.approx(b, rel=1e-3, abs=1e-3)
 
 
-class StopAfter(Stop):
-    def __init__(self, n):
-        self._left = n
-
-    @property
-    def requested(self):
-        self._left -= 1
-        return self._left < 0
-
-
 @pytest.mark.parametrize("looks", [0, 1, 2, 6, 11])
-def test_an_interrupted_evaluation_ends_with_the_same_rows(play, looks):
+def test_an_interrupted_evaluation_ends_with_the_same_rows(play, stop_after, looks):
     """`looks` 0 to 4 stop between the blocks of the first plan, the others later."""
     folder = play.path / "interrupted"
     with pytest.raises(KeyboardInterrupt):
-        play(folder=folder, stop=StopAfter(looks))
+        play(folder=folder, stop=stop_after(looks))
     assert play(folder=folder) == play()
     lines = (folder / "episodes.jsonl").read_text().splitlines()
     assert len(lines) == 9

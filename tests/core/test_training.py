@@ -12,18 +12,6 @@ from vgbench.settings import TrainSettings
 from vgbench.training import Stage, Term, Trainer, WindowSampler, encode_all, fit_latent_scale, learning_rate
 
 
-class StopAfter(Stop):
-    """Asks to stop when it has been looked at `n` times: once a step."""
-
-    def __init__(self, n):
-        self._left = n
-
-    @property
-    def requested(self):
-        self._left -= 1
-        return self._left < 0
-
-
 def trainer(small, folder, model, *terms, stop=None, latents=None, name="encoder", **settings):
     stage = Stage(name, terms, small.train(**settings), 0)
     return Trainer(stage, model, small.data, folder, Observers(), stop or Stop(), latents)
@@ -65,13 +53,13 @@ def test_training_lowers_the_loss(small, folder):
 
 
 @pytest.mark.parametrize("interrupted_after", [1, 4])
-def test_an_interrupted_stage_ends_with_the_same_weights(small, folder, tmp_path, interrupted_after):
+def test_an_interrupted_stage_ends_with_the_same_weights(small, folder, tmp_path, stop_after, interrupted_after):
     straight, terms = small.model(), (small.iql(), small.prediction(target="ema", momentum=0.9))
     trainer(small, folder, straight, *terms).run()
     other = type(folder)(tmp_path / "other")
     (other.path / "checkpoints").mkdir(parents=True)
     with pytest.raises(KeyboardInterrupt):
-        trainer(small, other, small.model(), *terms, stop=StopAfter(interrupted_after)).run()
+        trainer(small, other, small.model(), *terms, stop=stop_after(interrupted_after)).run()
     resumed = small.model(seed=9)  # other weights: all must come from the checkpoint
     going_on = trainer(small, other, resumed, *terms)
     going_on.run()
@@ -79,11 +67,11 @@ def test_an_interrupted_stage_ends_with_the_same_weights(small, folder, tmp_path
     assert (other.path / "train.jsonl").read_text() == (folder.path / "train.jsonl").read_text()
 
 
-def test_a_complete_stage_is_only_loaded(small, folder):
+def test_a_complete_stage_is_only_loaded(small, folder, stop_after):
     done = small.model()
     trainer(small, folder, done, small.iql()).run()
     again = small.model(seed=5)
-    trainer(small, folder, again, small.iql(), stop=StopAfter(0)).run()  # would stop if it took a step
+    trainer(small, folder, again, small.iql(), stop=stop_after(0)).run()  # would stop if it took a step
     assert torch.equal(weights(done), weights(again))
 
 
@@ -122,7 +110,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_term(small, folder):
 
 def test_a_checkpoint_of_other_networks_is_named(small, folder):
     trainer(small, folder, small.model(), small.iql()).run()
-    with pytest.raises(VgbenchError, match=r"encoder\.pt cannot be used.*delete it"):
+    with pytest.raises(VgbenchError, match=r"encoder\.pt cannot be used: it belongs to other networks.*Delete this file"):
         other = small.model()
         other.encoder.out = torch.nn.Linear(7, 32)
         trainer(small, folder, other, small.iql()).run()
