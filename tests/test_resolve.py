@@ -180,7 +180,7 @@ def test_precedence(config):
     file = config({"set": {"mppi.horizon": 30, "iql.tau": 0.7}})
     made = spec(env="maze", config=file, objectives=["iql"], distance="iqe", sets=["iql.tau=.75"])
     sources = {name: (value.value, value.source) for name, value in made.values.items()}
-    assert sources["iql.random_goals"] == (6, "default")
+    assert sources["iql.goal_last"] == ("segment", "default")
     assert sources["iql.gamma"] == (0.93, "recipe vf_quasi")
     assert sources["data.length"] == (101, "protocol maze")
     assert sources["mppi.samples"] == (256, "protocol maze, scale quick")
