@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vgbench.model import JEPA
-from vgbench.planning import plan_horizon
+from vgbench.planning import block_rows, plan_horizon
 from vgbench.runner import build_environment, build_model
 from vgbench.spec import RunSpec
 from vgbench.training import total_steps
@@ -100,7 +100,7 @@ def _memory(spec: RunSpec, model: JEPA) -> int:
     data, dim = spec.settings["data"], spec.settings["model"].latent_dim
     latents = data.trajectories * data.length * dim * 4 if spec.training == "separate" else 0
     planner = spec.planner.cls(spec.planner.params)
-    rows = max(spec.settings["mpc"].block_rows, planner.candidates)
+    rows = max(block_rows(spec.settings["mpc"], spec.device), planner.candidates)
     train = spec.settings["train"]
     # The activations of a batch are kept for the backward pass, and their gradients come beside them.
     activations = 2.0 * _activations(model, spec) * train.batch * train.window

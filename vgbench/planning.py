@@ -124,6 +124,11 @@ def plan_horizon(planner: Planner, settings: MpcSettings) -> int:
     return settings.replan_every if planner.floor else planner.horizon
 
 
+def block_rows(settings: MpcSettings, device: str) -> int:
+    """Candidate sequences in a block: a CPU's caches want few, a GPU wants many."""
+    return settings.block_rows or (32768 if device == "cuda" else 1024)
+
+
 @dataclass
 class Controller:
     """Makes plans for many tasks with one planner, in blocks of a constant number of tasks."""
@@ -134,13 +139,14 @@ class Controller:
     settings: MpcSettings
     seed: int
     stream: Stream = Stream.PLANNER
+    device: str = "cpu"
     evaluations: int = 0
 
     @property
     def block(self) -> int:
         """Tasks in a block."""
         rows = 1 if self.planner.floor else self.planner.candidates
-        return max(1, self.settings.block_rows // rows)
+        return max(1, block_rows(self.settings, self.device) // rows)
 
     def plan(self, tasks: dict[str, Tensor], state: dict[str, Tensor], step: int, executed: int) -> Plan:
         """Plan for one block of tasks: `tasks` has `id` [B], `latent` [B, D] and `goal` [B, D']."""

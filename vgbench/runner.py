@@ -214,7 +214,8 @@ class _Run:
         planner = chosen.cls(chosen.params)
         actions = self.environment.spec.actions.scaled(1 / data.action_scale)
         used = None if planner.floor else model
-        return Controller(planner, used, actions, self.spec.settings["mpc"], self.spec.task_seed)
+        mpc, seed = self.spec.settings["mpc"], self.spec.task_seed
+        return Controller(planner, used, actions, mpc, seed, device=self.spec.device)
 
     def _play(self, name: str, tasks: Tasks, controller: Controller, data: dataset.Dataset) -> list[Record]:
         with self.folder.timed(name):

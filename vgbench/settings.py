@@ -53,10 +53,10 @@ class MpcSettings(Params):
     discount: float = Field(0.98, gt=0, le=1, description="factor per step for aggregate=discounted")
     power: float = Field(1.0, gt=0, description="exponent of the distance in the cost (2: squared distance)")
     block_rows: int = Field(
-        1024,
-        ge=1,
-        description="candidate sequences rolled out together; plans are made in blocks of a constant number of "
-        "tasks, so that results do not depend on how many tasks are left",
+        0,
+        ge=0,
+        description="candidate sequences rolled out together (0: 1024 on a CPU, 32768 on a GPU); plans are made in "
+        "blocks of a constant number of tasks, so that results do not depend on how many tasks are left",
     )
 
 

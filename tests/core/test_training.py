@@ -110,7 +110,9 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_term(small, folder):
 
 def test_a_checkpoint_of_other_networks_is_named(small, folder):
     trainer(small, folder, small.model(), small.iql()).run()
-    with pytest.raises(VgbenchError, match=r"encoder\.pt cannot be used: it belongs to other networks.*Delete this file"):
+    with pytest.raises(
+        VgbenchError, match=r"encoder\.pt cannot be used: it belongs to other networks.*Delete this file"
+    ):
         other = small.model()
         other.encoder.out = torch.nn.Linear(7, 32)
         trainer(small, folder, other, small.iql()).run()
