@@ -95,6 +95,7 @@ def load(path: Path) -> tuple[Trajectories, dict[str, Any]]:
     return data, spec
 
 
+_HEADER = ("environment", "package", "version", "params", "trajectories", "length", "seed")
 _HINT = "collect it again with `vgbench collect`, or delete it if it lies in the cache"
 
 
@@ -107,6 +108,12 @@ def _opened(path: Path) -> Iterator[Any]:
                 raise VgbenchError(f"{path} is an HDF5 file, but not a vgbench data set; {_HINT}")
             if file.attrs["format"] != FORMAT:
                 raise VgbenchError(f"{path} has data format {file.attrs['format']}; this is format {FORMAT}; {_HINT}")
+            header = json.loads(file.attrs["specification"])
+            missing = [key for key in _HEADER if not isinstance(header, dict) or key not in header]
+            if missing:
+                raise VgbenchError(
+                    f"{path} is not what vgbench wrote: its specification has no {missing[0]!r}; {_HINT}"
+                )
             yield file
     except FileNotFoundError as err:
         raise UsageError(f"no data set at {path}; make it with `vgbench collect --env NAME --out {path}`") from err

@@ -104,3 +104,12 @@ def test_statistics_normalise_the_observations(wall, tmp_path):
     mean, std = data.statistics(10**6)["image"]
     assert torch.allclose(frames.mean(dim=(0, 2, 3)), mean.double(), rtol=1e-5)
     assert torch.allclose(frames.std(dim=(0, 2, 3), correction=0), std.double(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"environment": "wall"}'])
+def test_a_specification_with_other_contents_is_named(wall, tmp_path, text):
+    _, path = dataset.collect("wall", wall, SETTINGS, 0, folder=tmp_path)
+    with h5py.File(path, "a") as file:
+        file.attrs["specification"] = text
+    with pytest.raises(VgbenchError, match="its specification has no"):
+        dataset.read_header(path)
