@@ -33,13 +33,18 @@ def specification(name: str, environment: Environment, settings: DataSettings, s
     """All that decides the contents of a data set, as JSON values."""
     return {
         "environment": name,
-        "package": type(environment).__module__.partition(".")[0],  # two packages may have a plugin of one name
+        "package": _package(environment),
         "version": environment.version,
         "params": environment.params.model_dump(mode="json"),
         **settings.model_dump(mode="json"),
         "seed": seed,
         "format": FORMAT,
     }
+
+
+def _package(environment: Environment) -> str:
+    """Top-level package of an environment: two packages may have a plugin of one name."""
+    return type(environment).__module__.partition(".")[0]
 
 
 def digest(content: Any) -> str:
@@ -138,7 +143,7 @@ def load_for(path: Path, name: str, environment: Environment) -> tuple[Trajector
     data, spec = load(path)
     if spec["environment"] != name:
         raise UsageError(f"{path} holds data of environment '{spec['environment']}', but this run is on '{name}'")
-    package = type(environment).__module__.partition(".")[0]
+    package = _package(environment)
     if spec["package"] != package:
         raise UsageError(
             f"{path} was collected with '{name}' of package {spec['package']}, but this run has {package}'s"

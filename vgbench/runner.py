@@ -129,8 +129,9 @@ class _Run:
         data, path = self._collect()
         tasks = self._tasks(data)
         model = self._train(data)
-        result = self._headline(self._play("episodes", tasks, self._controller(model, data), data))
-        result |= self._floor(tasks, data)
+        rows = self._play("episodes", self.spec.planner, model, tasks, data, Stream.PLANNER)
+        result: Record = {"format": 1, "metric": "success_rate", **_rate(rows)}
+        result |= self._floor(model, tasks, data)
         card = {
             "file": path.name,
             "fingerprint": dataset.fingerprint(data.trajectories),
@@ -209,33 +210,28 @@ class _Run:
         ends = ({name: value.to(self.device) for name, value in end.items()} for end in (tasks.start, tasks.goal))
         return Tasks(*ends)
 
-    def _controller(self, model: JEPA, data: dataset.Dataset) -> Controller:
-        chosen = self.spec.planner
+    def _play(
+        self, name: str, chosen: Chosen, model: JEPA, tasks: Tasks, data: dataset.Dataset, stream: Stream
+    ) -> list[Record]:
+        """Play all tasks with a planner; one that is a floor does not see the model."""
         planner = chosen.cls(chosen.params)
         actions = self.environment.spec.actions.scaled(1 / data.action_scale)
         used = None if planner.floor else model
         mpc, seed = self.spec.settings["mpc"], self.spec.task_seed
-        return Controller(planner, used, actions, mpc, seed, device=self.spec.device)
-
-    def _play(self, name: str, tasks: Tasks, controller: Controller, data: dataset.Dataset) -> list[Record]:
+        controller = Controller(planner, used, actions, mpc, seed, stream, self.spec.device)
         with self.folder.timed(name):
             common = (self.folder, self.observers, self.stop)
             rows = Evaluation(name, self.environment, tasks, controller, data.action_scale, *common).run()
         self.evaluations[name] = controller.evaluations
         return rows
 
-    def _headline(self, rows: list[Record]) -> Record:
-        return {"format": 1, "metric": "success_rate", **_rate(rows)}
-
-    def _floor(self, tasks: Tasks, data: dataset.Dataset) -> Record:
+    def _floor(self, model: JEPA, tasks: Tasks, data: dataset.Dataset) -> Record:
         """Judge the planner that ignores the cost on the same tasks."""
         chosen = self.spec.floor
         if chosen is None:
             return {"floor": None}
-        actions = self.environment.spec.actions.scaled(1 / data.action_scale)
-        settings, seed = self.spec.settings["mpc"], self.spec.task_seed
-        controller = Controller(chosen.cls(chosen.params), None, actions, settings, seed, Stream.FLOOR)
-        return {"floor": {"planner": chosen.name, **_rate(self._play("floor", tasks, controller, data))}}
+        rows = self._play("floor", chosen, model, tasks, data, Stream.FLOOR)
+        return {"floor": {"planner": chosen.name, **_rate(rows)}}
 
     def _about(self, model: JEPA) -> Record:
         spec = self.spec
