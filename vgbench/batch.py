@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from vgbench.api import Batch, Goals
+from vgbench.api.objective import Scope
 from vgbench.dataset import Dataset
+from vgbench.errors import UsageError
 from vgbench.model import JEPA
 from vgbench.noise import ScalarNoise
 
@@ -64,16 +66,17 @@ class WindowBatch(Batch):
         noise: ScalarNoise,
         averages: MovingAverages | None = None,
         latents: Tensor | None = None,
+        stride: int = 1,
     ) -> None:
-        """Windows are (trajectory[b], start[b] ... start[b] + window - 1)."""
+        """Windows are (trajectory[b], start[b] + stride * t) for 0 <= t < window."""
         self._data, self._model, self._noise, self._averages, self._cache = data, model, noise, averages, latents
-        self._trajectory = trajectory
-        self._time = start.unsqueeze(1) + torch.arange(window, device=start.device)
+        self._trajectory, self._stride = trajectory, stride
+        self._time = start.unsqueeze(1) + stride * torch.arange(window, device=start.device)
         self._ids = trajectory.unsqueeze(1) * data.length + self._time
-        self.actions = data.actions[trajectory.unsqueeze(1), self._time[:, :-1]]
         self._ema: dict[float, Tensor] = {}
         self._goals: dict[tuple[str, int, str], Goals] = {}
         self._distances: dict[Goals, Tensor] = {}  # holds on to its keys, so that none is taken for another
+        self._coarse: dict[int, WindowBatch] = {}
 
     def _flat(self, values: Tensor) -> Tensor:
         return values.reshape(self._ids.shape + values.shape[1:])
@@ -83,6 +86,13 @@ class WindowBatch(Batch):
         if self._cache is not None:
             return self._cache[ids]
         return self._model.encode(self._data.observations(ids // self._data.length, ids % self._data.length))
+
+    @cached_property
+    def actions(self) -> Tensor:
+        """Actions [B, T, A], in units of their standard deviation."""
+        if self._stride > 1:
+            raise RuntimeError(f"states {self._stride} steps apart have no one action between them: use stride 1")
+        return self._data.actions[self._trajectory.unsqueeze(1), self._time[:, :-1]]
 
     @cached_property
     def observations(self) -> dict[str, Tensor]:
@@ -124,7 +134,25 @@ class WindowBatch(Batch):
                 self._ema[momentum] = self._flat(encoder(self._model.normalise(flat)))
         return self._ema[momentum]
 
-    def goals(self, last: Literal["segment", "episode"], random: int, scope: Literal["batch", "same_layout"]) -> Goals:
+    def strided(self, stride: int) -> Batch:
+        """Windows of the same trajectories with `stride` steps between states, from random first states."""
+        if stride == self._stride:
+            return self
+        if stride not in self._coarse:
+            length = self._data.length
+            window = min(self._time.shape[1], length // stride)  # leaves at least `stride` first states to choose from
+            if window < 2:
+                raise UsageError(
+                    f"trajectories of {length} states are too short for windows with {stride} steps between states: "
+                    f"the stride can be at most {length // 2}"
+                )
+            free = length - (window - 1) * stride
+            start = (self._noise.uniform(len(self._trajectory)) * free).to(torch.int64)
+            common = (self._noise, self._averages, self._cache, stride)
+            self._coarse[stride] = WindowBatch(self._data, self._model, self._trajectory, start, window, *common)
+        return self._coarse[stride]
+
+    def goals(self, last: Literal["segment", "episode"], random: int, scope: Scope) -> Goals:
         """Last state of the segment or episode, then random states of the batch."""
         key = (last, random, scope)
         if key not in self._goals:
@@ -146,6 +174,9 @@ class WindowBatch(Batch):
     def _random_index(self, count: int, scope: str) -> Tensor:
         """Indices [B, count] into the flattened batch."""
         windows, states = self._ids.shape
+        if scope == "mixed":
+            halves = ((count // 2, "batch"), (count - count // 2, "same_layout"))
+            return torch.cat([self._random_index(*half) for half in halves], dim=1)
         if scope == "batch":
             return (self._noise.uniform(windows, count) * (windows * states)).to(torch.int64)
         groups = self._data.groups[self._trajectory]

@@ -30,15 +30,19 @@ class JEPA(nn.Module):
         """Take the networks; `set_distance` and `set_statistics` complete the model."""
         super().__init__()
         self.encoder, self.predictor, self.action_encoder, self.head = encoder, predictor, action_encoder, head
-        self.statistics = nn.ParameterDict()
+        self.statistics, self.whitening = nn.ParameterDict(), nn.ParameterDict()
         self._learnable: set[int] | None = None
         self.register_buffer("latent_shift", torch.zeros(1))
         self.register_buffer("latent_scale", torch.ones(1))
 
-    def set_statistics(self, statistics: Mapping[str, tuple[Tensor, Tensor]]) -> None:
-        """Keep mean and standard deviation of every observation, for `encode`."""
+    def set_statistics(
+        self, statistics: Mapping[str, tuple[Tensor, Tensor]], whitening: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Keep mean and standard deviation [C] of every observation, and matrices [C, C] of images to be whitened."""
         for name, (mean, std) in statistics.items():
             self.statistics[name] = nn.Parameter(torch.stack([mean, std]), requires_grad=False)
+        for name, matrix in (whitening or {}).items():
+            self.whitening[name] = nn.Parameter(matrix, requires_grad=False)
 
     def set_latent_scale(self, shift: Tensor, scale: Tensor) -> None:
         """Let the predictor work on (z - shift) / scale; both [D] or [1]."""
@@ -55,9 +59,12 @@ class JEPA(nn.Module):
         return chosen
 
     def normalise(self, observations: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Raw observations [N, ...] in units of their standard deviation, float32."""
+        """Raw observations [N, ...] in units of their standard deviation (or whitened), float32."""
         result = {}
         for name, (mean, std) in self.statistics.items():
+            if name in self.whitening:
+                result[name] = whitened(observations[name], mean, self.whitening[name])
+                continue
             shape = [-1] + [1] * (observations[name].ndim - 2)
             scale = 1 / std
             result[name] = observations[name] * scale.reshape(shape) - (mean * scale).reshape(shape)
@@ -80,6 +87,21 @@ class JEPA(nn.Module):
         scaled = (latents - self.latent_shift) / self.latent_scale
         result: Tensor = self.predictor(scaled, self.action_encoder(actions)) * self.latent_scale + self.latent_shift
         return result
+
+
+def whitened(image: Tensor, mean: Tensor, matrix: Tensor) -> Tensor:
+    """`matrix` [C, C] times the deviation of every pixel of images [N, C, H, W] from `mean` [C]; channels_last.
+
+    Written out over the few channels: measured four times as fast on a CPU as a matrix product over all pixels.
+    """
+    result = torch.empty(image.shape, device=image.device, memory_format=torch.channels_last)
+    offset = matrix @ mean
+    for channel, row in enumerate(matrix):
+        plane = image[:, 0] * row[0]
+        for other in range(1, len(row)):
+            plane += image[:, other] * row[other]
+        result[:, channel] = plane.sub_(offset[channel])
+    return result
 
 
 def build(networks: Mapping[str, Network], spec: EnvironmentSpec, latent_dim: int) -> tuple[JEPA, int]:

@@ -168,7 +168,8 @@ class _Run:
     def _train(self, data: dataset.Dataset) -> JEPA:
         spec = self.spec
         model = build_model(spec, self.environment)
-        model.set_statistics(data.statistics())
+        whitening = data.whitening() if spec.settings["model"].image_norm == "whiten" else None
+        model.set_statistics(data.statistics(), whitening)
         model.to(self.device)
         action_dim = self.environment.spec.actions.dim
         name = "joint" if spec.training == "joint" else "encoder"

@@ -19,6 +19,11 @@ class ModelSettings(Params):
     """The JEPA around its networks."""
 
     latent_dim: int = Field(512, ge=2, description="dimension of the flat latent")
+    image_norm: Literal["channel", "whiten"] = Field(
+        "channel",
+        description="images in units of each channel's standard deviation, or whitened: every direction of colour in "
+        "units of its own, so that a small agent in a colour of its own weighs as much as large walls",
+    )
     latent_scale: Literal["none", "overall", "per_dimension"] = Field(
         "overall",
         description="separate training: the predictor works on latents divided by their standard deviation over the "

@@ -5,6 +5,7 @@ import torch
 
 from vgbench.api import Goals
 from vgbench.batch import MovingAverages, WindowBatch
+from vgbench.errors import UsageError
 from vgbench.noise import ScalarNoise, Stream
 
 
@@ -81,6 +82,47 @@ def test_same_layout_goals_come_from_the_same_walls(batch):
     }
     # Windows 1 and 2 are of one trajectory, the others of layouts of their own.
     assert windows == {0: {0}, 1: {1, 2}, 2: {1, 2}, 3: {3}}
+
+
+def test_mixed_goals_are_half_from_the_batch_and_half_from_the_layout(batch):
+    made = batch()
+    goals = made.goals("segment", 41, "mixed")
+    flat = made.points.flatten(0, 1)
+    windows = [[int((flat == goals.points[b, g]).all(dim=1).nonzero()[0]) // 5 for g in range(1, 42)] for b in range(4)]
+    allowed = [{0}, {1, 2}, {1, 2}, {3}]
+    assert all(set(row[20:]) <= own for row, own in zip(windows, allowed, strict=True))
+    assert all(set(row[:20]) - own for row, own in zip(windows, allowed, strict=True))
+
+
+@pytest.mark.parametrize(("stride", "states"), [(2, 5), (8, 5), (9, 4), (20, 2)])
+def test_a_strided_batch_holds_states_that_many_steps_apart(small, batch, stride, states):
+    coarse = batch().strided(stride)
+    frames = coarse.observations["image"]
+    assert frames.shape[:2] == (4, states)
+    for row, trajectory in enumerate(batch.trajectory):
+        whole = small.data.observations(trajectory.repeat(40), torch.arange(40))["image"]
+        span = stride * (states - 1)
+        candidates = [torch.equal(frames[row], whole[first : first + span + 1 : stride]) for first in range(40 - span)]
+        assert any(candidates)
+
+
+def test_strided_windows_begin_at_every_phase(small, batch):
+    """Otherwise some states of the data would never be seen."""
+    trajectory = torch.full((400,), 3)
+    made = WindowBatch(small.data, batch.model, trajectory, trajectory, 5, ScalarNoise(0, 0, Stream.SAMPLER))
+    first = made.strided(9).observations["image"][:, 0]
+    whole = small.data.observations(torch.full((13,), 3), torch.arange(13))["image"]
+    seen = (first.flatten(1).unsqueeze(1) == whole.flatten(1).unsqueeze(0)).all(dim=2).any(dim=0)
+    assert seen.all()  # 40 states hold 13 windows of 4 states that are 9 steps apart
+
+
+def test_a_strided_batch_is_made_once_and_has_no_actions(batch):
+    made = batch()
+    assert made.strided(1) is made and made.strided(3) is made.strided(3)
+    with pytest.raises(RuntimeError, match="no one action between"):
+        _ = made.strided(3).actions
+    with pytest.raises(UsageError, match="at most 20"):
+        made.strided(21)
 
 
 def test_goals_and_distances_are_computed_once(batch):

@@ -1,15 +1,19 @@
 """Data sets: files, cache, and what is drawn from them."""
 
 import json
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from vgbench import dataset
+from vgbench import model as jepa
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.settings import DataSettings
+from vgbench_plugins.environments.maze import Maze
 from vgbench_plugins.environments.wall import Wall
 
 SETTINGS = DataSettings(trajectories=8, length=40)
@@ -104,6 +108,38 @@ def test_statistics_normalise_the_observations(wall, tmp_path):
     mean, std = data.statistics(10**6)["image"]
     assert torch.allclose(frames.mean(dim=(0, 2, 3)), mean.double(), rtol=1e-5)
     assert torch.allclose(frames.std(dim=(0, 2, 3), correction=0), std.double(), rtol=1e-5)
+
+
+def test_whitened_images_have_uncorrelated_channels_of_unit_variance():
+    """The maze's agent is small and of a colour of its own: by channels, walls and floor drown it."""
+    maze = Maze(Maze.Params())
+    data = dataset.Dataset(maze, maze.collect(20, 10, 0), torch.device("cpu"))
+    everything = 20 * 10
+    matrix, statistics = data.whitening(everything), data.statistics(everything)
+    model = jepa.JEPA(nn.Identity(), nn.Identity(), nn.Identity(), nn.Identity())
+    index = torch.arange(everything)
+    raw = data.observations(index // 10, index % 10)
+    model.set_statistics(statistics)
+    agent = raw["image"][:, 1] - raw["image"][:, 1].float().mean(dim=0) > 60  # a green that no wall or floor has
+    by_channel = model.normalise(raw)["image"]
+    model.set_statistics(statistics, matrix)
+    white = model.normalise(raw)
+    pixels = white["image"].transpose(0, 1).flatten(1).double()
+    assert torch.allclose(torch.cov(pixels, correction=0), torch.eye(3, dtype=torch.float64), atol=2e-2)
+    assert torch.allclose(pixels.mean(dim=1), torch.zeros(3, dtype=torch.float64), atol=1e-3)
+    assert torch.allclose(white["velocity"].mean(dim=0), torch.zeros(2), atol=1e-3)
+
+    def size(image):  # of the agent's pixels
+        return float(image.square().sum(dim=1)[agent].mean().sqrt())
+
+    assert size(white["image"]) > 3 * size(by_channel)
+
+
+def test_images_that_are_all_black_are_left_alone(wall, tmp_path):
+    trajectories, _ = dataset.collect("wall", wall, SETTINGS, 0, folder=tmp_path)
+    data = dataset.Dataset(wall, trajectories, torch.device("cpu"))
+    data.environment = SimpleNamespace(spec=wall.spec, observe=lambda s: {"image": wall.observe(s)["image"] * 0})
+    assert torch.equal(data.whitening()["image"], torch.eye(2))
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"environment": "wall"}'])

@@ -15,6 +15,14 @@ class TensorBatch(Batch):
         self.asked = []
 
     @property
+    def actions(self):
+        return None
+
+    def strided(self, stride):
+        self.asked.append(stride)
+        return self
+
+    @property
     def observations(self):
         return {}
 

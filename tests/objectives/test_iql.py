@@ -87,8 +87,9 @@ def test_gradient_reaches_the_state_and_the_goal(batch_of):
     goals = Goals(points, torch.zeros(2, 4, 3, dtype=torch.bool))
     distance = Euclidean(Euclidean.Params(), 8)
     batch = batch_of(latents, goals=goals, distances=lambda s, g: distance(s.unsqueeze(2), g.points[:, None]))
-    make(goal_last="episode", random_goals=2, goal_scope="same_layout").loss(batch, None, None).value.backward()
-    assert batch.asked == [("episode", 2, "same_layout")]
+    params = {"goal_last": "episode", "random_goals": 2, "goal_scope": "same_layout", "stride": 3}
+    make(**params).loss(batch, None, None).value.backward()
+    assert batch.asked == [3, ("episode", 2, "same_layout")]
     assert (points.grad != 0).all()
     assert (latents.grad[:, :-1] != 0).all() and (latents.grad[:, -1] == 0).all()
 

@@ -10,6 +10,7 @@ from vgbench.api.distance import Distance
 from vgbench.api.plugin import Plugin
 
 Part = Literal["encoder", "head", "distance", "predictor", "own"]
+Scope = Literal["batch", "same_layout", "mixed"]
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,12 @@ class Model(Protocol):
 
 
 class Batch(ABC):
-    """B windows of T + 1 consecutive states. Everything is computed once, on first use, and shared by all objectives.
+    """B windows of T + 1 consecutive states. Everything is computed once, on first use, and shared by all objectives."""
 
-    Attributes:
-        actions: [B, T, A], in units of their standard deviation.
-    """
-
-    actions: Tensor
+    @property
+    @abstractmethod
+    def actions(self) -> Tensor:
+        """Actions [B, T, A], in units of their standard deviation."""
 
     @property
     @abstractmethod
@@ -112,10 +112,19 @@ class Batch(ABC):
         """Latents [B, T + 1, D] of the encoder's exponential moving average, without gradient."""
 
     @abstractmethod
-    def goals(self, last: Literal["segment", "episode"], random: int, scope: Literal["batch", "same_layout"]) -> Goals:
+    def strided(self, stride: int) -> "Batch":
+        """Windows of the same trajectories with `stride` steps between their states: a coarser look at them.
+
+        They have as many states as these windows, or as many as the trajectories hold, and no actions or predictions.
+        `strided(1)` is this batch itself.
+        """
+
+    @abstractmethod
+    def goals(self, last: Literal["segment", "episode"], random: int, scope: Scope) -> Goals:
         """For each window the last state of its segment or episode, then `random` states drawn from the batch.
 
-        `scope="same_layout"` draws them from windows with the same static state (walls) only.
+        `scope="same_layout"` draws them from windows with the same static state (walls) only, `"mixed"` one half
+        (rounded down) from the batch and the others from the same layout.
         """
 
     @abstractmethod

@@ -19,6 +19,10 @@ class IQL(Objective):
     Gradient flows to s_t and g of d(s_t, g); the target has none, nor is there a target network (as in the paper).
     Pairs where s_t is g (by index) have d = 0 and no target: they are left out of the mean.
 
+    With `stride` k the backup is from s_t to s_{t+k}, over windows of as many states k steps apart: k steps cost 1, and
+    gamma is the discount of k steps. Of random data the value is flat beyond a few times the way made in one backup,
+    so a coarser look reaches further (the paper's discussion proposes coarsely sampled trajectories).
+
     Source: the paper's L_VF; Ma et al. 2022 and Park et al. 2024 (HILP) for the goal-conditioned form.
     """
 
@@ -28,13 +32,17 @@ class IQL(Objective):
         """Expectile, discount and choice of goals."""
 
         tau: float = Field(0.8, gt=0.0, lt=1.0, description="expectile; above 0.5 is optimistic: distances shrink")
-        gamma: float = Field(0.98, gt=0.0, lt=1.0, description="discount per step; distances reach 1 / (1 - gamma)")
+        gamma: float = Field(0.98, gt=0.0, lt=1.0, description="discount per backup; distances reach 1 / (1 - gamma)")
         goal_last: Literal["segment", "episode"] = Field(
             "segment", description="first goal of a window: the last state of the window itself or of its trajectory"
         )
         random_goals: int = Field(6, ge=0, description="further goals per window, drawn from the batch")
-        goal_scope: Literal["batch", "same_layout"] = Field(
-            "batch", description="where random goals come from: the batch, or its windows with the same layout"
+        goal_scope: Literal["batch", "same_layout", "mixed"] = Field(
+            "batch",
+            description="where random goals come from: the batch, its windows with the same layout, or half from each",
+        )
+        stride: int = Field(
+            1, ge=1, description="steps between the states that are compared; above 1 the same gamma reaches further"
         )
 
     @property
@@ -45,6 +53,7 @@ class IQL(Objective):
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
         """Value of the loss; `batch.goal_distances` [B, T + 1, G] is used for both sides of the backup."""
         params = self.params
+        batch = batch.strided(params.stride)
         goals = batch.goals(params.goal_last, params.random_goals, params.goal_scope)
         distances = batch.goal_distances(goals)
         target = 1.0 + params.gamma * distances[:, 1:].detach()
