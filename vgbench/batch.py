@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from vgbench.api import Batch, Goals
-from vgbench.api.objective import Scope
 from vgbench.dataset import Dataset
 from vgbench.errors import UsageError
 from vgbench.model import JEPA
@@ -152,7 +151,7 @@ class WindowBatch(Batch):
             self._coarse[stride] = WindowBatch(self._data, self._model, self._trajectory, start, window, *common)
         return self._coarse[stride]
 
-    def goals(self, last: Literal["segment", "episode"], random: int, scope: Scope) -> Goals:
+    def goals(self, last: Literal["segment", "episode"], random: int, scope: Literal["batch", "same_layout"]) -> Goals:
         """Last state of the segment or episode, then random states of the batch."""
         key = (last, random, scope)
         if key not in self._goals:
@@ -174,9 +173,6 @@ class WindowBatch(Batch):
     def _random_index(self, count: int, scope: str) -> Tensor:
         """Indices [B, count] into the flattened batch."""
         windows, states = self._ids.shape
-        if scope == "mixed":
-            halves = ((count // 2, "batch"), (count - count // 2, "same_layout"))
-            return torch.cat([self._random_index(*half) for half in halves], dim=1)
         if scope == "batch":
             return (self._noise.uniform(windows, count) * (windows * states)).to(torch.int64)
         groups = self._data.groups[self._trajectory]

@@ -84,16 +84,6 @@ def test_same_layout_goals_come_from_the_same_walls(batch):
     assert windows == {0: {0}, 1: {1, 2}, 2: {1, 2}, 3: {3}}
 
 
-def test_mixed_goals_are_half_from_the_batch_and_half_from_the_layout(batch):
-    made = batch()
-    goals = made.goals("segment", 41, "mixed")
-    flat = made.points.flatten(0, 1)
-    windows = [[int((flat == goals.points[b, g]).all(dim=1).nonzero()[0]) // 5 for g in range(1, 42)] for b in range(4)]
-    allowed = [{0}, {1, 2}, {1, 2}, {3}]
-    assert all(set(row[20:]) <= own for row, own in zip(windows, allowed, strict=True))
-    assert all(set(row[:20]) - own for row, own in zip(windows, allowed, strict=True))
-
-
 @pytest.mark.parametrize(("stride", "states"), [(2, 5), (8, 5), (9, 4), (20, 2)])
 def test_a_strided_batch_holds_states_that_many_steps_apart(small, batch, stride, states):
     coarse = batch().strided(stride)

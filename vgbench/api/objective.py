@@ -10,7 +10,6 @@ from vgbench.api.distance import Distance
 from vgbench.api.plugin import Plugin
 
 Part = Literal["encoder", "head", "distance", "predictor", "own"]
-Scope = Literal["batch", "same_layout", "mixed"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Model(Protocol):
 
 
 class Batch(ABC):
-    """B windows of T + 1 consecutive states. Everything is computed once, on first use, and shared by all objectives."""
+    """B windows of T + 1 consecutive states. Each thing is computed once, on first use, and shared by all objectives."""
 
     @property
     @abstractmethod
@@ -120,11 +119,10 @@ class Batch(ABC):
         """
 
     @abstractmethod
-    def goals(self, last: Literal["segment", "episode"], random: int, scope: Scope) -> Goals:
+    def goals(self, last: Literal["segment", "episode"], random: int, scope: Literal["batch", "same_layout"]) -> Goals:
         """For each window the last state of its segment or episode, then `random` states drawn from the batch.
 
-        `scope="same_layout"` draws them from windows with the same static state (walls) only, `"mixed"` one half
-        (rounded down) from the batch and the others from the same layout.
+        `scope="same_layout"` draws them from windows with the same static state (walls) only.
         """
 
     @abstractmethod

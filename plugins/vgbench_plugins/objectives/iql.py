@@ -37,9 +37,8 @@ class IQL(Objective):
             "segment", description="first goal of a window: the last state of the window itself or of its trajectory"
         )
         random_goals: int = Field(6, ge=0, description="further goals per window, drawn from the batch")
-        goal_scope: Literal["batch", "same_layout", "mixed"] = Field(
-            "batch",
-            description="where random goals come from: the batch, its windows with the same layout, or half from each",
+        goal_scope: Literal["batch", "same_layout"] = Field(
+            "batch", description="where random goals come from: the batch, or its windows with the same layout"
         )
         stride: int = Field(
             1, ge=1, description="steps between the states that are compared; above 1 the same gamma reaches further"
