@@ -79,7 +79,7 @@ class Model(Protocol):
 
 
 class Batch(ABC):
-    """B windows of T + 1 consecutive states. Each thing is computed once, on first use, and shared by all objectives."""
+    """B windows of T + 1 consecutive states. What is computed is computed once and shared by all objectives."""
 
     @property
     @abstractmethod
