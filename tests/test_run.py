@@ -102,6 +102,26 @@ def test_killed_and_asked_again_it_ends_with_the_same_rows(vgbench, tmp_path, ch
     assert log[0] == log[1]
 
 
+def test_a_strided_joint_run_on_whitened_images_resumes_too(vgbench, tmp_path):
+    """Strided windows draw their own first states: these come from the step's key, not from what was drawn before."""
+    command = ["run", "--protocol", "maze", "--recipe", "vf_quasi_pred", "--scale", "smoke"]
+    command += ["--set", "iql.stride=7", "--set", "model.image_norm=whiten"]
+    vgbench(*command, "--out", "whole")
+    process = vgbench.start(*command, "--out", "killed")
+    wait_for(tmp_path / "killed" / "checkpoints" / "joint.pt", process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    vgbench(*command, "--out", "killed")
+    assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
+    log = [(tmp_path / name / "train.jsonl").read_text() for name in ("killed", "whole")]
+    assert log[0] == log[1]
+
+
+def test_a_stride_that_the_trajectories_are_too_short_for_is_named(vgbench):
+    _, err = vgbench(*SMOKE, "--set", "iql.stride=40", "--out", "here", code=2)
+    assert "trajectories of 64 states" in err and "the stride can be at most 32" in err
+
+
 def test_ctrl_c_exits_130_and_loses_nothing(vgbench, tmp_path):
     process = vgbench.start(*SMOKE, "--out", "here")
     wait_for(tmp_path / "here" / "checkpoints" / "encoder.pt", process)
