@@ -340,6 +340,22 @@ def test_config_that_is_written_is_the_same_run(config, fields):
     assert resolve(Request(config=config(json.dumps(before.to_config())))).key() == before.key()
 
 
+def test_a_run_of_an_older_version_does_not_take_what_the_registry_has_since_come_to_give(config):
+    """A parameter that is younger than the file: the run had what is now its default."""
+    content = spec(env="maze", recipe="vf_quasi").to_config()
+    assert content["set"].pop("iql.stride") != 1
+    again = resolve(Request(config=config(content)))
+    assert again.values["iql.stride"].value == 1
+    assert any("iql.stride" in note and "older" in note for note in again.notes)
+    # A file that a user wrote is not complete, nor does it know of a plugin that a flag brings in.
+    del content["complete"]
+    assert resolve(Request(config=config(content))).values["iql.stride"].value == 10
+    floor = spec(env="maze", recipe="vf_quasi", planner="random").to_config()
+    assert not any(address.startswith("mppi.") for address in floor["set"])
+    planned = resolve(Request(config=config(floor), planner="mppi"))
+    assert planned.values["mppi.noise_hold"].value == 4
+
+
 def test_config_of_third_parties_is_the_same_run(config, tmp_plugin):
     tmp_plugin(MINE, environments={"world": "World"}, planners={"random": "Blind"}, dist="vgx-mine")
     before = spec(env="world", planner="vgx-mine:random", sets=["planner.norm=z"])
@@ -355,6 +371,7 @@ def test_config_of_third_parties_is_the_same_run(config, tmp_plugin):
         ("recipe: vf\nrecipe: vf", r"--config .*config\.yaml:2: duplicate key 'recipe'"),
         ("recpe: vf", "unknown key 'recpe'. Did you mean 'recipe'"),
         ("recipe: 3", "recipe: expected text, got 3"),
+        ("complete: 1", "complete: expected true or false, got 1"),
         ("seed: two", "seed: expected a whole number, got 'two'"),
         ("seed: true", "seed: expected a whole number, got True"),
         ("objectives: iql", "objectives: expected a list of names"),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from vgbench import yaml_file
+from vgbench.resolve import Request, resolve
 from vgbench.statistics import wilson
 
 ROOT = Path(__file__).parents[1]
@@ -33,9 +35,19 @@ def test_a_figure_is_that_of_its_record(row):
     assert (float(low), float(high)) == tuple(round(x, 2) for x in wilson(int(successes), int(n)))
 
 
-@pytest.mark.parametrize(
-    "folder", sorted(p for p in (ROOT / "results" / "quick").iterdir() if p.is_dir()), ids=lambda p: p.name
-)
+FOLDERS = sorted(p for p in (ROOT / "results" / "quick").iterdir() if p.is_dir())
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
+def test_a_records_configuration_still_makes_its_run(folder):
+    """What it does not have is younger than it and must be at its default, which is what the run had."""
+    recorded = yaml_file.load(folder / "config.yaml")
+    values = resolve(Request(config=folder / "config.yaml")).values
+    assert {name: values[name].value for name in recorded["set"]} == recorded["set"]
+    assert all(value.source == "default" for name, value in values.items() if name not in recorded["set"])
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
 def test_a_record_is_whole_and_from_a_clean_commit(folder):
     run, result = (json.loads((folder / f"{name}.json").read_text()) for name in ("run", "result"))
     assert run["status"] == "done" and run["key"] == result["key"]

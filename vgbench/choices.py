@@ -104,6 +104,20 @@ class Choices:
         """Return what was chosen under a key of the configuration file, or None."""
         return self.chosen.get(key)
 
+    def without_younger(self, below: list[Assignment]) -> tuple[list[Assignment], list[str]]:
+        """Drop the registry's values for parameters that a complete file, older than they are, does not have.
+
+        Values for plugins that the file does not know at all (chosen by a flag) stay. Also return a note for each.
+        """
+        if not self._file.get("complete"):
+            return below, []
+        fixed = set(self._file.get("set", {}))
+        owners = {address.rpartition(".")[0] for address in fixed}
+        young = [g for g in below if g.address not in fixed and g.address.rpartition(".")[0] in owners]
+        names = dict.fromkeys(given.address for given in young)
+        words = f"is not in {self._request.config}, which is complete but older: its default, not the registry's value"
+        return [given for given in below if given not in young], [f"{name} {words}" for name in names]
+
     def number(self, key: str) -> Choice:
         """Return a seed: a whole number, not negative; 0 by default."""
         choice = self.get(key) or Choice(0, "default", "")

@@ -12,6 +12,7 @@ FORMAT = 1
 
 KEYS: dict[str, tuple[type, ...]] = {
     "format": (int,),
+    "complete": (bool,),
     "environment": (str,),
     "protocol": (str,),
     "recipe": (str,),
@@ -33,9 +34,13 @@ KEYS: dict[str, tuple[type, ...]] = {
     "data": (str,),
     "set": (dict,),
 }
-"""What the file may contain. A key without a value (null) counts as not given."""
+"""What the file may contain. A key without a value (null) counts as not given.
 
-_WORDS = {int: "a whole number", str: "text", list: "a list of names", dict: "`name.param: value` lines"}
+`complete: true` stands in what a run writes: it holds every value of its plugins. A parameter that it lacks is younger
+than the file and takes its plugin's default, not a value that recipes and protocols have come to give it since.
+"""
+
+_WORDS = {bool: "true or false", int: "a whole number", str: "text", list: "a list of names", dict: "`name.param: value` lines"}
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -54,7 +59,8 @@ def read(path: Path) -> dict[str, Any]:
         if key not in KEYS:
             raise UsageError(f"--config {path}: unknown key {key!r}. {suggest(str(key), KEYS)}")
         wanted = KEYS[key]
-        if value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
+        fits = isinstance(value, wanted) and (wanted == (bool,) or not isinstance(value, bool))
+        if value is not None and not fits:
             raise UsageError(f"--config {path}: {key}: expected {_WORDS[wanted[0]]}, got {_short(value)}")
         if isinstance(value, list) and not all(isinstance(item, str) for item in value):
             raise UsageError(f"--config {path}: {key}: expected a list of names, got {_short(value)}")

@@ -71,14 +71,11 @@ def resolve(request: Request) -> RunSpec:
     data = _data_file(choices, place.environment)
     if data:
         data.agree(place.protocol.name, place.protocol.set)
-    addresses, inert = _assign(
-        pieces,
-        GROUPS,
-        [*registered(f"recipe {method.recipe.name}", method.recipe.set)] if method.recipe else [],
-        place.assignments() + (data.assignments() if data else []),
-        choices.assignments(),
-        registry,
-    )
+    recipe = [*registered(f"recipe {method.recipe.name}", method.recipe.set)] if method.recipe else []
+    below, notes = choices.without_younger([*recipe, *place.assignments()])
+    place.notes += notes
+    below += data.assignments() if data else []
+    addresses, inert = _assign(pieces, GROUPS, below, choices.assignments(), registry)
     return _spec(choices, place, method, pieces, addresses, inert, registry, data)
 
 
@@ -92,7 +89,7 @@ def resolve_data(request: Request) -> DataRequest:
     place = _place(choices, registry, book)
     piece = Piece("environment", place.environment)
     groups = {"data": GROUPS["data"]}
-    addresses, _ = _assign([piece], groups, [], place.assignments(), choices.assignments(), registry)
+    addresses, _ = _assign([piece], groups, place.assignments(), choices.assignments(), registry)
     environment, settings = (target.make() for target in addresses.targets)
     assert isinstance(settings, DataSettings)
     chosen = Chosen(piece.entry, piece.cls, environment)
@@ -192,18 +189,20 @@ def _parts(choices: Choices, registry: Registry, place: _Place) -> list[Piece]:
 def _assign(
     pieces: list[Piece],
     groups: Mapping[str, type[Params]],
-    recipe: list[Assignment],
-    protocol: list[Assignment],
+    below: list[Assignment],
     own: list[Assignment],
     registry: Registry,
 ) -> tuple[Addresses, dict[str, Value]]:
-    """Give all values to their parameters, in order of precedence. Also return those that are inert."""
+    """Give values to their parameters: the registry's and the data's (`below`), then the user's own.
+
+    Also return those that are inert.
+    """
     targets = [Target(piece.entry.name, piece.slot, piece.cls.Params, str(piece.entry)) for piece in pieces]
     targets += [Target(name, "setting", params, f"settings {name!r}") for name, params in groups.items()]
     known = {e.name: str(e) for e in registry.entries() if e.kind != "hook"} | {g: f"settings {g!r}" for g in GROUPS}
     addresses = Addresses(targets, known)
     inert: dict[str, Value] = {}
-    for given in [*recipe, *protocol, *own]:
+    for given in [*below, *own]:
         if not addresses.assign(given):
             inert[given.address] = Value(given.value, given.source)
     return addresses, inert

@@ -106,6 +106,7 @@ class RunSpec:
         networks = {role: chosen.entry.address for role, chosen in self.networks.items()}
         return {
             "format": FORMAT,
+            "complete": True,
             "environment": self.environment.entry.address,
             "protocol": self.protocol,
             "recipe": self.recipe,
