@@ -233,6 +233,17 @@ def test_dry_run_shows_values_sources_and_costs(vgbench_cli):
     assert set(plan["estimates"]) >= {"predictor_evaluations", "flops", "memory_bytes", "seconds"}
 
 
+def test_estimates_count_the_frames_of_strided_windows(vgbench_cli):
+    """Trajectories of 64 states hold windows of 16, or of 6 that are 10 steps apart; joint training encodes both."""
+
+    def flops(recipe, stride, stage):
+        args = ["run", "--env", "wall", "--recipe", recipe, "--set", f"iql.stride={stride}", "--dry-run"]
+        return vgbench_cli(*args, "--format", "json").json()["estimates"]["flops_by_stage"][stage]
+
+    assert flops("vf", 10, "encoder") == pytest.approx(flops("vf", 1, "encoder") * 6 / 16)
+    assert flops("vf_pred", 10, "joint") - flops("vf_pred", 1, "joint") == pytest.approx(flops("vf", 10, "encoder"))
+
+
 def test_run_prints_its_result_and_again(vgbench_process, tmp_path):
     cache = {"VGBENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     done = vgbench_process(*RUN, "--format", "json", **cache)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -117,9 +118,18 @@ def test_a_strided_joint_run_on_whitened_images_resumes_too(vgbench, tmp_path):
     assert log[0] == log[1]
 
 
-def test_a_stride_that_the_trajectories_are_too_short_for_is_named(vgbench):
-    _, err = vgbench(*SMOKE, "--set", "iql.stride=40", "--out", "here", code=2)
-    assert "trajectories of 64 states" in err and "the stride can be at most 32" in err
+@pytest.mark.parametrize("flag", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("iql.stride=40", "objective 'iql' compares states 40 steps apart.*iql.stride can be at most 32"),
+        ("iqe.component_dim=7", "points of 512 numbers cannot be cut"),
+    ],
+)
+def test_what_does_not_fit_is_found_before_anything_is_written(vgbench, tmp_path, flag, value, message):
+    _, err = vgbench(*SMOKE, "--set", value, "--out", "here", *flag, code=2)
+    assert re.search(message, err)
+    assert not (tmp_path / "here").exists()
 
 
 def test_ctrl_c_exits_130_and_loses_nothing(vgbench, tmp_path):

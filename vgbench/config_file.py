@@ -40,7 +40,13 @@ KEYS: dict[str, tuple[type, ...]] = {
 than the file and takes its plugin's default, not a value that recipes and protocols have come to give it since.
 """
 
-_WORDS = {bool: "true or false", int: "a whole number", str: "text", list: "a list of names", dict: "`name.param: value` lines"}
+_WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    str: "text",
+    list: "a list of names",
+    dict: "`name.param: value` lines",
+}
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vgbench.model import JEPA
 from vgbench.planning import block_rows, plan_horizon
-from vgbench.runner import build_environment, build_model
+from vgbench.runner import build_environment, build_model, build_terms, rehearse
 from vgbench.spec import RunSpec
 from vgbench.training import total_steps
 
@@ -18,7 +18,12 @@ _EFFICIENCY = 0.7  # of the matrix products' rate, that whole stages reach
 
 
 def estimate(spec: RunSpec) -> dict[str, Any]:
-    """Predictor evaluations, FLOPs, bytes of memory and seconds of a run, by stage and in all (no early success)."""
+    """Predictor evaluations, FLOPs, bytes of memory and seconds of a run, by stage and in all (no early success).
+
+    Raises:
+        UsageError: the parts of the run do not fit together.
+    """
+    rehearse(spec)
     environment = build_environment(spec.environment)
     model = build_model(spec, environment)
     size = model_flops(model, spec, environment.spec.actions.dim)
@@ -86,12 +91,18 @@ def _frames(spec: RunSpec) -> dict[str, Any]:
     """Frames through the encoder: with gradient by stage, and without."""
     windows = _windows(spec)
     windows.pop("predictor", None)
-    factor = {
-        name: count * spec.settings["train"].window / (spec.settings["train"].window - 1)
-        for name, count in windows.items()
-    }
-    data = spec.settings["data"]
-    return {"trained": factor, "encoded": data.trajectories * data.length if spec.training == "separate" else 0}
+    states, data = _states(spec), spec.settings["data"]
+    trained = {name: count * states / (spec.settings["train"].window - 1) for name, count in windows.items()}
+    return {"trained": trained, "encoded": data.trajectories * data.length if spec.training == "separate" else 0}
+
+
+def _states(spec: RunSpec) -> int:
+    """States of a window that the encoder sees, at all the strides of the objectives."""
+    environment = build_environment(spec.environment)
+    model = build_model(spec, environment)
+    terms = build_terms(spec, spec.objectives, model, environment.spec.actions.dim)
+    window, length = spec.settings["train"].window, spec.settings["data"].length
+    return sum(min(window, length // stride) for stride in {term.objective.stride for term in terms})
 
 
 def _memory(spec: RunSpec, model: JEPA) -> int:
@@ -103,7 +114,7 @@ def _memory(spec: RunSpec, model: JEPA) -> int:
     rows = max(block_rows(spec.settings["mpc"], spec.device), planner.candidates)
     train = spec.settings["train"]
     # The activations of a batch are kept for the backward pass, and their gradients come beside them.
-    activations = 2.0 * _activations(model, spec) * train.batch * train.window
+    activations = 2.0 * _activations(model, spec) * train.batch * _states(spec)
     return int(_LIBRARIES + weights + latents + max(activations, rows * dim * 4 * 8))
 
 

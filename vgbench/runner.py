@@ -49,6 +49,7 @@ def run(
     result = folder.result()
     if result is not None:
         return result | {"run_dir": str(folder.path)}
+    rehearse(spec)
     observers = observers or Observers().load(Registry())
     with folder.opened(spec, argv), deferred_interrupts() as stop:
         status = "failed"
@@ -67,6 +68,18 @@ def run(
             observers.call("vgbench_run_stopped", status=status)
     observers.call("vgbench_run_ended", result=result)
     return result
+
+
+def rehearse(spec: RunSpec) -> None:
+    """Build everything once, so that what does not fit is found before anything is computed or written.
+
+    Raises:
+        UsageError: the parts of the run do not fit together.
+    """
+    environment = build_environment(spec.environment)
+    model = build_model(spec, environment)
+    for stage in (spec.objectives, spec.predictor_objectives):
+        build_terms(spec, stage, model, environment.spec.actions.dim)
 
 
 def build_environment(chosen: Chosen) -> Environment:
@@ -104,8 +117,13 @@ def build_terms(spec: RunSpec, chosen: Iterable[Chosen], model: JEPA, action_dim
         unknown = set(term.objective.trains) - set(parts)
         if unknown:
             raise UsageError(f"objective '{term.name}' trains {sorted(unknown)}; expected some of {', '.join(parts)}")
-    bound = model.distance.upper_bound
+    bound, length = model.distance.upper_bound, spec.settings["data"].length
     for term in terms:
+        if length < 2 * term.objective.stride:
+            raise UsageError(
+                f"objective '{term.name}' compares states {term.objective.stride} steps apart, which trajectories of "
+                f"data.length={length} states are too short for: {term.name}.stride can be at most {length // 2}"
+            )
         needed = term.objective.distance_range
         if bound is not None and needed is not None and bound < needed:
             raise UsageError(
@@ -125,7 +143,6 @@ class _Run:
         self.evaluations: dict[str, int] = {}  # of the predictor, by stage
 
     def execute(self) -> Record:
-        self._rehearse()
         data, path = self._collect()
         tasks = self._tasks(data)
         model = self._train(data)
@@ -138,12 +155,6 @@ class _Run:
             "card": data.trajectories.card,
         }
         return result | self._about(model) | {"data": card, "run_dir": str(self.folder.path)} | self._times()
-
-    def _rehearse(self) -> None:
-        """Build everything once, so that what does not fit is found before anything is computed."""
-        model = build_model(self.spec, self.environment)
-        for stage in (self.spec.objectives, self.spec.predictor_objectives):
-            build_terms(self.spec, stage, model, self.environment.spec.actions.dim)
 
     def _collect(self) -> tuple[dataset.Dataset, Path]:
         settings = self.spec.settings["data"]

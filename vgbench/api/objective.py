@@ -115,7 +115,7 @@ class Batch(ABC):
         """Windows of the same trajectories with `stride` steps between their states: a coarser look at them.
 
         They have as many states as these windows, or as many as the trajectories hold, and no actions or predictions.
-        `strided(1)` is this batch itself.
+        Asked for the stride that it has (1 for the batch that a loss is given), a batch returns itself.
         """
 
     @abstractmethod
@@ -160,6 +160,11 @@ class Objective(Plugin, nn.Module, ABC):
     def distance_range(self) -> float | None:
         """Largest distance that the loss will ask for (1 / (1 - gamma) for a value), or None."""
         return None
+
+    @property
+    def stride(self) -> int:
+        """Steps between the states of the windows that `loss` looks at (see `Batch.strided`)."""
+        return 1
 
     @abstractmethod
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:

@@ -49,10 +49,15 @@ class IQL(Objective):
         """Largest distance that the targets ask for, 1 / (1 - gamma)."""
         return 1.0 / (1.0 - float(self.params.gamma))
 
+    @property
+    def stride(self) -> int:
+        """Steps between the states that are compared."""
+        return int(self.params.stride)
+
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
         """Value of the loss; `batch.goal_distances` [B, T + 1, G] is used for both sides of the backup."""
         params = self.params
-        batch = batch.strided(params.stride)
+        batch = batch.strided(self.stride)
         goals = batch.goals(params.goal_last, params.random_goals, params.goal_scope)
         distances = batch.goal_distances(goals)
         target = 1.0 + params.gamma * distances[:, 1:].detach()
