@@ -63,6 +63,7 @@ def test_one_command_collects_trains_plans_and_judges(vgbench, tmp_path):
     assert json.loads((folder / "result.json").read_text()) == result
     run = json.loads((folder / "run.json").read_text())
     assert run["status"] == "done"
+    assert run["argv"] == ["vgbench", *SMOKE, "--format", "json"]  # no path of this machine
     assert {p["name"]: p["dist"] for p in run["plugins"]}["iqe"] == "vgbench"
     assert run["versions"]["torch"] and run["machine"]["threads"] == 1
     assert len(rows(folder)) == 4 and (folder / "train.jsonl").read_text()
