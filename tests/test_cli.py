@@ -117,6 +117,15 @@ def test_show_parameters(vgbench_cli):
     assert re.search(r"^tau +number +> 0\.0, < 1\.0 +0\.8 +expectile", table, re.MULTILINE)
 
 
+def test_show_lists_with_type_and_range_of_their_elements(vgbench_cli):
+    about = vgbench_cli("show", "network", "impala", "--format", "json").json()
+    channels = next(row for row in about["parameters"] if row["name"] == "channels")
+    assert (channels["type"], channels["range"]) == ("list of whole numbers", "at least 1 values, each > 0")
+    about = vgbench_cli("show", "protocol", "maze", "--format", "json").json()
+    hidden = next(row for row in about["values"] if row["name"] == "mlp.hidden")
+    assert (hidden["type"], hidden["range"]) == ("list of whole numbers", "each > 0")
+
+
 @pytest.mark.parametrize("kind", ["recipe", "protocol"])
 def test_show_recipes_and_protocols(vgbench_cli, kind):
     for row in vgbench_cli("list", kind, "--format", "json").json():

@@ -239,6 +239,7 @@ def test_text_stays_text(tmp_plugin):
         ("iql.tau=[1]", "must be a valid number"),
         ("iql.tau=true", "expected number, got true"),
         ("train.steps=1.5", "must be a valid integer"),
+        ("mlp.hidden=5", "hidden of network 'mlp' (vgbench 0.1.0) must be a list of whole numbers"),
         ("iql.taau=.5", "has no parameter 'taau'. Did you mean 'tau'? Known: gamma, goal_last"),
         ("mppi.lambda=1", "Did you mean 'lambda_'?"),
         ("euclidean.x=1", "distance 'euclidean' (vgbench 0.1.0) is not part of this run, which has: wall, iql"),
