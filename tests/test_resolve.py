@@ -347,6 +347,24 @@ def test_config_of_third_parties_is_the_same_run(config, tmp_plugin):
     assert resolve(Request(config=config(before.to_config()))).key() == before.key()
 
 
+def test_an_unknown_name_is_told_with_where_it_stands(config):
+    """In a file of twenty keys, or beside several flags, the name alone does not say what to change."""
+    refused("^--env wal: no environment named 'wal'. Did you mean 'wall'", env="wal")
+    refused("^--env wall_small: .* There is a protocol of that name: --protocol wall_small$", env="wall_small")
+    refused("^--protocol wall_bigg: no protocol named", env=None, protocol="wall_bigg")
+    refused("^--recipe vff: no recipe named", recipe="vff")
+    refused("^--objective iqll: no objective named", objectives=["iqll"])
+    refused("^--distance iqx: no distance named", distance="iqx")
+    refused("^--planner mpi: no planner named", planner="mpi")
+    refused("^--encoder striped: no network named", encoder="striped")
+    whole = {"environment": "wall", "objectives": ["iql"], "distance": "iqe"}
+    wrong = {"environment": "wal", "objectives": ["iqll"], "distance": "iqx", "planner": "mpi", "head": "strided"}
+    for key, name in (wrong | {"floor": "rndom", "predictor_objectives": ["predict"]}).items():
+        file = config(whole | {key: name})
+        message = refused("no .* named|is for the", env=None, config=file)
+        assert message.startswith(f"--config {file}: {key}: {name}: ")
+
+
 # Bad files
 
 

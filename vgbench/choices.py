@@ -1,6 +1,7 @@
 """What the user asked for: the flags, over the file given by --config."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,15 @@ class Choice:
     value: Any
     source: str
     written: str
+
+
+@contextmanager
+def told(written: str) -> Iterator[None]:
+    """Put in front of an error where the name stands that it is about: `--distance iqx: no distance named ...`."""
+    try:
+        yield
+    except UsageError as err:
+        raise UsageError(f"{written}: {err}") from err
 
 
 _FIELDS = {"environment": "env"}  # key in a file -> field of Request, where they differ

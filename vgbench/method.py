@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from vgbench.catalogue import Catalogue, Protocol, Recipe
-from vgbench.choices import Choice, Choices
+from vgbench.choices import Choice, Choices, told
 from vgbench.config_file import split_weight
 from vgbench.errors import UsageError
 from vgbench.registry import Entry, Registry, canonical
@@ -75,13 +75,13 @@ def choose_method(choices: Choices, registry: Registry, book: Catalogue, protoco
         UsageError: nothing is said, or what is said contradicts itself.
     """
     asked = choices.get("recipe")
-    recipe = book.recipe(asked.value) if asked else None
+    recipe = _recipe(asked, book) if asked else None
     named, distance = choices.get("objectives"), choices.get("distance")
     if recipe is None and (named is None or distance is None):
         raise UsageError(_incomplete(named, distance, registry, book))
     given = Choice(recipe.objectives, f"recipe {recipe.name}", f"recipe {recipe.name}") if recipe else None
     objectives = _objectives("objective", named or given, registry)  # type: ignore[arg-type]  # one is there
-    head = Piece("distance", registry.find("distance", distance.value if distance else recipe.distance))  # type: ignore[union-attr]
+    head = _distance(distance, recipe, registry)
     if recipe and asked:
         _agree(asked, recipe, named, distance, objectives, head, registry)
     training, source = _training(choices, recipe, objectives)
@@ -99,6 +99,20 @@ def choose_method(choices: Choices, registry: Registry, book: Catalogue, protoco
     if recipe is None:
         _match(method, book, registry)
     return method
+
+
+def _recipe(asked: Choice, book: Catalogue) -> Recipe:
+    with told(asked.written):
+        return book.recipe(asked.value)
+
+
+def _distance(asked: Choice | None, recipe: Recipe | None, registry: Registry) -> Piece:
+    """The distance that was asked for, or the recipe's."""
+    if asked is None:
+        assert recipe is not None
+        asked = Choice(recipe.distance, f"recipe {recipe.name}", f"recipe {recipe.name}")
+    with told(asked.written):
+        return Piece("distance", registry.find("distance", asked.value))
 
 
 def _incomplete(named: Choice | None, distance: Choice | None, registry: Registry, book: Catalogue) -> str:
@@ -120,7 +134,8 @@ def _objectives(slot: str, given: Choice, registry: Registry) -> list[Piece]:
         dist, colon, _ = name.rpartition(":")
         if colon and not any(canonical(entry.dist) == canonical(dist) for entry in registry.entries()):
             raise UsageError(f"{given.written}: expected NAME or NAME:WEIGHT with a number, e.g. {dist}:0.5")
-        piece = Piece(slot, registry.find("objective", name), weight)
+        with told(given.written):
+            piece = Piece(slot, registry.find("objective", name), weight)
         if any(piece.entry == other.entry for other in pieces):
             raise UsageError(f"{given.written}: objective {piece.entry.name!r} is given twice; use one, with a weight")
         pieces.append(piece)
