@@ -143,6 +143,21 @@ def test_weights():
     refused(r"expected NAME or NAME:WEIGHT with a number, e\.g\. iql:0\.5", objectives=["iql:high"])
 
 
+@pytest.mark.parametrize("asked", [{"distance": "euclidean"}, {"recipe": "vf_vcreg"}])
+def test_a_recipe_with_other_weights_is_not_passed_off_as_the_recipe(config, asked):
+    made = spec(objectives=["iql", "vcreg:0.1"], **asked)
+    assert made.recipe == "vf_vcreg" and made.values["iql.tau"].source == "recipe vf_vcreg"
+    assert (
+        "recipe vf_vcreg gives the values: it has iql + vcreg with distance euclidean, separate, but your weights are "
+        "vcreg:0.1" in made.notes
+    )
+    assert made.title() == "wall_big-vf_vcreg-vcreg=0.1-quick-s0"
+    assert resolve(Request(config=config(made.to_config()))).title() == made.title()
+    plain = spec(objectives=["iql:1", "vcreg"], **asked)
+    assert plain.title() == "wall_big-vf_vcreg-quick-s0"
+    assert not any("your weights" in note for note in plain.notes)
+
+
 def test_contradictions():
     refused(
         "--recipe vf means iql with distance euclidean, which contradicts --distance iqe", recipe="vf", distance="iqe"

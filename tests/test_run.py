@@ -83,6 +83,13 @@ def test_its_config_makes_the_same_run(vgbench):
     assert second["successes"] == first["successes"]
 
 
+def test_a_recipe_with_another_weight_is_told_from_the_recipe(vgbench):
+    command = [*SMOKE, "--objective", "prediction:0.5", "--out", "here"]
+    assert vgbench(*command)[0].splitlines()[0] == "wall_big, vf_quasi_pred, prediction=0.5, scale smoke"
+    result = json.loads(vgbench(*command, "--format", "json")[0])
+    assert (result["recipe"], result["reweighted"]) == ("vf_quasi_pred", ["prediction=0.5"])
+
+
 def test_smoke_says_that_its_numbers_mean_nothing(vgbench):
     out, _ = vgbench(*SMOKE)
     assert "mean nothing" in out

@@ -44,6 +44,7 @@ class Method:
     training: str
     predictor: list[Piece]
     recipe: Recipe | None
+    reweighted: list[Piece] = field(default_factory=list)  # objectives whose weight is not the recipe's
     sources: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -96,8 +97,10 @@ def choose_method(choices: Choices, registry: Registry, book: Catalogue, protoco
     }
     if training == "separate":
         _add_predictor_stage(method, choices, registry, protocol)
-    if recipe is None:
-        _match(method, book, registry)
+    method.recipe = recipe or _match(method, book, registry)
+    if method.recipe:
+        method.reweighted = _reweighted(objectives, method.recipe, registry)
+    _note(method, asked)
     return method
 
 
@@ -154,7 +157,7 @@ def _agree(
     registry: Registry,
 ) -> None:
     """Refuse flags that contradict a recipe that was named."""
-    theirs = {registry.find("objective", split_weight(name, "")[0]) for name in recipe.objectives}
+    theirs = set(_terms(recipe, registry))
     wrong = named if named and {piece.entry for piece in objectives} != theirs else None
     if distance and head.entry != registry.find("distance", recipe.distance):
         wrong = distance
@@ -206,16 +209,40 @@ def _add_predictor_stage(method: Method, choices: Choices, registry: Registry, p
         raise UsageError(f"{given.written}: none of these objectives trains the predictor")
 
 
-def _match(method: Method, book: Catalogue, registry: Registry) -> None:
-    """Take the recipe with the same objectives, distance and mode, if there is one, and say so."""
+def _terms(recipe: Recipe, registry: Registry) -> dict[Entry, float]:
+    """A recipe's objectives with their weights."""
+    terms = (split_weight(text, f"recipe {recipe.name}") for text in recipe.objectives)
+    return {registry.find("objective", name): weight for name, weight in terms}
+
+
+def _reweighted(objectives: list[Piece], recipe: Recipe, registry: Registry) -> list[Piece]:
+    """Those of the recipe's objectives that have another weight here."""
+    weights = _terms(recipe, registry)
+    return [piece for piece in objectives if piece.weight != weights[piece.entry]]
+
+
+def _match(method: Method, book: Catalogue, registry: Registry) -> Recipe | None:
+    """Return the recipe with the same objectives, distance and mode, if there is one; the same weights come first."""
     ours = {piece.entry for piece in method.objectives}
-    terms = " + ".join(weighted(method.objectives))
-    words = f"{terms} with distance {method.distance.entry.address}, {method.training}"
-    for recipe in book.recipes.values():
-        theirs = {registry.find("objective", split_weight(name, "")[0]) for name in recipe.objectives}
-        same_distance = registry.find("distance", recipe.distance) == method.distance.entry
-        if theirs == ours and same_distance and recipe.training == method.training:
-            method.recipe = recipe
-            method.notes.append(f"recipe {recipe.name} gives the values: it has {words}")
-            return
-    method.notes.append(f"no recipe fits {words}: the plugins' defaults")
+    fitting = [
+        recipe
+        for recipe in book.recipes.values()
+        if recipe.training == method.training
+        and registry.find("distance", recipe.distance) == method.distance.entry
+        and set(_terms(recipe, registry)) == ours
+    ]
+    return min(fitting, key=lambda recipe: len(_reweighted(method.objectives, recipe, registry)), default=None)
+
+
+def _note(method: Method, asked: Choice | None) -> None:
+    """Say which recipe gives the values, and where this run is not that recipe."""
+    recipe = method.recipe
+    if recipe is None:
+        words = f"{' + '.join(weighted(method.objectives))} with distance {method.distance.entry.address}"
+        method.notes.append(f"no recipe fits {words}, {method.training}: the plugins' defaults")
+        return
+    words = f"{' + '.join(recipe.objectives)} with distance {recipe.distance}, {recipe.training}"
+    theirs = ", ".join(f"{piece.entry.address}:{piece.weight:g}" for piece in method.reweighted)
+    other = f", but your weights are {theirs}" if theirs else ""
+    if asked is None or other:
+        method.notes.append(f"recipe {recipe.name} gives the values: it has {words}{other}")

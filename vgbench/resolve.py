@@ -247,6 +247,7 @@ def _spec(
         **{key: c.value for key, c in seeds.items()},
         device=device,
         recipe=method.recipe.name if method.recipe else None,
+        reweighted=tuple(f"{piece.entry.name}={piece.weight:g}" for piece in method.reweighted),
         protocol=place.protocol.name if place.protocol.environment else None,
         scale=place.scale,
         values={key: value for target in addresses.targets for key, value in target.values().items()},

@@ -241,6 +241,7 @@ class _Run:
             "title": spec.title(),
             "key": spec.key(),
             "recipe": spec.recipe,
+            "reweighted": list(spec.reweighted),
             "protocol": spec.protocol,
             "scale": spec.scale,
             "meaningless": spec.scale == "smoke",

@@ -112,6 +112,7 @@ def scale_means_nothing(scale: str) -> bool:
 def print_result(result: dict[str, Any]) -> None:
     """Print what a run came to; the run folder is the last line."""
     method = result.get("recipe") or f"{' + '.join(result['objectives'])} with {result['distance']}"
+    method = ", ".join([method, *result.get("reweighted", [])])  # what makes it another method than the recipe
     print(f"{result.get('protocol') or result.get('title')}, {method}, scale {result['scale']}")
     if scale_means_nothing(result["scale"]):
         print("scale smoke: these numbers mean nothing")
