@@ -93,11 +93,19 @@ def test_places_that_do_not_fit():
 def test_environment_without_a_protocol_takes_the_generic_one(tmp_plugin):
     tmp_plugin(MINE, environments={"world": "World"})
     made = spec(env="world", sets=["world.size=5"])
-    assert made.protocol is None
+    assert made.protocol == "generic"
     assert {role: chosen.name for role, chosen in made.networks.items()} == {"encoder": "strided", "predictor": "mlp"}
     assert made.values["world.size"].value == 5
     assert any("no protocol of its own" in note for note in made.notes)
-    assert made.title() == "world-vf_quasi-quick-s0"
+    assert made.title() == "world-generic-vf_quasi-quick-s0"
+
+
+def test_the_generic_protocol_can_be_named_for_any_environment(config):
+    made = spec(protocol="generic", scale="smoke")
+    assert (made.protocol, made.title()) == ("generic", "wall-generic-vf_quasi-smoke-s0")
+    assert not any("no protocol of its own" in note for note in made.notes)
+    again = resolve(Request(config=config(made.to_config())))
+    assert (again.protocol, again.title(), again.key()) == (made.protocol, made.title(), made.key())
 
 
 # What

@@ -136,7 +136,7 @@ def _place(choices: Choices, registry: Registry, book: Catalogue) -> _Place:
     place.picks["environment"] = Value(environment.address, (wanted or named).source)  # type: ignore[union-attr]
     place.picks["protocol"] = Value(protocol.name, source)
     place.picks["scale"] = Value(level, scale.source)
-    if protocol.environment is None:
+    if protocol.environment is None and named is None:
         place.notes.append(f"environment {environment.address!r} has no protocol of its own: values of {protocol.name}")
     elif named is None and protocol.name != environment.name:
         place.notes.append(f"--env {environment.address} means protocol {protocol.name}")
@@ -248,7 +248,7 @@ def _spec(
         device=device,
         recipe=method.recipe.name if method.recipe else None,
         reweighted=tuple(f"{piece.entry.name}={piece.weight:g}" for piece in method.reweighted),
-        protocol=place.protocol.name if place.protocol.environment else None,
+        protocol=place.protocol.name,
         scale=place.scale,
         values={key: value for target in addresses.targets for key, value in target.values().items()},
         inert=inert,

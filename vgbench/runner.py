@@ -242,6 +242,7 @@ class _Run:
             "key": spec.key(),
             "recipe": spec.recipe,
             "reweighted": list(spec.reweighted),
+            "environment": spec.environment.name,
             "protocol": spec.protocol,
             "scale": spec.scale,
             "meaningless": spec.scale == "smoke",
