@@ -158,6 +158,14 @@ def test_a_folder_with_another_run_is_refused_and_kept(vgbench, tmp_path):
     assert (tmp_path / "here" / "result.json").read_text() == before
 
 
+def test_another_run_is_told_apart_by_the_value_that_differs(vgbench):
+    vgbench(*SMOKE, "--out", "here")
+    _, err = vgbench(*SMOKE, "--set", "iql.tau=0.7", "--out", "here", code=2)
+    assert "; objectives.0.params.tau was 0.6 and is now 0.7. Choose another --out" in err
+    _, err = vgbench(*SMOKE, "--objective", "vcreg", "--out", "here", code=2)
+    assert "; objectives was ['iql'] and is now ['iql', 'vcreg']. Choose another --out" in err
+
+
 @pytest.mark.parametrize("kind", ["file", "foreign", "readonly"])
 def test_a_folder_that_cannot_be_used_is_named(vgbench, tmp_path, kind):
     target = tmp_path / "here"
