@@ -268,6 +268,24 @@ def test_run_prints_its_result_and_again(vgbench_process, tmp_path):
 # collect
 
 
+def test_collect_makes_the_folders_of_its_files_and_checks_them_first(vgbench_cli, tmp_path):
+    args = ["collect", "--env", "wall", "--scale", "smoke", "--out", "new/data.h5"]
+    (tmp_path / "file").write_text("")
+    for bad in ("file/data.png", "/proc/data.png"):
+        result = vgbench_cli(*args, "--preview", bad)
+        assert result.exit_code == 2 and f"error: --preview {bad}: cannot write there: " in result.stderr
+        assert not (tmp_path / "new" / "data.h5").exists()
+    result = vgbench_cli(*args, "--preview", "pictures/of/data.png")
+    assert result.exit_code == 0, result.stderr
+    assert [path.name for path in (tmp_path / "pictures" / "of").iterdir()] == ["data.png"]
+
+
+def test_collect_says_plainly_why_it_cannot_write(vgbench_cli):
+    result = vgbench_cli("collect", "--env", "wall", "--scale", "smoke", "--out", "/proc/w.h5")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == "error: --out /proc/w.h5: cannot write there: No such file or directory"
+
+
 @pytest.mark.parametrize("env", ["wall", "maze"])
 def test_collect(vgbench_cli, env, tmp_path):
     args = ["collect", "--env", env, "--trajectories", "10", "--set", "data.length=20", "--out", "data.h5"]
