@@ -442,3 +442,35 @@ def test_a_scale_cannot_relabel_a_file_whose_values_are_written_out(tmp_path):
         with pytest.raises(UsageError, match=r"contradicts .* in --config"):
             resolve(Request(config=path, **flag))
     assert resolve(Request(config=path, scale="smoke", seed=3)).seed == 3
+
+
+def test_a_flag_wins_over_a_file_whose_values_have_nothing_to_do_with_it(config):
+    own = {"environment": "wall", "recipe": "vf_quasi", "scale": "smoke", "set": {"iql.tau": 0.7}}
+    made = resolve(Request(config=config(own), scale="quick"))
+    assert (made.scale, made.values["iql.tau"].value, made.values["train.steps"].value) == ("quick", 0.7, 372)
+    assert resolve(Request(config=config(own), protocol="wall_small")).values["wall.step"].value == "small"
+    same_at_both = own | {"set": {"train.lr": 5e-3}}
+    assert resolve(Request(config=config(same_at_both), scale="quick")).values["train.lr"].value == 5e-3
+
+
+@pytest.mark.parametrize(
+    ("values", "flag", "message"),
+    [
+        ({"train.steps": 6}, {"scale": "quick"}, r"--scale quick contradicts `scale: smoke` in .* \(train\.steps\)"),
+        ({"planner.samples": 32}, {"scale": "paper"}, r"\(planner\.samples\)"),
+        (
+            {"wall.step": "big", "iql.tau": 0.7},
+            {"protocol": "wall_small"},
+            r"contradicts the place in .* \(wall\.step\)",
+        ),
+        ({"data.length": 64}, {"env": "maze"}, r"--env maze contradicts `environment: wall` in .* \(data\.length\)"),
+    ],
+)
+def test_a_flag_cannot_relabel_a_file_that_keeps_values_of_the_old_scale_or_place(config, values, flag, message):
+    file = config({"environment": "wall", "recipe": "vf_quasi", "scale": "smoke", "set": values})
+    refused(message, **({"env": None, "config": file} | flag))
+
+
+def test_naming_the_environment_again_cannot_relabel_the_protocol(config):
+    file = config(spec(env=None, protocol="wall_small").to_config())
+    refused("--env wall contradicts", config=file)

@@ -155,14 +155,10 @@ def _environment(wanted: Choice, registry: Registry, book: Catalogue) -> Entry:
 
 def _protocol_of(environment: Entry, registry: Registry, book: Catalogue) -> Protocol:
     """Protocol that an environment means when it is named alone."""
-    if not environment.shadowed:
-        for protocol in book.protocols.values():
-            if protocol.default_for == environment.name:
-                return protocol
-    for protocol in book.protocols.values():
-        if protocol.environment is None:
-            return protocol
-    raise UsageError(f"{environment} has no protocol; name one with --protocol: {', '.join(book.protocols)}")
+    protocol = book.usual_protocol(environment.address)
+    if protocol is None:
+        raise UsageError(f"{environment} has no protocol; name one with --protocol: {', '.join(book.protocols)}")
+    return protocol
 
 
 def _parts(choices: Choices, registry: Registry, place: _Place) -> list[Piece]:
