@@ -158,7 +158,12 @@ def test_show_settings(vgbench_cli):
         (["list", "objectve"], "Did you mean 'objective'?"),
         (["show", "objective", "ilq"], "Did you mean 'iql'?"),
         (["collect", "--env", "wall", "--out", "x.h5", "--preview", "x.gif"], "expected a name that ends in .png"),
-        (["collect", "--env", "wall", "--out", "x.h5", "--set", "iql.tau=.5"], "is not part of this run"),
+        (["collect", "--env", "wall", "--out", "x.h5", "--set", "iql.tau=.5"], "has no part in collecting data"),
+        (
+            ["run", "--env", "wall", "--recipe", "vf", "--data", "none.h5"],
+            "error: --data none.h5: no data set at none.h5",
+        ),
+        (["run", "--env", "wall", "--recipe", "vf", "--data", "."], "error: --data .: . is a folder"),
     ],
 )
 def test_usage_errors_are_one_line_and_exit_2(vgbench_cli, args, message):

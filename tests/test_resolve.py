@@ -410,6 +410,11 @@ def test_an_unknown_name_is_told_with_where_it_stands(config):
         ("recipe: vf\nset: {iql.tau: 2}", r"iql\.tau=2: tau of objective 'iql' .* must be less than 1"),
         ("recipe: vf\nset: {iqe.component_dim: 2}", "is not part of this run"),
         ("recipe: vf\nset: {3: 2}", r"3=2: expected name\.param"),
+        (
+            "recipe: vf\nset: {iql.tau: .5, objective.tau: .6}",
+            r"--config .*: objective\.tau=0\.6: this is also iql\.tau=0\.5 there; keep one of the two",
+        ),
+        ("recipe: vf\nset: {mpc.block-rows: 8, mpc.block_rows: 9}", "keep one of the two"),
         ("recipe: vf\npredictor_objectives: [vcreg]", "none of these objectives trains the predictor"),
     ],
 )
@@ -430,8 +435,9 @@ def test_config_that_cannot_be_read(tmp_path):
 def test_data_request():
     made = resolve_data(Request(env="maze", data_seed=7, sets=["data.length=11", "maze.substeps=2"]))
     assert (made.environment.name, made.settings.length, made.settings.trajectories, made.seed) == ("maze", 11, 1000, 7)
-    with pytest.raises(UsageError, match="is not part of this run"):
-        resolve_data(Request(env="maze", sets=["iql.tau=.5"]))
+    for text, name in (("iql.tau=.5", "objective 'iql'"), ("train.lr=1", "settings 'train'")):
+        with pytest.raises(UsageError, match=f"{name}.* has no part in collecting data, .* values for: maze, data$"):
+            resolve_data(Request(env="maze", sets=[text]))
 
 
 def test_a_scale_cannot_relabel_a_file_whose_values_are_written_out(tmp_path):

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 SMOKE = ["run", "--env", "wall", "--objective", "iql", "--distance", "iqe", "--scale", "smoke"]
 
@@ -240,7 +241,7 @@ def test_a_truncated_file_is_refused(vgbench, tmp_path):
     whole = (tmp_path / "mine.h5").read_bytes()
     (tmp_path / "mine.h5").write_bytes(whole[: len(whole) // 2])
     _, err = vgbench(*SMOKE, "--data", "mine.h5", code=1)
-    assert "mine.h5" in err and "truncated" in err and "Traceback" not in err
+    assert "--data mine.h5: " in err and "truncated" in err and "Traceback" not in err
 
 
 def test_a_checkpoint_of_another_run_is_refused(vgbench, tmp_path):
@@ -253,6 +254,21 @@ def test_a_checkpoint_of_another_run_is_refused(vgbench, tmp_path):
     (tmp_path / "here" / "checkpoints" / "encoder.pt").write_bytes(foreign)
     _, err = vgbench(*SMOKE, "--out", "here", code=1)
     assert "encoder.pt cannot be used" in err and "belongs to the run with key" in err
+
+
+def test_a_checkpoint_of_episodes_without_its_record_is_named(vgbench, tmp_path):
+    vgbench(*SMOKE, "--out", "here")
+    (tmp_path / "here" / "result.json").unlink()
+    path = tmp_path / "here" / "checkpoints" / "episodes.pt"
+    whole = torch.load(path, weights_only=True)
+    record = whole["content"]["record"]
+    for bad, reason in (
+        ({}, "it has no 'steps'"),
+        (record | {"plans": record["plans"][:3]}, "it has 3 rows of 'plans'"),
+    ):
+        torch.save(whole | {"content": whole["content"] | {"record": bad}}, path)
+        _, err = vgbench(*SMOKE, "--out", "here", code=1)
+        assert f"episodes.pt cannot be used: {reason}" in err and "Delete this file" in err
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "not JSON", None])

@@ -8,7 +8,7 @@ from typing import Any
 
 from vgbench import config_file, yaml_file
 from vgbench.catalogue import SCALES, Catalogue, Protocol, catalogue
-from vgbench.errors import UsageError
+from vgbench.errors import UsageError, VgbenchError
 from vgbench.parameters import Assignment
 from vgbench.wording import same
 
@@ -52,11 +52,11 @@ class Choice:
 
 @contextmanager
 def told(written: str) -> Iterator[None]:
-    """Put in front of an error where the name stands that it is about: `--distance iqx: no distance named ...`."""
+    """Put in front of an error where stands what it is about: `--distance iqx: no distance named ...`."""
     try:
         yield
-    except UsageError as err:
-        raise UsageError(f"{written}: {err}") from err
+    except VgbenchError as err:
+        raise type(err)(f"{written}: {err}") from err
 
 
 _FIELDS = {"environment": "env"}  # key in a file -> field of Request, where they differ

@@ -109,10 +109,11 @@ class Addresses:
             target.label = target.name if len(self._by_key[target.name]) == 1 else f"{target.slot}:{target.name}"
 
     def assign(self, given: Assignment) -> bool:
-        """Give a value to its parameter; later ones win. False if it belongs to nobody in this run and need not.
+        """Give a value to its parameter; later sources win. False if it belongs to nobody in this run and need not.
 
         Raises:
-            UsageError: the address is malformed, ambiguous, unknown or of a plugin that is not part of the run.
+            UsageError: the address is malformed, ambiguous, unknown or of a plugin that is not part of the run, or a
+                file has two values for one parameter.
         """
         key, dot, param = given.address.rpartition(".")
         if not (dot and key and param):
@@ -132,11 +133,20 @@ class Addresses:
             names = target.params.model_fields
             detail = suggest(param, names) if names else "It has no parameters."
             raise UsageError(f"{given.written}: {target.words} has no parameter {param!r}. {detail}")
+        before = target.given.get(param)
+        if before and before.source == given.source and given.raw is None:
+            # The lines of a file have no order in which one could win.
+            raise UsageError(
+                f"{given.written}: this is also {before.address}={before.value} there; keep one of the two"
+            )
         target.given[param] = given
         return True
 
     def _missing(self, key: str, param: str) -> str:
         here = ", ".join(target.label for target in self.targets if target.slot != "setting")
+        if key in self._known and all(target.slot in ("environment", "setting") for target in self.targets):
+            able = ", ".join(target.label for target in self.targets)
+            return f"{self._known[key]} has no part in collecting data, which takes values for: {able}"
         if key in self._known:
             return f"{self._known[key]} is not part of this run, which has: {here}"
         return f"there is no plugin or setting {key!r}. {suggest(key, {*self._known, *self._by_key} - self._aliases())}"
