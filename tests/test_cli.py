@@ -117,6 +117,15 @@ def test_show_parameters(vgbench_cli):
     assert re.search(r"^tau +number +> 0\.0, < 1\.0 +0\.8 +expectile", table, re.MULTILINE)
 
 
+def test_show_lists_with_type_and_range_of_their_elements(vgbench_cli):
+    about = vgbench_cli("show", "network", "impala", "--format", "json").json()
+    channels = next(row for row in about["parameters"] if row["name"] == "channels")
+    assert (channels["type"], channels["range"]) == ("list of whole numbers", "at least 1 values, each > 0")
+    about = vgbench_cli("show", "protocol", "maze", "--format", "json").json()
+    hidden = next(row for row in about["values"] if row["name"] == "mlp.hidden")
+    assert (hidden["type"], hidden["range"]) == ("list of whole numbers", "each > 0")
+
+
 @pytest.mark.parametrize("kind", ["recipe", "protocol"])
 def test_show_recipes_and_protocols(vgbench_cli, kind):
     for row in vgbench_cli("list", kind, "--format", "json").json():
@@ -149,7 +158,12 @@ def test_show_settings(vgbench_cli):
         (["list", "objectve"], "Did you mean 'objective'?"),
         (["show", "objective", "ilq"], "Did you mean 'iql'?"),
         (["collect", "--env", "wall", "--out", "x.h5", "--preview", "x.gif"], "expected a name that ends in .png"),
-        (["collect", "--env", "wall", "--out", "x.h5", "--set", "iql.tau=.5"], "is not part of this run"),
+        (["collect", "--env", "wall", "--out", "x.h5", "--set", "iql.tau=.5"], "has no part in collecting data"),
+        (
+            ["run", "--env", "wall", "--recipe", "vf", "--data", "none.h5"],
+            "error: --data none.h5: no data set at none.h5",
+        ),
+        (["run", "--env", "wall", "--recipe", "vf", "--data", "."], "error: --data .: . is a folder"),
     ],
 )
 def test_usage_errors_are_one_line_and_exit_2(vgbench_cli, args, message):
@@ -268,6 +282,24 @@ def test_run_prints_its_result_and_again(vgbench_process, tmp_path):
 
 
 # collect
+
+
+def test_collect_makes_the_folders_of_its_files_and_checks_them_first(vgbench_cli, tmp_path):
+    args = ["collect", "--env", "wall", "--scale", "smoke", "--out", "new/data.h5"]
+    (tmp_path / "file").write_text("")
+    for bad in ("file/data.png", "/proc/data.png"):
+        result = vgbench_cli(*args, "--preview", bad)
+        assert result.exit_code == 2 and f"error: --preview {bad}: cannot write there: " in result.stderr
+        assert not (tmp_path / "new" / "data.h5").exists()
+    result = vgbench_cli(*args, "--preview", "pictures/of/data.png")
+    assert result.exit_code == 0, result.stderr
+    assert [path.name for path in (tmp_path / "pictures" / "of").iterdir()] == ["data.png"]
+
+
+def test_collect_says_plainly_why_it_cannot_write(vgbench_cli):
+    result = vgbench_cli("collect", "--env", "wall", "--scale", "smoke", "--out", "/proc/w.h5")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == "error: --out /proc/w.h5: cannot write there: No such file or directory"
 
 
 @pytest.mark.parametrize("env", ["wall", "maze"])

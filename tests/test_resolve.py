@@ -93,11 +93,19 @@ def test_places_that_do_not_fit():
 def test_environment_without_a_protocol_takes_the_generic_one(tmp_plugin):
     tmp_plugin(MINE, environments={"world": "World"})
     made = spec(env="world", sets=["world.size=5"])
-    assert made.protocol is None
+    assert made.protocol == "generic"
     assert {role: chosen.name for role, chosen in made.networks.items()} == {"encoder": "strided", "predictor": "mlp"}
     assert made.values["world.size"].value == 5
     assert any("no protocol of its own" in note for note in made.notes)
-    assert made.title() == "world-vf_quasi-quick-s0"
+    assert made.title() == "world-generic-vf_quasi-quick-s0"
+
+
+def test_the_generic_protocol_can_be_named_for_any_environment(config):
+    made = spec(protocol="generic", scale="smoke")
+    assert (made.protocol, made.title()) == ("generic", "wall-generic-vf_quasi-smoke-s0")
+    assert not any("no protocol of its own" in note for note in made.notes)
+    again = resolve(Request(config=config(made.to_config())))
+    assert (again.protocol, again.title(), again.key()) == (made.protocol, made.title(), made.key())
 
 
 # What
@@ -141,6 +149,21 @@ def test_weights():
     for weight in ("0", "-1", "nan", "inf"):
         refused("weight must be a finite number above 0", objectives=[f"iql:{weight}"])
     refused(r"expected NAME or NAME:WEIGHT with a number, e\.g\. iql:0\.5", objectives=["iql:high"])
+
+
+@pytest.mark.parametrize("asked", [{"distance": "euclidean"}, {"recipe": "vf_vcreg"}])
+def test_a_recipe_with_other_weights_is_not_passed_off_as_the_recipe(config, asked):
+    made = spec(objectives=["iql", "vcreg:0.1"], **asked)
+    assert made.recipe == "vf_vcreg" and made.values["iql.tau"].source == "recipe vf_vcreg"
+    assert (
+        "recipe vf_vcreg gives the values: it has iql + vcreg with distance euclidean, separate, but your weights are "
+        "vcreg:0.1" in made.notes
+    )
+    assert made.title() == "wall_big-vf_vcreg-vcreg=0.1-quick-s0"
+    assert resolve(Request(config=config(made.to_config()))).title() == made.title()
+    plain = spec(objectives=["iql:1", "vcreg"], **asked)
+    assert plain.title() == "wall_big-vf_vcreg-quick-s0"
+    assert not any("your weights" in note for note in plain.notes)
 
 
 def test_contradictions():
@@ -239,6 +262,7 @@ def test_text_stays_text(tmp_plugin):
         ("iql.tau=[1]", "must be a valid number"),
         ("iql.tau=true", "expected number, got true"),
         ("train.steps=1.5", "must be a valid integer"),
+        ("mlp.hidden=5", "hidden of network 'mlp' (vgbench 0.1.0) must be a list of whole numbers"),
         ("iql.taau=.5", "has no parameter 'taau'. Did you mean 'tau'? Known: gamma, goal_last"),
         ("mppi.lambda=1", "Did you mean 'lambda_'?"),
         ("euclidean.x=1", "distance 'euclidean' (vgbench 0.1.0) is not part of this run, which has: wall, iql"),
@@ -362,6 +386,24 @@ def test_config_of_third_parties_is_the_same_run(config, tmp_plugin):
     assert resolve(Request(config=config(before.to_config()))).key() == before.key()
 
 
+def test_an_unknown_name_is_told_with_where_it_stands(config):
+    """In a file of twenty keys, or beside several flags, the name alone does not say what to change."""
+    refused("^--env wal: no environment named 'wal'. Did you mean 'wall'", env="wal")
+    refused("^--env wall_small: .* There is a protocol of that name: --protocol wall_small$", env="wall_small")
+    refused("^--protocol wall_bigg: no protocol named", env=None, protocol="wall_bigg")
+    refused("^--recipe vff: no recipe named", recipe="vff")
+    refused("^--objective iqll: no objective named", objectives=["iqll"])
+    refused("^--distance iqx: no distance named", distance="iqx")
+    refused("^--planner mpi: no planner named", planner="mpi")
+    refused("^--encoder striped: no network named", encoder="striped")
+    whole = {"environment": "wall", "objectives": ["iql"], "distance": "iqe"}
+    wrong = {"environment": "wal", "objectives": ["iqll"], "distance": "iqx", "planner": "mpi", "head": "strided"}
+    for key, name in (wrong | {"floor": "rndom", "predictor_objectives": ["predict"]}).items():
+        file = config(whole | {key: name})
+        message = refused("no .* named|is for the", env=None, config=file)
+        assert message.startswith(f"--config {file}: {key}: {name}: ")
+
+
 # Bad files
 
 
@@ -385,6 +427,11 @@ def test_config_of_third_parties_is_the_same_run(config, tmp_plugin):
         ("recipe: vf\nset: {iql.tau: 2}", r"iql\.tau=2: tau of objective 'iql' .* must be less than 1"),
         ("recipe: vf\nset: {iqe.component_dim: 2}", "is not part of this run"),
         ("recipe: vf\nset: {3: 2}", r"3=2: expected name\.param"),
+        (
+            "recipe: vf\nset: {iql.tau: .5, objective.tau: .6}",
+            r"--config .*: objective\.tau=0\.6: this is also iql\.tau=0\.5 there; keep one of the two",
+        ),
+        ("recipe: vf\nset: {mpc.block-rows: 8, mpc.block_rows: 9}", "keep one of the two"),
         ("recipe: vf\npredictor_objectives: [vcreg]", "none of these objectives trains the predictor"),
     ],
 )
@@ -405,8 +452,9 @@ def test_config_that_cannot_be_read(tmp_path):
 def test_data_request():
     made = resolve_data(Request(env="maze", data_seed=7, sets=["data.length=11", "maze.substeps=2"]))
     assert (made.environment.name, made.settings.length, made.settings.trajectories, made.seed) == ("maze", 11, 1000, 7)
-    with pytest.raises(UsageError, match="is not part of this run"):
-        resolve_data(Request(env="maze", sets=["iql.tau=.5"]))
+    for text, name in (("iql.tau=.5", "objective 'iql'"), ("train.lr=1", "settings 'train'")):
+        with pytest.raises(UsageError, match=f"{name}.* has no part in collecting data, .* values for: maze, data$"):
+            resolve_data(Request(env="maze", sets=[text]))
 
 
 def test_a_scale_cannot_relabel_a_file_whose_values_are_written_out(tmp_path):
@@ -417,3 +465,35 @@ def test_a_scale_cannot_relabel_a_file_whose_values_are_written_out(tmp_path):
         with pytest.raises(UsageError, match=r"contradicts .* in --config"):
             resolve(Request(config=path, **flag))
     assert resolve(Request(config=path, scale="smoke", seed=3)).seed == 3
+
+
+def test_a_flag_wins_over_a_file_whose_values_have_nothing_to_do_with_it(config):
+    own = {"environment": "wall", "recipe": "vf_quasi", "scale": "smoke", "set": {"iql.tau": 0.7}}
+    made = resolve(Request(config=config(own), scale="quick"))
+    assert (made.scale, made.values["iql.tau"].value, made.values["train.steps"].value) == ("quick", 0.7, 372)
+    assert resolve(Request(config=config(own), protocol="wall_small")).values["wall.step"].value == "small"
+    same_at_both = own | {"set": {"train.lr": 5e-3}}
+    assert resolve(Request(config=config(same_at_both), scale="quick")).values["train.lr"].value == 5e-3
+
+
+@pytest.mark.parametrize(
+    ("values", "flag", "message"),
+    [
+        ({"train.steps": 6}, {"scale": "quick"}, r"--scale quick contradicts `scale: smoke` in .* \(train\.steps\)"),
+        ({"planner.samples": 32}, {"scale": "paper"}, r"\(planner\.samples\)"),
+        (
+            {"wall.step": "big", "iql.tau": 0.7},
+            {"protocol": "wall_small"},
+            r"contradicts the place in .* \(wall\.step\)",
+        ),
+        ({"data.length": 64}, {"env": "maze"}, r"--env maze contradicts `environment: wall` in .* \(data\.length\)"),
+    ],
+)
+def test_a_flag_cannot_relabel_a_file_that_keeps_values_of_the_old_scale_or_place(config, values, flag, message):
+    file = config({"environment": "wall", "recipe": "vf_quasi", "scale": "smoke", "set": values})
+    refused(message, **({"env": None, "config": file} | flag))
+
+
+def test_naming_the_environment_again_cannot_relabel_the_protocol(config):
+    file = config(spec(env=None, protocol="wall_small").to_config())
+    refused("--env wall contradicts", config=file)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 SMOKE = ["run", "--env", "wall", "--objective", "iql", "--distance", "iqe", "--scale", "smoke"]
 
@@ -83,6 +84,13 @@ def test_its_config_makes_the_same_run(vgbench):
     second = json.loads(out)
     assert second["key"] == first["key"]
     assert second["successes"] == first["successes"]
+
+
+def test_a_recipe_with_another_weight_is_told_from_the_recipe(vgbench):
+    command = [*SMOKE, "--objective", "prediction:0.5", "--out", "here"]
+    assert vgbench(*command)[0].splitlines()[0] == "wall_big, vf_quasi_pred, prediction=0.5, scale smoke"
+    result = json.loads(vgbench(*command, "--format", "json")[0])
+    assert (result["recipe"], result["reweighted"]) == ("vf_quasi_pred", ["prediction=0.5"])
 
 
 def test_smoke_says_that_its_numbers_mean_nothing(vgbench):
@@ -162,6 +170,14 @@ def test_a_folder_with_another_run_is_refused_and_kept(vgbench, tmp_path):
     assert (tmp_path / "here" / "result.json").read_text() == before
 
 
+def test_another_run_is_told_apart_by_the_value_that_differs(vgbench):
+    vgbench(*SMOKE, "--out", "here")
+    _, err = vgbench(*SMOKE, "--set", "iql.tau=0.7", "--out", "here", code=2)
+    assert "; objectives.0.params.tau was 0.6 and is now 0.7. Choose another --out" in err
+    _, err = vgbench(*SMOKE, "--objective", "vcreg", "--out", "here", code=2)
+    assert "; objectives was ['iql'] and is now ['iql', 'vcreg']. Choose another --out" in err
+
+
 @pytest.mark.parametrize("kind", ["file", "foreign", "readonly"])
 def test_a_folder_that_cannot_be_used_is_named(vgbench, tmp_path, kind):
     target = tmp_path / "here"
@@ -236,7 +252,7 @@ def test_a_truncated_file_is_refused(vgbench, tmp_path):
     whole = (tmp_path / "mine.h5").read_bytes()
     (tmp_path / "mine.h5").write_bytes(whole[: len(whole) // 2])
     _, err = vgbench(*SMOKE, "--data", "mine.h5", code=1)
-    assert "mine.h5" in err and "truncated" in err and "Traceback" not in err
+    assert "--data mine.h5: " in err and "truncated" in err and "Traceback" not in err
 
 
 def test_a_checkpoint_of_another_run_is_refused(vgbench, tmp_path):
@@ -249,6 +265,21 @@ def test_a_checkpoint_of_another_run_is_refused(vgbench, tmp_path):
     (tmp_path / "here" / "checkpoints" / "encoder.pt").write_bytes(foreign)
     _, err = vgbench(*SMOKE, "--out", "here", code=1)
     assert "encoder.pt cannot be used" in err and "belongs to the run with key" in err
+
+
+def test_a_checkpoint_of_episodes_without_its_record_is_named(vgbench, tmp_path):
+    vgbench(*SMOKE, "--out", "here")
+    (tmp_path / "here" / "result.json").unlink()
+    path = tmp_path / "here" / "checkpoints" / "episodes.pt"
+    whole = torch.load(path, weights_only=True)
+    record = whole["content"]["record"]
+    for bad, reason in (
+        ({}, "it has no 'steps'"),
+        (record | {"plans": record["plans"][:3]}, "it has 3 rows of 'plans'"),
+    ):
+        torch.save(whole | {"content": whole["content"] | {"record": bad}}, path)
+        _, err = vgbench(*SMOKE, "--out", "here", code=1)
+        assert f"episodes.pt cannot be used: {reason}" in err and "Delete this file" in err
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "not JSON", None])

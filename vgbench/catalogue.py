@@ -70,6 +70,10 @@ class Protocol:
     set: Mapping[str, Any] = field(default_factory=dict)
     scales: Mapping[str, Scale] = field(default_factory=dict)
 
+    def values(self, scale: str) -> dict[str, Any]:
+        """Return the values at a scale, by `name.param`."""
+        return {**self.set, **self.scales.get(scale, Scale()).set}
+
 
 @dataclass(frozen=True)
 class Suite:
@@ -104,6 +108,11 @@ class Catalogue:
         if same(name) not in self.protocols:
             raise UsageError(f"no protocol named {name!r}. {suggest(name, self.protocols)}")
         return self.protocols[same(name)]
+
+    def usual_protocol(self, environment: str) -> Protocol | None:
+        """Protocol that an environment means when it is named alone: its own, or the one for every environment."""
+        own = [protocol for protocol in self.protocols.values() if protocol.default_for == environment]
+        return next(iter([*own, *(p for p in self.protocols.values() if p.environment is None)]), None)
 
     def component(self, kind: str, name: str) -> Component:
         """Description of a plugin; an empty one if there is none."""

@@ -1,13 +1,16 @@
 """What the user asked for: the flags, over the file given by --config."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vgbench import config_file, yaml_file
-from vgbench.errors import UsageError
+from vgbench.catalogue import SCALES, Catalogue, Protocol, catalogue
+from vgbench.errors import UsageError, VgbenchError
 from vgbench.parameters import Assignment
+from vgbench.wording import same
 
 
 @dataclass
@@ -47,6 +50,15 @@ class Choice:
     written: str
 
 
+@contextmanager
+def told(written: str) -> Iterator[None]:
+    """Put in front of an error where stands what it is about: `--distance iqx: no distance named ...`."""
+    try:
+        yield
+    except VgbenchError as err:
+        raise type(err)(f"{written}: {err}") from err
+
+
 _FIELDS = {"environment": "env"}  # key in a file -> field of Request, where they differ
 _FLAGS = {"environment": "--env", "objectives": "--objective"}
 
@@ -59,6 +71,27 @@ _OVERRIDES = {
     "distance": ("recipe",),
     "training": ("recipe",),
 }
+
+
+def _protocol(place: Mapping[str, Any], book: Catalogue) -> Protocol | None:
+    """Protocol that a file or the flags name, or that their environment means."""
+    if "protocol" in place:
+        return book.protocols.get(same(place["protocol"]))
+    return book.usual_protocol(same(place["environment"])) if "environment" in place else None
+
+
+_SLOTS = {"env", "objective", "predictor_objective", *config_file.KEYS}
+
+
+def _one_parameter(written: str, address: str) -> bool:
+    """Whether an address as a user writes it may mean one of registry.yaml: `planner.samples` is `mppi.samples`."""
+    name, _, param = same(written).rpartition(".")
+    wanted, _, other = address.rpartition(".")
+    return param == other and (name.rpartition(":")[2] == wanted or name in _SLOTS)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 class Choices:
@@ -81,16 +114,29 @@ class Choices:
                 self.chosen[key] = Choice(value, source, f"{source}: {key}: {value}")
 
     def _refuse_relabelling(self) -> None:
-        """A file's own values stand above those of a scale or protocol: a flag would change the label and no more."""
-        if not self._written.get("set"):
-            return
-        for key in ("scale", "protocol", "environment"):
-            flag, old = self.chosen[key], self._written.get(key)
-            if flag is not None and old is not None and flag.value.replace("-", "_") != old:
-                raise UsageError(
-                    f"{flag.written} contradicts `{key}: {old}` in --config {self._request.config}, whose values under "
-                    "`set` would still hold; take those out of the file (or start from --recipe), or drop the flag"
-                )
+        """Refuse a flag for another scale or place if values of the old one stay behind, under the file's `set`.
+
+        They stand above scale and protocol: a run's config.yaml with another scale would be that run under a new name.
+        A value that the two have in common, or that neither sets, is the user's own and no reason to refuse.
+        """
+        book, file = catalogue(), self._written
+        flags = {key: c for key in ("scale", "protocol", "environment") if (c := self.chosen[key]) is not None}
+        new = _protocol({key: flag.value for key, flag in flags.items()}, book) or _protocol(file, book)
+        old = _protocol(file, book) or new
+        if old is None or new is None:
+            return  # nothing is known of them; who looks them up says so
+        scale = same(flags["scale"].value) if "scale" in flags else file.get("scale", "quick")
+        before, after = old.values(same(file.get("scale", scale))), new.values(scale)
+        changed = [address for address, value in before.items() if after.get(address) != value]
+        kept = [name for name in map(str, file.get("set", {})) if any(_one_parameter(name, c) for c in changed)]
+        if kept and scale in SCALES:
+            key = next((key for key in flags if key in file and same(flags[key].value) != same(file[key])), "")
+            where = f"`{key}: {file[key]}` in" if key else "the place in"
+            raise UsageError(
+                f"{' '.join(flag.written for flag in flags.values())} contradicts {where} --config "
+                f"{self._request.config}, whose values under `set` would still hold ({_few(kept)}); take those out of "
+                "the file (or start from --recipe), or drop the flag"
+            )
 
     def _flag(self, key: str) -> Choice | None:
         value = getattr(self._request, _FIELDS.get(key, key), None)

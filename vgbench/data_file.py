@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vgbench import dataset
+from vgbench.choices import told
 from vgbench.errors import UsageError
 from vgbench.parameters import Assignment
 from vgbench.registry import Entry
@@ -30,7 +31,8 @@ class DataFile:
             UsageError: there is no such file, or it was collected in another environment.
             VgbenchError: it is not a whole data set.
         """
-        spec, fingerprint = dataset.read_header(path)
+        with told(written):
+            spec, fingerprint = dataset.read_header(path)
         if spec["environment"] != environment.name:
             raise UsageError(
                 f"{written}: holds data of environment {spec['environment']!r}, but this run is on "

@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,9 +80,15 @@ def save(path: Path, data: Trajectories, spec: dict[str, Any]) -> None:
                     file.create_dataset(f"{group}/{name}", data=array)
         partial.replace(path)
     except OSError as err:
-        raise UsageError(f"cannot write the data set {path}: {err.strerror or err}") from err
+        raise UsageError(f"cannot write the data set {path}: {_reason(err)}") from err
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _reason(err: BaseException) -> str:
+    """Plain words for an error of a file; HDF5 hides the system's among its own."""
+    found = re.search(r"error message = '([^']+)'", str(err))
+    return found[1] if found else getattr(err, "strerror", None) or str(err)
 
 
 def load(path: Path) -> tuple[Trajectories, dict[str, Any]]:
@@ -125,7 +132,7 @@ def _opened(path: Path) -> Iterator[Any]:
     except IsADirectoryError as err:
         raise UsageError(f"{path} is a folder; expected a data set (HDF5 file)") from err
     except (OSError, KeyError, ValueError) as err:
-        raise VgbenchError(f"{path} is not a whole HDF5 data set (truncated?): {err}; {_HINT}") from err
+        raise VgbenchError(f"{path} is not a whole HDF5 data set (truncated?): {_reason(err)}; {_HINT}") from err
 
 
 def read_header(path: Path) -> tuple[dict[str, Any], str]:

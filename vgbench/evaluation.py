@@ -62,11 +62,7 @@ class Evaluation:
     def run(self) -> list[Record]:
         """Play all episodes; return a row for each task."""
         content = self._folder.load_checkpoint(self.name)
-        if content is None:
-            progress = self._start()
-        else:
-            with self._folder.explained(self.name):
-                progress = Progress(**{name: self._placed(value) for name, value in content.items()})
+        progress = self._start() if content is None else self._resumed(content)
         total = self.controller.settings.max_steps
         self.controller.evaluations = progress.evaluations
         if progress.step < total and len(progress.active):
@@ -81,6 +77,21 @@ class Evaluation:
         rows = self._rows(progress)
         self._folder.write_lines(f"{self.name}.jsonl", rows)
         return rows
+
+    def _resumed(self, content: Record) -> Progress:
+        """Progress of a checkpoint; what does not fit these tasks is told as a checkpoint that cannot be used."""
+        with self._folder.explained(self.name):
+            progress = Progress(**{name: self._placed(value) for name, value in content.items()})
+            fresh = self._start()
+            parts = (
+                (fresh.record, progress.record, len(self.tasks)),
+                (fresh.state, progress.state, len(progress.active)),
+            )
+            for wanted, found, rows in parts:
+                for name in wanted:
+                    if len(found[name]) != rows:
+                        raise ValueError(f"it has {len(found[name])} rows of {name!r} for {rows} tasks")
+        return progress
 
     def _placed(self, value: Any) -> Any:
         """Move what a checkpoint holds to the tasks' device."""

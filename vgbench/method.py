@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from vgbench.catalogue import Catalogue, Protocol, Recipe
-from vgbench.choices import Choice, Choices
+from vgbench.choices import Choice, Choices, told
 from vgbench.config_file import split_weight
 from vgbench.errors import UsageError
 from vgbench.registry import Entry, Registry, canonical
@@ -44,6 +44,7 @@ class Method:
     training: str
     predictor: list[Piece]
     recipe: Recipe | None
+    reweighted: list[Piece] = field(default_factory=list)  # objectives whose weight is not the recipe's
     sources: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -75,13 +76,13 @@ def choose_method(choices: Choices, registry: Registry, book: Catalogue, protoco
         UsageError: nothing is said, or what is said contradicts itself.
     """
     asked = choices.get("recipe")
-    recipe = book.recipe(asked.value) if asked else None
+    recipe = _recipe(asked, book) if asked else None
     named, distance = choices.get("objectives"), choices.get("distance")
     if recipe is None and (named is None or distance is None):
         raise UsageError(_incomplete(named, distance, registry, book))
     given = Choice(recipe.objectives, f"recipe {recipe.name}", f"recipe {recipe.name}") if recipe else None
     objectives = _objectives("objective", named or given, registry)  # type: ignore[arg-type]  # one is there
-    head = Piece("distance", registry.find("distance", distance.value if distance else recipe.distance))  # type: ignore[union-attr]
+    head = _distance(distance, recipe, registry)
     if recipe and asked:
         _agree(asked, recipe, named, distance, objectives, head, registry)
     training, source = _training(choices, recipe, objectives)
@@ -96,9 +97,25 @@ def choose_method(choices: Choices, registry: Registry, book: Catalogue, protoco
     }
     if training == "separate":
         _add_predictor_stage(method, choices, registry, protocol)
-    if recipe is None:
-        _match(method, book, registry)
+    method.recipe = recipe or _match(method, book, registry)
+    if method.recipe:
+        method.reweighted = _reweighted(objectives, method.recipe, registry)
+    _note(method, asked)
     return method
+
+
+def _recipe(asked: Choice, book: Catalogue) -> Recipe:
+    with told(asked.written):
+        return book.recipe(asked.value)
+
+
+def _distance(asked: Choice | None, recipe: Recipe | None, registry: Registry) -> Piece:
+    """The distance that was asked for, or the recipe's."""
+    if asked is None:
+        assert recipe is not None
+        asked = Choice(recipe.distance, f"recipe {recipe.name}", f"recipe {recipe.name}")
+    with told(asked.written):
+        return Piece("distance", registry.find("distance", asked.value))
 
 
 def _incomplete(named: Choice | None, distance: Choice | None, registry: Registry, book: Catalogue) -> str:
@@ -120,7 +137,8 @@ def _objectives(slot: str, given: Choice, registry: Registry) -> list[Piece]:
         dist, colon, _ = name.rpartition(":")
         if colon and not any(canonical(entry.dist) == canonical(dist) for entry in registry.entries()):
             raise UsageError(f"{given.written}: expected NAME or NAME:WEIGHT with a number, e.g. {dist}:0.5")
-        piece = Piece(slot, registry.find("objective", name), weight)
+        with told(given.written):
+            piece = Piece(slot, registry.find("objective", name), weight)
         if any(piece.entry == other.entry for other in pieces):
             raise UsageError(f"{given.written}: objective {piece.entry.name!r} is given twice; use one, with a weight")
         pieces.append(piece)
@@ -139,7 +157,7 @@ def _agree(
     registry: Registry,
 ) -> None:
     """Refuse flags that contradict a recipe that was named."""
-    theirs = {registry.find("objective", split_weight(name, "")[0]) for name in recipe.objectives}
+    theirs = set(_terms(recipe, registry))
     wrong = named if named and {piece.entry for piece in objectives} != theirs else None
     if distance and head.entry != registry.find("distance", recipe.distance):
         wrong = distance
@@ -191,16 +209,40 @@ def _add_predictor_stage(method: Method, choices: Choices, registry: Registry, p
         raise UsageError(f"{given.written}: none of these objectives trains the predictor")
 
 
-def _match(method: Method, book: Catalogue, registry: Registry) -> None:
-    """Take the recipe with the same objectives, distance and mode, if there is one, and say so."""
+def _terms(recipe: Recipe, registry: Registry) -> dict[Entry, float]:
+    """A recipe's objectives with their weights."""
+    terms = (split_weight(text, f"recipe {recipe.name}") for text in recipe.objectives)
+    return {registry.find("objective", name): weight for name, weight in terms}
+
+
+def _reweighted(objectives: list[Piece], recipe: Recipe, registry: Registry) -> list[Piece]:
+    """Those of the recipe's objectives that have another weight here."""
+    weights = _terms(recipe, registry)
+    return [piece for piece in objectives if piece.weight != weights[piece.entry]]
+
+
+def _match(method: Method, book: Catalogue, registry: Registry) -> Recipe | None:
+    """Return the recipe with the same objectives, distance and mode, if there is one; the same weights come first."""
     ours = {piece.entry for piece in method.objectives}
-    terms = " + ".join(weighted(method.objectives))
-    words = f"{terms} with distance {method.distance.entry.address}, {method.training}"
-    for recipe in book.recipes.values():
-        theirs = {registry.find("objective", split_weight(name, "")[0]) for name in recipe.objectives}
-        same_distance = registry.find("distance", recipe.distance) == method.distance.entry
-        if theirs == ours and same_distance and recipe.training == method.training:
-            method.recipe = recipe
-            method.notes.append(f"recipe {recipe.name} gives the values: it has {words}")
-            return
-    method.notes.append(f"no recipe fits {words}: the plugins' defaults")
+    fitting = [
+        recipe
+        for recipe in book.recipes.values()
+        if recipe.training == method.training
+        and registry.find("distance", recipe.distance) == method.distance.entry
+        and set(_terms(recipe, registry)) == ours
+    ]
+    return min(fitting, key=lambda recipe: len(_reweighted(method.objectives, recipe, registry)), default=None)
+
+
+def _note(method: Method, asked: Choice | None) -> None:
+    """Say which recipe gives the values, and where this run is not that recipe."""
+    recipe = method.recipe
+    if recipe is None:
+        words = f"{' + '.join(weighted(method.objectives))} with distance {method.distance.entry.address}"
+        method.notes.append(f"no recipe fits {words}, {method.training}: the plugins' defaults")
+        return
+    words = f"{' + '.join(recipe.objectives)} with distance {recipe.distance}, {recipe.training}"
+    theirs = ", ".join(f"{piece.entry.address}:{piece.weight:g}" for piece in method.reweighted)
+    other = f", but your weights are {theirs}" if theirs else ""
+    if asked is None or other:
+        method.notes.append(f"recipe {recipe.name} gives the values: it has {words}{other}")

@@ -4,7 +4,7 @@
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -72,6 +72,9 @@ class Target:
         expected = problem["msg"].removeprefix("Value error, ").replace("Input should", "must", 1)
         name = str(problem["loc"][0]) if problem["loc"] else ""
         if name in self.given:
+            if problem["type"] in _LISTS:
+                # pydantic names Python's own kinds of list.
+                expected = f"must be a {type_name(self.params.model_fields[name].annotation)}"
             where = ".".join(str(part) for part in problem["loc"])
             near = ""
             if problem["type"] == "literal_error":
@@ -83,6 +86,9 @@ class Target:
         written = ", ".join(given.written for given in self.given.values())
         return f"{self.words}: {expected}{f' (given: {written})' if written else ''}"
 
+
+_LISTS = ("tuple_type", "list_type", "set_type", "frozen_set_type")
+"""Errors of pydantic for a value that is no list."""
 
 SLOTS = {"env": "environment"}
 """Other names of a slot, in an address."""
@@ -103,10 +109,11 @@ class Addresses:
             target.label = target.name if len(self._by_key[target.name]) == 1 else f"{target.slot}:{target.name}"
 
     def assign(self, given: Assignment) -> bool:
-        """Give a value to its parameter; later ones win. False if it belongs to nobody in this run and need not.
+        """Give a value to its parameter; later sources win. False if it belongs to nobody in this run and need not.
 
         Raises:
-            UsageError: the address is malformed, ambiguous, unknown or of a plugin that is not part of the run.
+            UsageError: the address is malformed, ambiguous, unknown or of a plugin that is not part of the run, or a
+                file has two values for one parameter.
         """
         key, dot, param = given.address.rpartition(".")
         if not (dot and key and param):
@@ -126,11 +133,20 @@ class Addresses:
             names = target.params.model_fields
             detail = suggest(param, names) if names else "It has no parameters."
             raise UsageError(f"{given.written}: {target.words} has no parameter {param!r}. {detail}")
+        before = target.given.get(param)
+        if before and before.source == given.source and given.raw is None:
+            # The lines of a file have no order in which one could win.
+            raise UsageError(
+                f"{given.written}: this is also {before.address}={before.value} there; keep one of the two"
+            )
         target.given[param] = given
         return True
 
     def _missing(self, key: str, param: str) -> str:
         here = ", ".join(target.label for target in self.targets if target.slot != "setting")
+        if key in self._known and all(target.slot in ("environment", "setting") for target in self.targets):
+            able = ", ".join(target.label for target in self.targets)
+            return f"{self._known[key]} has no part in collecting data, which takes values for: {able}"
         if key in self._known:
             return f"{self._known[key]} is not part of this run, which has: {here}"
         return f"there is no plugin or setting {key!r}. {suggest(key, {*self._known, *self._by_key} - self._aliases())}"
@@ -174,21 +190,34 @@ def _literals(annotation: Any) -> list[Any]:
 
 
 def type_name(annotation: Any) -> str:
-    """Words for a type: `number`, `whole number`, `big | small`, `list of whole number`."""
+    """Words for a type: `number`, `whole number`, `big | small`, `list of whole numbers`."""
     plain = {float: "number", int: "whole number", bool: "true | false", str: "text", type(None): "null"}
     origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return type_name(args[0])
     if origin is Literal:
         return " | ".join(str(value) for value in args)
     if origin in (Union, types.UnionType):
         return " | ".join(type_name(member) for member in args)
-    if origin in (tuple, list, set, frozenset):
-        members = list(dict.fromkeys(type_name(member) for member in args if member is not Ellipsis))
-        return f"list of {' or '.join(members)}" if members else "list"
+    if origin in _CONTAINERS:
+        members = dict.fromkeys(type_name(member) for member in _elements(annotation))
+        words = [f"{member}s" if member.endswith("number") else member for member in members]
+        return f"list of {' or '.join(words)}" if words else "list"
     return plain.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
+_CONTAINERS = (tuple, list, set, frozenset)
+
+
+def _elements(annotation: Any) -> list[Any]:
+    """Types of a list's elements; none for a type that is no list."""
+    if get_origin(annotation) not in _CONTAINERS:
+        return []
+    return [member for member in get_args(annotation) if member is not Ellipsis]
+
+
 def range_text(info: FieldInfo) -> str:
-    """Range of a parameter: `> 0, < 1`, or nothing."""
+    """Range of a parameter: `> 0, < 1`, or nothing; that of a list's elements as `each > 0`."""
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "multiple of"}
     signs |= {"min_length": "at least", "max_length": "at most"}
     parts = []
@@ -196,6 +225,8 @@ def range_text(info: FieldInfo) -> str:
         for name, sign in signs.items():
             if (limit := getattr(constraint, name, None)) is not None:
                 parts.append(f"{sign} {limit}{' values' if 'length' in name else ''}")
+    each = (range_text(FieldInfo.from_annotation(member)) for member in _elements(info.annotation))
+    parts += [f"each {text}" for text in dict.fromkeys(each) if text]
     return ", ".join(parts)
 
 

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from vgbench.api import Environment, Trajectories
-from vgbench.errors import UsageError
+from vgbench.store import write_atomically
 
 FRAMES = 8
 
@@ -34,10 +34,7 @@ def preview(environment: Environment, data: Trajectories, path: Path, count: int
             name = next(iter(seen))
             axes[row][0].plot(seen[name].reshape(data.length, -1))
             axes[row][0].set_ylabel(name)
-    try:
-        figure.savefig(path, dpi=100)
-    except OSError as err:
-        raise UsageError(f"cannot write the picture {path}: {err.strerror or err}") from err
+    write_atomically(path, lambda partial: figure.savefig(partial, dpi=100, format="png"))
 
 
 def _observations(environment: Environment, data: Trajectories, row: int) -> dict[str, np.ndarray]:

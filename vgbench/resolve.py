@@ -10,7 +10,7 @@ import torch
 
 from vgbench.api import Params
 from vgbench.catalogue import SCALES, Catalogue, Protocol, Scale, catalogue
-from vgbench.choices import Choice, Choices, Request
+from vgbench.choices import Choice, Choices, Request, told
 from vgbench.data_file import DataFile
 from vgbench.errors import UsageError
 from vgbench.method import Method, Piece, choose_method
@@ -114,7 +114,8 @@ def _place(choices: Choices, registry: Registry, book: Catalogue) -> _Place:
     level = choice(scale.value, SCALES, scale.written.removesuffix(f" {scale.value}"))
     environment = _environment(wanted, registry, book) if wanted else None
     if named:
-        protocol = book.protocol(named.value)
+        with told(named.written):
+            protocol = book.protocol(named.value)
     else:
         assert environment is not None
         protocol = _protocol_of(environment, registry, book)
@@ -132,7 +133,7 @@ def _place(choices: Choices, registry: Registry, book: Catalogue) -> _Place:
     place.picks["environment"] = Value(environment.address, (wanted or named).source)  # type: ignore[union-attr]
     place.picks["protocol"] = Value(protocol.name, source)
     place.picks["scale"] = Value(level, scale.source)
-    if protocol.environment is None:
+    if protocol.environment is None and named is None:
         place.notes.append(f"environment {environment.address!r} has no protocol of its own: values of {protocol.name}")
     elif named is None and protocol.name != environment.name:
         place.notes.append(f"--env {environment.address} means protocol {protocol.name}")
@@ -141,7 +142,8 @@ def _place(choices: Choices, registry: Registry, book: Catalogue) -> _Place:
 
 def _environment(wanted: Choice, registry: Registry, book: Catalogue) -> Entry:
     try:
-        return registry.find("environment", wanted.value)
+        with told(wanted.written):
+            return registry.find("environment", wanted.value)
     except UsageError as err:
         if any(wanted.value.replace("-", "_") == name for name in book.protocols):
             raise UsageError(f"{err} There is a protocol of that name: --protocol {wanted.value}") from err
@@ -150,14 +152,10 @@ def _environment(wanted: Choice, registry: Registry, book: Catalogue) -> Entry:
 
 def _protocol_of(environment: Entry, registry: Registry, book: Catalogue) -> Protocol:
     """Protocol that an environment means when it is named alone."""
-    if not environment.shadowed:
-        for protocol in book.protocols.values():
-            if protocol.default_for == environment.name:
-                return protocol
-    for protocol in book.protocols.values():
-        if protocol.environment is None:
-            return protocol
-    raise UsageError(f"{environment} has no protocol; name one with --protocol: {', '.join(book.protocols)}")
+    protocol = book.usual_protocol(environment.address)
+    if protocol is None:
+        raise UsageError(f"{environment} has no protocol; name one with --protocol: {', '.join(book.protocols)}")
+    return protocol
 
 
 def _parts(choices: Choices, registry: Registry, place: _Place) -> list[Piece]:
@@ -168,19 +166,21 @@ def _parts(choices: Choices, registry: Registry, place: _Place) -> list[Piece]:
         name, source = getattr(place.block, slot, None), f"protocol {place.protocol.name}, scale {place.scale}"
         if name is None:
             name, source = getattr(place.protocol, slot, None), f"protocol {place.protocol.name}"
+        written = source
         if chosen is not None:
-            name, source = chosen.value, chosen.source
+            name, source, written = chosen.value, chosen.source, chosen.written
         if name is None:
             continue
-        piece = Piece(slot, registry.find("network" if slot in ROLES else "planner", name))
+        with told(written):
+            piece = Piece(slot, registry.find("network" if slot in ROLES else "planner", name))
         if slot in ROLES and piece.cls.role != slot:
             about = {e.address: catalogue().component("network", e.name) for e in registry.entries("network")}
             fit = suggest(name, (address for address, component in about.items() if slot in component.tags))
-            raise UsageError(f"--{slot} {name}: {piece.entry} is for the {piece.cls.role}. {fit}")
+            raise UsageError(f"{written}: {piece.entry} is for the {piece.cls.role}. {fit}")
         if slot == "floor" and piece.entry == pieces[0].entry:
             continue  # the planner is the floor itself
         if slot == "floor" and not piece.cls.floor:
-            raise UsageError(f"floor: {piece.entry} uses the cost, so it is no floor")
+            raise UsageError(f"{written}: {piece.entry} uses the cost, so it is no floor")
         place.picks[slot] = Value(piece.entry.address, source)
         pieces.append(piece)
     return pieces
@@ -242,7 +242,8 @@ def _spec(
         **{key: c.value for key, c in seeds.items()},
         device=device,
         recipe=method.recipe.name if method.recipe else None,
-        protocol=place.protocol.name if place.protocol.environment else None,
+        reweighted=tuple(f"{piece.entry.name}={piece.weight:g}" for piece in method.reweighted),
+        protocol=place.protocol.name,
         scale=place.scale,
         values={key: value for target in addresses.targets for key, value in target.values().items()},
         inert=inert,

@@ -252,6 +252,8 @@ class _Run:
             "title": spec.title(),
             "key": spec.key(),
             "recipe": spec.recipe,
+            "reweighted": list(spec.reweighted),
+            "environment": spec.environment.name,
             "protocol": spec.protocol,
             "scale": spec.scale,
             "meaningless": spec.scale == "smoke",

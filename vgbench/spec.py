@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vgbench.wording import place
+
 if TYPE_CHECKING:
     from vgbench.api import Params
     from vgbench.registry import Entry
@@ -62,13 +64,14 @@ class RunSpec:
     task_seed: int
     device: str  # "cpu" | "cuda"
     recipe: str | None
-    protocol: str | None  # None: the environment has none of its own
+    protocol: str
     scale: str
     values: dict[str, Value] = field(default_factory=dict)  # every `name.param`, with its source
     inert: dict[str, Value] = field(default_factory=dict)  # values of a recipe or protocol for plugins not chosen
     picks: dict[str, Value] = field(default_factory=dict)  # what was chosen by name (distance, seed, ...), with sources
     data_file: str | None = None  # a file to train on, instead of collecting; its arrays have this hash
     data_fingerprint: str | None = None
+    reweighted: tuple[str, ...] = ()  # NAME=WEIGHT of each objective whose weight is not the recipe's
     notes: tuple[str, ...] = ()  # said to the user: which recipe gave the values, or that none fits
 
     def identity(self) -> dict[str, Any]:
@@ -97,9 +100,13 @@ class RunSpec:
         return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
 
     def title(self) -> str:
-        """Readable name, fit for a folder: protocol, recipe (or objectives and distance), scale, seed."""
-        method = self.recipe or "-".join(["+".join(c.name for c in self.objectives), self.distance.name])
-        return f"{self.protocol or self.environment.name}-{method}-{self.scale}-s{self.seed}"
+        """Readable name, fit for a folder: place, recipe (or objectives and distance), scale, seed.
+
+        Weights that are not the recipe's stand after its name.
+        """
+        terms = [self.recipe] if self.recipe else ["+".join(c.name for c in self.objectives), self.distance.name]
+        method = "-".join([*terms, *self.reweighted])
+        return f"{place(self.environment.name, self.protocol)}-{method}-{self.scale}-s{self.seed}"
 
     def to_config(self) -> dict[str, Any]:
         """Content of `config.yaml`: what `--config` accepts again, with every value written out."""

@@ -20,6 +20,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"{hint}Known: {', '.join(names)}."
 
 
+def place(environment: str, protocol: str) -> str:
+    """Name where a run takes place: its protocol, after the environment if the protocol does not tell which."""
+    return protocol if protocol.startswith(environment) else f"{environment}-{protocol}"
+
+
 def choice(value: str, known: Iterable[str], option: str) -> str:
     """Return the one of `known` that `value` names, or raise a UsageError that quotes the option."""
     from vgbench.errors import UsageError

@@ -1,6 +1,7 @@
 """Data sets: files, cache, and what is drawn from them."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import h5py
@@ -88,6 +89,11 @@ def test_collecting_never_replaces_a_file(wall, tmp_path):
     with pytest.raises(UsageError, match="exists already"):
         dataset.collect_to_file("wall", wall, SETTINGS, 0, path)
     assert path.read_text() == "precious"
+
+
+def test_a_file_that_cannot_be_written_is_named_with_the_plain_reason(wall):
+    with pytest.raises(UsageError, match=r"^cannot write the data set /proc/w\.h5: No such file or directory$"):
+        dataset.collect_to_file("wall", wall, SETTINGS, 0, Path("/proc/w.h5"))
 
 
 def test_actions_have_unit_scale_and_groups_number_the_layouts(wall, tmp_path):

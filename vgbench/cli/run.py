@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, say
+from vgbench.wording import place
 
 EPILOG = examples(
     "vgbench run --env maze --objective iql --distance iqe",
@@ -112,7 +113,9 @@ def scale_means_nothing(scale: str) -> bool:
 def print_result(result: dict[str, Any]) -> None:
     """Print what a run came to; the run folder is the last line."""
     method = result.get("recipe") or f"{' + '.join(result['objectives'])} with {result['distance']}"
-    print(f"{result.get('protocol') or result.get('title')}, {method}, scale {result['scale']}")
+    method = ", ".join([method, *result.get("reweighted", [])])  # what makes it another method than the recipe
+    where = place(result.get("environment", ""), result.get("protocol") or result["title"])
+    print(f"{where}, {method}, scale {result['scale']}")
     if scale_means_nothing(result["scale"]):
         print("scale smoke: these numbers mean nothing")
     print(f"success  {rate_text(result)}")
