@@ -16,7 +16,7 @@ def test_the_environment_of_the_docstring_trains_and_plans(tmp_plugin, vgbench_p
     done = vgbench_process(*what, "--scale", "smoke", "--set", "data.length=20", "--format", "json", **variables)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result["n"] == 4 and result["protocol"] is None
+    assert result["n"] == 4 and result["protocol"] == "generic"
     assert result["floor"]["n"] == 4
 
     refused = vgbench_process(*what[:3], *what[5:], "--scale", "smoke", "--set", "data.length=20", **variables)
