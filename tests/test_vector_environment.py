@@ -22,3 +22,6 @@ def test_the_environment_of_the_docstring_trains_and_plans(tmp_plugin, vgbench_p
     refused = vgbench_process(*what[:3], *what[5:], "--scale", "smoke", "--set", "data.length=20", **variables)
     assert refused.returncode == 2
     assert "needs an image" in refused.stderr and "--encoder vector" in refused.stderr
+
+    white = vgbench_process(*what, "--scale", "smoke", "--set", "model.image_norm=whiten", **variables)
+    assert white.returncode == 2 and "environment 'line' has no images" in white.stderr

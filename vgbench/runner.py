@@ -77,6 +77,11 @@ def rehearse(spec: RunSpec) -> None:
         UsageError: the parts of the run do not fit together.
     """
     environment = build_environment(spec.environment)
+    kinds = {array.kind for array in environment.spec.observations.values()}
+    if spec.settings["model"].image_norm != "channel" and "image" not in kinds:
+        raise UsageError(
+            f"model.image_norm={spec.settings['model'].image_norm}: environment '{spec.environment.name}' has no images"
+        )
     model = build_model(spec, environment)
     for stage in (spec.objectives, spec.predictor_objectives):
         build_terms(spec, stage, model, environment.spec.actions.dim)
@@ -119,10 +124,11 @@ def build_terms(spec: RunSpec, chosen: Iterable[Chosen], model: JEPA, action_dim
             raise UsageError(f"objective '{term.name}' trains {sorted(unknown)}; expected some of {', '.join(parts)}")
     bound, length = model.distance.upper_bound, spec.settings["data"].length
     for term in terms:
-        if length < 2 * term.objective.stride:
+        stride, least = term.objective.stride, max(2, term.objective.min_length)
+        if length < least * stride:
             raise UsageError(
-                f"objective '{term.name}' compares states {term.objective.stride} steps apart, which trajectories of "
-                f"data.length={length} states are too short for: {term.name}.stride can be at most {length // 2}"
+                f"objective '{term.name}' compares states {stride} steps apart, which trajectories of data.length="
+                f"{length} states are too short for: {term.name}.stride can be at most {length // least}"
             )
         needed = term.objective.distance_range
         if bound is not None and needed is not None and bound < needed:
