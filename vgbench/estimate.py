@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from vgbench.api import Environment
 from vgbench.model import JEPA
 from vgbench.planning import block_rows, plan_horizon
-from vgbench.runner import build_environment, build_model, build_terms, rehearse
+from vgbench.runner import rehearse
 from vgbench.spec import RunSpec
-from vgbench.training import total_steps
+from vgbench.training import Term, total_steps
 
 _LIBRARIES = 400 * 2**20  # bytes that Python and the libraries take
 _EFFICIENCY = 0.7  # of the matrix products' rate, that whole stages reach
@@ -23,12 +24,10 @@ def estimate(spec: RunSpec) -> dict[str, Any]:
     Raises:
         UsageError: the parts of the run do not fit together.
     """
-    rehearse(spec)
-    environment = build_environment(spec.environment)
-    model = build_model(spec, environment)
-    size = model_flops(model, spec, environment.spec.actions.dim)
-    evaluations = predictor_evaluations(spec)
-    frames = _frames(spec)
+    environment, model, terms = rehearse(spec)
+    size = model_flops(model, spec, environment)
+    evaluations, states = predictor_evaluations(spec), _states(spec, terms)
+    frames = _frames(spec, states)
     flops = {name: 3.0 * count * size["encoder"] for name, count in frames["trained"].items()}
     for group, windows in _windows(spec).items():
         if group == "predictor" or spec.training == "joint":
@@ -40,7 +39,7 @@ def estimate(spec: RunSpec) -> dict[str, Any]:
     return {
         "predictor_evaluations": evaluations,
         "flops": sum(flops.values()),
-        "memory_bytes": _memory(spec, model),
+        "memory_bytes": _memory(spec, model, environment, states),
         "seconds": sum(seconds.values()),
         "flops_by_stage": flops,
         "seconds_by_stage": seconds,
@@ -58,9 +57,9 @@ def predictor_evaluations(spec: RunSpec) -> int:
     return int(spec.settings["evaluation"].tasks * planner.candidates * planner.cost_calls * steps)
 
 
-def model_flops(model: JEPA, spec: RunSpec, action_dim: int) -> dict[str, float]:
+def model_flops(model: JEPA, spec: RunSpec, environment: Environment) -> dict[str, float]:
     """Floating-point operations of the encoder and of the predictor for one row."""
-    shapes = build_environment(spec.environment).spec.observations
+    shapes, action_dim = environment.spec.observations, environment.spec.actions.dim
     observations = {name: torch.zeros(1, *array.shape) for name, array in shapes.items()}
     latent = torch.zeros(1, spec.settings["model"].latent_dim)
     result = {}
@@ -87,25 +86,22 @@ def _windows(spec: RunSpec) -> dict[str, float]:
     return result
 
 
-def _frames(spec: RunSpec) -> dict[str, Any]:
+def _frames(spec: RunSpec, states: int) -> dict[str, Any]:
     """Frames through the encoder: with gradient by stage, and without."""
     windows = _windows(spec)
     windows.pop("predictor", None)
-    states, data = _states(spec), spec.settings["data"]
+    data = spec.settings["data"]
     trained = {name: count * states / (spec.settings["train"].window - 1) for name, count in windows.items()}
     return {"trained": trained, "encoded": data.trajectories * data.length if spec.training == "separate" else 0}
 
 
-def _states(spec: RunSpec) -> int:
+def _states(spec: RunSpec, terms: tuple[Term, ...]) -> int:
     """States of a window that the encoder sees, at all the strides of the objectives."""
-    environment = build_environment(spec.environment)
-    model = build_model(spec, environment)
-    terms = build_terms(spec, spec.objectives, model, environment.spec.actions.dim)
     window, length = spec.settings["train"].window, spec.settings["data"].length
     return sum(min(window, length // stride) for stride in {term.objective.stride for term in terms})
 
 
-def _memory(spec: RunSpec, model: JEPA) -> int:
+def _memory(spec: RunSpec, model: JEPA, environment: Environment, states: int) -> int:
     """Weights, gradients and Adam's moments, the cached latents, and the activations of a block of plans."""
     weights = sum(p.numel() for p in model.parameters()) * 4 * 4
     data, dim = spec.settings["data"], spec.settings["model"].latent_dim
@@ -114,11 +110,11 @@ def _memory(spec: RunSpec, model: JEPA) -> int:
     rows = max(block_rows(spec.settings["mpc"], spec.device), planner.candidates)
     train = spec.settings["train"]
     # The activations of a batch are kept for the backward pass, and their gradients come beside them.
-    activations = 2.0 * _activations(model, spec) * train.batch * _states(spec)
+    activations = 2.0 * _activations(model, environment) * train.batch * states
     return int(_LIBRARIES + weights + latents + max(activations, rows * dim * 4 * 8))
 
 
-def _activations(model: JEPA, spec: RunSpec) -> float:
+def _activations(model: JEPA, environment: Environment) -> float:
     """Bytes of all intermediate results of the encoder for one frame."""
     sizes: list[int] = []
 
@@ -127,7 +123,7 @@ def _activations(model: JEPA, spec: RunSpec) -> float:
             sizes.append(output.numel() * output.element_size())
 
     hooks = [module.register_forward_hook(note) for module in model.encoder.modules()]
-    shapes = build_environment(spec.environment).spec.observations
+    shapes = environment.spec.observations
     with torch.no_grad():
         model.encoder({name: torch.zeros(1, *array.shape) for name, array in shapes.items()})
     for hook in hooks:

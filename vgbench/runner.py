@@ -70,8 +70,11 @@ def run(
     return result
 
 
-def rehearse(spec: RunSpec) -> None:
+def rehearse(spec: RunSpec) -> tuple[Environment, JEPA, tuple[training.Term, ...]]:
     """Build everything once, so that what does not fit is found before anything is computed or written.
+
+    Returns:
+        The environment, the model and the objectives of its (first) stage.
 
     Raises:
         UsageError: the parts of the run do not fit together.
@@ -82,9 +85,10 @@ def rehearse(spec: RunSpec) -> None:
         raise UsageError(
             f"model.image_norm={spec.settings['model'].image_norm}: environment '{spec.environment.name}' has no images"
         )
-    model = build_model(spec, environment)
-    for stage in (spec.objectives, spec.predictor_objectives):
-        build_terms(spec, stage, model, environment.spec.actions.dim)
+    model, action_dim = build_model(spec, environment), environment.spec.actions.dim
+    terms = build_terms(spec, spec.objectives, model, action_dim)
+    build_terms(spec, spec.predictor_objectives, model, action_dim)
+    return environment, model, terms
 
 
 def build_environment(chosen: Chosen) -> Environment:
