@@ -11,7 +11,7 @@ from vgbench.errors import UsageError
 from vgbench.wording import same, suggest
 
 SCALES = ("smoke", "quick", "paper")
-SECTIONS = ("components", "recipes", "protocols", "suites")
+SECTIONS = ("components", "recipes", "protocols", "readings", "suites")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,11 @@ class Component:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A row of the paper's Table 1. `set` holds values by `name.param`."""
+    """A row of the paper's Table 1, or a variant of one. `set` holds values by `name.param`.
+
+    With `head_objectives` the latents get a head (a network of that role), which is trained on these in a stage of its
+    own, on the frozen encoder's latents: predictions in one space, the cost in another.
+    """
 
     name: str
     summary: str
@@ -33,17 +37,52 @@ class Recipe:
     distance: str
     training: str
     reference: str = ""
+    head: str | None = None
+    head_objectives: tuple[str, ...] = ()
     set: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
+class Reading:
+    """A named set of choices for what the paper leaves open; values by `name.param`, the later ones winning.
+
+    Attributes:
+        default: whether it is taken when none is named; one reading has it.
+        set: values for every run.
+        protocols: further values by protocol.
+        recipes: further values by recipe.
+    """
+
+    name: str
+    summary: str
+    reference: str = ""
+    default: bool = False
+    set: Mapping[str, Any] = field(default_factory=dict)
+    protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def values(self, protocol: str, recipe: str | None) -> dict[str, Any]:
+        """Return the values for a run of a protocol and a recipe, by `name.param`."""
+        return {**self.set, **self.protocols.get(protocol, {}), **self.recipes.get(recipe or "", {})}
+
+    def addresses(self) -> frozenset[str]:
+        """All `name.param` that the reading is about."""
+        blocks = [self.set, *self.protocols.values(), *self.recipes.values()]
+        return frozenset(address for block in blocks for address in block)
+
+
+@dataclass(frozen=True)
 class Scale:
-    """What a scale changes in a protocol; a plugin that it does not name is the protocol's."""
+    """What a scale changes in a protocol; a plugin that it does not name is the protocol's.
+
+    `joint` holds further values for runs whose training is joint: their one stage has the work of two.
+    """
 
     encoder: str | None = None
     predictor: str | None = None
     planner: str | None = None
     set: Mapping[str, Any] = field(default_factory=dict)
+    joint: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,6 +134,7 @@ class Catalogue:
     components: Mapping[str, Mapping[str, Component]]  # by kind, by name
     recipes: Mapping[str, Recipe]
     protocols: Mapping[str, Protocol]
+    readings: Mapping[str, Reading]
     suites: Mapping[str, Suite]
 
     def recipe(self, name: str) -> Recipe:
@@ -108,6 +148,14 @@ class Catalogue:
         if same(name) not in self.protocols:
             raise UsageError(f"no protocol named {name!r}. {suggest(name, self.protocols)}")
         return self.protocols[same(name)]
+
+    def reading(self, name: str | None) -> Reading | None:
+        """Look up a reading; the default one for None (there is none in a file without readings)."""
+        if name is None:
+            return next((reading for reading in self.readings.values() if reading.default), None)
+        if same(name) not in self.readings:
+            raise UsageError(f"no reading named {name!r}. {suggest(name, self.readings)}")
+        return self.readings[same(name)]
 
     def usual_protocol(self, environment: str) -> Protocol | None:
         """Protocol that an environment means when it is named alone: its own, or the one for every environment."""
@@ -153,7 +201,11 @@ def read(content: Any, where: str) -> Catalogue:
         made = {scale: _make(Scale, block, f"{here}.scales.{scale}") for scale, block in scales.items()}
         protocols[name] = _make(Protocol, raw | {"scales": made}, here, name=name)
     return Catalogue(
-        components, _section(content, "recipes", Recipe, where), protocols, _section(content, "suites", Suite, where)
+        components,
+        _section(content, "recipes", Recipe, where),
+        protocols,
+        _section(content, "readings", Reading, where),
+        _section(content, "suites", Suite, where),
     )
 
 

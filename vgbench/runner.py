@@ -87,7 +87,8 @@ def rehearse(spec: RunSpec) -> tuple[Environment, JEPA, tuple[training.Term, ...
         )
     model, action_dim = build_model(spec, environment), environment.spec.actions.dim
     terms = build_terms(spec, spec.objectives, model, action_dim)
-    build_terms(spec, spec.predictor_objectives, model, action_dim)
+    for own in (spec.predictor_objectives, spec.head_objectives):
+        build_terms(spec, own, model, action_dim)
     return environment, model, terms
 
 
@@ -195,11 +196,16 @@ class _Run:
         action_dim = self.environment.spec.actions.dim
         name = "joint" if spec.training == "joint" else "encoder"
         self._stage(name, 0, spec.objectives, "train", model, data, None, action_dim)
-        if spec.training == "separate":
-            with self.folder.timed("encode"):
-                latents = training.encode_all(model, data, self.observers, self.stop)
+        if spec.training == "joint" and not spec.head_objectives:
+            return model.eval().requires_grad_(False)
+        with self.folder.timed("encode"):
+            latents = training.encode_all(model, data, self.observers, self.stop)
+            if spec.training == "separate":
                 training.fit_latent_scale(model, latents, spec.settings["model"].latent_scale)
+        if spec.training == "separate":
             self._stage("predictor", 1, spec.predictor_objectives, "train_predictor", model, data, latents, action_dim)
+        if spec.head_objectives:
+            self._stage("head", 2, spec.head_objectives, "train_head", model, data, latents, action_dim)
         return model.eval().requires_grad_(False)
 
     def _stage(
@@ -266,9 +272,11 @@ class _Run:
             "environment": spec.environment.name,
             "protocol": spec.protocol,
             "scale": spec.scale,
+            "reading": spec.reading,
             "meaningless": spec.scale == "smoke",
             "training": spec.training,
             "objectives": {c.name: c.weight for c in spec.objectives},
+            "head_objectives": {c.name: c.weight for c in spec.head_objectives},
             "distance": spec.distance.name,
             "planner": spec.planner.name,
             "cost": f"{mpc.aggregate} of the distance to the power {mpc.power:g} over the horizon",
