@@ -85,7 +85,11 @@ def test_list_json(vgbench_process):
 def test_list_of_one_kind_as_a_table(vgbench_cli):
     for kind in ("distance", "distances"):
         lines = vgbench_cli("list", kind).stdout.splitlines()
-        assert [line.split()[:2] for line in lines[1:]] == [["distance", "euclidean"], ["distance", "iqe"]]
+        assert [line.split()[:2] for line in lines[1:]] == [
+            ["distance", "euclidean"],
+            ["distance", "iqe"],
+            ["distance", "two_level"],
+        ]
 
 
 def test_list_is_whole_when_piped_and_shows_strangers(tmp_plugin, vgbench_cli):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from vgbench.api import ObjectiveShapes
+from vgbench.api import Goals, ObjectiveShapes
 from vgbench.noise import ScalarNoise, Stream
 from vgbench_plugins.distances.euclidean import Euclidean
 from vgbench_plugins.distances.iqe import IQE
@@ -73,6 +73,28 @@ def test_negatives_are_every_state_but_the_pair(batch_of):
         states, counts = drawn.unique(return_counts=True)
         assert set(states.tolist()) == set(range(12)) - {int(anchor), int(anchor) + 1}
         assert counts.min() > 400 / 10 / 3  # uniform: 40 of each
+
+
+@pytest.mark.parametrize("form", ["margin", "infonce"])
+def test_negatives_of_the_same_layout_by_hand(batch_of, form):
+    """They are the random goals of the window; where one is a state of the pair, it is left out."""
+    window = torch.tensor([[[0.0], [1.0], [3.0]]], dtype=torch.float64, requires_grad=True)
+    goals = torch.tensor([[[3.0], [1.0], [5.0]]], dtype=torch.float64, requires_grad=True)  # the last state, two random
+    same = torch.tensor([[[False, False, False], [False, True, False], [True, False, False]]])
+    batch = batch_of(window, goals=Goals(goals, same), distances=None)
+    model = SimpleNamespace(distance=Euclidean(Euclidean.Params(), 1))
+    params = {"form": form, "margin": 6.0, "negatives": 2, "negative_scope": "same_layout"}
+    loss = make(**params).loss(batch, model, noise())
+    # The second state belongs to both pairs: of the negatives 1 and 5 only 5 remains, 5 away from 0 and 4 from 1.
+    expected = {
+        "margin": (1 + 4) / 2 + (1**2 + 2**2) / 2,
+        "infonce": (math.log(1 + math.exp(1 - 5)) + math.log(1 + math.exp(2 - 4))) / 2,
+    }
+    assert loss.value.item() == pytest.approx(expected[form])
+    assert float(loss.logs["negative_mean"]) == pytest.approx(4.5)
+    assert batch.asked == [1, ("segment", 2, "same_layout")]
+    loss.value.backward()
+    assert torch.isfinite(window.grad).all() and goals.grad[0, :2].tolist() == [[0.0], [0.0]]
 
 
 @pytest.mark.parametrize("form", ["margin", "infonce"])
