@@ -109,6 +109,12 @@ class Catalogue:
             raise UsageError(f"no protocol named {name!r}. {suggest(name, self.protocols)}")
         return self.protocols[same(name)]
 
+    def suite(self, name: str) -> Suite:
+        """Look up a suite; `-` and `_` are the same."""
+        if same(name) not in self.suites:
+            raise UsageError(f"no suite named {name!r}. {suggest(name, self.suites)}")
+        return self.suites[same(name)]
+
     def usual_protocol(self, environment: str) -> Protocol | None:
         """Protocol that an environment means when it is named alone: its own, or the one for every environment."""
         own = [protocol for protocol in self.protocols.values() if protocol.default_for == environment]

@@ -20,6 +20,7 @@ class Request:
     Attributes:
         objectives: `NAME[:WEIGHT]` each.
         sets: `name.param=value` each, as typed.
+        loose: a value of `sets` for a plugin that is not part of the run has no effect, instead of being an error.
     """
 
     env: str | None = None
@@ -39,6 +40,7 @@ class Request:
     config: Path | None = None
     sets: Sequence[str] = field(default_factory=tuple)
     data: Path | None = None
+    loose: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,10 +180,10 @@ class Choices:
             Assignment(str(address), value, f"--config {name}", f"--config {name}: {address}={value}")
             for address, value in self._file.get("set", {}).items()
         ]
-        return given + [_parse_set(text) for text in self._request.sets]
+        return given + [_parse_set(text, not self._request.loose) for text in self._request.sets]
 
 
-def _parse_set(text: str) -> Assignment:
+def _parse_set(text: str, binding: bool) -> Assignment:
     address, equals, raw = text.partition("=")
     written = f"--set {text}"
     if not equals or not address.strip() or not raw.strip():
@@ -190,4 +192,4 @@ def _parse_set(text: str) -> Assignment:
         value = yaml_file.parse(raw, written)
     except UsageError:
         value = raw  # text such as `a: b: c`; its parameter says whether that will do
-    return Assignment(address.strip(), value, "--set", written, raw.strip())
+    return Assignment(address.strip(), value, "--set", written, raw.strip(), binding)

@@ -109,7 +109,8 @@ class RunFolder:
         if not path.exists():
             return
         if not (path / "run.json").exists():
-            ours = (".lock", "checkpoints", "config.yaml")  # what a run that was killed at its very start leaves
+            # What a run that was killed at its very start leaves, and what a suite puts there before it.
+            ours = (".lock", "checkpoints", "config.yaml", "log.txt")
             strangers = [p.name for p in path.iterdir() if p.name not in ours and p.suffix != ".partial"]
             if strangers:
                 raise UsageError(f"--out {path} holds {strangers[0]!r} but no run; choose an empty or new folder")
