@@ -9,7 +9,7 @@ from pathlib import Path
 
 import filelock
 
-from vgbench import executors, provenance, yaml_file
+from vgbench import executors, provenance, sharing, yaml_file
 from vgbench.cells import Cell, Outcome
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.executors.base import PASSED_ON, Job, Place
@@ -19,6 +19,8 @@ from vgbench.store import Record, read_json, write_json
 from vgbench.worker import TOKEN
 
 FORMAT = 1
+SHARED = ".shared"
+"""Folder of training stages that cells share, within a suite's."""
 
 
 class Campaign:
@@ -37,6 +39,7 @@ class Campaign:
         self.kind, self.name, self.scale, self.root, self.cells = kind, name, scale, root, list(cells)
         self._path = root / f"{kind}.json"
         self._old = self._read()
+        self._record: Record = {}
 
     def _read(self) -> Record:
         root, path = self.root, self._path
@@ -59,7 +62,7 @@ class Campaign:
                 )
         return old
 
-    def record(self, argv: Sequence[str], outcomes: Sequence[Outcome] | None = None, **more: object) -> Record:
+    def record(self, argv: Sequence[str]) -> Record:
         """Return the content of KIND.json."""
         cells = {c["folder"]: c | {"stale": c.get("stale", False)} for c in self._old.get("cells", ())}
         for cell in self.cells:
@@ -83,8 +86,12 @@ class Campaign:
             "versions": provenance.versions(),
             "git": provenance.git(),
             "cells": list(cells.values()),
-            **more,
         }
+
+    def amend(self, **fields: object) -> None:
+        """Add to KIND.json what has come out."""
+        self._record |= fields
+        write_json(self._path, self._record)
 
     def _inside(self, folder: Path) -> str:
         return folder.relative_to(self.root).as_posix()
@@ -125,14 +132,19 @@ class Campaign:
         from vgbench.tally import Tally
 
         with self.opened(), deferred_interrupts() as stop:
-            write_json(self._path, self.record(argv))
+            self._record = self.record(argv)
+            write_json(self._path, self._record)
             token = self._token()
             tally = Tally(self.cells, again, say)
-            jobs = {str(cell.folder): self._job(cell, place, argv, token) for cell in tally.waiting()}
+            waiting = tally.waiting()
+            jobs = [self._job(cell, place, argv, token) for cell in waiting]
             if jobs:
                 workers = executors.find(executor)(place)
                 tally.slots = workers.slots
-                Scheduler(workers, list(jobs.values()), tally.ended, say, {}, lambda name: False).run(stop)
+                wants = {cell.spec.key(): tuple(sharing.stages(cell.spec).values()) for cell in waiting}
+                share = self.root / SHARED
+                there = lambda name: sharing.checkpoint(share, name).exists()  # noqa: E731
+                Scheduler(workers, jobs, tally.ended, say, wants, there).run(stop)
             return tally.outcomes()
 
     def _token(self) -> str:
@@ -151,6 +163,7 @@ class Campaign:
             root=str(self.root),
             token=token,
             argv=tuple(argv),
+            share=str(self.root / SHARED),
             threads=place.threads,
             cwd=str(Path.cwd()),
             env=env,

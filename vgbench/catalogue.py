@@ -11,7 +11,7 @@ from vgbench.errors import UsageError
 from vgbench.wording import same, suggest
 
 SCALES = ("smoke", "quick", "paper")
-SECTIONS = ("components", "recipes", "protocols", "suites")
+SECTIONS = ("components", "recipes", "protocols", "suites", "sweeps")
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,30 @@ class Suite:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """A curve of a sweep: a recipe over the values of one parameter, `over` (`name.param`), with others in `set`."""
+
+    recipe: str
+    over: str
+    values: tuple[Any, ...]
+    set: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Curves of planning success over the values of parameters, on one protocol."""
+
+    name: str
+    summary: str
+    protocol: str
+    curves: tuple[Curve, ...]
+    seeds: tuple[int, ...] = (0,)
+    data_seed: int = 0
+    task_seed: int = 0
+    reference: str = ""
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """The whole file."""
 
@@ -96,6 +120,7 @@ class Catalogue:
     recipes: Mapping[str, Recipe]
     protocols: Mapping[str, Protocol]
     suites: Mapping[str, Suite]
+    sweeps: Mapping[str, Sweep] = field(default_factory=dict)
 
     def recipe(self, name: str) -> Recipe:
         """Look up a recipe; `-` and `_` are the same."""
@@ -114,6 +139,12 @@ class Catalogue:
         if same(name) not in self.suites:
             raise UsageError(f"no suite named {name!r}. {suggest(name, self.suites)}")
         return self.suites[same(name)]
+
+    def sweep(self, name: str) -> Sweep:
+        """Look up a sweep; `-` and `_` are the same."""
+        if same(name) not in self.sweeps:
+            raise UsageError(f"no sweep named {name!r}. {suggest(name, self.sweeps)}")
+        return self.sweeps[same(name)]
 
     def usual_protocol(self, environment: str) -> Protocol | None:
         """Protocol that an environment means when it is named alone: its own, or the one for every environment."""
@@ -158,9 +189,16 @@ def read(content: Any, where: str) -> Catalogue:
         _known(scales, SCALES, f"{here}.scales")
         made = {scale: _make(Scale, block, f"{here}.scales.{scale}") for scale, block in scales.items()}
         protocols[name] = _make(Protocol, raw | {"scales": made}, here, name=name)
-    return Catalogue(
-        components, _section(content, "recipes", Recipe, where), protocols, _section(content, "suites", Suite, where)
-    )
+    sweeps = {}
+    for name, raw in _mapping(content.get("sweeps", {}), f"{where}: sweeps").items():
+        here = f"{where}: sweeps.{name}"
+        curves = _mapping(raw, here).get("curves")
+        if not isinstance(curves, list):
+            raise UsageError(f"{here}.curves: expected a list of curves, got {curves!r}")
+        drawn = tuple(_make(Curve, curve, f"{here}.curves[{index}]") for index, curve in enumerate(curves))
+        sweeps[name] = _make(Sweep, raw | {"curves": drawn}, here, name=name)
+    recipes, suites = _section(content, "recipes", Recipe, where), _section(content, "suites", Suite, where)
+    return Catalogue(components, recipes, protocols, suites, sweeps)
 
 
 def _section(content: Mapping[str, Any], key: str, cls: type[Any], where: str) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def _run(job: Job) -> None:
         )
     with filelock.FileLock(folder / ".lock", timeout=_PATIENCE):
         pass
-    runner.run(spec, folder, job.argv)
+    runner.run(spec, folder, job.argv, share=Path(job.share) if job.share else None)
 
 
 def _watch_parent() -> None:

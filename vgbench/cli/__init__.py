@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli import collect, list, run, show, suite
+from vgbench.cli import collect, list, run, show, suite, sweep
 from vgbench.cli.common import examples
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("suite", epilog=suite.EPILOG)(suite.suite)
+app.command("sweep", epilog=sweep.EPILOG)(sweep.sweep)
 app.command("list", epilog=list.EPILOG)(list.list_)
 app.command("show", epilog=show.EPILOG)(show.show)
 app.command("collect", epilog=collect.EPILOG)(collect.collect)
