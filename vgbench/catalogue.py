@@ -11,7 +11,7 @@ from vgbench.errors import UsageError
 from vgbench.wording import same, suggest
 
 SCALES = ("smoke", "quick", "paper")
-SECTIONS = ("components", "recipes", "protocols", "readings", "suites")
+SECTIONS = ("components", "recipes", "protocols", "readings", "suites", "sweeps")
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,35 @@ class Suite:
     seeds: tuple[int, ...] = (0,)
     reference: str = ""
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # protocols of a recipe that is not run on all
+
+    def has(self, recipe: str, protocol: str) -> bool:
+        """Whether the suite runs this recipe on this protocol."""
+        return protocol in self.only.get(recipe, self.protocols)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A curve of a sweep: a recipe over the values of one parameter, `over` (`name.param`), with others in `set`."""
+
+    recipe: str
+    over: str
+    values: tuple[Any, ...]
+    set: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Curves of planning success over the values of parameters, on one protocol."""
+
+    name: str
+    summary: str
+    protocol: str
+    curves: tuple[Curve, ...]
+    seeds: tuple[int, ...] = (0,)
+    data_seed: int = 0
+    task_seed: int = 0
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,6 +165,7 @@ class Catalogue:
     protocols: Mapping[str, Protocol]
     readings: Mapping[str, Reading]
     suites: Mapping[str, Suite]
+    sweeps: Mapping[str, Sweep] = field(default_factory=dict)
 
     def recipe(self, name: str) -> Recipe:
         """Look up a recipe; `-` and `_` are the same."""
@@ -156,6 +186,18 @@ class Catalogue:
         if same(name) not in self.readings:
             raise UsageError(f"no reading named {name!r}. {suggest(name, self.readings)}")
         return self.readings[same(name)]
+
+    def suite(self, name: str) -> Suite:
+        """Look up a suite; `-` and `_` are the same."""
+        if same(name) not in self.suites:
+            raise UsageError(f"no suite named {name!r}. {suggest(name, self.suites)}")
+        return self.suites[same(name)]
+
+    def sweep(self, name: str) -> Sweep:
+        """Look up a sweep; `-` and `_` are the same."""
+        if same(name) not in self.sweeps:
+            raise UsageError(f"no sweep named {name!r}. {suggest(name, self.sweeps)}")
+        return self.sweeps[same(name)]
 
     def usual_protocol(self, environment: str) -> Protocol | None:
         """Protocol that an environment means when it is named alone: its own, or the one for every environment."""
@@ -200,13 +242,17 @@ def read(content: Any, where: str) -> Catalogue:
         _known(scales, SCALES, f"{here}.scales")
         made = {scale: _make(Scale, block, f"{here}.scales.{scale}") for scale, block in scales.items()}
         protocols[name] = _make(Protocol, raw | {"scales": made}, here, name=name)
-    return Catalogue(
-        components,
-        _section(content, "recipes", Recipe, where),
-        protocols,
-        _section(content, "readings", Reading, where),
-        _section(content, "suites", Suite, where),
-    )
+    sweeps = {}
+    for name, raw in _mapping(content.get("sweeps", {}), f"{where}: sweeps").items():
+        here = f"{where}: sweeps.{name}"
+        curves = _mapping(raw, here).get("curves")
+        if not isinstance(curves, list):
+            raise UsageError(f"{here}.curves: expected a list of curves, got {curves!r}")
+        drawn = tuple(_make(Curve, curve, f"{here}.curves[{index}]") for index, curve in enumerate(curves))
+        sweeps[name] = _make(Sweep, raw | {"curves": drawn}, here, name=name)
+    kinds: dict[str, type[Any]] = {"recipes": Recipe, "readings": Reading, "suites": Suite}
+    made_of = {key: _section(content, key, cls, where) for key, cls in kinds.items()}
+    return Catalogue(components, protocols=protocols, sweeps=sweeps, **made_of)
 
 
 def _section(content: Mapping[str, Any], key: str, cls: type[Any], where: str) -> dict[str, Any]:

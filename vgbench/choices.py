@@ -20,6 +20,8 @@ class Request:
     Attributes:
         objectives: `NAME[:WEIGHT]` each.
         sets: `name.param=value` each, as typed.
+        grid: the same of a sweep's grid; they win over `sets`.
+        loose: a value of `sets` for a plugin that is not part of the run has no effect, instead of being an error.
     """
 
     env: str | None = None
@@ -40,6 +42,8 @@ class Request:
     config: Path | None = None
     sets: Sequence[str] = field(default_factory=tuple)
     data: Path | None = None
+    grid: Sequence[str] = ()
+    loose: bool = False
 
 
 @dataclass(frozen=True)
@@ -187,22 +191,23 @@ class Choices:
         return choice
 
     def assignments(self) -> list[Assignment]:
-        """Return values for parameters: the file's, then those of --set."""
+        """Return values for parameters: the file's, then those of --set, then a grid's."""
         name = self._request.config
         given = [
             Assignment(str(address), value, f"--config {name}", f"--config {name}: {address}={value}")
             for address, value in self._file.get("set", {}).items()
         ]
-        return given + [_parse_set(text) for text in self._request.sets]
+        given += [_parse_set(text, "--set", not self._request.loose) for text in self._request.sets]
+        return given + [_parse_set(text, "--grid", True) for text in self._request.grid]
 
 
-def _parse_set(text: str) -> Assignment:
+def _parse_set(text: str, option: str, binding: bool) -> Assignment:
     address, equals, raw = text.partition("=")
-    written = f"--set {text}"
+    written = f"{option} {text}"
     if not equals or not address.strip() or not raw.strip():
         raise UsageError(f"{written}: expected name.param=value, e.g. --set train.lr=1e-3")
     try:
         value = yaml_file.parse(raw, written)
     except UsageError:
         value = raw  # text such as `a: b: c`; its parameter says whether that will do
-    return Assignment(address.strip(), value, "--set", written, raw.strip())
+    return Assignment(address.strip(), value, option, written, raw.strip(), binding)

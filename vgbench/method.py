@@ -225,7 +225,9 @@ def _add_head_stage(method: Method, choices: Choices, registry: Registry) -> Non
     method.head = _objectives("head_objective", given, registry)
     useless = [piece for piece in method.head if not {"head", "distance"} & piece.cls.trains]
     if useless:
-        raise UsageError(f"{given.written}: {useless[0].entry} trains neither head nor distance, which this stage is for")
+        raise UsageError(
+            f"{given.written}: {useless[0].entry} trains neither head nor distance, which this stage is for"
+        )
     both = [piece for piece in method.objectives if "head" in piece.cls.trains]
     if both:
         raise UsageError(

@@ -134,8 +134,8 @@ class Addresses:
             detail = suggest(param, names) if names else "It has no parameters."
             raise UsageError(f"{given.written}: {target.words} has no parameter {param!r}. {detail}")
         before = target.given.get(param)
-        if before and before.source == given.source and given.raw is None:
-            # The lines of a file have no order in which one could win.
+        if before and before.source == given.source and (given.raw is None or given.source == "--grid"):
+            # The lines of a file have no order in which one could win, and a value that another hides is no grid's.
             raise UsageError(
                 f"{given.written}: this is also {before.address}={before.value} there; keep one of the two"
             )

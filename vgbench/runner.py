@@ -2,7 +2,7 @@
 
 # ruff: noqa: TID253 - imported only once a run is certain
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,18 @@ from vgbench.noise import Stream
 from vgbench.observers import Observers
 from vgbench.planning import Controller
 from vgbench.registry import Registry
+from vgbench.sharing import Shared
 from vgbench.spec import Chosen, RunSpec
 from vgbench.statistics import wilson
 from vgbench.store import Record, RunFolder, write_json
 
 
 def run(
-    spec: RunSpec, out: Path | None = None, argv: Sequence[str] = (), observers: Observers | None = None
+    spec: RunSpec,
+    out: Path | None = None,
+    argv: Sequence[str] = (),
+    observers: Observers | None = None,
+    share: Path | None = None,
 ) -> dict[str, Any]:
     """Run a specification to its end and return the content of result.json.
 
@@ -39,6 +44,7 @@ def run(
         out: the run folder itself; by default a readable, hashed name under `runs/`.
         argv: the command line, for the record.
         observers: who is told of the progress; by default every installed observer.
+        share: folder of finished training stages, which this run takes over where they are its own, and adds to.
 
     Raises:
         UsageError: the folder holds something else, or the parts of the run do not fit together.
@@ -55,7 +61,7 @@ def run(
         status = "failed"
         try:
             observers.call("vgbench_run_started", title=spec.title(), folder=str(folder.path))
-            result = _Run(spec, folder, observers, stop).execute()
+            result = _Run(spec, folder, observers, stop, share).execute()
             folder.update(status="done", error=None, plugin_errors=observers.errors)
             write_json(folder.path / "result.json", result)
             status = "done"
@@ -132,8 +138,11 @@ def build_terms(spec: RunSpec, chosen: Iterable[Chosen], model: JEPA, action_dim
 class _Run:
     """The steps of one run, in order."""
 
-    def __init__(self, spec: RunSpec, folder: RunFolder, observers: Observers, stop: Stop) -> None:
+    def __init__(
+        self, spec: RunSpec, folder: RunFolder, observers: Observers, stop: Stop, share: Path | None = None
+    ) -> None:
         self.spec, self.folder, self.observers, self.stop = spec, folder, observers, stop
+        self.shared = Shared(share, spec) if share is not None else None
         self.device = torch.device(spec.device)
         self.environment = build_environment(spec.environment)
         self.evaluations: dict[str, int] = {}  # of the predictor, by stage
@@ -208,8 +217,11 @@ class _Run:
         for term in terms:
             term.objective.to(self.device)
         stage = training.Stage(name, terms, self.spec.settings[group], self.spec.seed * 16 + index, group)
-        with self.folder.timed(name):
+        adopted = self.shared is not None and self.shared.adopt(name, self.folder)
+        with nullcontext() if adopted else self.folder.timed(name):
             training.Trainer(stage, model, data, self.folder, self.observers, self.stop, latents).run()
+        if self.shared:
+            self.shared.publish(name, self.folder)
 
     def _tasks(self, data: dataset.Dataset) -> Tasks:
         count, seed = self.spec.settings["evaluation"].tasks, self.spec.task_seed

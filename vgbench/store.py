@@ -31,7 +31,7 @@ def checkpoint_seconds() -> float:
         raise UsageError(f"VGBENCH_CHECKPOINT_SECONDS={text}: expected a number of seconds") from err
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file beside `path`, then move it there: a reader sees the old file or the new one."""
     partial = path.with_name(f"{path.name}.partial")
     try:
@@ -109,7 +109,8 @@ class RunFolder:
         if not path.exists():
             return
         if not (path / "run.json").exists():
-            ours = (".lock", "checkpoints", "config.yaml")  # what a run that was killed at its very start leaves
+            # What a run that was killed at its very start leaves, and what a suite puts there before it.
+            ours = (".lock", "checkpoints", "config.yaml", "log.txt")
             strangers = [p.name for p in path.iterdir() if p.name not in ours and p.suffix != ".partial"]
             if strangers:
                 raise UsageError(f"--out {path} holds {strangers[0]!r} but no run; choose an empty or new folder")
@@ -203,17 +204,18 @@ class RunFolder:
 
     def keep(self, name: str, wanted: Callable[[Record], bool]) -> None:
         """Drop the lines that a resumed run will write again, and a last line that was cut off."""
-        path = self.path / name
-        if not path.exists():
-            return
-        records = []
-        for line in path.read_text(encoding="utf-8").splitlines():
+        if (self.path / name).exists():
+            self.write_lines(name, filter(wanted, self.lines(name)))
+
+    def lines(self, name: str) -> list[Record]:
+        """Records of a JSONL file, up to a line that was cut off."""
+        path, records = self.path / name, []
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
             try:
-                record = json.loads(line)
+                records.append(json.loads(line))
             except ValueError:
                 break
-            records.append(record)
-        self.write_lines(name, filter(wanted, records))
+        return records
 
     def save_checkpoint(self, name: str, content: Record) -> None:
         """Write checkpoints/NAME.pt atomically, and with it the stage's times."""

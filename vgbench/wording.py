@@ -1,6 +1,7 @@
 """Phrases that several error messages share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 def same(name: str) -> str:
@@ -33,3 +34,17 @@ def choice(value: str, known: Iterable[str], option: str) -> str:
     if isinstance(value, str) and same(value) in names:
         return same(value)
     raise UsageError(f"{option.rstrip(': ')}: unknown value {value!r}. {suggest(str(value), names)}")
+
+
+def rate_text(rate: Mapping[str, Any]) -> str:
+    """Return a success rate with its interval: `0.950 [0.888, 0.978]  95 of 100`."""
+    low, high = rate["ci95"]
+    return f"{rate['success_rate']:.3f} [{low:.3f}, {high:.3f}]  {rate['successes']} of {rate['n']}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: `40 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    for limit, unit, size in ((120.0, "s", 1.0), (7200.0, "min", 60.0), (172800.0, "h", 3600.0)):
+        if seconds < limit:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{seconds / 86400:.2g} days"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli import collect, list, run, show
+from vgbench.cli import collect, list, run, show, suite, sweep
 from vgbench.cli.common import examples
 
 app = typer.Typer(
@@ -21,6 +21,8 @@ app = typer.Typer(
     epilog=examples("vgbench list", "vgbench run --env wall --recipe vf_quasi --scale smoke"),
 )
 app.command("run", epilog=run.EPILOG)(run.run)
+app.command("suite", epilog=suite.EPILOG)(suite.suite)
+app.command("sweep", epilog=sweep.EPILOG)(sweep.sweep)
 app.command("list", epilog=list.EPILOG)(list.list_)
 app.command("show", epilog=show.EPILOG)(show.show)
 app.command("collect", epilog=collect.EPILOG)(collect.collect)

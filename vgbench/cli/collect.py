@@ -45,7 +45,9 @@ def collect(
     if preview is not None and preview.suffix.lower() != ".png":
         raise UsageError(f"--preview {preview}: expected a name that ends in .png")
     sets = [*(set_ or ()), *([f"data.trajectories={trajectories}"] if trajectories is not None else [])]
-    asked = resolve_data(Request(env=env, protocol=protocol, scale=scale, reading=reading, data_seed=data_seed, sets=sets))
+    asked = resolve_data(
+        Request(env=env, protocol=protocol, scale=scale, reading=reading, data_seed=data_seed, sets=sets)
+    )
     for note in asked.notes:
         say(f"note: {note}")
     for option, path in (("--out", out), ("--preview", preview)):

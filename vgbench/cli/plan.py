@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from vgbench.cli.common import print_json, print_table, say, shown
+from vgbench.wording import duration
 
 if TYPE_CHECKING:
     from vgbench.spec import RunSpec, Value
@@ -47,11 +48,3 @@ def _print_values(values: "dict[str, Value]") -> None:
 
 def _plain(values: "dict[str, Value]") -> dict[str, Any]:
     return {name: {"value": value.value, "source": value.source} for name, value in values.items()}
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it: `40 s`, `12 min`, `3.5 h`, `2.1 days`."""
-    for limit, unit, size in ((120.0, "s", 1.0), (7200.0, "min", 60.0), (172800.0, "h", 3600.0)):
-        if seconds < limit:
-            return f"{seconds / size:.2g} {unit}"
-    return f"{seconds / 86400:.2g} days"

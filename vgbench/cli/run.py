@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, say
-from vgbench.wording import place
+from vgbench.wording import place, rate_text
 
 EPILOG = examples(
     "vgbench run --env maze --objective iql --distance iqe",
@@ -130,9 +130,3 @@ def print_result(result: dict[str, Any]) -> None:
         print(f"{name:<9}{times['seconds']:>9.1f} s{times['cpu_seconds']:>10.1f} CPU-s")
     print(f"{'all':<9}{result['seconds']:>9.1f} s{result['cpu_seconds']:>10.1f} CPU-s")
     print(result["run_dir"])
-
-
-def rate_text(rate: dict[str, Any]) -> str:
-    """Return a success rate with its interval: `0.950 [0.888, 0.978]  95 of 100`."""
-    low, high = rate["ci95"]
-    return f"{rate['success_rate']:.3f} [{low:.3f}, {high:.3f}]  {rate['successes']} of {rate['n']}"

@@ -1,0 +1,224 @@
+"""`vgbench suite` in processes of its own: cells, resuming, failures, refusals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TINY = [  # of scale smoke, which is small already
+    "data.trajectories=8",
+    "train.steps=2",
+    "train_predictor.steps=2",
+    "evaluation.tasks=2",
+    "mpc.max_steps=8",
+    "mpc.block_rows=64",
+    "strided.stem=4",
+    "strided.channels=4",
+    "mlp.hidden=[16]",
+    "model.latent_dim=16",
+]
+SETS = [part for value in TINY for part in ("--set", value)]
+SMALL = ["--scale", "smoke", "--device", "cpu", *SETS]
+SUITE = ["suite", "paper_table_2", *SMALL, "--only", "vf,wall_big", "--out", "out"]
+TWO = [*SUITE, "--only", "vf_quasi"]
+
+
+@pytest.fixture
+def vgbench(tmp_path, tmp_path_factory):
+    """Start `python -m vgbench` in an empty folder; checkpoints after every step."""
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    variables = {"VGBENCH_CACHE": str(cache), "OMP_NUM_THREADS": "1", "VGBENCH_CHECKPOINT_SECONDS": "0"}
+
+    def start(*arguments):
+        command = [sys.executable, "-m", "vgbench", *map(str, arguments)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, cwd=tmp_path, env=os.environ | variables, **pipes)
+
+    def run(*arguments, code=0):
+        process = start(*arguments)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == code, err
+        return out, err
+
+    run.start = start
+    return run
+
+
+def rows(folder):
+    return [json.loads(line) for line in (Path(folder) / "episodes.jsonl").read_text().splitlines()]
+
+
+def children(process):
+    """Processes that a process has started."""
+    task = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(pid) for pid in task.read_text().split()]
+
+
+def wait_for(path, process, seconds=120):
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, f"ended before {path.name}: {process.stderr.read()}"
+        assert time.monotonic() < end, f"no {path.name} after {seconds} s"
+        time.sleep(0.005)
+
+
+def test_cells_are_ordinary_runs_and_complete_ones_are_skipped(vgbench, tmp_path):
+    out, err = vgbench(*TWO, "--seeds", "1,", "--format", "json")
+    answer = json.loads(out)
+    cells = {(c["protocol"], c["recipe"], c["seed"]): c for c in answer["cells"]}
+    assert set(cells) == {("wall_big", "vf", 1), ("wall_big", "vf_quasi", 1)}
+    assert all(c["status"] == "done" and c["n"] == 2 for c in cells.values())
+    folder = tmp_path / "out" / "wall_big" / "vf" / "s1"
+    assert cells["wall_big", "vf", 1]["folder"] == str(folder.relative_to(tmp_path))
+    assert "[2/2]" in err and "left" in err
+
+    vgbench("run", "--protocol", "wall_big", "--recipe", "vf", "--seed", "1", *SMALL, "--out", "alone")
+    one, other = (json.loads((f / "result.json").read_text()) for f in (folder, tmp_path / "alone"))
+    assert one["key"] == other["key"] and one["threads"] == 1
+    assert rows(folder) == rows(tmp_path / "alone")
+    assert (
+        one["data"]["fingerprint"]
+        == json.loads((tmp_path / "out/wall_big/vf_quasi/s1/result.json").read_text())["data"]["fingerprint"]
+    )
+
+    before = (folder / "result.json").stat().st_mtime_ns
+    out, err = vgbench(*TWO, "--seeds", "1,")
+    assert err.count("complete") == 2 and out.count("complete") == 2
+    assert out.splitlines()[-1] == "out"
+    assert (folder / "result.json").stat().st_mtime_ns == before
+
+
+def test_other_values_go_beside_and_the_record_says_which_are_stale(vgbench, tmp_path):
+    command = [*SUITE, "--seeds", "1"]
+    vgbench(*command)
+    first = json.loads((tmp_path / "out/wall_big/vf/s0/result.json").read_text())
+    out, err = vgbench(*command, "--set", "mppi.samples=16", "--format", "json")
+    cell = json.loads(out)["cells"][0]
+    assert cell["folder"] == f"out/wall_big/vf/s0-{cell['key']}" and cell["status"] == "done"
+    assert "stale" in err and "out/wall_big/vf/s0 " in err
+    assert json.loads((tmp_path / "out/wall_big/vf/s0/result.json").read_text()) == first
+
+    def stale():
+        cells = json.loads((tmp_path / "out/suite.json").read_text())["cells"]
+        return {c["folder"]: c["stale"] for c in cells}
+
+    assert stale() == {"wall_big/vf/s0": True, f"wall_big/vf/s0-{cell['key']}": False}
+    vgbench(*command)
+    assert stale() == {"wall_big/vf/s0": False, f"wall_big/vf/s0-{cell['key']}": True}
+
+
+def test_it_goes_on_past_a_failed_cell_and_tries_it_again(vgbench, tmp_path):
+    command = [*TWO, "--seeds", "1"]
+    broken = tmp_path / "out/wall_big/vf/s0/checkpoints/encoder.pt"
+    broken.parent.mkdir(parents=True)
+    (tmp_path / "out/suite.json").write_text(
+        json.dumps({"format": 1, "name": "paper_table_2", "scale": "smoke", "cells": [], "commands": []})
+    )
+    broken.write_bytes(b"not a checkpoint")
+    out, _ = vgbench(*command, "--format", "json", code=1)
+    cells = {c["recipe"]: c for c in json.loads(out)["cells"]}
+    assert cells["vf"]["status"] == "failed" and "encoder.pt" in cells["vf"]["reason"]
+    assert cells["vf_quasi"]["status"] == "done"
+    assert "encoder.pt" in (tmp_path / "out/wall_big/vf/s0/log.txt").read_text()
+    broken.unlink()
+    out, _ = vgbench(*command, "--keep-failed", code=1)
+    assert "failed" in out and not (tmp_path / "out/wall_big/vf/s0/result.json").exists()
+    out, _ = vgbench(*command)
+    assert "done" in out and "complete" in out
+
+
+def test_a_killed_worker_loses_only_its_cell_which_goes_on(vgbench, tmp_path):
+    command = [*SUITE, "--seeds", "1"]
+    process = vgbench.start(*command)
+    wait_for(tmp_path / "out/wall_big/vf/s0/checkpoints/encoder.pt", process)
+    (worker,) = children(process)
+    os.kill(worker, signal.SIGKILL)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "SIGKILL" in err and "goes on" in err
+    assert json.loads((tmp_path / "out/wall_big/vf/s0/run.json").read_text())["resumed"]
+    vgbench("run", "--protocol", "wall_big", "--recipe", "vf", *SMALL, "--out", "alone")
+    assert rows(tmp_path / "out/wall_big/vf/s0") == rows(tmp_path / "alone")
+
+
+def gone(pid, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not Path(f"/proc/{pid}").exists() or " Z " in Path(f"/proc/{pid}/stat").read_text():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_or_killed_itself_it_leaves_no_process_and_goes_on(vgbench, tmp_path, number):
+    command = [*SUITE, "--seeds", "2", "--workers", "1", "--set", "train.steps=40"]
+    process = vgbench.start(*command)
+    wait_for(tmp_path / "out/wall_big/vf/s0/checkpoints/encoder.pt", process)
+    (worker,) = children(process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    assert gone(worker)
+    assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL), err
+    assert not (tmp_path / "out/wall_big/vf/s0/result.json").exists()
+    assert json.loads((tmp_path / "out/wall_big/vf/s0/run.json").read_text())["status"] == "interrupted"
+    out, _ = vgbench(*command, "--format", "json")
+    assert [c["status"] for c in json.loads(out)["cells"]] == ["done", "done"]
+    vgbench("run", "--protocol", "wall_big", "--recipe", "vf", *SMALL, "--set", "train.steps=40", "--out", "alone")
+    assert rows(tmp_path / "out/wall_big/vf/s0") == rows(tmp_path / "alone")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["paper_table_3"], ["no suite named", "paper_table_2"]),
+        (["paper_table_2", "--only", "vf_quasy"], ["--only vf_quasy", "vf_quasi"]),
+        (["paper_table_2", "--seeds", "x"], ["--seeds x", "count"]),
+        (["paper_table_2", "--seeds", "0"], ["--seeds 0", "0,2"]),
+        (["paper_table_2", "--seeds", "1,1"], ["--seeds 1,1", "twice"]),
+        (["paper_table_2", "--workers", "0"], ["--workers 0"]),
+        (["paper_table_2", "--executor", "slurm"], ["--executor", "local"]),
+        (["paper_table_2", "--address", "auto"], ["--address auto", "--executor ray"]),
+        (["paper_table_2", "--scale", "smok"], ["--scale", "smoke"]),
+        (["paper_table_2", *SMALL, "--set", "iql.tau=1.5"], ["cell wall_small/vf/s0", "iql.tau=1.5"]),
+        (["paper_table_2", *SMALL, "--set", "iql.tua=0.5"], ["cell wall_small/vf/s0", "tua", "tau"]),
+        (["paper_table_2", *SMALL, "--set", "hilp.tau=0.5"], ["no plugin or setting", "hilp"]),
+        (
+            ["paper_table_2", *SMALL, "--only", "pred_vcreg,wall_big", "--set", "iql.tau=0.5"],
+            ["cell wall_big/pred_vcreg/s0", "iql", "not part of this run"],
+        ),
+        (["paper_table_2", *SMALL, "--set", "train.window=65"], ["cell wall_small/pred_vcreg/s0"]),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_runs(vgbench_cli, tmp_path, arguments, words):
+    result = vgbench_cli("suite", *arguments)
+    assert result.exit_code == 2
+    for word in words:
+        assert word in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_something_else_is_refused(vgbench_cli, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "precious").touch()
+    result = vgbench_cli(*SUITE)
+    assert result.exit_code == 2 and "precious" in result.stderr
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["precious"]
+
+
+def test_dry_run_shows_cells_and_writes_nothing(vgbench_cli, tmp_path):
+    result = vgbench_cli(*TWO, "--seeds", "0,2", "--dry-run", "--format", "json")
+    cells = result.json()["cells"]
+    assert [(c["recipe"], c["seed"], c["state"]) for c in cells] == [
+        ("vf", 0, "new"),
+        ("vf", 2, "new"),
+        ("vf_quasi", 0, "new"),
+        ("vf_quasi", 2, "new"),
+    ]
+    assert len({c["key"] for c in cells}) == 4
+    assert not list(tmp_path.iterdir())

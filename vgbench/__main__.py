@@ -1,0 +1,5 @@
+"""`python -m vgbench`: the `vgbench` command."""
+
+from vgbench.cli import main
+
+main()

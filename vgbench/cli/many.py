@@ -1,0 +1,87 @@
+"""What `suite` and `sweep` share: options about where to compute, and tables of cells."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vgbench.cli.common import print_json, print_table, say
+from vgbench.errors import UsageError
+from vgbench.wording import duration, rate_text
+
+if TYPE_CHECKING:
+    from vgbench.campaign import Campaign
+    from vgbench.cells import Outcome
+    from vgbench.executors.base import Place
+
+Device = Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where a cell computes (default auto).")]
+Reading = Annotated[
+    str | None, typer.Option(metavar="literal|pldm", help="Choices for what the paper leaves open, by name.")
+]
+Executor = Annotated[str, typer.Option(metavar="local|ray", help="Processes of this machine, or a Ray cluster.")]
+Workers = Annotated[int | None, typer.Option(metavar="N", help="Cells at once; by default as many as there are cores.")]
+Threads = Annotated[int, typer.Option(metavar="N", help="Threads of a cell.")]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Existing Ray cluster: auto, HOST:PORT or ray://HOST:PORT; without, a local one."
+    ),
+]
+Retry = Annotated[bool, typer.Option("--retry-failed/--keep-failed", help="Whether to try again what failed before.")]
+
+
+def check_place(executor: str, workers: int | None, threads: int, address: str | None) -> "Place":
+    """Check the options about where to compute, before anything else is done."""
+    from vgbench import executors
+    from vgbench.executors.base import Place
+
+    chosen = executors.find(executor)
+    for option, value in (("--workers", workers), ("--threads", threads)):
+        if value is not None and not 1 <= value <= 4096:
+            raise UsageError(f"{option} {value}: expected a whole number from 1 to 4096")
+    place = Place(workers, threads, address)
+    chosen.check(place)
+    return place
+
+
+def default_folder(name: str, scale: str | None, reading: str | None) -> Path:
+    """Folder of a suite or sweep: a reading other than the default one is part of its name."""
+    from vgbench.catalogue import catalogue
+    from vgbench.wording import same
+
+    default = catalogue().reading(None)
+    other = reading is not None and (default is None or same(reading) != default.name)
+    return Path("runs") / "-".join([name, scale or "quick", *([same(reading)] if reading and other else [])])
+
+
+def print_plan(campaign: "Campaign", format: str) -> None:
+    """Print the cells with the state of their folders."""
+    rows = [
+        {**cell.labels, "state": cell.state, "key": cell.spec.key(), "folder": str(cell.folder)}
+        | {"stale": cell.stale["folder"] if cell.stale else None}
+        for cell in campaign.cells
+    ]
+    if format == "json":
+        print_json({campaign.kind: campaign.name, "scale": campaign.scale, "dir": str(campaign.root), "cells": rows})
+        return
+    print_table(
+        ["CELL", "STATE", "KEY", "FOLDER"],
+        [[cell.name, cell.state, cell.spec.key(), str(cell.folder)] for cell in campaign.cells],
+    )
+    for cell in campaign.cells:
+        if cell.stale:
+            say(f"note: {cell.name}: {cell.stale['folder']} holds a run with other values, which stays (stale)")
+    states = Counter(cell.state for cell in campaign.cells)
+    print(f"{len(campaign.cells)} cells: {', '.join(f'{count} {state}' for state, count in states.items())}")
+
+
+def print_outcomes(outcomes: "list[Outcome]") -> None:
+    """Print a table of cells: what became of them, success with its interval, time, or why there is none."""
+    print_table(["CELL", "STATUS", "SUCCESS", "TIME", "WHY"], [_row(outcome) for outcome in outcomes])
+
+
+def _row(outcome: "Outcome") -> list[str]:
+    result: dict[str, Any] | None = outcome.result
+    figures = [rate_text(result), duration(result["seconds"])] if result else ["", ""]
+    return [outcome.cell.name, outcome.status, *figures, outcome.reason]

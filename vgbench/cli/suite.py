@@ -1,0 +1,95 @@
+"""`vgbench suite`: recipes x protocols x seeds, or go on with them."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vgbench.cli.common import Debug, Format, examples, handled, print_json, say
+from vgbench.cli.many import (
+    Address,
+    Device,
+    Executor,
+    Reading,
+    Retry,
+    Threads,
+    Workers,
+    check_place,
+    default_folder,
+    print_outcomes,
+    print_plan,
+)
+
+if TYPE_CHECKING:
+    from vgbench.cells import Outcome
+
+EPILOG = examples(
+    "vgbench suite paper_table_2 --dry-run",
+    "vgbench suite paper_table_2 --only vf,vf_quasi,wall_big --seeds 0",
+    "vgbench suite paper_table_2 --set evaluation.tasks=50 --out runs/short",
+)
+
+
+@handled
+def suite(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A suite of registry.yaml, e.g. paper_table_2.")],
+    scale: Annotated[str | None, typer.Option(metavar="smoke|quick|paper", help="Default quick.")] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="N|LIST", help="A count (3 means 0,1,2) or a list (0,2); the suite's by default."),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME[,NAME]", help="Only these recipes and protocols of the suite.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default runs/NAME-SCALE.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter, in the cells that have it."),
+    ] = None,
+    reading: Reading = None,
+    device: Device = None,
+    executor: Executor = "local",
+    workers: Workers = None,
+    threads: Threads = 1,
+    address: Address = None,
+    retry_failed: Retry = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cells and what their folders hold.")] = False,
+    format: Format = "table",
+    debug: Debug = False,
+) -> None:
+    """Run every recipe on every protocol with every seed.
+
+    Each cell is an ordinary run folder, DIR/PROTOCOL/RECIPE/sSEED. The same command goes on with what is not complete.
+    """
+    from vgbench import suite as suites
+    from vgbench.campaign import Campaign
+    from vgbench.cells import resolve_cells
+    from vgbench.cells import seeds as read_seeds
+    from vgbench.choices import Request
+
+    place = check_place(executor, workers, threads, address)
+    asked = suites.narrowed(suites.find(name), only or ())
+    base = Request(scale=scale, reading=reading, device=device, sets=set_ or ())
+    wanted = suites.cells(asked, read_seeds(seeds, asked.seeds), base)
+    root = out or default_folder(asked.name, scale, reading)
+    cells = resolve_cells(wanted, root)
+    campaign = Campaign("suite", asked.name, cells[0].spec.scale, root, cells)
+    if dry_run:
+        print_plan(campaign, format)
+        return
+    place = replace(place, gpu=cells[0].spec.device == "cuda")
+    outcomes = campaign.run(executor, place, ["vgbench", *sys.argv[1:]], say, retry_failed)
+    finish(campaign.root, asked.name, outcomes, format)
+
+
+def finish(root: Path, name: str, outcomes: "list[Outcome]", format: str) -> None:
+    """Print the table of cells and leave with 1 if one of them is missing."""
+    if format == "json":
+        print_json({"suite": name, "dir": str(root), "cells": [outcome.record() for outcome in outcomes]})
+    else:
+        print_outcomes(outcomes)
+        print(root)
+    if any(outcome.status not in ("done", "complete") for outcome in outcomes):
+        raise typer.Exit(1)

@@ -1,0 +1,142 @@
+"""`vgbench sweep`: planning success against the values of parameters."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, say
+from vgbench.cli.many import (
+    Address,
+    Device,
+    Executor,
+    Reading,
+    Retry,
+    Threads,
+    Workers,
+    check_place,
+    default_folder,
+    print_outcomes,
+    print_plan,
+)
+from vgbench.errors import UsageError
+from vgbench.wording import rate_text
+
+if TYPE_CHECKING:
+    from vgbench.campaign import Campaign
+    from vgbench.sweep import Point
+
+EPILOG = examples(
+    "vgbench sweep --recipe vf --protocol wall_small --grid iql.tau=0.6,0.7,0.8",
+    "vgbench sweep --recipe vf_quasi --protocol maze --grid mppi.samples=64,256 --grid mppi.horizon=8,16,32",
+    "vgbench sweep paper_figure_3 --dry-run",
+)
+
+
+@handled
+def sweep(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A sweep of registry.yaml.")] = None,
+    recipe: Annotated[str | None, typer.Option(metavar="NAME", help="Method whose parameters are varied.")] = None,
+    protocol: Annotated[str | None, typer.Option(metavar="NAME", help="wall_small, wall_big, maze, ...")] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME.PARAM=A,B", help="Values; the first grid is the axis, others make a curve each."),
+    ] = None,
+    scale: Annotated[str | None, typer.Option(metavar="smoke|quick|paper", help="Default quick.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="N|LIST", help="A count (3 means 0,1,2) or a list (0,2). Default 0.")
+    ] = None,
+    data_seed: Annotated[int | None, typer.Option(help="Seed of the training set.")] = None,
+    task_seed: Annotated[int | None, typer.Option(help="Seed of the tasks.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default runs/NAME-SCALE.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter, in all cells that have it."),
+    ] = None,
+    reading: Reading = None,
+    device: Device = None,
+    executor: Executor = "local",
+    workers: Workers = None,
+    threads: Threads = 1,
+    address: Address = None,
+    retry_failed: Retry = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cells and what their folders hold.")] = False,
+    format: Format = "table",
+    debug: Debug = False,
+) -> None:
+    """Run a recipe for every combination of values, and draw success against them.
+
+    Training that cells have in common is done once: a grid over a planner's values trains one model for each seed. The
+    same command goes on with what is not complete.
+    """
+    from vgbench import sweep as sweeps
+    from vgbench.campaign import Campaign
+    from vgbench.cells import resolve_cells
+    from vgbench.cells import seeds as read_seeds
+    from vgbench.choices import Request
+
+    place = check_place(executor, workers, threads, address)
+    base = Request(
+        scale=scale, reading=reading, device=device, sets=set_ or (), data_seed=data_seed, task_seed=task_seed
+    )
+    default: tuple[int, ...] = (0,)
+    if name is not None:
+        _alone(name, recipe=recipe, protocol=protocol, grid=grid)
+        known = sweeps.find(name)
+        title, points, default = known.name, sweeps.of_registry(known), known.seeds
+        base = replace(base, protocol=known.protocol)
+        base.data_seed = known.data_seed if data_seed is None else data_seed
+        base.task_seed = known.task_seed if task_seed is None else task_seed
+    else:
+        if recipe is None or protocol is None or not grid:
+            raise UsageError("expected the NAME of a sweep, or --recipe, --protocol and --grid NAME.PARAM=A,B,...")
+        title, points = sweeps.of_grid(recipe, protocol, sweeps.read_grid(grid, set_ or ()))
+        base = replace(base, protocol=protocol)
+    root = out or default_folder(title, scale, reading)
+    cells = resolve_cells(sweeps.cells(points, read_seeds(seeds, default), base), root)
+    sweeps.check_different(cells)
+    campaign = Campaign("sweep", title, cells[0].spec.scale, root, cells)
+    if dry_run:
+        print_plan(campaign, format)
+        return
+    place = replace(place, gpu=cells[0].spec.device == "cuda")
+    outcomes = campaign.run(executor, place, ["vgbench", *sys.argv[1:]], say, retry_failed)
+    _finish(campaign, points, outcomes, format)
+
+
+def _alone(name: str, **options: Any) -> None:
+    for option, value in options.items():
+        if value:
+            raise UsageError(f"--{option} contradicts the sweep {name!r}, which has its own; leave one of the two out")
+
+
+def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], format: str) -> None:
+    """Write points, CSV and picture; print the points; leave with 1 if a cell is missing."""
+    from vgbench import sweep as sweeps
+    from vgbench.sweep_plot import plot
+
+    rows = sweeps.figures(points, outcomes)
+    root, meaningless = campaign.root, campaign.scale == "smoke"
+    campaign.amend(points=rows)
+    sweeps.write_csv(root / "sweep.csv", rows)
+    protocol = campaign.cells[0].spec.protocol
+    plot(root / "sweep.png", rows, f"{protocol}, scale {campaign.scale}" + (" (meaningless)" if meaningless else ""))
+    missing = [outcome for outcome in outcomes if outcome.status not in ("done", "complete")]
+    if format == "json":
+        cells = [outcome.record() for outcome in outcomes]
+        print_json({"sweep": campaign.name, "dir": str(root), "points": rows, "cells": cells})
+    else:
+        table = [[r["curve"], r["over"], r["value"], rate_text(r) if r["n"] else "", _done(r)] for r in rows]
+        print_table(["CURVE", "OVER", "VALUE", "SUCCESS", "SEEDS"], table)
+        if missing:
+            print_outcomes(missing)
+        print(root / "sweep.png")
+        print(root)
+    if missing:
+        raise typer.Exit(1)
+
+
+def _done(row: dict[str, Any]) -> str:
+    return f"{row['cells'] - row['missing']} of {row['cells']}"

@@ -1,0 +1,169 @@
+"""Sweeps: planning success against the values of parameters; the cells are the product of grids."""
+
+import csv
+import hashlib
+import io
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vgbench import statistics
+from vgbench.catalogue import Sweep, catalogue
+from vgbench.cells import Asked, Cell, Outcome
+from vgbench.choices import Request
+from vgbench.errors import UsageError
+from vgbench.store import Record, write_atomically
+from vgbench.wording import same
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value on a curve. `values` has all that its cells are given (`name.param` to text); `over` is the axis."""
+
+    curve: str
+    recipe: str
+    over: str
+    values: Mapping[str, str]
+
+    @property
+    def place(self) -> str:
+        """Name of its folder: recipe and values, safe for a file system and different for different values."""
+        text = "-".join([self.recipe, *(f"{name}={value}" for name, value in sorted(self.values.items()))])
+        plain = re.sub(r"[^A-Za-z0-9._=+-]+", "_", text)
+        if plain == text and len(text) <= 100:
+            return text
+        return f"{plain[:100]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def read_grid(texts: Sequence[str], sets: Sequence[str] = ()) -> dict[str, list[str]]:
+    """Read `NAME.PARAM=A,B,...` each; a comma inside of brackets or quotes does not separate.
+
+    Raises:
+        UsageError: it is not of that form, a value or a parameter stands there twice, or `--set` names the same one.
+    """
+    taken = {same(text.partition("=")[0]) for text in sets}
+    grid: dict[str, list[str]] = {}
+    for text in texts:
+        address, equals, raw = text.partition("=")
+        address, values = address.strip(), _split(raw)
+        if not equals or "." not in address or not all(values):
+            raise UsageError(f"--grid {text}: expected name.param=A,B,..., e.g. --grid train.lr=1e-3,3e-3")
+        if len(set(values)) < len(values):
+            raise UsageError(f"--grid {text}: a value stands there twice")
+        if same(address) in map(same, grid):
+            raise UsageError(f"--grid {text}: there is another --grid for {address}; put all values in one")
+        if same(address) in taken:
+            raise UsageError(f"--grid {text} contradicts --set {address}=...: leave one of the two out")
+        grid[address] = values
+    return grid
+
+
+def _split(text: str) -> list[str]:
+    parts, depth, quote = [""], 0, ""
+    for letter in text:
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter in "[{(":
+            depth += 1
+        elif letter in "]})":
+            depth -= 1
+        elif letter == "," and not depth:
+            parts.append("")
+            continue
+        parts[-1] += letter
+    return [part.strip() for part in parts]
+
+
+def of_grid(recipe: str, protocol: str, grid: Mapping[str, Sequence[str]]) -> tuple[str, list[Point]]:
+    """Name and points of a product of grids: the first one is the axis, the others make a curve each."""
+    (over, axis), *others = grid.items()
+    points = []
+    for combination in itertools.product(*(values for _, values in others)):
+        fixed = dict(zip((name for name, _ in others), combination, strict=True))
+        label = ", ".join([recipe, *(f"{name}={value}" for name, value in fixed.items())])
+        points += [Point(label, recipe, over, fixed | {over: value}) for value in axis]
+    return "-".join([same(recipe), same(protocol), *grid]), points
+
+
+def find(name: str) -> Sweep:
+    """Look up a sweep of registry.yaml."""
+    return catalogue().sweep(name)
+
+
+def of_registry(sweep: Sweep) -> list[Point]:
+    """Points of a sweep of registry.yaml."""
+    points = []
+    for curve in sweep.curves:
+        fixed = {address: str(value) for address, value in curve.set.items()}
+        label = ", ".join([curve.recipe, *(f"{name}={value}" for name, value in fixed.items())])
+        points += [Point(label, curve.recipe, curve.over, fixed | {curve.over: str(value)}) for value in curve.values]
+    return points
+
+
+def cells(points: Iterable[Point], seeds: Sequence[int], base: Request) -> list[Asked]:
+    """Ask for every point and seed; a point that lies on two curves is asked for once."""
+    unlike = {point.place: point for point in points}
+    return [
+        Asked(
+            {"point": place, "seed": seed},
+            replace(
+                base,
+                recipe=point.recipe,
+                seed=seed,
+                grid=[f"{name}={value}" for name, value in point.values.items()],
+                loose=True,
+            ),
+            Path(place) / f"s{seed}",
+        )
+        for place, point in unlike.items()
+        for seed in seeds
+    ]
+
+
+def check_different(cells: Iterable[Cell]) -> None:
+    """Refuse points that are the same run: a value that is written twice, or that another one overrides."""
+    seen: dict[str, Cell] = {}
+    for cell in cells:
+        twin = seen.setdefault(cell.spec.key(), cell)
+        if twin is not cell:
+            raise UsageError(f"--grid: {twin.name} and {cell.name} are the same run; leave one of the values out")
+
+
+def figures(points: Iterable[Point], outcomes: Iterable[Outcome]) -> list[Record]:
+    """Return success by point, all seeds together, with the Wilson interval of the pooled tasks.
+
+    The seeds share their tasks, so the interval does not say how much seeds differ; `by_seed` has each one's rate.
+    """
+    by_place: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_place.setdefault(outcome.cell.labels["point"], []).append(outcome)
+    return [_figure(point, by_place[point.place]) for point in points]
+
+
+def _figure(point: Point, outcomes: Sequence[Outcome]) -> Record:
+    results = {outcome.cell.labels["seed"]: outcome.result for outcome in outcomes if outcome.result}
+    about: Record = {"curve": point.curve, "recipe": point.recipe, "over": point.over}
+    about |= {"value": point.values[point.over], "values": dict(point.values), "folder": point.place}
+    successes, n = (sum(result[key] for result in results.values()) for key in ("successes", "n"))
+    low, high = statistics.wilson(successes, n) if n else (None, None)
+    rate: Record = {"success_rate": successes / n if n else None, "successes": successes, "n": n}
+    rate |= {"ci95": [round(low, 4), round(high, 4)] if low is not None and high is not None else None}
+    by_seed: dict[str, Any] = {str(seed): result["success_rate"] for seed, result in results.items()}
+    return about | rate | {"cells": len(outcomes), "missing": len(outcomes) - len(results), "by_seed": by_seed}
+
+
+def write_csv(path: Path, rows: Sequence[Record]) -> None:
+    """Write the points as CSV, one a line."""
+    text = io.StringIO()
+    columns = ("curve", "recipe", "over", "value", "success_rate", "low", "high", "successes", "n", "cells", "missing")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        low, high = row["ci95"] or (None, None)
+        writer.writerow(row | {"low": low, "high": high})
+    write_atomically(path, lambda partial: partial.write_text(text.getvalue(), encoding="utf-8"))

@@ -1,0 +1,65 @@
+"""The picture of a sweep: success against the values, a panel for each parameter, a curve for each label."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vgbench.store import Record, write_atomically
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's, which colour-blind readers can tell apart; markers and lines differ as well."""
+
+_MARKERS, _LINES = "osD^vPX", ("-", "--", "-.", ":")
+
+
+def plot(path: Path, rows: Sequence[Record], title: str) -> None:
+    """Draw the rows of `vgbench.sweep.figures` as PNG; points without a result are left out."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    panels = list(dict.fromkeys(row["over"] for row in rows))
+    figure = Figure(figsize=(5.2 * len(panels), 4.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    for index, over in enumerate(panels):
+        axes = figure.add_subplot(1, len(panels), index + 1)
+        _panel(axes, over, [row for row in rows if row["over"] == over])
+    figure.suptitle(title, fontsize=11)
+    write_atomically(path, lambda partial: figure.savefig(partial, format="png", dpi=150))
+
+
+def _panel(axes: Any, over: str, rows: Sequence[Record]) -> None:
+    texts = list(dict.fromkeys(row["value"] for row in rows))
+    places = _numbers(texts)
+    if places is None:  # words: side by side, in the order in which they were given
+        places = {text: float(index) for index, text in enumerate(texts)}
+        axes.set_xticks(list(places.values()), list(places))
+    for index, curve in enumerate(dict.fromkeys(row["curve"] for row in rows)):
+        known = [row for row in rows if row["curve"] == curve and row["success_rate"] is not None]
+        known.sort(key=lambda row: places[row["value"]])
+        rates = [row["success_rate"] for row in known]
+        # An interval holds its rate up to rounding; matplotlib takes no negative length.
+        below = [max(0.0, row["success_rate"] - row["ci95"][0]) for row in known]
+        above = [max(0.0, row["ci95"][1] - row["success_rate"]) for row in known]
+        axes.errorbar(
+            [places[row["value"]] for row in known],
+            rates,
+            yerr=[below, above],
+            label=curve,
+            color=COLOURS[index % len(COLOURS)],
+            marker=_MARKERS[index % len(_MARKERS)],
+            linestyle=_LINES[index % len(_LINES)],
+            capsize=3,
+        )
+    axes.set_xlabel(over)
+    axes.set_ylabel("planning success (95 % Wilson interval)")
+    axes.set_ylim(-0.02, 1.02)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=9)
+
+
+def _numbers(texts: Sequence[str]) -> dict[str, float] | None:
+    """Values as numbers, or None if one is not."""
+    try:
+        return {text: float(text) for text in texts}
+    except ValueError:
+        return None
