@@ -1,7 +1,7 @@
 """What `registry.yaml` says: descriptions of plugins, recipes, protocols and suites. It imports no plugin."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from vgbench.errors import UsageError
 from vgbench.wording import same, suggest
 
 SCALES = ("smoke", "quick", "paper")
+DIRECTIONS = ("greater", "not_greater")
 SECTIONS = ("components", "recipes", "protocols", "suites")
 
 
@@ -76,8 +77,36 @@ class Protocol:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What a publication says of its table: each of `a` does better than each of `b` on each of the protocols, or not.
+
+    Attributes:
+        text: the publication's words, shortened.
+        a: recipes; in the file a name, a list of them, or `all`: those of the suite.
+        b: likewise, or `floor`: the protocol's floor on the same tasks, or `same`: the recipe itself, see `against`.
+        protocols: where `a` is judged.
+        direction: `greater`, or `not_greater`: a gain of less than `margin`, if any.
+        against: protocol on which `b` is judged, if it is another one.
+    """
+
+    name: str
+    text: str
+    a: tuple[str, ...]
+    b: tuple[str, ...]
+    protocols: tuple[str, ...]
+    direction: str = "greater"
+    against: str | None = None
+    margin: float = 0.05
+
+
+@dataclass(frozen=True)
 class Suite:
-    """Recipes x protocols x seeds, with the published success rates beside (by recipe, by protocol)."""
+    """Recipes x protocols x seeds, with the published success rates beside (by recipe, by protocol).
+
+    Attributes:
+        published_n: number of tasks behind the published rates, by protocol.
+        claims: what the publication says of them.
+    """
 
     name: str
     summary: str
@@ -86,6 +115,8 @@ class Suite:
     seeds: tuple[int, ...] = (0,)
     reference: str = ""
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    published_n: Mapping[str, int] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +127,12 @@ class Catalogue:
     recipes: Mapping[str, Recipe]
     protocols: Mapping[str, Protocol]
     suites: Mapping[str, Suite]
+
+    def suite(self, name: str) -> Suite:
+        """Look up a suite; `-` and `_` are the same."""
+        if same(name) not in self.suites:
+            raise UsageError(f"no suite named {name!r}. {suggest(name, self.suites)}")
+        return self.suites[same(name)]
 
     def recipe(self, name: str) -> Recipe:
         """Look up a recipe; `-` and `_` are the same."""
@@ -152,9 +189,50 @@ def read(content: Any, where: str) -> Catalogue:
         _known(scales, SCALES, f"{here}.scales")
         made = {scale: _make(Scale, block, f"{here}.scales.{scale}") for scale, block in scales.items()}
         protocols[name] = _make(Protocol, raw | {"scales": made}, here, name=name)
-    return Catalogue(
-        components, _section(content, "recipes", Recipe, where), protocols, _section(content, "suites", Suite, where)
-    )
+    recipes = _section(content, "recipes", Recipe, where)
+    return Catalogue(components, recipes, protocols, _suites(content, where, recipes, protocols))
+
+
+def _suites(content: Mapping[str, Any], where: str, recipes: Any, protocols: Any) -> dict[str, Suite]:
+    """Suites, with their claims held against the recipes and protocols that there are."""
+    suites = {}
+    for name, suite in _section(content, "suites", Suite, where).items():
+        here = f"{where}: suites.{name}"
+        if not isinstance(suite.claims, tuple):
+            raise UsageError(f"{here}.claims: expected a list of claims, got {suite.claims!r}")
+        uncounted = {place for row in suite.published.values() for place in row} - set(suite.published_n)
+        if uncounted:
+            raise UsageError(f"{here}.published_n: missing the number of tasks behind {min(uncounted)!r}")
+        claims = tuple(_claim(raw, f"{here}.claims", suite, recipes, protocols) for raw in suite.claims)
+        suites[name] = replace(suite, claims=claims)
+    return suites
+
+
+def _claim(raw: Any, where: str, suite: Suite, recipes: Any, protocols: Any) -> Claim:
+    """Build a claim; every name in it must exist."""
+    named = _mapping(raw, where).get("name")
+    where = f"{where}.{named}" if named else where
+    sides = {
+        key: suite.recipes if value == "all" else tuple(value) if isinstance(value, list) else (value,)
+        for key in ("a", "b", "protocols")
+        if (value := raw.get(key)) is not None
+    }
+    claim: Claim = _make(Claim, raw | sides, where)
+    special = ("floor", "same")
+    named_b = () if len(claim.b) == 1 and claim.b[0] in special else claim.b
+    checks = [("a", "recipe", claim.a, recipes), ("b", "recipe", named_b, recipes)]
+    checks += [("protocols", "protocol", claim.protocols, protocols)]
+    checks += [("against", "protocol", (claim.against,) if claim.against else (), protocols)]
+    for key, kind, names, known in checks:
+        for name in names:
+            if name not in known:
+                raise UsageError(f"{where}.{key}: no {kind} named {name!r}. {suggest(str(name), known)}")
+    if claim.direction not in DIRECTIONS:
+        hint = suggest(str(claim.direction), DIRECTIONS)
+        raise UsageError(f"{where}.direction: unknown value {claim.direction!r}. {hint}")
+    if (claim.b == ("same",)) != (claim.against is not None):
+        raise UsageError(f"{where}: `b: same` and `against: PROTOCOL` go together")
+    return claim
 
 
 def _section(content: Mapping[str, Any], key: str, cls: type[Any], where: str) -> dict[str, Any]:
