@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli import collect, list, run, show
+from vgbench.cli import collect, list, report, run, show
 from vgbench.cli.common import examples
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("list", epilog=list.EPILOG)(list.list_)
 app.command("show", epilog=show.EPILOG)(show.show)
+app.command("report", epilog=report.EPILOG)(report.report)
 app.command("collect", epilog=collect.EPILOG)(collect.collect)
 
 
