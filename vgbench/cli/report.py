@@ -58,19 +58,15 @@ def report(
     layout = choice(layout or (guess if guess in FORMATS else "table"), FORMATS, "--format")
     if out is not None and out.is_dir():
         raise UsageError(f"--out {out} is a folder; expected the name of a file")
-    places = folders or [Path("runs") / f"{chosen.name}-{scale}"]
-    for place in places:
-        if not place.is_dir():
-            make = f" (`vgbench suite {chosen.name} --scale {scale}` makes it)" if not folders else ""
-            beside = [p.name for p in place.parent.iterdir() if p.is_dir()] if place.parent.is_dir() else []
-            raise UsageError(
-                f"DIR {place}: there is no such folder{make}; name the folder that holds the records. In {place.parent}: "
-                f"{suggest(place.name, beside)}"
-            )
+    for place in folders or ():
+        _look(place)
+    if not folders:
+        folders = [Path("runs") / f"{chosen.name}-{scale}"]
+        _look(folders[0], f" (`vgbench suite {chosen.name} --scale {scale}` makes it)")
     from vgbench.report import claims as tests
-    from vgbench.report import data, formats, records, table
+    from vgbench.report import records, table
 
-    found, left_out = records.scan(places, scale, chosen.recipes)
+    found, left_out = records.scan(folders, scale, chosen.recipes)
     for line in left_out:
         say(f"note: left out {line}")
     built = table.build(chosen, scale, found)
@@ -78,19 +74,35 @@ def report(
     if layout == "table" and out is None:
         _print(built, findings if claims else [])
         return
-    home = out.parent if out else Path()
-    if layout == "table":
-        text = _plain_text(built, findings if claims else [])
-    elif layout == "md":
-        text = formats.markdown(built, findings, home)
-    elif layout == "csv":
-        text = data.claims_csv(findings) if claims else data.table_csv(built)
-    else:
-        text = data.dump(data.plain(built, findings, left_out))
+    text = _text(layout, built, findings, claims, left_out, out.parent if out else Path())
     if out is None:
         sys.stdout.write(text)
     else:
         _write(out, text, layout)
+
+
+def _look(folder: Path, made_by: str = "") -> None:
+    """Refuse a folder that does not exist."""
+    if folder.is_dir():
+        return
+    near = [p.name for p in folder.parent.iterdir() if p.is_dir()] if folder.parent.is_dir() else []
+    raise UsageError(
+        f"DIR {folder}: there is no such folder{made_by}; name the folder that holds the records. "
+        f"In {folder.parent}: {suggest(folder.name, near)}"
+    )
+
+
+def _text(layout: str, table: "Table", findings: "list[Finding]", claims: bool, left_out: list[str], home: Path) -> str:
+    """Return the report in a format; links are relative to the folder `home`."""
+    from vgbench.report import data, formats
+
+    if layout == "md":
+        return formats.markdown(table, findings, home)
+    if layout == "csv":
+        return data.claims_csv(findings) if claims else data.table_csv(table)
+    if layout == "json":
+        return data.dump(data.plain(table, findings, left_out))
+    return _plain_text(table, findings if claims else [])
 
 
 def _print(table: "Table", findings: "list[Finding]") -> None:
