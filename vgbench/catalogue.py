@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from vgbench import yaml_file
+from vgbench.claim import Claim
 from vgbench.errors import UsageError
 from vgbench.wording import same, suggest
 
 SCALES = ("smoke", "quick", "paper")
-DIRECTIONS = ("greater", "not_greater")
-SECTIONS = ("components", "recipes", "protocols", "suites")
+SECTIONS = ("components", "recipes", "protocols", "readings", "suites")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,11 @@ class Component:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A row of the paper's Table 1. `set` holds values by `name.param`."""
+    """A row of the paper's Table 1, or a variant of one. `set` holds values by `name.param`.
+
+    With `head_objectives` the latents get a head (a network of that role), which is trained on these in a stage of its
+    own, on the frozen encoder's latents: predictions in one space, the cost in another.
+    """
 
     name: str
     summary: str
@@ -34,17 +38,52 @@ class Recipe:
     distance: str
     training: str
     reference: str = ""
+    head: str | None = None
+    head_objectives: tuple[str, ...] = ()
     set: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
+class Reading:
+    """A named set of choices for what the paper leaves open; values by `name.param`, the later ones winning.
+
+    Attributes:
+        default: whether it is taken when none is named; one reading has it.
+        set: values for every run.
+        protocols: further values by protocol.
+        recipes: further values by recipe.
+    """
+
+    name: str
+    summary: str
+    reference: str = ""
+    default: bool = False
+    set: Mapping[str, Any] = field(default_factory=dict)
+    protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def values(self, protocol: str, recipe: str | None) -> dict[str, Any]:
+        """Return the values for a run of a protocol and a recipe, by `name.param`."""
+        return {**self.set, **self.protocols.get(protocol, {}), **self.recipes.get(recipe or "", {})}
+
+    def addresses(self) -> frozenset[str]:
+        """All `name.param` that the reading is about."""
+        blocks = [self.set, *self.protocols.values(), *self.recipes.values()]
+        return frozenset(address for block in blocks for address in block)
+
+
+@dataclass(frozen=True)
 class Scale:
-    """What a scale changes in a protocol; a plugin that it does not name is the protocol's."""
+    """What a scale changes in a protocol; a plugin that it does not name is the protocol's.
+
+    `joint` holds further values for runs whose training is joint: their one stage has the work of two.
+    """
 
     encoder: str | None = None
     predictor: str | None = None
     planner: str | None = None
     set: Mapping[str, Any] = field(default_factory=dict)
+    joint: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,29 +116,6 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """What a publication says of its table: each of `a` does better than each of `b` on each of the protocols, or not.
-
-    Attributes:
-        text: the publication's words, shortened.
-        a: recipes; in the file a name, a list of them, or `all`: those of the suite.
-        b: likewise, or `floor`: the protocol's floor on the same tasks, or `same`: the recipe itself, see `against`.
-        protocols: where `a` is judged.
-        direction: `greater`, or `not_greater`: a gain of less than `margin`, if any.
-        against: protocol on which `b` is judged, if it is another one.
-    """
-
-    name: str
-    text: str
-    a: tuple[str, ...]
-    b: tuple[str, ...]
-    protocols: tuple[str, ...]
-    direction: str = "greater"
-    against: str | None = None
-    margin: float = 0.05
-
-
-@dataclass(frozen=True)
 class Suite:
     """Recipes x protocols x seeds, with the published success rates beside (by recipe, by protocol).
 
@@ -126,6 +142,7 @@ class Catalogue:
     components: Mapping[str, Mapping[str, Component]]  # by kind, by name
     recipes: Mapping[str, Recipe]
     protocols: Mapping[str, Protocol]
+    readings: Mapping[str, Reading]
     suites: Mapping[str, Suite]
 
     def suite(self, name: str) -> Suite:
@@ -145,6 +162,14 @@ class Catalogue:
         if same(name) not in self.protocols:
             raise UsageError(f"no protocol named {name!r}. {suggest(name, self.protocols)}")
         return self.protocols[same(name)]
+
+    def reading(self, name: str | None) -> Reading | None:
+        """Look up a reading; the default one for None (there is none in a file without readings)."""
+        if name is None:
+            return next((reading for reading in self.readings.values() if reading.default), None)
+        if same(name) not in self.readings:
+            raise UsageError(f"no reading named {name!r}. {suggest(name, self.readings)}")
+        return self.readings[same(name)]
 
     def usual_protocol(self, environment: str) -> Protocol | None:
         """Protocol that an environment means when it is named alone: its own, or the one for every environment."""
@@ -190,7 +215,8 @@ def read(content: Any, where: str) -> Catalogue:
         made = {scale: _make(Scale, block, f"{here}.scales.{scale}") for scale, block in scales.items()}
         protocols[name] = _make(Protocol, raw | {"scales": made}, here, name=name)
     recipes = _section(content, "recipes", Recipe, where)
-    return Catalogue(components, recipes, protocols, _suites(content, where, recipes, protocols))
+    readings = _section(content, "readings", Reading, where)
+    return Catalogue(components, recipes, protocols, readings, _suites(content, where, recipes, protocols))
 
 
 def _suites(content: Mapping[str, Any], where: str, recipes: Any, protocols: Any) -> dict[str, Suite]:
@@ -218,20 +244,7 @@ def _claim(raw: Any, where: str, suite: Suite, recipes: Any, protocols: Any) -> 
         if (value := raw.get(key)) is not None
     }
     claim: Claim = _make(Claim, raw | sides, where)
-    special = ("floor", "same")
-    named_b = () if len(claim.b) == 1 and claim.b[0] in special else claim.b
-    checks = [("a", "recipe", claim.a, recipes), ("b", "recipe", named_b, recipes)]
-    checks += [("protocols", "protocol", claim.protocols, protocols)]
-    checks += [("against", "protocol", (claim.against,) if claim.against else (), protocols)]
-    for key, kind, names, known in checks:
-        for name in names:
-            if name not in known:
-                raise UsageError(f"{where}.{key}: no {kind} named {name!r}. {suggest(str(name), known)}")
-    if claim.direction not in DIRECTIONS:
-        hint = suggest(str(claim.direction), DIRECTIONS)
-        raise UsageError(f"{where}.direction: unknown value {claim.direction!r}. {hint}")
-    if (claim.b == ("same",)) != (claim.against is not None):
-        raise UsageError(f"{where}: `b: same` and `against: PROTOCOL` go together")
+    claim.check(where, recipes, protocols)
     return claim
 
 

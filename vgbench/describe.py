@@ -9,7 +9,19 @@ from vgbench.registry import GROUPS as KINDS
 from vgbench.registry import HOME, Registry
 from vgbench.wording import choice, same, suggest
 
-_CLAIMS = ("trains", "min_length", "symmetric", "quasimetric", "role", "floor", "gradient", "rollout", "abilities")
+_CLAIMS = (
+    "trains",
+    "needs",
+    "min_length",
+    "symmetric",
+    "quasimetric",
+    "levels",
+    "role",
+    "floor",
+    "gradient",
+    "rollout",
+    "abilities",
+)
 
 
 def describe(kind: str, name: str) -> dict[str, Any]:

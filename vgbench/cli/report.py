@@ -31,6 +31,9 @@ def report(
     ] = None,
     suite: Annotated[str, typer.Option(metavar="NAME", help="Rows, columns, published numbers.")] = "paper_table_2",
     scale: Annotated[str, typer.Option(metavar="smoke|quick|paper", help="Records of this scale alone.")] = "quick",
+    reading: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Records of this reading of the paper; the default one if none.")
+    ] = None,
     claims: Annotated[
         bool, typer.Option("--claims", help="What the paper says of its table, tested (Markdown and JSON have it too).")
     ] = False,
@@ -53,6 +56,8 @@ def report(
 
     with told(f"--suite {suite}"):
         chosen = catalogue().suite(suite)
+    with told(f"--reading {reading}"):
+        read_as = catalogue().reading(reading)
     scale = choice(scale, SCALES, "--scale")
     guess = out.suffix.removeprefix(".").lower() if out else ""
     layout = choice(layout or (guess if guess in FORMATS else "table"), FORMATS, "--format")
@@ -66,10 +71,11 @@ def report(
     from vgbench.report import claims as tests
     from vgbench.report import records, table
 
-    found, left_out = records.scan(folders, scale, chosen.recipes)
+    read_as_name = read_as.name if read_as else None
+    found, left_out = records.scan(folders, scale, table.recipes(chosen), read_as_name)
     for line in left_out:
         say(f"note: left out {line}")
-    built = table.build(chosen, scale, found)
+    built = table.build(chosen, scale, found, read_as_name)
     findings = tests.judge(built)
     if layout == "table" and out is None:
         _print(built, findings if claims else [])

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import ceil, floor
 
-from vgbench.catalogue import Claim
+from vgbench.claim import Claim
 from vgbench.report.records import Episodes, RunRecord
 from vgbench.report.table import Cell, Table
 from vgbench.statistics import fisher_exact, holm, newcombe, paired_t, sign_flip, t_interval, welch_t

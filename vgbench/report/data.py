@@ -44,6 +44,7 @@ def plain(table: Table, findings: Iterable[Finding], left_out: Sequence[str]) ->
         "format": 1,
         "suite": table.suite.name,
         "scale": table.scale,
+        "reading": table.reading,
         "recipes": list(table.suite.recipes),
         "protocols": list(table.suite.protocols),
         "cells": [_plain_cell(cell) for cell in table.cells.values()],

@@ -44,7 +44,8 @@ def notes(table: Table) -> list[str]:
     """Footnotes: what the figures are, the floors, and what is wrong with which cell."""
     cells = list(table.cells.values())
     kinds = {cell.kind for cell in cells if cell.records}
-    lines = [f"Scale {table.scale}" + ("; its numbers mean nothing." if table.scale == "smoke" else ".")]
+    reading = f", reading {table.reading}" if table.reading else ""
+    lines = [f"Scale {table.scale}{reading}" + ("; its numbers mean nothing." if table.scale == "smoke" else ".")]
     about = {
         "wilson": "of one checkpoint: Wilson's",
         "t": "of several seeds: Student's t over the seeds' rates on these tasks, cut at 0 and 1",

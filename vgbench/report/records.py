@@ -51,6 +51,7 @@ class RunRecord:
     scale: str
     seed: int
     identity: Record
+    reading: str | None = None
     error: str | None = None
     episodes: Episodes = Episodes((), ())
     floor: Episodes | None = None
@@ -62,11 +63,13 @@ class RunRecord:
         return self.episodes.successes / len(self.episodes)
 
 
-def scan(folders: Iterable[Path], scale: str, recipes: Iterable[str]) -> tuple[list[RunRecord], list[str]]:
+def scan(
+    folders: Iterable[Path], scale: str, recipes: Iterable[str], reading: str | None = None
+) -> tuple[list[RunRecord], list[str]]:
     """Read every run folder at or below some folders.
 
-    What a record is, is what it says itself; the names of folders mean nothing. Returns the records of the scale and
-    the recipes, and a line for each folder that was left out, with the reason.
+    What a record is, is what it says itself; the names of folders mean nothing. Returns the records of the scale,
+    the recipes and the reading (older records name none), and a line with the reason for each folder left out.
 
     Raises:
         UsageError: a folder does not exist.
@@ -76,7 +79,7 @@ def scan(folders: Iterable[Path], scale: str, recipes: Iterable[str]) -> tuple[l
     for folder in folders:
         for path in _leaves(folder):
             try:
-                record = _belonging(read(path), scale, wanted)
+                record = _belonging(read(path), scale, wanted, reading)
             except VgbenchError as err:
                 left_out.append(f"{path}: {err}")
                 continue
@@ -121,7 +124,7 @@ def read(path: Path) -> RunRecord:
         raise NotARecord("its run is of no recipe")
     try:
         about = {name: run[name] for name in ("key", "recipe", "protocol", "scale", "identity")}
-        about |= {"path": path, "seed": int(run["identity"]["seeds"]["train"])}
+        about |= {"path": path, "seed": int(run["identity"]["seeds"]["train"]), "reading": run.get("reading")}
     except (KeyError, TypeError, ValueError) as err:
         raise NotARecord(f"its run.json has no identity.seeds.train: {err}") from err
     if run["status"] == "failed":
@@ -153,9 +156,11 @@ def _episodes(path: Path, rate: Any) -> Episodes:
     return made
 
 
-def _belonging(record: RunRecord, scale: str, recipes: set[str]) -> RunRecord:
+def _belonging(record: RunRecord, scale: str, recipes: set[str], reading: str | None) -> RunRecord:
     if record.scale != scale:
         raise NotARecord(f"it is of scale {record.scale}, not {scale}")
+    if reading and record.reading and record.reading != reading:
+        raise NotARecord(f"it is of reading {record.reading}, not {reading}")
     if record.recipe not in recipes:
         raise NotARecord(f"recipe {record.recipe} is not part of the suite")
     return record

@@ -28,10 +28,10 @@ class Comparison:
     younger: tuple[str, ...] = ()
 
 
-def compare(record: RunRecord) -> Comparison:
-    """Compare a record with what its recipe, protocol, scale and seed mean now, on its own device."""
+def compare(record: RunRecord, reading: str | None) -> Comparison:
+    """Compare a record with what its recipe, protocol, scale and seed mean now in a reading, on its own device."""
     try:
-        spec = _present(record.recipe, record.protocol, record.scale, record.seed)
+        spec = _present(record.recipe, record.protocol, record.scale, record.seed, reading)
     except VgbenchError as err:
         return Comparison(None, (f"it cannot be made now: {err}",))
     spec = replace(spec, device=record.identity.get("device", spec.device))
@@ -41,21 +41,23 @@ def compare(record: RunRecord) -> Comparison:
 
 
 @cache
-def _present(recipe: str, protocol: str, scale: str, seed: int) -> RunSpec:
+def _present(recipe: str, protocol: str, scale: str, seed: int, reading: str | None) -> RunSpec:
     from vgbench.resolve import Request, resolve
 
     # Seeds of data and tasks are those of `vgbench suite`: the defaults.
-    return resolve(Request(protocol=protocol, recipe=recipe, scale=scale, seed=seed, device="cpu"))
+    request = Request(protocol=protocol, recipe=recipe, scale=scale, seed=seed, device="cpu", reading=reading)
+    return resolve(request)
 
 
 def _differences(recorded: Mapping[str, Any], spec: RunSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Values that differ, and parameters younger than the record."""
     old, new, defaults = flat(recorded), flat(spec.identity()), flat(_at_defaults(spec).identity())
+    groups = {f"{group}." for group in (*spec.settings, *recorded.get("settings", {}))}
     differences, younger = [], []
-    for owner, values in new.items():
-        before = old.get(owner)
-        if before is None:
+    for owner in dict.fromkeys([*new, *old]):
+        if owner not in groups and not (owner in old and owner in new):
             continue  # another plugin: its slot, under "", says so
+        values, before = new.get(owner, {}), old.get(owner, {})
         for name in dict.fromkeys([*values, *before]):
             where = f"{owner}{name}"
             if name not in values:

@@ -91,6 +91,7 @@ class Table:
 
     suite: Suite
     scale: str
+    reading: str | None
     cells: Mapping[tuple[str, str], Cell]
 
     def floors(self, protocol: str) -> list[dict[str, Any]]:
@@ -108,23 +109,31 @@ class Table:
         ]
 
 
-def build(suite: Suite, scale: str, records: Iterable[RunRecord]) -> Table:
+def recipes(suite: Suite) -> tuple[str, ...]:
+    """Return the recipes of a suite, and after them those that only its claims name."""
+    claimed = [name for claim in suite.claims for name in claim.recipes()]
+    return tuple(dict.fromkeys([*suite.recipes, *claimed]))
+
+
+def build(suite: Suite, scale: str, records: Iterable[RunRecord], reading: str | None = None) -> Table:
     """Sort records into the cells of a suite. Cells never mix scales, task seeds or any other value but the seed."""
     sorted_in: dict[tuple[str, str], list[RunRecord]] = {}
     for record in sorted(records, key=lambda r: (r.seed, str(r.path))):
         sorted_in.setdefault((record.recipe, record.protocol), []).append(record)
     cells = {}
-    for recipe in suite.recipes:
+    for recipe in recipes(suite):
         for protocol in suite.protocols:
             rate = suite.published.get(recipe, {}).get(protocol)
             published = None if rate is None else Published(rate, suite.published_n[protocol])
-            cells[recipe, protocol] = _cell(recipe, protocol, sorted_in.get((recipe, protocol), []), published)
-    return Table(suite, scale, cells)
+            found = [(record, compare(record, reading)) for record in sorted_in.get((recipe, protocol), [])]
+            cells[recipe, protocol] = _cell(recipe, protocol, found, published)
+    return Table(suite, scale, reading, cells)
 
 
-def _cell(recipe: str, protocol: str, records: list[RunRecord], published: Published | None) -> Cell:
+def _cell(
+    recipe: str, protocol: str, compared: list[tuple[RunRecord, Comparison]], published: Published | None
+) -> Cell:
     """Take the current records for the figure or, if there is none, the largest group of old ones that agree."""
-    compared = [(record, compare(record)) for record in records]
     failed = [(record, f"failed: {record.error}") for record, _ in compared if record.error]
     whole = [(record, comparison) for record, comparison in compared if not record.error]
     current = [pair for pair in whole if not pair[1].differences]
