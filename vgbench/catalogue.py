@@ -1,12 +1,13 @@
 """What `registry.yaml` says: descriptions of plugins, recipes, protocols and suites. It imports no plugin."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from vgbench import yaml_file
+from vgbench.claim import Claim
 from vgbench.errors import UsageError
 from vgbench.wording import same, suggest
 
@@ -116,7 +117,12 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Suite:
-    """Recipes x protocols x seeds, with the published success rates beside (by recipe, by protocol)."""
+    """Recipes x protocols x seeds, with the published success rates beside (by recipe, by protocol).
+
+    Attributes:
+        published_n: number of tasks behind the published rates, by protocol.
+        claims: what the publication says of them.
+    """
 
     name: str
     summary: str
@@ -125,6 +131,8 @@ class Suite:
     seeds: tuple[int, ...] = (0,)
     reference: str = ""
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    published_n: Mapping[str, int] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # protocols of a recipe that is not run on all
 
     def has(self, recipe: str, protocol: str) -> bool:
@@ -250,9 +258,39 @@ def read(content: Any, where: str) -> Catalogue:
             raise UsageError(f"{here}.curves: expected a list of curves, got {curves!r}")
         drawn = tuple(_make(Curve, curve, f"{here}.curves[{index}]") for index, curve in enumerate(curves))
         sweeps[name] = _make(Sweep, raw | {"curves": drawn}, here, name=name)
-    kinds: dict[str, type[Any]] = {"recipes": Recipe, "readings": Reading, "suites": Suite}
-    made_of = {key: _section(content, key, cls, where) for key, cls in kinds.items()}
-    return Catalogue(components, protocols=protocols, sweeps=sweeps, **made_of)
+    recipes = _section(content, "recipes", Recipe, where)
+    readings = _section(content, "readings", Reading, where)
+    suites = _suites(content, where, recipes, protocols)
+    return Catalogue(components, recipes, protocols, readings, suites, sweeps)
+
+
+def _suites(content: Mapping[str, Any], where: str, recipes: Any, protocols: Any) -> dict[str, Suite]:
+    """Suites, with their claims held against the recipes and protocols that there are."""
+    suites = {}
+    for name, suite in _section(content, "suites", Suite, where).items():
+        here = f"{where}: suites.{name}"
+        if not isinstance(suite.claims, tuple):
+            raise UsageError(f"{here}.claims: expected a list of claims, got {suite.claims!r}")
+        uncounted = {place for row in suite.published.values() for place in row} - set(suite.published_n)
+        if uncounted:
+            raise UsageError(f"{here}.published_n: missing the number of tasks behind {min(uncounted)!r}")
+        claims = tuple(_claim(raw, f"{here}.claims", suite, recipes, protocols) for raw in suite.claims)
+        suites[name] = replace(suite, claims=claims)
+    return suites
+
+
+def _claim(raw: Any, where: str, suite: Suite, recipes: Any, protocols: Any) -> Claim:
+    """Build a claim; every name in it must exist."""
+    named = _mapping(raw, where).get("name")
+    where = f"{where}.{named}" if named else where
+    sides = {
+        key: suite.recipes if value == "all" else tuple(value) if isinstance(value, list) else (value,)
+        for key in ("a", "b", "protocols")
+        if (value := raw.get(key)) is not None
+    }
+    claim: Claim = _make(Claim, raw | sides, where)
+    claim.check(where, recipes, protocols)
+    return claim
 
 
 def _section(content: Mapping[str, Any], key: str, cls: type[Any], where: str) -> dict[str, Any]:

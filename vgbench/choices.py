@@ -153,8 +153,8 @@ class Choices:
         kept = [name for name in map(str, file.get("set", {})) if any(_one_parameter(name, a) for a in about)]
         if kept:
             raise UsageError(
-                f"{flag.written} contradicts --config {self._request.config}, whose values under `set` would still hold "
-                f"({_few(kept)}); take those out of the file (or start from --recipe), or drop the flag"
+                f"{flag.written} contradicts --config {self._request.config}, whose values under `set` would still "
+                f"hold ({_few(kept)}); take those out of the file (or start from --recipe), or drop the flag"
             )
 
     def _flag(self, key: str) -> Choice | None:

@@ -25,8 +25,9 @@ def stages(spec: RunSpec) -> dict[str, str]:
     """Return a hash for each training stage of a run, in order; runs of equal hash train to the same bits.
 
     It covers environment, data, model, all networks and the distance (they draw their weights from one stream, and a
-    checkpoint holds them all; a head with a stage of its own enters there), the stage's objectives with their weights and its settings, seed, device, the versions
-    of vgbench and PyTorch, and the stage before. Planner, tasks and the number of threads do not enter.
+    checkpoint holds them all; a head with a stage of its own enters there), the stage's objectives with their weights
+    and its settings, seed, device, the versions of vgbench and PyTorch, and the stage before. Planner, tasks and the
+    number of threads do not enter.
     """
     late_head = bool(spec.head_objectives)
     data = {"fingerprint": spec.data_fingerprint} if spec.data_file else {"seed": spec.data_seed}

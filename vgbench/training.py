@@ -254,7 +254,7 @@ class Trainer:
         self._folder.keep("train.jsonl", self._recorded(self.step))
 
     def _load_model(self, state: dict[str, Tensor]) -> None:
-        """Load weights; those of a head that has not been trained yet may be missing, as runs without one share them."""
+        """Load weights; those of a head that is still untrained may be missing (runs without one share them)."""
         fresh = {name: value for name, value in self.model.state_dict().items() if name.startswith("head.")}
         untrained = "head" not in self._parts
         self.model.load_state_dict((fresh if untrained else {}) | state)
