@@ -145,10 +145,12 @@ class Choices:
             )
 
     def _refuse_reading(self, book: Catalogue) -> None:
-        """Refuse a flag for another reading if the file fixes values that readings are about."""
+        """Refuse a flag for another reading over a file of a run, which fixes the values that readings are about."""
         flag, file = self.chosen["reading"], self._written
         if flag is None or same(flag.value) == same(file.get("reading", "")):
             return
+        if "reading" not in file and not file.get("complete"):
+            return  # a user's own values, which stand above any reading
         about = {a for reading in book.readings.values() for a in reading.addresses()}
         kept = [name for name in map(str, file.get("set", {})) if any(_one_parameter(name, a) for a in about)]
         if kept:
