@@ -33,7 +33,7 @@ def test_readings_decide_what_is_open_at_every_scale(scale):
     assert pldm["wall.layout"] == "fixed" and literal["wall.layout"] != "fixed"
     assert (literal["mppi.warm_start"], pldm["mppi.warm_start"]) == ("shift", "hold")
     others = {name for name in literal if literal[name] != pldm[name]}
-    assert others == {"mppi.noise_as", "wall.layout", "mppi.warm_start"}
+    assert others == {"mppi.noise_as", "wall.layout", "wall.fixed_layout", "mppi.warm_start"}
 
 
 def test_readings_may_depend_on_protocol_and_recipe():

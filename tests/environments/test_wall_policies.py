@@ -165,3 +165,10 @@ def test_noise_in_data(policy):
 def test_bad_parameters_are_refused(bad):
     with pytest.raises(ValidationError):
         Wall.Params(**bad)
+
+
+def test_the_fixed_layout_is_where_it_was_put():
+    wall = Wall(Wall.Params(layout="fixed", fixed_layout=(32, 10)))
+    assert np.unique(wall.collect(4, 20, 0).static["layout"], axis=0).tolist() == [[32.0, 10.0]]
+    with pytest.raises(ValueError, match="the door at 60; expected at least 10 and below 54"):
+        Wall.Params(layout="fixed", fixed_layout=(32, 60))

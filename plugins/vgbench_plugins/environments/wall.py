@@ -17,8 +17,6 @@ import vgbench.api as api
 from vgbench_plugins.environments import wall_data, wall_geometry, wall_paths, wall_policies
 from vgbench_plugins.environments.wall_drawing import SIGMA, draw
 
-FIXED_LAYOUT = (32.0, 22.0)
-"""wall_x and door_y of the layout "fixed"."""
 WALL_RANGE, DOOR_RANGE = (20, 44), (10, 54)
 """Integers [low, high) from which random layouts are drawn: 24 x 44 of them (PLDM, wall_utils.py:62-88, at 64 px)."""
 NORMS = {"small": (1.0, 0.4, 0.2, 1.8), "big": (2.0, 0.8, 0.4, 3.6)}
@@ -61,8 +59,11 @@ class Wall(api.Environment):
         )
         layout: Literal["fixed", "per_dataset", "per_trajectory"] = Field(
             "per_trajectory",
-            description="where wall and door are: fixed (32, 22), one random layout per data set (tasks use it too), "
-            "or a random one for each trajectory and each task",
+            description="where wall and door are: at `fixed_layout`, one random layout per data set (tasks use it, "
+            "too), or a random one for each trajectory and each task",
+        )
+        fixed_layout: tuple[float, float] = Field(
+            (32.0, 22.0), description="column of the wall and row of the door's middle for layout=fixed, px"
         )
         collision: Literal["stay", "stop"] = Field(
             "stay",
@@ -103,6 +104,16 @@ class Wall(api.Environment):
                     f"max_step={self.max_step:g} is below the longest action of the data, {longest:g} px "
                     f"(step={self.step}); expected at least that"
                 )
+            return self
+
+        @model_validator(mode="after")
+        def _layout_within_room(self) -> Self:
+            """A layout is one of those that could be drawn at random."""
+            for name, value, (low, high) in zip(
+                ("the wall", "the door"), self.fixed_layout, (WALL_RANGE, DOOR_RANGE), strict=True
+            ):
+                if not low <= value < high:
+                    raise ValueError(f"fixed_layout has {name} at {value:g}; expected at least {low} and below {high}")
             return self
 
     def __init__(self, params: Params) -> None:
@@ -183,7 +194,7 @@ class Wall(api.Environment):
         """
         rng = np.random.default_rng(seed)
         if self.params.layout == "fixed":
-            layouts = np.full((trajectories, 2), FIXED_LAYOUT, np.float32)
+            layouts = np.full((trajectories, 2), self.params.fixed_layout, np.float32)
         elif self.params.layout == "per_dataset":
             layouts = np.repeat(random_layouts(rng.random((1, 2))), trajectories, axis=0)
         else:
