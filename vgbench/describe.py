@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vgbench.catalogue import Catalogue, Protocol, Recipe, catalogue
+from vgbench.catalogue import Catalogue, Protocol, Recipe, Suite, Sweep, catalogue
 from vgbench.errors import UsageError
 from vgbench.registry import GROUPS as KINDS
 from vgbench.registry import HOME, Registry
@@ -18,12 +18,16 @@ def describe(kind: str, name: str) -> dict[str, Any]:
     Raises:
         UsageError: there is no such kind or name, or the plugin cannot be imported.
     """
-    wanted = choice(kind.lower().removesuffix("s"), (*KINDS, "recipe", "protocol", "setting"), "KIND")
+    wanted = choice(kind.lower().removesuffix("s"), (*KINDS, "recipe", "protocol", "suite", "sweep", "setting"), "KIND")
     book = catalogue()
     if wanted == "recipe":
         return _recipe(book.recipe(name))
     if wanted == "protocol":
         return _protocol(book.protocol(name))
+    if wanted == "suite":
+        return _suite(book.suite(name))
+    if wanted == "sweep":
+        return _sweep(book.sweep(name))
     if wanted == "setting":
         return _setting(name)
     return _plugin(wanted, name, book)
@@ -95,6 +99,40 @@ def _protocol(protocol: Protocol) -> dict[str, Any]:
         "scales": [_scale_words(name, scale.encoder) for name, scale in protocol.scales.items()],
     }
     return about | {"values": _values(blocks)}
+
+
+def _suite(suite: Suite) -> dict[str, Any]:
+    return {
+        "kind": "suite",
+        "name": suite.name,
+        "summary": suite.summary,
+        "reference": suite.reference,
+        "recipes": list(suite.recipes),
+        "protocols": list(suite.protocols),
+        "seeds": [str(seed) for seed in suite.seeds],
+        "published": [{"recipe": recipe, **rates} for recipe, rates in suite.published.items()],
+    }
+
+
+def _sweep(sweep: Sweep) -> dict[str, Any]:
+    curves = [
+        {"recipe": c.recipe, "over": c.over, "values": list(c.values), "set": _pairs(c.set)} for c in sweep.curves
+    ]
+    return {
+        "kind": "sweep",
+        "name": sweep.name,
+        "summary": sweep.summary,
+        "reference": sweep.reference,
+        "protocol": sweep.protocol,
+        "curves": curves,
+        "seeds": [str(seed) for seed in sweep.seeds],
+        "data_seed": str(sweep.data_seed),
+        "task_seed": str(sweep.task_seed),
+    }
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in values.items())
 
 
 def _scale_words(name: str, encoder: str | None) -> str:
