@@ -35,7 +35,7 @@ def test_the_plugin_example_trains_from_a_package_of_its_own(tmp_path, vgbench_p
 def test_the_commands_of_the_readme_resolve(vgbench_cli):
     lines = [shlex.split(line, comments=True) for line in block("console", "vgbench list").splitlines()]
     for _, verb, *arguments in lines:
-        if verb == "run" and "--config" not in arguments:
+        if (verb == "run" and "--config" not in arguments) or verb in ("suite", "sweep"):
             arguments = [a for a in arguments if a != "--dry-run"] + ["--dry-run"]
         elif verb not in ("list", "show"):
             continue

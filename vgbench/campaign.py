@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import filelock
@@ -131,20 +132,20 @@ class Campaign:
         """
         from vgbench.tally import Tally
 
-        with self.opened(), deferred_interrupts() as stop:
-            self._record = self.record(argv)
-            write_json(self._path, self._record)
-            token = self._token()
+        with self.opened():
             tally = Tally(self.cells, again, say)
             waiting = tally.waiting()
+            workers = executors.find(executor)(place) if waiting else None
+            self._record = self.record(argv)
+            write_json(self._path, self._record)
+            if workers is None:
+                return tally.outcomes()
+            tally.slots, share, token = workers.slots, self.root / SHARED, self._token()
+            wants = {cell.spec.key(): tuple(sharing.stages(cell.spec).values()) for cell in waiting}
             jobs = [self._job(cell, place, argv, token) for cell in waiting]
-            if jobs:
-                workers = executors.find(executor)(place)
-                tally.slots = workers.slots
-                wants = {cell.spec.key(): tuple(sharing.stages(cell.spec).values()) for cell in waiting}
-                share = self.root / SHARED
-                there = lambda name: sharing.checkpoint(share, name).exists()  # noqa: E731
-                Scheduler(workers, jobs, tally.ended, say, wants, there).run(stop)
+            # After the executor, whose library may have put handlers of its own in place.
+            with deferred_interrupts() as stop:
+                Scheduler(workers, jobs, tally.ended, say, wants, partial(sharing.published, share)).run(stop)
             return tally.outcomes()
 
     def _token(self) -> str:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vgbench.catalogue import Catalogue, Protocol, Recipe, catalogue
+from vgbench.catalogue import Catalogue, Protocol, Reading, Recipe, Suite, Sweep, catalogue
 from vgbench.errors import UsageError
 from vgbench.registry import GROUPS as KINDS
 from vgbench.registry import HOME, Registry
 from vgbench.wording import choice, same, suggest
 
+_SECTIONS = ("recipe", "protocol", "reading", "suite", "sweep")  # of registry.yaml
 _CLAIMS = (
     "trains",
     "needs",
@@ -30,12 +31,20 @@ def describe(kind: str, name: str) -> dict[str, Any]:
     Raises:
         UsageError: there is no such kind or name, or the plugin cannot be imported.
     """
-    wanted = choice(kind.lower().removesuffix("s"), (*KINDS, "recipe", "protocol", "setting"), "KIND")
+    wanted = choice(kind.lower().removesuffix("s"), (*KINDS, *_SECTIONS, "setting"), "KIND")
     book = catalogue()
     if wanted == "recipe":
         return _recipe(book.recipe(name))
     if wanted == "protocol":
         return _protocol(book.protocol(name))
+    if wanted == "reading":
+        found = book.reading(name)
+        assert found is not None
+        return _reading(found)
+    if wanted == "suite":
+        return _suite(book.suite(name))
+    if wanted == "sweep":
+        return _sweep(book.sweep(name))
     if wanted == "setting":
         return _setting(name)
     return _plugin(wanted, name, book)
@@ -87,12 +96,15 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
         "objectives": list(recipe.objectives),
         "distance": recipe.distance,
         "training": recipe.training,
+        "head": recipe.head,
+        "head_objectives": list(recipe.head_objectives),
         "values": _values({"recipe": recipe.set}),
     }
 
 
 def _protocol(protocol: Protocol) -> dict[str, Any]:
     blocks = {"protocol": protocol.set, **{f"scale {name}": scale.set for name, scale in protocol.scales.items()}}
+    blocks |= {f"scale {name}, joint training": scale.joint for name, scale in protocol.scales.items() if scale.joint}
     about = {
         "kind": "protocol",
         "name": protocol.name,
@@ -107,6 +119,54 @@ def _protocol(protocol: Protocol) -> dict[str, Any]:
         "scales": [_scale_words(name, scale.encoder) for name, scale in protocol.scales.items()],
     }
     return about | {"values": _values(blocks)}
+
+
+def _reading(reading: Reading) -> dict[str, Any]:
+    blocks = {"all runs": reading.set}
+    blocks |= {f"protocol {name}": values for name, values in reading.protocols.items()}
+    blocks |= {f"recipe {name}": values for name, values in reading.recipes.items()}
+    return {
+        "kind": "reading",
+        "name": reading.name,
+        "summary": reading.summary,
+        "reference": reading.reference,
+        "default": reading.default,
+        "values": _values(blocks),
+    }
+
+
+def _suite(suite: Suite) -> dict[str, Any]:
+    return {
+        "kind": "suite",
+        "name": suite.name,
+        "summary": suite.summary,
+        "reference": suite.reference,
+        "recipes": list(suite.recipes),
+        "protocols": list(suite.protocols),
+        "seeds": [str(seed) for seed in suite.seeds],
+        "published": [{"recipe": recipe, **rates} for recipe, rates in suite.published.items()],
+    }
+
+
+def _sweep(sweep: Sweep) -> dict[str, Any]:
+    curves = [
+        {"recipe": c.recipe, "over": c.over, "values": list(c.values), "set": _pairs(c.set)} for c in sweep.curves
+    ]
+    return {
+        "kind": "sweep",
+        "name": sweep.name,
+        "summary": sweep.summary,
+        "reference": sweep.reference,
+        "protocol": sweep.protocol,
+        "curves": curves,
+        "seeds": [str(seed) for seed in sweep.seeds],
+        "data_seed": str(sweep.data_seed),
+        "task_seed": str(sweep.task_seed),
+    }
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in values.items())
 
 
 def _scale_words(name: str, encoder: str | None) -> str:

@@ -80,6 +80,11 @@ def checkpoint(folder: Path, name: str) -> Path:
     return folder / f"{name}.pt"
 
 
+def published(folder: Path, name: str) -> bool:
+    """Whether a stage, by its hash, is finished."""
+    return checkpoint(folder, name).exists()
+
+
 class Shared:
     """Finished stages in a folder that several runs share: HASH.pt (a checkpoint) and HASH.json (times and log)."""
 

@@ -7,6 +7,8 @@ import typer
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, say
 from vgbench.wording import choice
 
+_SECTIONS = ("recipe", "protocol", "reading", "suite", "sweep")  # of registry.yaml
+
 EPILOG = examples("vgbench list", "vgbench list objective", "vgbench list recipe --format json")
 
 
@@ -15,20 +17,21 @@ def list_(
     kind: Annotated[
         str | None,
         typer.Argument(
-            metavar="[KIND]", help="environment, objective, distance, network, planner, hook, recipe or protocol."
+            metavar="[KIND]",
+            help="environment, objective, distance, network, planner, hook, recipe, protocol, reading, suite or sweep.",
         ),
     ] = None,
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """List plugins of every kind, recipes and protocols."""
+    """List plugins of every kind, recipes, protocols, readings, suites and sweeps."""
     from vgbench.registry import GROUPS, Registry
 
     registry = Registry()
     rows = items(registry)
     if kind is not None:
         singular = kind.lower().removesuffix("s")
-        wanted = choice(singular, (*GROUPS, "recipe", "protocol"), "KIND")
+        wanted = choice(singular, (*GROUPS, *_SECTIONS), "KIND")
         rows = [row for row in rows if row["kind"] == wanted]
     if format == "json":
         print_json(rows)
@@ -55,7 +58,8 @@ def items(registry: Any) -> list[dict[str, str]]:
     for entry in registry.entries():
         known = book.component(entry.kind, entry.name).summary if entry.dist == HOME else ""
         rows.append(_row(entry.kind, entry.address, entry.dist, entry.version, known or entry.about))
-    for kind, section in (("recipe", book.recipes), ("protocol", book.protocols)):
+    for kind in _SECTIONS:
+        section = getattr(book, f"{kind}s")
         rows += [_row(kind, name, HOME, __version__, item.summary) for name, item in section.items()]
     return rows
 

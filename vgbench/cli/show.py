@@ -12,7 +12,10 @@ EPILOG = examples("vgbench show objective iql", "vgbench show protocol maze", "v
 @handled
 def show(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="environment, objective, ..., recipe, protocol or setting.")
+        str,
+        typer.Argument(
+            metavar="KIND", help="environment, objective, ..., recipe, protocol, reading, suite, sweep or setting."
+        ),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `vgbench list` prints it.")],
     format: Format = "table",
@@ -28,10 +31,11 @@ def show(
     if format == "json":
         print_json(about)
         return
-    tables = {key: about.pop(key) for key in ("parameters", "values") if key in about}
+    tables = {key: about.pop(key) for key in ("parameters", "values", "published", "curves") if key in about}
+    about = {key.replace("_", " "): value for key, value in about.items() if value not in ("", [], None)}
+    width = max(12, *map(len, about))
     for key, value in about.items():
-        if value not in ("", [], None):
-            print(f"{key.replace('_', ' '):<12} {', '.join(value) if isinstance(value, list) else shown(value)}")
+        print(f"{key:<{width}} {', '.join(value) if isinstance(value, list) else shown(value)}")
     for key, rows in tables.items():
         print(f"\n{key if rows else f'no {key}'}")
         if rows:
