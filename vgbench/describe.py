@@ -144,7 +144,10 @@ def _suite(suite: Suite) -> dict[str, Any]:
         "recipes": list(suite.recipes),
         "protocols": list(suite.protocols),
         "seeds": [str(seed) for seed in suite.seeds],
-        "published": [{"recipe": recipe, **rates} for recipe, rates in suite.published.items()],
+        "published": [
+            {"recipe": recipe, **{name: rates.get(name) for name in suite.protocols}}
+            for recipe, rates in suite.published.items()
+        ],
     }
 
 

@@ -44,7 +44,7 @@ def test_the_card_is_in_the_files_attributes(wall, tmp_path):
     with h5py.File(path) as file:
         card, spec = json.loads(file.attrs["card"]), json.loads(file.attrs["specification"])
         assert file["actions"].shape == (8, 39, 2)
-    assert spec["params"]["layout"] == "per_trajectory" and spec["seed"] == 0
+    assert spec["params"]["layout"] == "per_dataset" and spec["seed"] == 0
     assert card["share_trajectories_crossing"] == 0.5 and 0 < card["share_steps_colliding"] < 1
 
 

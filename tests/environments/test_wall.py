@@ -176,7 +176,7 @@ def test_picture_is_its_formula():
 
 @pytest.fixture(scope="module")
 def big():
-    return make(step="big").collect(400, 64, seed=7)
+    return make(step="big", layout="per_trajectory").collect(400, 64, seed=7)
 
 
 @pytest.mark.parametrize("params", [{}, {"step": "small", "collision": "stop"}, {"layout": "fixed"}])
@@ -254,13 +254,13 @@ def test_layouts():
     shared = [make(layout="per_dataset").collect(5, 32, seed=s).static["layout"] for s in range(3)]
     assert all(len(np.unique(layout, axis=0)) == 1 for layout in shared)
     assert len(np.unique(np.concatenate(shared), axis=0)) > 1
-    own = make().collect(300, 16, seed=0).static["layout"]
+    own = make(layout="per_trajectory").collect(300, 16, seed=0).static["layout"]
     assert len(np.unique(own, axis=0)) > 200
     assert set(own[:, 0]) <= set(range(20, 44)) and set(own[:, 1]) <= set(range(10, 54))
 
 
 def test_tasks(big):
-    env = make()
+    env = make(layout="per_trajectory")
     tasks = env.sample_tasks(300, seed=4, data=big)
     start, goal, layout = tasks.start["position"], tasks.goal["position"], tasks.start["layout"]
     assert len(tasks) == 300 and torch.equal(layout, tasks.goal["layout"])
@@ -321,7 +321,7 @@ def test_step_is_pure_and_survives_pickling():
 
 
 def test_specification_matches_what_is_returned(big):
-    env = make(max_step=4.9)
+    env = make(max_step=4.9, layout="per_trajectory")
     spec = env.spec
     assert spec.actions.radius == 4.9 and spec.distance_unit == "px" and spec.noise_dim == 0
     assert make(step="small").spec.actions.radius == 1.84 and make(step="big").spec.actions.radius == 3.67

@@ -58,7 +58,7 @@ class Wall(api.Environment):
             "big", description="length of the data's steps: small (WS, mean 1 px) or big (WB, mean 2 px)"
         )
         layout: Literal["fixed", "per_dataset", "per_trajectory"] = Field(
-            "per_trajectory",
+            "per_dataset",
             description="where wall and door are: at `fixed_layout`, one random layout per data set (tasks use it, "
             "too), or a random one for each trajectory and each task",
         )
