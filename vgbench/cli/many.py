@@ -28,6 +28,8 @@ Address = Annotated[
         metavar="ADDRESS", help="Existing Ray cluster: auto, HOST:PORT or ray://HOST:PORT; without, a local one."
     ),
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the cells and what their folders hold.")]
+Estimate = Annotated[bool, typer.Option("--estimate", help="With --dry-run: FLOPs and time of each cell here, too.")]
 Retry = Annotated[bool, typer.Option("--retry-failed/--keep-failed", help="Whether to try again what failed before.")]
 
 
@@ -55,24 +57,39 @@ def default_folder(name: str, scale: str | None, reading: str | None) -> Path:
     return Path("runs") / "-".join([name, scale or "quick", *([same(reading)] if reading and other else [])])
 
 
-def print_plan(campaign: "Campaign", format: str) -> None:
-    """Print the cells with the state of their folders."""
+def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> None:
+    """Print the cells with the state of their folders, and what each would cost if that is asked for."""
     rows = [
         {**cell.labels, "state": cell.state, "key": cell.spec.key(), "folder": str(cell.folder)}
         | {"stale": cell.stale["folder"] if cell.stale else None}
         for cell in campaign.cells
     ]
+    if estimated:
+        from vgbench.estimate import estimate
+
+        for cell, row in zip(campaign.cells, rows, strict=True):
+            cost = estimate(cell.spec)
+            row |= {name: cost[name] for name in ("flops", "seconds", "memory_bytes", "flops_per_second")}
     if format == "json":
         print_json({campaign.kind: campaign.name, "scale": campaign.scale, "dir": str(campaign.root), "cells": rows})
         return
+    costs = [[f"{row['flops']:.2g}", duration(row["seconds"])] if estimated else [] for row in rows]
     print_table(
-        ["CELL", "STATE", "KEY", "FOLDER"],
-        [[cell.name, cell.state, cell.spec.key(), str(cell.folder)] for cell in campaign.cells],
+        ["CELL", "STATE", "KEY", *(["FLOPS", "TIME"] if estimated else []), "FOLDER"],
+        [
+            [cell.name, cell.state, cell.spec.key(), *cost, str(cell.folder)]
+            for cell, cost in zip(campaign.cells, costs, strict=True)
+        ],
     )
     for cell in campaign.cells:
         if cell.stale:
             say(f"note: {cell.name}: {cell.stale['folder']} holds a run with other values, which stays (stale)")
     states = Counter(cell.state for cell in campaign.cells)
+    if estimated:
+        total = sum(float(row["seconds"]) for row in rows)
+        print(
+            f"{duration(total)} in all if one cell runs at a time, no task is solved before its end, nothing is shared"
+        )
     print(f"{len(campaign.cells)} cells: {', '.join(f'{count} {state}' for state, count in states.items())}")
 
 

@@ -11,6 +11,8 @@ from vgbench.cli.common import Debug, Format, examples, handled, print_json, say
 from vgbench.cli.many import (
     Address,
     Device,
+    DryRun,
+    Estimate,
     Executor,
     Reading,
     Retry,
@@ -21,6 +23,7 @@ from vgbench.cli.many import (
     print_outcomes,
     print_plan,
 )
+from vgbench.errors import UsageError
 
 if TYPE_CHECKING:
     from vgbench.cells import Outcome
@@ -55,7 +58,8 @@ def suite(
     threads: Threads = 1,
     address: Address = None,
     retry_failed: Retry = True,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cells and what their folders hold.")] = False,
+    dry_run: DryRun = False,
+    estimate: Estimate = False,
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
@@ -70,6 +74,8 @@ def suite(
     from vgbench.choices import Request
 
     place = check_place(executor, workers, threads, address)
+    if estimate and not dry_run:
+        raise UsageError("--estimate goes with --dry-run")
     asked = suites.narrowed(suites.find(name), only or ())
     base = Request(scale=scale, reading=reading, device=device, sets=set_ or ())
     wanted = suites.cells(asked, read_seeds(seeds, asked.seeds), base)
@@ -77,7 +83,7 @@ def suite(
     cells = resolve_cells(wanted, root)
     campaign = Campaign("suite", asked.name, cells[0].spec.scale, root, cells)
     if dry_run:
-        print_plan(campaign, format)
+        print_plan(campaign, format, estimate)
         return
     place = replace(place, gpu=cells[0].spec.device == "cuda")
     outcomes = campaign.run(executor, place, ["vgbench", *sys.argv[1:]], say, retry_failed)

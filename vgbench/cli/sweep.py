@@ -11,6 +11,8 @@ from vgbench.cli.common import Debug, Format, examples, handled, print_json, pri
 from vgbench.cli.many import (
     Address,
     Device,
+    DryRun,
+    Estimate,
     Executor,
     Reading,
     Retry,
@@ -62,7 +64,8 @@ def sweep(
     threads: Threads = 1,
     address: Address = None,
     retry_failed: Retry = True,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cells and what their folders hold.")] = False,
+    dry_run: DryRun = False,
+    estimate: Estimate = False,
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
@@ -78,6 +81,8 @@ def sweep(
     from vgbench.choices import Request
 
     place = check_place(executor, workers, threads, address)
+    if estimate and not dry_run:
+        raise UsageError("--estimate goes with --dry-run")
     base = Request(
         scale=scale, reading=reading, device=device, sets=set_ or (), data_seed=data_seed, task_seed=task_seed
     )
@@ -99,7 +104,7 @@ def sweep(
     sweeps.check_different(cells)
     campaign = Campaign("sweep", title, cells[0].spec.scale, root, cells)
     if dry_run:
-        print_plan(campaign, format)
+        print_plan(campaign, format, estimate)
         return
     place = replace(place, gpu=cells[0].spec.device == "cuda")
     outcomes = campaign.run(executor, place, ["vgbench", *sys.argv[1:]], say, retry_failed)
