@@ -85,7 +85,11 @@ def test_list_json(vgbench_process):
 def test_list_of_one_kind_as_a_table(vgbench_cli):
     for kind in ("distance", "distances"):
         lines = vgbench_cli("list", kind).stdout.splitlines()
-        assert [line.split()[:2] for line in lines[1:]] == [["distance", "euclidean"], ["distance", "iqe"]]
+        assert [line.split()[:2] for line in lines[1:]] == [
+            ["distance", "euclidean"],
+            ["distance", "iqe"],
+            ["distance", "two_level"],
+        ]
 
 
 def test_list_is_whole_when_piped_and_shows_strangers(tmp_plugin, vgbench_cli):
@@ -231,7 +235,7 @@ def test_dry_run_shows_values_sources_and_costs(vgbench_cli):
         r"recipe +vf_quasi +matched",
         r"iql\.tau +0\.6 +recipe vf_quasi",
         r"wall\.step +big +protocol wall_big",
-        r"mppi\.samples +256 +protocol wall_big, scale quick",
+        r"mppi\.samples +64 +protocol wall_big, scale quick",
         r"iql\.random_goals +6 +default",
         r"vcreg\.axes +batch +protocol wall_big",
         r"predictor evaluations +\S+",
@@ -251,7 +255,8 @@ def test_estimates_count_the_frames_of_strided_windows(vgbench_cli):
     """Trajectories of 64 states hold windows of 16, or of 6 that are 10 steps apart; joint training encodes both."""
 
     def flops(recipe, stride, stage):
-        args = ["run", "--env", "wall", "--recipe", recipe, "--set", f"iql.stride={stride}", "--dry-run"]
+        sets = ["--set", f"iql.stride={stride}", "--set", "train.steps=372"]
+        args = ["run", "--env", "wall", "--recipe", recipe, *sets, "--dry-run"]
         return vgbench_cli(*args, "--format", "json").json()["estimates"]["flops_by_stage"][stage]
 
     assert flops("vf", 10, "encoder") == pytest.approx(flops("vf", 1, "encoder") * 6 / 16)

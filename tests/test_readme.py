@@ -17,19 +17,19 @@ def block(language, containing):
 def test_the_plugin_example_trains_from_a_package_of_its_own(tmp_path, vgbench_process):
     site = tmp_path / "site"
     (site / "my_package-0.1.dist-info").mkdir(parents=True)
-    (site / "my_package.py").write_text(block("python", "class Regressive"))
+    (site / "my_package.py").write_text(block("python", "class Approach"))
     toml = block("toml", "entry-points")
     group, line = re.search(r'entry-points."(.*)"\]\n(.*)', toml).groups()
     (site / "my_package-0.1.dist-info" / "entry_points.txt").write_text(f"[{group}]\n{line.replace(chr(34), '')}\n")
     (site / "my_package-0.1.dist-info" / "METADATA").write_text(
         "Metadata-Version: 2.1\nName: my-package\nVersion: 0.1\n"
     )
-    command = re.search(r"`vgbench (run --env wall --objective regressive.*?)`", README).group(1)
+    command = re.search(r"`vgbench (run --env wall --objective approach.*?)`", README).group(1)
     small = ["--scale", "smoke", "--format", "json"]
     variables = {"PYTHONPATH": str(site), "VGBENCH_CACHE": str(tmp_path / "cache")}
     done = vgbench_process(*shlex.split(command), *small, **variables)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["objectives"] == {"regressive": 1.0, "vcreg": 1.0}
+    assert json.loads(done.stdout)["objectives"] == {"approach": 1.0, "vcreg": 1.0}
 
 
 def test_the_commands_of_the_readme_resolve(vgbench_cli):

@@ -69,7 +69,7 @@ print(*({"torch", "numpy", "mujoco", "h5py", "pydantic", "vgbench_plugins", "vgb
 
 
 def test_unknown_name_gets_the_nearest_one():
-    with pytest.raises(UsageError, match=r"no objective named 'iqll'\. Did you mean 'iql'\? Known: iql, prediction"):
+    with pytest.raises(UsageError, match=r"no objective named 'iqll'\. Did you mean 'iql'\? Known: .*iql, prediction"):
         Registry().find("objective", "iqll")
 
 
@@ -151,7 +151,9 @@ def test_environment_variable_limits_third_parties(tmp_plugin, monkeypatch, valu
     tmp_plugin(OBJECTIVE, objectives={"a": "Mine"}, dist="vgx-a")
     tmp_plugin(OBJECTIVE, objectives={"b": "Mine"}, dist="vgx-b")
     monkeypatch.setenv("VGBENCH_PLUGINS", value)
-    assert set(names("objective")) == {"iql", "prediction", "vcreg"} | expected
+    found = Registry().entries("objective")
+    assert {entry.name for entry in found if entry.dist != "vgbench"} == expected
+    assert "iql" in {entry.name for entry in found}
 
 
 def test_environment_variable_with_an_unknown_package_is_reported(monkeypatch):

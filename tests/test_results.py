@@ -35,10 +35,12 @@ def test_a_figure_is_that_of_its_record(row):
     assert (float(low), float(high)) == tuple(round(x, 2) for x in wilson(int(successes), int(n)))
 
 
-FOLDERS = sorted(p for p in (ROOT / "results" / "quick").iterdir() if p.is_dir())
+RESULTS = ROOT / "results"
+FOLDERS = sorted(p.parent for p in RESULTS.rglob("run.json"))
+each_record = pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.relative_to(RESULTS).as_posix())
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
+@each_record
 def test_a_records_configuration_still_makes_its_run(folder):
     """What it does not have is younger than it and must be at its default, which is what the run had."""
     recorded = yaml_file.load(folder / "config.yaml")
@@ -47,7 +49,7 @@ def test_a_records_configuration_still_makes_its_run(folder):
     assert all(value.source == "default" for name, value in values.items() if name not in recorded["set"])
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
+@each_record
 def test_a_record_is_whole_and_from_a_clean_commit(folder):
     run, result = (json.loads((folder / f"{name}.json").read_text()) for name in ("run", "result"))
     assert run["status"] == "done" and run["key"] == result["key"]

@@ -211,7 +211,7 @@ def test_interrupted_or_killed_itself_it_leaves_no_process_and_goes_on(vgbench, 
             ["paper_table_2", *SMALL, "--only", "pred_vcreg,wall_big", "--set", "iql.tau=0.5"],
             ["cell wall_big/pred_vcreg/s0", "iql", "not part of this run"],
         ),
-        (["paper_table_2", *SMALL, "--set", "train.window=65"], ["cell wall_small/pred_vcreg/s0"]),
+        (["paper_table_2", *SMALL, "--set", "train.window=65"], ["cell wall_small/contrastive/s0"]),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_runs(vgbench_cli, tmp_path, arguments, words):

@@ -1,17 +1,18 @@
 """What `registry.yaml` says: descriptions of plugins, recipes, protocols and suites. It imports no plugin."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from vgbench import yaml_file
+from vgbench.claim import Claim
 from vgbench.errors import UsageError
 from vgbench.wording import same, suggest
 
 SCALES = ("smoke", "quick", "paper")
-SECTIONS = ("components", "recipes", "protocols", "suites", "sweeps")
+SECTIONS = ("components", "recipes", "protocols", "readings", "suites", "sweeps")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,11 @@ class Component:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A row of the paper's Table 1. `set` holds values by `name.param`."""
+    """A row of the paper's Table 1, or a variant of one. `set` holds values by `name.param`.
+
+    With `head_objectives` the latents get a head (a network of that role), which is trained on these in a stage of its
+    own, on the frozen encoder's latents: predictions in one space, the cost in another.
+    """
 
     name: str
     summary: str
@@ -33,17 +38,52 @@ class Recipe:
     distance: str
     training: str
     reference: str = ""
+    head: str | None = None
+    head_objectives: tuple[str, ...] = ()
     set: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
+class Reading:
+    """A named set of choices for what the paper leaves open; values by `name.param`, the later ones winning.
+
+    Attributes:
+        default: whether it is taken when none is named; one reading has it.
+        set: values for every run.
+        protocols: further values by protocol.
+        recipes: further values by recipe.
+    """
+
+    name: str
+    summary: str
+    reference: str = ""
+    default: bool = False
+    set: Mapping[str, Any] = field(default_factory=dict)
+    protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def values(self, protocol: str, recipe: str | None) -> dict[str, Any]:
+        """Return the values for a run of a protocol and a recipe, by `name.param`."""
+        return {**self.set, **self.protocols.get(protocol, {}), **self.recipes.get(recipe or "", {})}
+
+    def addresses(self) -> frozenset[str]:
+        """All `name.param` that the reading is about."""
+        blocks = [self.set, *self.protocols.values(), *self.recipes.values()]
+        return frozenset(address for block in blocks for address in block)
+
+
+@dataclass(frozen=True)
 class Scale:
-    """What a scale changes in a protocol; a plugin that it does not name is the protocol's."""
+    """What a scale changes in a protocol; a plugin that it does not name is the protocol's.
+
+    `joint` holds further values for runs whose training is joint: their one stage has the work of two.
+    """
 
     encoder: str | None = None
     predictor: str | None = None
     planner: str | None = None
     set: Mapping[str, Any] = field(default_factory=dict)
+    joint: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,7 +117,12 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Suite:
-    """Recipes x protocols x seeds, with the published success rates beside (by recipe, by protocol)."""
+    """Recipes x protocols x seeds, with the published success rates beside (by recipe, by protocol).
+
+    Attributes:
+        published_n: number of tasks behind the published rates, by protocol.
+        claims: what the publication says of them.
+    """
 
     name: str
     summary: str
@@ -86,6 +131,13 @@ class Suite:
     seeds: tuple[int, ...] = (0,)
     reference: str = ""
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    published_n: Mapping[str, int] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # protocols of a recipe that is not run on all
+
+    def has(self, recipe: str, protocol: str) -> bool:
+        """Whether the suite runs this recipe on this protocol."""
+        return protocol in self.only.get(recipe, self.protocols)
 
 
 @dataclass(frozen=True)
@@ -119,6 +171,7 @@ class Catalogue:
     components: Mapping[str, Mapping[str, Component]]  # by kind, by name
     recipes: Mapping[str, Recipe]
     protocols: Mapping[str, Protocol]
+    readings: Mapping[str, Reading]
     suites: Mapping[str, Suite]
     sweeps: Mapping[str, Sweep] = field(default_factory=dict)
 
@@ -133,6 +186,14 @@ class Catalogue:
         if same(name) not in self.protocols:
             raise UsageError(f"no protocol named {name!r}. {suggest(name, self.protocols)}")
         return self.protocols[same(name)]
+
+    def reading(self, name: str | None) -> Reading | None:
+        """Look up a reading; the default one for None (there is none in a file without readings)."""
+        if name is None:
+            return next((reading for reading in self.readings.values() if reading.default), None)
+        if same(name) not in self.readings:
+            raise UsageError(f"no reading named {name!r}. {suggest(name, self.readings)}")
+        return self.readings[same(name)]
 
     def suite(self, name: str) -> Suite:
         """Look up a suite; `-` and `_` are the same."""
@@ -197,8 +258,39 @@ def read(content: Any, where: str) -> Catalogue:
             raise UsageError(f"{here}.curves: expected a list of curves, got {curves!r}")
         drawn = tuple(_make(Curve, curve, f"{here}.curves[{index}]") for index, curve in enumerate(curves))
         sweeps[name] = _make(Sweep, raw | {"curves": drawn}, here, name=name)
-    recipes, suites = _section(content, "recipes", Recipe, where), _section(content, "suites", Suite, where)
-    return Catalogue(components, recipes, protocols, suites, sweeps)
+    recipes = _section(content, "recipes", Recipe, where)
+    readings = _section(content, "readings", Reading, where)
+    suites = _suites(content, where, recipes, protocols)
+    return Catalogue(components, recipes, protocols, readings, suites, sweeps)
+
+
+def _suites(content: Mapping[str, Any], where: str, recipes: Any, protocols: Any) -> dict[str, Suite]:
+    """Suites, with their claims held against the recipes and protocols that there are."""
+    suites = {}
+    for name, suite in _section(content, "suites", Suite, where).items():
+        here = f"{where}: suites.{name}"
+        if not isinstance(suite.claims, tuple):
+            raise UsageError(f"{here}.claims: expected a list of claims, got {suite.claims!r}")
+        uncounted = {place for row in suite.published.values() for place in row} - set(suite.published_n)
+        if uncounted:
+            raise UsageError(f"{here}.published_n: missing the number of tasks behind {min(uncounted)!r}")
+        claims = tuple(_claim(raw, f"{here}.claims", suite, recipes, protocols) for raw in suite.claims)
+        suites[name] = replace(suite, claims=claims)
+    return suites
+
+
+def _claim(raw: Any, where: str, suite: Suite, recipes: Any, protocols: Any) -> Claim:
+    """Build a claim; every name in it must exist."""
+    named = _mapping(raw, where).get("name")
+    where = f"{where}.{named}" if named else where
+    sides = {
+        key: suite.recipes if value == "all" else tuple(value) if isinstance(value, list) else (value,)
+        for key in ("a", "b", "protocols")
+        if (value := raw.get(key)) is not None
+    }
+    claim: Claim = _make(Claim, raw | sides, where)
+    claim.check(where, recipes, protocols)
+    return claim
 
 
 def _section(content: Mapping[str, Any], key: str, cls: type[Any], where: str) -> dict[str, Any]:

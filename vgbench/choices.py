@@ -34,6 +34,7 @@ class Request:
     predictor: str | None = None
     training: str | None = None
     scale: str | None = None
+    reading: str | None = None
     seed: int | None = None
     data_seed: int | None = None
     task_seed: int | None = None
@@ -70,7 +71,7 @@ _FLAGS = {"environment": "--env", "objectives": "--objective"}
 _OVERRIDES = {
     "environment": ("protocol",),
     "protocol": ("environment",),
-    "recipe": ("objectives", "distance", "training"),
+    "recipe": ("objectives", "head_objectives", "distance", "training"),
     "objectives": ("recipe",),
     "distance": ("recipe",),
     "training": ("recipe",),
@@ -125,6 +126,7 @@ class Choices:
         """
         book, file = catalogue(), self._written
         flags = {key: c for key in ("scale", "protocol", "environment") if (c := self.chosen[key]) is not None}
+        self._refuse_reading(book)
         new = _protocol({key: flag.value for key, flag in flags.items()}, book) or _protocol(file, book)
         old = _protocol(file, book) or new
         if old is None or new is None:
@@ -140,6 +142,21 @@ class Choices:
                 f"{' '.join(flag.written for flag in flags.values())} contradicts {where} --config "
                 f"{self._request.config}, whose values under `set` would still hold ({_few(kept)}); take those out of "
                 "the file (or start from --recipe), or drop the flag"
+            )
+
+    def _refuse_reading(self, book: Catalogue) -> None:
+        """Refuse a flag for another reading over a file of a run, which fixes the values that readings are about."""
+        flag, file = self.chosen["reading"], self._written
+        if flag is None or same(flag.value) == same(file.get("reading", "")):
+            return
+        if "reading" not in file and not file.get("complete"):
+            return  # a user's own values, which stand above any reading
+        about = {a for reading in book.readings.values() for a in reading.addresses()}
+        kept = [name for name in map(str, file.get("set", {})) if any(_one_parameter(name, a) for a in about)]
+        if kept:
+            raise UsageError(
+                f"{flag.written} contradicts --config {self._request.config}, whose values under `set` would still "
+                f"hold ({_few(kept)}); take those out of the file (or start from --recipe), or drop the flag"
             )
 
     def _flag(self, key: str) -> Choice | None:

@@ -3,13 +3,26 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vgbench.catalogue import Catalogue, Protocol, Recipe, Suite, Sweep, catalogue
+from vgbench.catalogue import Catalogue, Protocol, Reading, Recipe, Suite, Sweep, catalogue
 from vgbench.errors import UsageError
 from vgbench.registry import GROUPS as KINDS
 from vgbench.registry import HOME, Registry
 from vgbench.wording import choice, same, suggest
 
-_CLAIMS = ("trains", "min_length", "symmetric", "quasimetric", "role", "floor", "gradient", "rollout", "abilities")
+_SECTIONS = ("recipe", "protocol", "reading", "suite", "sweep")  # of registry.yaml
+_CLAIMS = (
+    "trains",
+    "needs",
+    "min_length",
+    "symmetric",
+    "quasimetric",
+    "levels",
+    "role",
+    "floor",
+    "gradient",
+    "rollout",
+    "abilities",
+)
 
 
 def describe(kind: str, name: str) -> dict[str, Any]:
@@ -18,12 +31,16 @@ def describe(kind: str, name: str) -> dict[str, Any]:
     Raises:
         UsageError: there is no such kind or name, or the plugin cannot be imported.
     """
-    wanted = choice(kind.lower().removesuffix("s"), (*KINDS, "recipe", "protocol", "suite", "sweep", "setting"), "KIND")
+    wanted = choice(kind.lower().removesuffix("s"), (*KINDS, *_SECTIONS, "setting"), "KIND")
     book = catalogue()
     if wanted == "recipe":
         return _recipe(book.recipe(name))
     if wanted == "protocol":
         return _protocol(book.protocol(name))
+    if wanted == "reading":
+        found = book.reading(name)
+        assert found is not None
+        return _reading(found)
     if wanted == "suite":
         return _suite(book.suite(name))
     if wanted == "sweep":
@@ -79,12 +96,15 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
         "objectives": list(recipe.objectives),
         "distance": recipe.distance,
         "training": recipe.training,
+        "head": recipe.head,
+        "head_objectives": list(recipe.head_objectives),
         "values": _values({"recipe": recipe.set}),
     }
 
 
 def _protocol(protocol: Protocol) -> dict[str, Any]:
     blocks = {"protocol": protocol.set, **{f"scale {name}": scale.set for name, scale in protocol.scales.items()}}
+    blocks |= {f"scale {name}, joint training": scale.joint for name, scale in protocol.scales.items() if scale.joint}
     about = {
         "kind": "protocol",
         "name": protocol.name,
@@ -99,6 +119,20 @@ def _protocol(protocol: Protocol) -> dict[str, Any]:
         "scales": [_scale_words(name, scale.encoder) for name, scale in protocol.scales.items()],
     }
     return about | {"values": _values(blocks)}
+
+
+def _reading(reading: Reading) -> dict[str, Any]:
+    blocks = {"all runs": reading.set}
+    blocks |= {f"protocol {name}": values for name, values in reading.protocols.items()}
+    blocks |= {f"recipe {name}": values for name, values in reading.recipes.items()}
+    return {
+        "kind": "reading",
+        "name": reading.name,
+        "summary": reading.summary,
+        "reference": reading.reference,
+        "default": reading.default,
+        "values": _values(blocks),
+    }
 
 
 def _suite(suite: Suite) -> dict[str, Any]:

@@ -92,7 +92,12 @@ def _frames(spec: RunSpec, states: int) -> dict[str, Any]:
     windows.pop("predictor", None)
     data = spec.settings["data"]
     trained = {name: count * states / (spec.settings["train"].window - 1) for name, count in windows.items()}
-    return {"trained": trained, "encoded": data.trajectories * data.length if spec.training == "separate" else 0}
+    return {"trained": trained, "encoded": data.trajectories * data.length if _cached(spec) else 0}
+
+
+def _cached(spec: RunSpec) -> bool:
+    """Whether a stage works on the latents of the whole data set."""
+    return spec.training == "separate" or bool(spec.head_objectives)
 
 
 def _states(spec: RunSpec, terms: tuple[Term, ...]) -> int:
@@ -105,7 +110,7 @@ def _memory(spec: RunSpec, model: JEPA, environment: Environment, states: int) -
     """Weights, gradients and Adam's moments, the cached latents, and the activations of a block of plans."""
     weights = sum(p.numel() for p in model.parameters()) * 4 * 4
     data, dim = spec.settings["data"], spec.settings["model"].latent_dim
-    latents = data.trajectories * data.length * dim * 4 if spec.training == "separate" else 0
+    latents = data.trajectories * data.length * dim * 4 if _cached(spec) else 0
     planner = spec.planner.cls(spec.planner.params)
     rows = max(block_rows(spec.settings["mpc"], spec.device), planner.candidates)
     train = spec.settings["train"]

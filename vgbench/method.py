@@ -37,20 +37,21 @@ class Piece:
 
 @dataclass
 class Method:
-    """Objectives, distance and mode. `predictor` holds the objectives of the predictor's own stage."""
+    """Objectives, distance and mode. `predictor` and `head` hold the objectives of their own stages."""
 
     objectives: list[Piece]
     distance: Piece
     training: str
     predictor: list[Piece]
     recipe: Recipe | None
+    head: list[Piece] = field(default_factory=list)
     reweighted: list[Piece] = field(default_factory=list)  # objectives whose weight is not the recipe's
     sources: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def pieces(self) -> list[Piece]:
         """All plugins, by slot."""
-        return [*self.objectives, *self.predictor, self.distance]
+        return [*self.objectives, *self.predictor, *self.head, self.distance]
 
     def picks(self) -> dict[str, Value]:
         """Names with their sources."""
@@ -60,8 +61,9 @@ class Method:
             "distance": self.distance.entry.address,
             "training": self.training,
             "predictor_objectives": weighted(self.predictor),
+            "head_objectives": weighted(self.head),
         }
-        return {key: Value(value, self.sources[key]) for key, value in values.items()}
+        return {key: Value(value, self.sources[key]) for key, value in values.items() if key in self.sources}
 
 
 def weighted(pieces: Iterable[Any]) -> list[str]:
@@ -97,6 +99,7 @@ def choose_method(choices: Choices, registry: Registry, book: Catalogue, protoco
     }
     if training == "separate":
         _add_predictor_stage(method, choices, registry, protocol)
+    _add_head_stage(method, choices, registry)
     method.recipe = recipe or _match(method, book, registry)
     if method.recipe:
         method.reweighted = _reweighted(objectives, method.recipe, registry)
@@ -209,6 +212,29 @@ def _add_predictor_stage(method: Method, choices: Choices, registry: Registry, p
         raise UsageError(f"{given.written}: none of these objectives trains the predictor")
 
 
+def _add_head_stage(method: Method, choices: Choices, registry: Registry) -> None:
+    """Objectives of the head's own stage: the file's, or the recipe's; usually there is none."""
+    recipe = method.recipe
+    given = choices.get("head_objectives")
+    if given is None and recipe and recipe.head_objectives:
+        label = f"recipe {recipe.name}"
+        given = Choice(list(recipe.head_objectives), label, label)
+    if given is None:
+        return
+    method.sources["head_objectives"] = given.source
+    method.head = _objectives("head_objective", given, registry)
+    useless = [piece for piece in method.head if not {"head", "distance"} & piece.cls.trains]
+    if useless:
+        raise UsageError(
+            f"{given.written}: {useless[0].entry} trains neither head nor distance, which this stage is for"
+        )
+    both = [piece for piece in method.objectives if "head" in piece.cls.trains]
+    if both:
+        raise UsageError(
+            f"{given.written}: {both[0].entry} trains the head together with the encoder; leave one of the two out"
+        )
+
+
 def _terms(recipe: Recipe, registry: Registry) -> dict[Entry, float]:
     """A recipe's objectives with their weights."""
     terms = (split_weight(text, f"recipe {recipe.name}") for text in recipe.objectives)
@@ -229,6 +255,7 @@ def _match(method: Method, book: Catalogue, registry: Registry) -> Recipe | None
         for recipe in book.recipes.values()
         if recipe.training == method.training
         and registry.find("distance", recipe.distance) == method.distance.entry
+        and {registry.find("objective", name) for name in recipe.head_objectives} == {p.entry for p in method.head}
         and set(_terms(recipe, registry)) == ours
     ]
     return min(fitting, key=lambda recipe: len(_reweighted(method.objectives, recipe, registry)), default=None)

@@ -116,15 +116,11 @@ def build(networks: Mapping[str, Network], spec: EnvironmentSpec, latent_dim: in
     if "action_encoder" in networks:
         action_encoder = networks["action_encoder"].build(shapes(action_dim))
         action_dim = int(action_encoder.out_dim)  # type: ignore[arg-type]
-    head: nn.Module = networks["head"].build(shapes(action_dim)) if "head" in networks else nn.Identity()
+    encoder, predictor = (networks[role].build(shapes(action_dim)) for role in ("encoder", "predictor"))
+    # Last, so that a model with a head begins with the encoder and predictor of one without.
+    head: nn.Module = networks["head"].build(shapes(action_dim)) if "head" in networks else identity
     point_dim = latent_dim if isinstance(head, nn.Identity) else int(head.out_dim)  # type: ignore[arg-type]
-    model = JEPA(
-        networks["encoder"].build(shapes(action_dim)),
-        networks["predictor"].build(shapes(action_dim)),
-        action_encoder,
-        head,
-    )
-    return model, point_dim
+    return JEPA(encoder, predictor, action_encoder, head), point_dim
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
 def plugins(spec: "RunSpec") -> list[dict[str, Any]]:
     """Where each plugin of a run came from."""
-    chosen = [spec.environment, *spec.objectives, *spec.predictor_objectives, spec.distance, spec.planner]
+    chosen = [
+        spec.environment,
+        *spec.objectives,
+        *spec.predictor_objectives,
+        *spec.head_objectives,
+        spec.distance,
+        spec.planner,
+    ]
     chosen += [*spec.networks.values(), *([spec.floor] if spec.floor else [])]
     return [
         {"kind": c.entry.kind, "name": c.name, "value": c.entry.value, "dist": c.entry.dist}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from vgbench.api import Params
-from vgbench.catalogue import SCALES, Catalogue, Protocol, Scale, catalogue
+from vgbench.catalogue import SCALES, Catalogue, Protocol, Reading, Scale, catalogue
 from vgbench.choices import Choice, Choices, Request, told
 from vgbench.data_file import DataFile
 from vgbench.errors import UsageError
@@ -42,6 +42,7 @@ class _Place:
     environment: Entry
     protocol: Protocol
     scale: str
+    reading: Reading | None = None
     picks: dict[str, Value] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -50,16 +51,22 @@ class _Place:
         """What the scale changes."""
         return self.protocol.scales.get(self.scale, Scale())
 
-    def assignments(self) -> list[Assignment]:
-        """Values of the protocol, then of its block for the scale."""
+    def assignments(self, recipe: str | None = None, joint: bool = False) -> list[Assignment]:
+        """Values of the protocol, then of its block for the scale, then of the reading."""
         label = f"protocol {self.protocol.name}"
-        return [*registered(label, self.protocol.set), *registered(f"{label}, scale {self.scale}", self.block.set)]
+        scale = f"{label}, scale {self.scale}"
+        values = [*registered(label, self.protocol.set), *registered(scale, self.block.set)]
+        values += registered(f"{scale}, joint training", self.block.joint) if joint else []
+        if self.reading:
+            chosen = self.reading.values(self.protocol.name, recipe)
+            values += registered(f"reading {self.reading.name}", chosen)
+        return values
 
 
 def resolve(request: Request) -> RunSpec:
     """Resolve a request.
 
-    Precedence: plugin default < recipe < protocol < its block for the scale < --config < flags < --set.
+    Precedence: plugin default < recipe < protocol < its block for the scale < reading < --config < flags < --set.
 
     Raises:
         UsageError: something does not exist, does not fit or contradicts itself; the message names the option.
@@ -67,15 +74,17 @@ def resolve(request: Request) -> RunSpec:
     registry, book, choices = Registry(), catalogue(), Choices(request)
     place = _place(choices, registry, book)
     method = choose_method(choices, registry, book, place.protocol)
-    pieces = [Piece("environment", place.environment), *method.pieces(), *_parts(choices, registry, place)]
+    pieces = [Piece("environment", place.environment), *method.pieces(), *_parts(choices, registry, place, method)]
     data = _data_file(choices, place.environment)
     if data:
         data.agree(place.protocol.name, place.protocol.set)
     recipe = [*registered(f"recipe {method.recipe.name}", method.recipe.set)] if method.recipe else []
-    below, notes = choices.without_younger([*recipe, *place.assignments()])
+    name = method.recipe.name if method.recipe else None
+    below, notes = choices.without_younger([*recipe, *place.assignments(name, method.training == "joint")])
     place.notes += notes
     below += data.assignments() if data else []
-    addresses, inert = _assign(pieces, GROUPS, below, choices.assignments(), registry)
+    groups = {name: group for name, group in GROUPS.items() if method.head or name != "train_head"}
+    addresses, inert = _assign(pieces, groups, below, choices.assignments(), registry)
     return _spec(choices, place, method, pieces, addresses, inert, registry, data)
 
 
@@ -128,11 +137,16 @@ def _place(choices: Choices, registry: Registry, book: Catalogue) -> _Place:
             f"{wanted.written if wanted else ''} contradicts {named.written}: that protocol is on environment "
             f"{protocol.environment!r}; leave one of the two out"
         )
-    place = _Place(environment, protocol, level)
+    wish = choices.get("reading")
+    with told(wish.written if wish else ""):
+        reading = book.reading(wish.value if wish else None)
+    place = _Place(environment, protocol, level, reading)
     source = (named or wanted).source  # type: ignore[union-attr]  # one of them is there
     place.picks["environment"] = Value(environment.address, (wanted or named).source)  # type: ignore[union-attr]
     place.picks["protocol"] = Value(protocol.name, source)
     place.picks["scale"] = Value(level, scale.source)
+    if reading:
+        place.picks["reading"] = Value(reading.name, wish.source if wish else "default")
     if protocol.environment is None and named is None:
         place.notes.append(f"environment {environment.address!r} has no protocol of its own: values of {protocol.name}")
     elif named is None and protocol.name != environment.name:
@@ -158,7 +172,7 @@ def _protocol_of(environment: Entry, registry: Registry, book: Catalogue) -> Pro
     return protocol
 
 
-def _parts(choices: Choices, registry: Registry, place: _Place) -> list[Piece]:
+def _parts(choices: Choices, registry: Registry, place: _Place, method: Method) -> list[Piece]:
     """Planner, floor and networks."""
     pieces: list[Piece] = []
     for slot in ("planner", "floor", *ROLES):
@@ -166,6 +180,8 @@ def _parts(choices: Choices, registry: Registry, place: _Place) -> list[Piece]:
         name, source = getattr(place.block, slot, None), f"protocol {place.protocol.name}, scale {place.scale}"
         if name is None:
             name, source = getattr(place.protocol, slot, None), f"protocol {place.protocol.name}"
+        if slot == "head" and method.head and method.recipe and method.recipe.head:
+            name, source = method.recipe.head, f"recipe {method.recipe.name}"
         written = source
         if chosen is not None:
             name, source, written = chosen.value, chosen.source, chosen.written
@@ -224,7 +240,7 @@ def _spec(
     for piece, params in zip(pieces, made, strict=False):
         chosen.setdefault(piece.slot, []).append(Chosen(piece.entry, piece.cls, params, piece.weight))
     settings = {target.name: params for target, params in zip(addresses.targets, made, strict=True)}
-    settings = {name: settings[name] for name in GROUPS}
+    settings = {name: settings[name] for name in GROUPS if name in settings}
     seeds = {key: choices.number(key) for key in ("seed", "data_seed", "task_seed")}
     device, device_source = _device(choices)
     picks = place.picks | method.picks() | {key: Value(c.value, c.source) for key, c in seeds.items()}
@@ -233,6 +249,7 @@ def _spec(
         environment=chosen["environment"][0],
         objectives=tuple(chosen["objective"]),
         predictor_objectives=tuple(chosen.get("predictor_objective", ())),
+        head_objectives=tuple(chosen.get("head_objective", ())),
         distance=chosen["distance"][0],
         planner=chosen["planner"][0],
         floor=chosen.get("floor", [None])[0],
@@ -245,6 +262,7 @@ def _spec(
         reweighted=tuple(f"{piece.entry.name}={piece.weight:g}" for piece in method.reweighted),
         protocol=place.protocol.name,
         scale=place.scale,
+        reading=place.reading.name if place.reading else None,
         values={key: value for target in addresses.targets for key, value in target.values().items()},
         inert=inert,
         picks=picks | {"device": Value(device, device_source)},
@@ -289,10 +307,11 @@ def _check(spec: RunSpec) -> None:
         )
     data = spec.settings["data"]
     stages = {"train": spec.objectives, "train_predictor": spec.predictor_objectives}
+    stages |= {"train_head": spec.head_objectives}
     for group, objectives in stages.items():
-        window, batch = spec.settings[group].window, spec.settings[group].batch
         if not objectives:
             continue
+        window, batch = spec.settings[group].window, spec.settings[group].batch
         if window > data.length:
             raise UsageError(f"{group}.window={window} is longer than a trajectory: data.length={data.length}")
         windows = data.trajectories * (data.length - window + 1)

@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,9 +13,9 @@ import vgbench
 from vgbench import dataset, training
 from vgbench import model as jepa
 from vgbench.api import Environment, ObjectiveShapes, Tasks
-from vgbench.api.objective import Part
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.evaluation import Evaluation
+from vgbench.fit import check_terms, check_window
 from vgbench.interrupt import Stop, deferred_interrupts
 from vgbench.model import JEPA
 from vgbench.noise import Stream
@@ -92,9 +92,13 @@ def rehearse(spec: RunSpec) -> tuple[Environment, JEPA, tuple[training.Term, ...
             f"model.image_norm={spec.settings['model'].image_norm}: environment '{spec.environment.name}' has no images"
         )
     model, action_dim = build_model(spec, environment), environment.spec.actions.dim
-    terms = build_terms(spec, spec.objectives, model, action_dim)
-    build_terms(spec, spec.predictor_objectives, model, action_dim)
-    return environment, model, terms
+    stages = {"train": spec.objectives, "train_predictor": spec.predictor_objectives}
+    if spec.head_objectives:
+        stages["train_head"] = spec.head_objectives
+    built = {group: build_terms(spec, chosen, model, action_dim) for group, chosen in stages.items()}
+    for group, terms in built.items():
+        check_window(group, spec.settings[group].window, terms)
+    return environment, model, built["train"]
 
 
 def build_environment(chosen: Chosen) -> Environment:
@@ -123,29 +127,11 @@ def _fitting(what: str) -> Iterator[None]:
 
 
 def build_terms(spec: RunSpec, chosen: Iterable[Chosen], model: JEPA, action_dim: int) -> tuple[training.Term, ...]:
-    """Objectives of a stage; checks that the distance can take the values that they ask for."""
+    """Objectives of a stage; checks that they fit the distance and the data."""
     shapes = ObjectiveShapes(spec.settings["model"].latent_dim, action_dim)
     with _fitting("objectives"):
         terms = tuple(training.Term(c.name, c.cls(c.params, shapes), c.weight) for c in chosen)
-    parts = get_args(Part)
-    for term in terms:
-        unknown = set(term.objective.trains) - set(parts)
-        if unknown:
-            raise UsageError(f"objective '{term.name}' trains {sorted(unknown)}; expected some of {', '.join(parts)}")
-    bound, length = model.distance.upper_bound, spec.settings["data"].length
-    for term in terms:
-        stride, least = term.objective.stride, max(2, term.objective.min_length)
-        if length < least * stride:
-            raise UsageError(
-                f"objective '{term.name}' compares states {stride} steps apart, which trajectories of data.length="
-                f"{length} states are too short for: {term.name}.stride can be at most {length // least}"
-            )
-        needed = term.objective.distance_range
-        if bound is not None and needed is not None and bound < needed:
-            raise UsageError(
-                f"objective '{term.name}' asks for distances up to {needed:.4g}, but distance '{spec.distance.name}' "
-                f"never exceeds {bound:.4g}; lower gamma or choose another distance"
-            )
+    check_terms(spec, terms, model.distance)
     return terms
 
 
@@ -204,11 +190,16 @@ class _Run:
         action_dim = self.environment.spec.actions.dim
         name = "joint" if spec.training == "joint" else "encoder"
         self._stage(name, 0, spec.objectives, "train", model, data, None, action_dim)
-        if spec.training == "separate":
-            with self.folder.timed("encode"):
-                latents = training.encode_all(model, data, self.observers, self.stop)
+        if spec.training == "joint" and not spec.head_objectives:
+            return model.eval().requires_grad_(False)
+        with self.folder.timed("encode"):
+            latents = training.encode_all(model, data, self.observers, self.stop)
+            if spec.training == "separate":
                 training.fit_latent_scale(model, latents, spec.settings["model"].latent_scale)
+        if spec.training == "separate":
             self._stage("predictor", 1, spec.predictor_objectives, "train_predictor", model, data, latents, action_dim)
+        if spec.head_objectives:
+            self._stage("head", 2, spec.head_objectives, "train_head", model, data, latents, action_dim)
         return model.eval().requires_grad_(False)
 
     def _stage(
@@ -278,9 +269,11 @@ class _Run:
             "environment": spec.environment.name,
             "protocol": spec.protocol,
             "scale": spec.scale,
+            "reading": spec.reading,
             "meaningless": spec.scale == "smoke",
             "training": spec.training,
             "objectives": {c.name: c.weight for c in spec.objectives},
+            "head_objectives": {c.name: c.weight for c in spec.head_objectives},
             "distance": spec.distance.name,
             "planner": spec.planner.name,
             "cost": f"{mpc.aggregate} of the distance to the power {mpc.power:g} over the horizon",

@@ -77,6 +77,10 @@ GROUPS: dict[str, type[Params]] = {
     "model": ModelSettings,
     "mpc": MpcSettings,
     "train": TrainSettings,
+    "train_head": TrainSettings,
     "train_predictor": TrainSettings,
 }
-"""Name of each group, as it is addressed. `train` is the encoder's stage (separate) or the only one (joint)."""
+"""Name of each group, as it is addressed. `train` is the encoder's stage (separate) or the only one (joint).
+
+`train_head` is part of runs whose head has a stage of its own.
+"""

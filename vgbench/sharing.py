@@ -25,16 +25,18 @@ def stages(spec: RunSpec) -> dict[str, str]:
     """Return a hash for each training stage of a run, in order; runs of equal hash train to the same bits.
 
     It covers environment, data, model, all networks and the distance (they draw their weights from one stream, and a
-    checkpoint holds them all), the stage's objectives with their weights and its settings, seed, device, the versions
-    of vgbench and PyTorch, and the stage before. Planner, tasks and the number of threads do not enter.
+    checkpoint holds them all; a head with a stage of its own enters there), the stage's objectives with their weights
+    and its settings, seed, device, the versions of vgbench and PyTorch, and the stage before. Planner, tasks and the
+    number of threads do not enter.
     """
+    late_head = bool(spec.head_objectives)
     data = {"fingerprint": spec.data_fingerprint} if spec.data_file else {"seed": spec.data_seed}
     common = {
         "format": FORMAT,
         "environment": spec.environment.identity(),
         "data": data | _values(spec, "data"),
         "model": _values(spec, "model"),
-        "networks": {role: chosen.identity() for role, chosen in spec.networks.items()},
+        "networks": {role: c.identity() for role, c in spec.networks.items() if not (late_head and role == "head")},
         "distance": spec.distance.identity(),
         "training": spec.training,
         "seed": spec.seed,
@@ -50,6 +52,8 @@ def stages(spec: RunSpec) -> dict[str, str]:
             "settings": _values(spec, group),
             "before": before,
         }
+        if name == "head":
+            own["network"] = spec.networks["head"].identity() if "head" in spec.networks else None
         before = hashlib.sha256(json.dumps(common | own, sort_keys=True).encode()).hexdigest()[:16]
         hashes[name] = before
     return hashes
@@ -59,9 +63,11 @@ def _chain(spec: RunSpec) -> Iterator[tuple[str, tuple[Chosen, ...], str]]:
     """Name, objectives and group of settings of each stage, in the order in which a run goes through them."""
     if spec.training == "joint":
         yield "joint", spec.objectives, "train"
-        return
-    yield "encoder", spec.objectives, "train"
-    yield "predictor", spec.predictor_objectives, "train_predictor"
+    else:
+        yield "encoder", spec.objectives, "train"
+        yield "predictor", spec.predictor_objectives, "train_predictor"
+    if spec.head_objectives:
+        yield "head", spec.head_objectives, "train_head"
 
 
 def _values(spec: RunSpec, group: str) -> dict[str, Any]:
@@ -85,6 +91,7 @@ class Shared:
     def __init__(self, folder: Path, spec: RunSpec) -> None:
         """`folder` is made when first written to."""
         self._folder, self._hashes, self._key = folder, stages(spec), spec.key()
+        self._late_head = bool(spec.head_objectives)
 
     def adopt(self, stage: str, run: RunFolder) -> bool:
         """Take over a stage that another run has finished: its checkpoint, its lines of train.jsonl and its times.
@@ -122,7 +129,10 @@ class Shared:
         own = run.path / "checkpoints" / f"{stage}.pt"
         # The checkpoint comes last, as others look for it. If two runs publish at a time, one is as good as the other.
         _place(path.with_suffix(".json"), lambda partial: partial.write_text(json.dumps(about), encoding="utf-8"))
-        _place(path, lambda partial: _link(own, partial))
+        if self._late_head and stage != "head":
+            _place(path, lambda partial: _save_without_head(own, partial))
+        else:
+            _place(path, lambda partial: _link(own, partial))
 
 
 def _place(path: Path, write: Callable[[Path], object]) -> None:
@@ -135,6 +145,14 @@ def _place(path: Path, write: Callable[[Path], object]) -> None:
         raise VgbenchError(f"cannot write {path}: {err.strerror or err}; free some space, then run again") from err
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _save_without_head(source: Path, target: Path) -> None:
+    """Copy a checkpoint without the head, which its stage has not touched and which other runs do not have."""
+    owned = torch.load(source, map_location="cpu", weights_only=True)
+    model = owned["content"]["model"]
+    owned["content"]["model"] = {name: value for name, value in model.items() if not name.startswith("head.")}
+    torch.save(owned, target)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -53,6 +53,7 @@ class RunSpec:
     environment: Chosen
     objectives: tuple[Chosen, ...]
     predictor_objectives: tuple[Chosen, ...]  # the predictor's own stage; empty when training is joint
+    head_objectives: tuple[Chosen, ...]  # the head's own stage, on the frozen encoder's latents; usually empty
     distance: Chosen
     planner: Chosen
     floor: Chosen | None  # planner that ignores the cost, judged on the same tasks
@@ -66,6 +67,7 @@ class RunSpec:
     recipe: str | None
     protocol: str
     scale: str
+    reading: str | None = None
     values: dict[str, Value] = field(default_factory=dict)  # every `name.param`, with its source
     inert: dict[str, Value] = field(default_factory=dict)  # values of a recipe or protocol for plugins not chosen
     picks: dict[str, Value] = field(default_factory=dict)  # what was chosen by name (distance, seed, ...), with sources
@@ -77,10 +79,12 @@ class RunSpec:
     def identity(self) -> dict[str, Any]:
         """Canonical JSON-able content that decides the results: plugins with versions, values, seeds, device.
 
-        Recipe, protocol and scale are not part of it: they are names for values.
+        Recipe, protocol, scale and reading are not part of it: they are names for values.
         """
-        file = {"data_fingerprint": self.data_fingerprint} if self.data_file else {}
-        return file | {
+        extra: dict[str, Any] = {"data_fingerprint": self.data_fingerprint} if self.data_file else {}
+        if self.head_objectives:
+            extra["head_objectives"] = [c.identity() | {"weight": c.weight} for c in self.head_objectives]
+        return extra | {
             "format": FORMAT,
             "environment": self.environment.identity(),
             "objectives": [c.identity() | {"weight": c.weight} for c in self.objectives],
@@ -119,12 +123,14 @@ class RunSpec:
             "recipe": self.recipe,
             "objectives": _weighted(self.objectives),
             "predictor_objectives": _weighted(self.predictor_objectives) or None,
+            "head_objectives": _weighted(self.head_objectives) or None,
             "distance": self.distance.entry.address,
             "training": self.training,
             "planner": self.planner.entry.address,
             "floor": self.floor.entry.address if self.floor else None,
             **networks,
             "scale": self.scale,
+            "reading": self.reading,
             "seed": self.seed,
             "data_seed": self.data_seed,
             "task_seed": self.task_seed,

@@ -1,9 +1,168 @@
-"""Intervals; the mathematics is scipy's."""
+"""Intervals and tests of success rates; the mathematics is scipy's."""
+
+from collections.abc import Sequence
+
+Interval = tuple[float, float]
 
 
-def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     """Wilson score interval of a rate from `successes` of `n`."""
     from scipy.stats import binomtest
 
     interval = binomtest(successes, n).proportion_ci(confidence_level=confidence, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def t_interval(means: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Student's interval of the mean over training seeds, from the seeds' means; a point where they agree exactly.
+
+    Not clipped, so that it serves for differences too.
+
+    Raises:
+        ValueError: fewer than two means.
+    """
+    from scipy import stats
+
+    if len(means) < 2:
+        raise ValueError(f"an interval over seeds needs two of them or more, got {len(means)}")
+    mean = sum(means) / len(means)
+    if len(set(means)) == 1:
+        return float(mean), float(mean)
+    low, high = stats.t.interval(confidence, len(means) - 1, loc=mean, scale=stats.sem(means))
+    return float(low), float(high)
+
+
+def rate_interval(successes: Sequence[int], n: int, confidence: float = 0.95) -> tuple[float, float, str]:
+    """Interval of a success rate from one or more training seeds, each judged on the same `n` tasks, and its kind.
+
+    One seed: `wilson`, which speaks of this checkpoint. Several: `t` over their rates, clipped to [0, 1]. Seeds that
+    agree exactly have no spread to go by: `wilson_agreeing`, Wilson's with the `n` tasks counted once, since seeds that
+    always agree add nothing to what one of them says.
+    """
+    if len(successes) == 1:
+        return (*wilson(successes[0], n, confidence), "wilson")
+    if len(set(successes)) == 1:
+        return (*wilson(successes[0], n, confidence), "wilson_agreeing")
+    low, high = t_interval([count / n for count in successes], confidence)
+    return max(low, 0.0), min(high, 1.0), "t"
+
+
+def newcombe(a: int, n_a: int, b: int, n_b: int, confidence: float = 0.95) -> Interval:
+    """Newcombe's score interval (1998, method 10) of the difference a/n_a - b/n_b of two independent rates."""
+    rate_a, rate_b = a / n_a, b / n_b
+    (low_a, high_a), (low_b, high_b) = wilson(a, n_a, confidence), wilson(b, n_b, confidence)
+    difference = rate_a - rate_b
+    below = ((rate_a - low_a) ** 2 + (high_b - rate_b) ** 2) ** 0.5
+    above = ((high_a - rate_a) ** 2 + (rate_b - low_b) ** 2) ** 0.5
+    return difference - below, difference + above
+
+
+def hierarchical_bootstrap(
+    rows: Sequence[Sequence[float]], seed: int = 0, confidence: float = 0.95, resamples: int = 4000
+) -> Interval:
+    """Percentile interval of the mean of `rows[seed][task]`: seeds are drawn with replacement, then tasks.
+
+    The seeds share their tasks, so a draw of tasks holds for all seeds of that resample: what one task has in common
+    across seeds does not average out (Owen 2007, the pigeonhole bootstrap).
+
+    Args:
+        rows: S seeds x T tasks: successes, or differences of two methods' successes.
+        seed: of the draws; the same seed gives the same interval.
+        confidence: share of the resampled means within the interval.
+        resamples: number of draws.
+
+    Raises:
+        ValueError: the seeds have different numbers of tasks, or there is none.
+    """
+    import numpy as np
+
+    if not rows or not rows[0] or len({len(row) for row in rows}) != 1:
+        raise ValueError("expected the same number of tasks, at least one, for every seed")
+    table = np.asarray(rows, dtype=float)
+    seeds, tasks = table.shape
+    draw = np.random.default_rng(seed)
+    times_seed = draw.multinomial(seeds, np.full(seeds, 1 / seeds), resamples)
+    times_task = draw.multinomial(tasks, np.full(tasks, 1 / tasks), resamples)
+    means = ((times_seed @ table) * times_task).sum(1) / (seeds * tasks)
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def mcnemar_exact(rows_a: Sequence[bool], rows_b: Sequence[bool]) -> float:
+    """Two-sided p-value of McNemar's exact test on paired tasks: of those that one alone solved, is half a's?
+
+    Raises:
+        ValueError: the rows are not pairs.
+    """
+    from scipy.stats import binomtest
+
+    only_a = sum(bool(a) and not b for a, b in zip(rows_a, rows_b, strict=True))
+    only_b = sum(bool(b) and not a for a, b in zip(rows_a, rows_b, strict=True))
+    return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+
+
+def sign_flip(differences: Sequence[int]) -> float:
+    """Two-sided p-value of the exact sign-flip permutation test: could each difference as well have had the other sign?
+
+    Args:
+        differences: whole numbers: successes of a minus those of b, for each task or for each training seed. With one
+            checkpoint a side and tasks as units it is McNemar's exact test.
+    """
+    import numpy as np
+
+    sizes = [abs(d) for d in differences if d]
+    chances = np.ones(1)  # of the sums -total, -total + 2, ..., total, after the sizes so far
+    for size in sizes:
+        step = np.zeros(size + 1)
+        step[0] = step[-1] = 0.5
+        chances = np.convolve(chances, step)
+    total = sum(sizes)
+    sums = np.arange(-total, total + 1, 2)
+    return float(min(1.0, chances[np.abs(sums) >= abs(sum(differences))].sum()))
+
+
+def paired_t(means_a: Sequence[float], means_b: Sequence[float]) -> float:
+    """Two-sided p-value of Student's paired test over training seeds.
+
+    Differences without any spread give 0, or 1 if there is none: the test has nothing to go by, so another one, over
+    tasks, has to pass as well.
+
+    Raises:
+        ValueError: fewer than two pairs, or no pairs.
+    """
+    from scipy import stats
+
+    differences = [round(a - b, 12) for a, b in zip(means_a, means_b, strict=True)]
+    if len(differences) < 2:
+        raise ValueError(f"a test over seeds needs two of them or more, got {len(differences)}")
+    if len(set(differences)) == 1:
+        return 1.0 if differences[0] == 0 else 0.0
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def welch_t(means_a: Sequence[float], means_b: Sequence[float]) -> float:
+    """Two-sided p-value of Welch's test over training seeds of two protocols; without any spread as `paired_t`."""
+    from scipy import stats
+
+    if min(len(means_a), len(means_b)) < 2:
+        raise ValueError("a test over seeds needs two of them or more on either side")
+    if len(set(means_a)) == 1 and len(set(means_b)) == 1:
+        return 1.0 if means_a[0] == means_b[0] else 0.0
+    return float(stats.ttest_ind(means_a, means_b, equal_var=False).pvalue)
+
+
+def fisher_exact(a: int, n_a: int, b: int, n_b: int) -> float:
+    """Two-sided p-value of Fisher's exact test of a/n_a against b/n_b, two independent rates."""
+    from scipy import stats
+
+    return float(stats.fisher_exact([[a, n_a - a], [b, n_b - b]]).pvalue)
+
+
+def holm(pvalues: Sequence[float]) -> list[float]:
+    """P-values corrected for their number by Holm's step-down method (1979), in the order given."""
+    order = sorted(range(len(pvalues)), key=lambda i: pvalues[i])
+    corrected, highest = [0.0] * len(pvalues), 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(pvalues) - rank) * pvalues[index]))
+        corrected[index] = highest
+    return corrected

@@ -150,6 +150,7 @@ class RunFolder:
             self._run = {"format": FORMAT, "key": spec.key(), "title": spec.title(), "created": now, "stages": {}}
             self._run |= {"argv": argv, "identity": spec.identity(), "plugins": provenance.plugins(spec)}
             self._run |= {"recipe": spec.recipe, "protocol": spec.protocol, "scale": spec.scale}
+            self._run |= {"reading": spec.reading}
         self._run |= {"versions": provenance.versions(), "git": provenance.git(), "machine": provenance.machine()}
         self.update(status="started")
         config = yaml_file.dump(spec.to_config())

@@ -45,5 +45,6 @@ def cells(suite: Suite, seeds: Sequence[int], base: Request) -> list[Asked]:
         )
         for protocol in suite.protocols
         for recipe in suite.recipes
+        if suite.has(recipe, protocol)
         for seed in seeds
     ]

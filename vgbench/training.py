@@ -240,7 +240,7 @@ class Trainer:
         with self._folder.explained(self.stage.name):
             if content["total"] != self.total:
                 raise ValueError(f"it is of {content['total']} steps, not {self.total}")
-            self.model.load_state_dict(content["model"])
+            self._load_model(content["model"])
             for term, state in zip(self.stage.terms, content["objectives"], strict=True):
                 term.objective.load_state_dict(state)
             if content["optimizer"] is not None:
@@ -252,6 +252,12 @@ class Trainer:
                 torch.cuda.set_rng_state(content["cuda_rng"], self.data.device)
             self.step = int(content["step"])
         self._folder.keep("train.jsonl", self._recorded(self.step))
+
+    def _load_model(self, state: dict[str, Tensor]) -> None:
+        """Load weights; those of a head that is still untrained may be missing (runs without one share them)."""
+        fresh = {name: value for name, value in self.model.state_dict().items() if name.startswith("head.")}
+        untrained = "head" not in self._parts
+        self.model.load_state_dict((fresh if untrained else {}) | state)
 
     def _recorded(self, reached: int) -> Any:
         """Predicate for the log's lines that belong to the past of the checkpoint."""

@@ -1,8 +1,35 @@
-"""Intervals against numbers from the literature."""
+"""Intervals and tests against numbers from the literature, brute force and simulation."""
 
+import itertools
+
+import numpy as np
 import pytest
+from scipy.stats import binom
 
-from vgbench.statistics import wilson
+from vgbench.statistics import (
+    fisher_exact,
+    hierarchical_bootstrap,
+    holm,
+    mcnemar_exact,
+    newcombe,
+    paired_t,
+    rate_interval,
+    sign_flip,
+    t_interval,
+    welch_t,
+    wilson,
+)
+
+# Student (1908), Biometrika 6: additional hours of sleep of ten patients under two drugs.
+DRUG_1 = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
+DRUG_2 = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
+RATES = (0.04, 0.5, 0.9, 0.99)
+
+
+def pairs(only_a, only_b, both=3, neither=2):
+    a = [True] * only_a + [False] * only_b + [True] * both + [False] * neither
+    b = [False] * only_a + [True] * only_b + [True] * both + [False] * neither
+    return a, b
 
 
 @pytest.mark.parametrize(
@@ -12,3 +39,130 @@ from vgbench.statistics import wilson
 )
 def test_wilson_gives_newcombes_examples(successes, n, low, high):
     assert wilson(successes, n) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("counts", "low", "high"),
+    # Newcombe (1998), Statistics in Medicine 17, 873-890, table II, method 10.
+    [
+        ((56, 70, 48, 80), 0.0524, 0.3339),
+        ((9, 10, 3, 10), 0.1705, 0.8090),
+        ((5, 56, 0, 29), -0.0381, 0.1926),
+        ((0, 10, 0, 20), -0.1611, 0.2775),
+        ((10, 10, 0, 20), 0.6791, 1.0),
+    ],
+)
+def test_newcombe_gives_newcombes_examples(counts, low, high):
+    assert newcombe(*counts) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_t_interval_by_hand():
+    # mean .8125, deviation .0125, t(.975; 2) = 4.302653, half width 4.302653 x .0125 / sqrt(3) = .031052
+    assert t_interval([0.8, 0.825, 0.8125]) == pytest.approx((0.781448, 0.843552), abs=1e-6)
+    assert t_interval([0.5, 0.5]) == (0.5, 0.5)
+    with pytest.raises(ValueError, match="two"):
+        t_interval([0.5])
+
+
+def test_the_interval_of_a_rate_says_what_kind_it_is():
+    assert rate_interval([64], 80) == (*wilson(64, 80), "wilson")
+    low, high, kind = rate_interval([64, 66, 65], 80)
+    assert (low, high) == pytest.approx((0.781448, 0.843552), abs=1e-6) and kind == "t"
+    # Seeds that agree have no spread; their tasks are the same, so they count once.
+    assert rate_interval([64, 64, 64], 80) == (*wilson(64, 80), "wilson_agreeing")
+    assert rate_interval([99, 100, 97], 100)[1] == 1.0 and rate_interval([0, 1, 3], 100)[0] == 0.0
+
+
+def test_mcnemar_counts_the_tasks_that_one_alone_solved():
+    assert mcnemar_exact(*pairs(10, 2)) == pytest.approx(0.0386, abs=5e-5)  # 2 (1 + 12 + 66) / 2^12
+    assert mcnemar_exact(*pairs(6, 16)) == pytest.approx(0.0525, abs=5e-5)
+    assert mcnemar_exact(*pairs(10, 2, both=50, neither=0)) == mcnemar_exact(*pairs(2, 10))
+    assert mcnemar_exact(*pairs(0, 0)) == 1.0
+    with pytest.raises(ValueError):
+        mcnemar_exact([True], [True, False])
+
+
+@pytest.mark.parametrize("differences", [[3, 1, -2, 0, 2], [1, 1, 1], [5, -5], [0, 0], [2, 2, 2, -1, -3, 1, 1]])
+def test_sign_flip_is_the_share_of_all_signs(differences):
+    seen = abs(sum(differences))
+    sums = [abs(np.dot(signs, differences)) for signs in itertools.product([-1, 1], repeat=len(differences))]
+    assert sign_flip(differences) == pytest.approx(np.mean([s >= seen for s in sums]))
+
+
+@pytest.mark.parametrize("discordant", [(10, 2), (16, 6), (7, 7), (0, 9)])
+def test_sign_flip_of_single_tasks_is_mcnemars_test(discordant):
+    a, b = pairs(*discordant)
+    assert sign_flip([int(x) - int(y) for x, y in zip(a, b, strict=True)]) == pytest.approx(mcnemar_exact(a, b))
+
+
+def test_sign_flip_stays_exact_for_many_tasks():
+    assert sign_flip([1] * 200) == pytest.approx(2 * 0.5**200, rel=1e-9)
+
+
+def test_tests_over_seeds_give_students_example():
+    assert paired_t(DRUG_2, DRUG_1) == pytest.approx(0.002833, abs=1e-6)
+    assert welch_t(DRUG_2, DRUG_1) == pytest.approx(0.07939, abs=1e-5)
+
+
+def test_tests_over_seeds_without_spread():
+    assert paired_t([0.6, 0.7], [0.5, 0.6]) == 0.0 and paired_t([0.5, 0.6], [0.5, 0.6]) == 1.0
+    assert welch_t([0.5, 0.5], [0.4, 0.4]) == 0.0 and welch_t([0.5, 0.5], [0.5, 0.5]) == 1.0
+    for test in (paired_t, welch_t):
+        with pytest.raises(ValueError, match="two"):
+            test([0.5], [0.4])
+
+
+def test_fisher_gives_the_lady_tasting_tea():
+    assert fisher_exact(3, 4, 1, 4) == pytest.approx(34 / 70)
+
+
+def test_holm_steps_down():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.6]) == [1.0, 1.0] and holm([]) == []
+
+
+def test_bootstrap_resamples_seeds_and_tasks():
+    one = [[1] * 60 + [0] * 40]
+    low, high = hierarchical_bootstrap(one)
+    assert (low, high) == pytest.approx((0.6 - 1.96 * 0.049, 0.6 + 1.96 * 0.049), abs=0.015)  # normal approximation
+    assert hierarchical_bootstrap(one, seed=3) == hierarchical_bootstrap(one, seed=3)
+    # Three seeds that solve the same tasks know no more of the tasks than one does.
+    assert np.diff(hierarchical_bootstrap(one * 3)) > 0.9 * (high - low)
+    # All tasks of a seed alike: only the seeds vary, and one of three is drawn thrice or never.
+    assert hierarchical_bootstrap([[1] * 50, [0] * 50, [0] * 50]) == (0.0, 1.0)
+    assert hierarchical_bootstrap([[1, 1], [1, 1]]) == (1.0, 1.0)
+    for bad in ([], [[]], [[1, 0], [1]]):
+        with pytest.raises(ValueError):
+            hierarchical_bootstrap(bad)
+
+
+@pytest.mark.parametrize("p", RATES)
+def test_wilson_covers(p):
+    """Summed over all outcomes of 100 tasks: .936, .943, .936 and .921."""
+    covered = [low <= p <= high for low, high in (wilson(k, 100) for k in range(101))]
+    assert 0.92 < np.dot(covered, binom.pmf(range(101), 100, p)) < 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("p", RATES)
+@pytest.mark.parametrize("concentration", [None, 30])
+def test_the_interval_over_seeds_covers(p, concentration):
+    """Three seeds of 100 tasks; their rates are all p, or beta-distributed around it. At worst .91 (.04, betas)."""
+    draw, hits, trials = np.random.default_rng(0), 0, 1500
+    for _ in range(trials):
+        rates = [p] * 3 if concentration is None else draw.beta(p * concentration, (1 - p) * concentration, 3)
+        low, high, _ = rate_interval([int(k) for k in draw.binomial(100, rates)], 100)
+        hits += low <= p <= high
+    assert hits / trials > 0.89
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("p", RATES)
+def test_the_bootstrap_covers_where_tasks_differ(p):
+    """Three seeds that share 100 tasks of different difficulty: .98, .99 and .99, and .90 at .99."""
+    draw, hits, trials = np.random.default_rng(0), 0, 400
+    for trial in range(trials):
+        rows = draw.random((3, 100)) < draw.beta(p * 2, (1 - p) * 2, 100)
+        low, high = hierarchical_bootstrap(rows.astype(int).tolist(), trial, resamples=500)
+        hits += low <= p <= high
+    assert hits / trials > 0.86

@@ -106,6 +106,72 @@ def test_values_out_of_range_are_refused(bad):
         IQL.Params(**bad)
 
 
+def test_two_steps_by_hand(loss_of):
+    """Four states, gamma 1/2: two steps cost 1.5, and a quarter of the distance after them is added."""
+    distances = torch.tensor([5.0, 4.0, 2.0, 0.0]).reshape(1, 4, 1)
+    # The goal is no state of the window: targets 1.5 + 2 / 4 = 2 and 1.5 + 0 = 1.5; the third state has none.
+    loss = loss_of(distances, tau=0.5, gamma=0.5, n_step=2)
+    assert loss.value.item() == pytest.approx(0.5 * (3**2 + 2.5**2) / 2)
+    assert float(loss.logs["share_masked"]) == pytest.approx(1 / 3)
+    # The goal is the last state: the third one is a step from it, target 1, and so is no longer left out.
+    same = torch.tensor([False, False, False, True]).reshape(1, 4, 1)
+    loss = loss_of(distances, same, tau=0.5, gamma=0.5, n_step=2)
+    assert loss.value.item() == pytest.approx(0.5 * (3**2 + 2.5**2 + 1**2) / 3)
+    # The goal is the second state: the first is a step from it whatever comes after; the second has no target.
+    same = torch.tensor([False, True, False, False]).reshape(1, 4, 1)
+    loss = loss_of(distances, same, tau=0.5, gamma=0.5, n_step=2)
+    assert loss.value.item() == pytest.approx(0.5 * 4**2)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_n_steps_against_a_plain_loop(loss_of, n):
+    torch.manual_seed(n)
+    length, gamma, tau = 6, 0.9, 0.7
+    distances = 5 * torch.rand(3, length, 4, dtype=torch.float64)
+    goal = torch.randint(0, 2 * length, (3, 4))  # the time of the goal; half of them are no states of the window
+    same = torch.arange(length).reshape(1, -1, 1) == goal.unsqueeze(1)
+    distances[same] = 0
+    terms = []
+    for b in range(3):
+        for g in range(4):
+            for t in range(length):
+                m = int(goal[b, g]) - t
+                if 0 < m < n and t + m < length:
+                    target = sum(gamma**i for i in range(m))
+                elif m != 0 and t + n < length:
+                    target = sum(gamma**i for i in range(n)) + gamma**n * distances[b, t + n, g].item()
+                else:
+                    continue
+                x = distances[b, t, g].item() - target
+                terms.append((tau if x > 0 else 1 - tau) * x * x)
+    assert loss_of(distances, same, tau=tau, gamma=gamma, n_step=n).value.item() == pytest.approx(np.mean(terms))
+
+
+@pytest.mark.parametrize(("n", "tau"), [(1, 0.8), (3, 0.8), (5, 0.5)])
+def test_n_steps_end_at_the_true_value_of_a_ring(loss_of, n, tau):
+    """Without chance all backups agree on (1 - gamma^k) / (1 - gamma), k the steps to the goal."""
+    ring, length, gamma = 8, 6, 0.9
+    table = torch.zeros(ring, ring, dtype=torch.float64, requires_grad=True)
+    states = (torch.arange(ring)[:, None] + torch.arange(length)) % ring
+    goals = torch.arange(ring)
+    same = states.unsqueeze(2) == goals
+    optimiser = torch.optim.Adam([table], lr=0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 1000)
+    off = 1 - torch.eye(ring)
+    for _ in range(1000):
+        optimiser.zero_grad()
+        loss_of((table * off)[states], same, tau=tau, gamma=gamma, n_step=n).value.backward()
+        optimiser.step()
+        schedule.step()
+    steps = (goals - goals[:, None]) % ring
+    exact = (1 - gamma**steps) / (1 - gamma)
+    torch.testing.assert_close((table * off).detach(), exact.double(), atol=0.02, rtol=0)
+
+
+def test_a_window_has_to_hold_the_steps():
+    assert [make(n_step=n).min_length for n in (1, 4)] == [2, 5]
+
+
 CHAIN, GAMMA, TAU = 16, 0.9, 0.8
 
 

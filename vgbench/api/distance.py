@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -22,10 +22,14 @@ class Distance(Plugin, nn.Module, ABC):
                 return (x - y).abs().sum(-1)
 
     `symmetric` and `quasimetric` (triangle inequality, d(x, x) = 0) are claims; the conformance checks verify them.
+    Where they depend on the parameters, the class claims the weaker and an instance may claim more.
+
+    A distance may be put together of several `levels`, say of near and far; `level` is one of them alone.
     """
 
-    symmetric: ClassVar[bool] = False
-    quasimetric: ClassVar[bool] = False
+    symmetric: bool = False
+    quasimetric: bool = False
+    levels: int = 1
 
     def __init__(self, params: Any, dim: int) -> None:
         """Keep the validated parameters and the dimension `dim` of the points."""
@@ -41,6 +45,13 @@ class Distance(Plugin, nn.Module, ABC):
     @abstractmethod
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Distance from x [..., D] to y [..., D], broadcasting; the result is [...]. Finite gradient at x = y."""
+
+    def level(self, index: int, x: Tensor, y: Tensor) -> Tensor:
+        """Distance [...] in the level `index` < `levels` alone, from x [..., D] to y [..., D]; 0 is the finest."""
+        if self.levels > 1:
+            raise NotImplementedError(f"{type(self).__name__} has {self.levels} levels and does not define `level`")
+        distance: Tensor = self(x, y)
+        return distance
 
     def prepare(self, goal: Tensor) -> Callable[[Tensor], Tensor]:
         """Return f with f(z[B, K, D]) -> [B, K], the distance from z to goal [B, D].

@@ -10,6 +10,7 @@ from vgbench.api.distance import Distance
 from vgbench.api.plugin import Plugin
 
 Part = Literal["encoder", "head", "distance", "predictor", "own"]
+Need = Literal["asymmetric", "quasimetric", "levels"]
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,11 @@ class Objective(Plugin, nn.Module, ABC):
     trains: ClassVar[frozenset[Part]] = frozenset({"encoder", "head", "distance"})
     """The parts that the gradient of this loss may change. One that has "predictor" here makes training joint."""
 
-    min_length: ClassVar[int] = 2
-    """Fewest states that a window must have."""
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    """What the distance must offer, else the run is refused: not symmetric, the triangle inequality, several levels."""
+
+    min_length: int = 2
+    """Fewest states that a window must have; an instance may ask for more (`self.min_length = ...`)."""
 
     def __init__(self, params: Any, shapes: ObjectiveShapes) -> None:
         """Keep the validated parameters; build own modules here, if any."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli import collect, list, run, show, suite, sweep
+from vgbench.cli import collect, list, report, run, show, suite, sweep
 from vgbench.cli.common import examples
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("suite", epilog=suite.EPILOG)(suite.suite)
 app.command("sweep", epilog=sweep.EPILOG)(sweep.sweep)
 app.command("list", epilog=list.EPILOG)(list.list_)
 app.command("show", epilog=show.EPILOG)(show.show)
+app.command("report", epilog=report.EPILOG)(report.report)
 app.command("collect", epilog=collect.EPILOG)(collect.collect)
 
 

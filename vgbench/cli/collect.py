@@ -24,6 +24,9 @@ def collect(
     env: Annotated[str | None, typer.Option(metavar="NAME", help="Environment: its usual protocol.")] = None,
     protocol: Annotated[str | None, typer.Option(metavar="NAME", help="wall_small, wall_big, maze, ...")] = None,
     scale: Annotated[str | None, typer.Option(metavar="smoke|quick|paper", help="Default quick.")] = None,
+    reading: Annotated[
+        str | None, typer.Option(metavar="literal|pldm", help="Choices for what the paper leaves open, by name.")
+    ] = None,
     trajectories: Annotated[
         int | None, typer.Option(help="Number of trajectories; short for --set data.trajectories.")
     ] = None,
@@ -42,7 +45,9 @@ def collect(
     if preview is not None and preview.suffix.lower() != ".png":
         raise UsageError(f"--preview {preview}: expected a name that ends in .png")
     sets = [*(set_ or ()), *([f"data.trajectories={trajectories}"] if trajectories is not None else [])]
-    asked = resolve_data(Request(env=env, protocol=protocol, scale=scale, data_seed=data_seed, sets=sets))
+    asked = resolve_data(
+        Request(env=env, protocol=protocol, scale=scale, reading=reading, data_seed=data_seed, sets=sets)
+    )
     for note in asked.notes:
         say(f"note: {note}")
     for option, path in (("--out", out), ("--preview", preview)):

@@ -1,6 +1,7 @@
 """What `suite` and `sweep` share: options about where to compute, and tables of cells."""
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from vgbench.executors.base import Place
 
 Device = Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where a cell computes (default auto).")]
+Reading = Annotated[
+    str | None, typer.Option(metavar="literal|pldm", help="Choices for what the paper leaves open, by name.")
+]
 Executor = Annotated[str, typer.Option(metavar="local|ray", help="Processes of this machine, or a Ray cluster.")]
 Workers = Annotated[int | None, typer.Option(metavar="N", help="Cells at once; by default as many as there are cores.")]
 Threads = Annotated[int, typer.Option(metavar="N", help="Threads of a cell.")]
@@ -39,6 +43,16 @@ def check_place(executor: str, workers: int | None, threads: int, address: str |
     place = Place(workers, threads, address)
     chosen.check(place)
     return place
+
+
+def default_folder(name: str, scale: str | None, reading: str | None) -> Path:
+    """Folder of a suite or sweep: a reading other than the default one is part of its name."""
+    from vgbench.catalogue import catalogue
+    from vgbench.wording import same
+
+    default = catalogue().reading(None)
+    other = reading is not None and (default is None or same(reading) != default.name)
+    return Path("runs") / "-".join([name, scale or "quick", *([same(reading)] if reading and other else [])])
 
 
 def print_plan(campaign: "Campaign", format: str) -> None:

@@ -38,6 +38,9 @@ def run(
         str | None,
         typer.Option(metavar="smoke|quick|paper", help="Under a minute and meaningless; minutes (default); published."),
     ] = None,
+    reading: Annotated[
+        str | None, typer.Option(metavar="literal|pldm", help="Choices for what the paper leaves open, by name.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of training (default 0).")] = None,
     data_seed: Annotated[int | None, typer.Option(help="Seed of the training set (default 0).")] = None,
     task_seed: Annotated[int | None, typer.Option(help="Seed of the tasks (default 0).")] = None,
@@ -78,6 +81,7 @@ def run(
             predictor,
             training,
             scale,
+            reading,
             seed,
             data_seed,
             task_seed,

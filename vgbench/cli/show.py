@@ -13,7 +13,9 @@ EPILOG = examples("vgbench show objective iql", "vgbench show protocol maze", "v
 def show(
     kind: Annotated[
         str,
-        typer.Argument(metavar="KIND", help="environment, objective, ..., recipe, protocol, suite, sweep or setting."),
+        typer.Argument(
+            metavar="KIND", help="environment, objective, ..., recipe, protocol, reading, suite, sweep or setting."
+        ),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `vgbench list` prints it.")],
     format: Format = "table",
@@ -30,9 +32,10 @@ def show(
         print_json(about)
         return
     tables = {key: about.pop(key) for key in ("parameters", "values", "published", "curves") if key in about}
+    about = {key.replace("_", " "): value for key, value in about.items() if value not in ("", [], None)}
+    width = max(12, *map(len, about))
     for key, value in about.items():
-        if value not in ("", [], None):
-            print(f"{key.replace('_', ' '):<12} {', '.join(value) if isinstance(value, list) else shown(value)}")
+        print(f"{key:<{width}} {', '.join(value) if isinstance(value, list) else shown(value)}")
     for key, rows in tables.items():
         print(f"\n{key if rows else f'no {key}'}")
         if rows:

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, say
-from vgbench.cli.many import Address, Device, Executor, Retry, Threads, Workers, check_place, print_outcomes, print_plan
+from vgbench.cli.many import (
+    Address,
+    Device,
+    Executor,
+    Reading,
+    Retry,
+    Threads,
+    Workers,
+    check_place,
+    default_folder,
+    print_outcomes,
+    print_plan,
+)
 
 if TYPE_CHECKING:
     from vgbench.cells import Outcome
@@ -36,6 +48,7 @@ def suite(
         list[str] | None,
         typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter, in the cells that have it."),
     ] = None,
+    reading: Reading = None,
     device: Device = None,
     executor: Executor = "local",
     workers: Workers = None,
@@ -58,11 +71,9 @@ def suite(
 
     place = check_place(executor, workers, threads, address)
     asked = suites.narrowed(suites.find(name), only or ())
-    # Whatever else decides a cell (a reading of the paper, say) belongs into this request.
-    base = Request(scale=scale, device=device, sets=set_ or ())
+    base = Request(scale=scale, reading=reading, device=device, sets=set_ or ())
     wanted = suites.cells(asked, read_seeds(seeds, asked.seeds), base)
-    level = scale or "quick"
-    root = out or Path("runs") / f"{asked.name}-{level}"
+    root = out or default_folder(asked.name, scale, reading)
     cells = resolve_cells(wanted, root)
     campaign = Campaign("suite", asked.name, cells[0].spec.scale, root, cells)
     if dry_run:

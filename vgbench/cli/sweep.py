@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, say
-from vgbench.cli.many import Address, Device, Executor, Retry, Threads, Workers, check_place, print_outcomes, print_plan
+from vgbench.cli.many import (
+    Address,
+    Device,
+    Executor,
+    Reading,
+    Retry,
+    Threads,
+    Workers,
+    check_place,
+    default_folder,
+    print_outcomes,
+    print_plan,
+)
 from vgbench.errors import UsageError
 from vgbench.wording import rate_text
 
@@ -43,6 +55,7 @@ def sweep(
         list[str] | None,
         typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter, in all cells that have it."),
     ] = None,
+    reading: Reading = None,
     device: Device = None,
     executor: Executor = "local",
     workers: Workers = None,
@@ -65,8 +78,9 @@ def sweep(
     from vgbench.choices import Request
 
     place = check_place(executor, workers, threads, address)
-    # Whatever else decides a cell (a reading of the paper, say) belongs into this request.
-    base = Request(scale=scale, device=device, sets=set_ or (), data_seed=data_seed, task_seed=task_seed)
+    base = Request(
+        scale=scale, reading=reading, device=device, sets=set_ or (), data_seed=data_seed, task_seed=task_seed
+    )
     default: tuple[int, ...] = (0,)
     if name is not None:
         _alone(name, recipe=recipe, protocol=protocol, grid=grid)
@@ -80,7 +94,7 @@ def sweep(
             raise UsageError("expected the NAME of a sweep, or --recipe, --protocol and --grid NAME.PARAM=A,B,...")
         title, points = sweeps.of_grid(recipe, protocol, sweeps.read_grid(grid, set_ or ()))
         base = replace(base, protocol=protocol)
-    root = out or Path("runs") / f"{title}-{scale or 'quick'}"
+    root = out or default_folder(title, scale, reading)
     cells = resolve_cells(sweeps.cells(points, read_seeds(seeds, default), base), root)
     sweeps.check_different(cells)
     campaign = Campaign("sweep", title, cells[0].spec.scale, root, cells)

@@ -14,17 +14,17 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 import vgbench.api as api
-from vgbench_plugins.environments import wall_data, wall_geometry
+from vgbench_plugins.environments import wall_data, wall_geometry, wall_paths, wall_policies
 from vgbench_plugins.environments.wall_drawing import SIGMA, draw
 
-FIXED_LAYOUT = (32.0, 22.0)
-"""wall_x and door_y of the layout "fixed"."""
 WALL_RANGE, DOOR_RANGE = (20, 44), (10, 54)
 """Integers [low, high) from which random layouts are drawn: 24 x 44 of them (PLDM, wall_utils.py:62-88, at 64 px)."""
 NORMS = {"small": (1.0, 0.4, 0.2, 1.8), "big": (2.0, 0.8, 0.4, 3.6)}
 """Mean, std, least and largest norm of the data's actions, px (paper, appendix: WS and WB)."""
 MAX_STEP = {"small": 1.84, "big": 3.67}
 """Default bound on planned actions, px: 2.45 standard deviations of a component, which is PLDM's bound."""
+EXPERT_CLEARANCE = 0.1
+"""Distance from the door's corners at which the expert turns, px, where moves have no noise."""
 MARGIN = 2 * SIGMA
 """Least distance of starts and goals from the walls, px (PLDM, wall.py:163-186)."""
 
@@ -43,8 +43,12 @@ class Wall(api.Environment):
 
     Tasks have start and goal in opposite rooms; one is solved within sqrt(2) px of the goal (PLDM: a mean squared
     error of the two coordinates below 1).
+
+    Abilities: `expert` goes the shortest way through the door; `cost_to_go` is the length of that way over the longest
+    action.
     """
 
+    abilities = frozenset({"expert", "cost_to_go"})
     success_radius = math.sqrt(2.0)
 
     class Params(api.Params):
@@ -55,8 +59,11 @@ class Wall(api.Environment):
         )
         layout: Literal["fixed", "per_dataset", "per_trajectory"] = Field(
             "per_trajectory",
-            description="where wall and door are: fixed (32, 22), one random layout per data set (tasks use it too), "
-            "or a random one for each trajectory and each task",
+            description="where wall and door are: at `fixed_layout`, one random layout per data set (tasks use it, "
+            "too), or a random one for each trajectory and each task",
+        )
+        fixed_layout: tuple[float, float] = Field(
+            (32.0, 22.0), description="column of the wall and row of the door's middle for layout=fixed, px"
         )
         collision: Literal["stay", "stop"] = Field(
             "stay",
@@ -71,6 +78,22 @@ class Wall(api.Environment):
             description="headings of the data's actions: a random walk with von Mises increments (kappa 5), or "
             "independent von Mises noise around one direction per trajectory",
         )
+        policy: Literal["random", "expert", "mixed", "coverage"] = Field(
+            "random",
+            description="who collects the data: random walks, half of which pass the door (the paper's); experts on "
+            "shortest ways from goal to random goal (their headings: kappa 50); expert_share of these and plain random "
+            "walks; or walkers with noise of kappa 5 from and to the least visited parts of the rooms",
+        )
+        expert_share: float = Field(
+            0.5, ge=0.0, le=1.0, description="share of experts in the data of policy=mixed; others do not use it"
+        )
+        noise: float = Field(
+            0.0,
+            ge=0.0,
+            le=16.0,
+            description="standard deviation of the Gaussian noise on each coordinate of a move, px; in data and "
+            "evaluation alike, and under the same rule at walls",
+        )
 
         @model_validator(mode="after")
         def _data_within_bound(self) -> Self:
@@ -83,11 +106,21 @@ class Wall(api.Environment):
                 )
             return self
 
+        @model_validator(mode="after")
+        def _layout_within_room(self) -> Self:
+            """A layout is one of those that could be drawn at random."""
+            for name, value, (low, high) in zip(
+                ("the wall", "the door"), self.fixed_layout, (WALL_RANGE, DOOR_RANGE), strict=True
+            ):
+                if not low <= value < high:
+                    raise ValueError(f"fixed_layout has {name} at {value:g}; expected at least {low} and below {high}")
+            return self
+
     def __init__(self, params: Params) -> None:
         """Set up the specification."""
         super().__init__(params)
         self._norms = NORMS[params.step]
-        bound = MAX_STEP[params.step] if params.max_step is None else params.max_step
+        self._bound = MAX_STEP[params.step] if params.max_step is None else params.max_step
         self._spec = api.EnvironmentSpec(
             state={
                 "position": api.ArraySpec((2,), description="x (column) and y (row) of the agent, px"),
@@ -96,7 +129,8 @@ class Wall(api.Environment):
             observations={
                 "image": api.ArraySpec((2, wall_geometry.SIZE, wall_geometry.SIZE), "uint8", "image", "agent, walls")
             },
-            actions=api.NormBall(2, bound),
+            actions=api.NormBall(2, self._bound),
+            noise_dim=2 if params.noise else 0,
             distance_unit="px",
         )
         self._move = wall_geometry.stay if params.collision == "stay" else wall_geometry.stop
@@ -107,9 +141,19 @@ class Wall(api.Environment):
         return self._spec
 
     def step(self, state: api.State, action: Tensor, noise: Tensor | None = None) -> api.State:
-        """Move by the actions [B, 2] in px, swept along the whole move; a free move ends at position + action."""
+        """Move by the actions [B, 2] in px, swept along the whole move; a free move ends at position + action.
+
+        Where the parameter `noise` is not 0, `noise` times these standard normals [B, 2] is added to the action.
+
+        Raises:
+            ValueError: moves are noisy, but no normals are given.
+        """
         position = state["position"]
         target = position + self._spec.actions.clip(action).to(position.dtype)
+        if self.params.noise:
+            if noise is None:
+                raise ValueError(f"wall: noise={self.params.noise:g} expects standard normals [B, 2] at each step")
+            target = target + self.params.noise * noise.to(position.dtype)
         return {"position": self._move(position, target, state["layout"]), "layout": state["layout"]}
 
     def observe(self, state: api.State) -> dict[str, Tensor]:
@@ -120,23 +164,47 @@ class Wall(api.Environment):
         """Euclidean distance [B] in px; walls are not taken into account."""
         return torch.linalg.vector_norm(state["position"] - goal["position"], dim=-1)
 
+    def expert(self, state: api.State, goal: api.State) -> Tensor:
+        """Actions [B, 2], px: straight to the next bend of the shortest way, or to the goal, as far as allowed.
+
+        With noisy moves it keeps a distance from the door's corners, up to 3 px.
+        """
+        position, layout = state["position"], state["layout"]
+        clearance = min(EXPERT_CLEARANCE + 2 * self.params.noise, 3.0)
+        target = wall_paths.aim(position, goal["position"], layout, clearance)
+        return self._spec.actions.clip((target - position.double()).to(position.dtype))
+
+    def cost_to_go(self, state: api.State, goal: api.State) -> Tensor:
+        """Length of the shortest way to the goal itself over that of the longest action, [B] float32.
+
+        The least number of steps without noise is at least this. It is above by less than one step, and one more for
+        each bend at the door, since a step is straight. A task is solved a little earlier, within `success_radius`.
+        """
+        length = wall_paths.length(state["position"], goal["position"], state["layout"])
+        return (length / self._bound).float()
+
     def collect(
         self, trajectories: int, length: int, seed: int, progress: Callable[[int, int], None] | None = None
     ) -> api.Trajectories:
-        """Collect random trajectories of `length` states, floor(N / 2) of which pass through the door.
+        """Collect trajectories of `length` states by the parameter `policy`; of random ones floor(N / 2) pass the door.
 
         Raises:
-            ValueError: so few steps cannot pass the door, or hardly ever do.
+            ValueError: no trajectories, or of no step; or random ones of so few steps cannot pass the door, or hardly
+                ever do.
         """
         rng = np.random.default_rng(seed)
         if self.params.layout == "fixed":
-            layouts = np.full((trajectories, 2), FIXED_LAYOUT, np.float32)
+            layouts = np.full((trajectories, 2), self.params.fixed_layout, np.float32)
         elif self.params.layout == "per_dataset":
             layouts = np.repeat(random_layouts(rng.random((1, 2))), trajectories, axis=0)
         else:
             layouts = random_layouts(rng.random((trajectories, 2)))
         walk = wall_data.Walk(*self._norms, persistent=self.params.heading == "persistent")
-        return wall_data.collect(walk, self._one_step, layouts, length, rng, progress)
+        world = wall_data.World(self._one_step, self.params.noise)
+        if self.params.policy == "random":
+            return wall_data.collect(walk, world, layouts, length, rng, progress)
+        share = self.params.expert_share
+        return wall_policies.collect(self.params.policy, share, walk, world, layouts, length, rng, progress)
 
     def sample_tasks(self, count: int, seed: int, data: api.Trajectories) -> api.Tasks:
         """Sample starts and goals in opposite rooms; the first tasks of a larger `count` are those of a smaller one.
@@ -164,9 +232,9 @@ class Wall(api.Environment):
             {"position": torch.from_numpy(goal), "layout": layout.clone()},
         )
 
-    def _one_step(self, position: Tensor, layout: Tensor, action: Tensor) -> Tensor:
+    def _one_step(self, position: Tensor, layout: Tensor, action: Tensor, noise: Tensor | None) -> Tensor:
         """Next position [B, 2]: data are made by the very rule that judges plans."""
-        return self.step({"position": position, "layout": layout}, action)["position"]
+        return self.step({"position": position, "layout": layout}, action, noise)["position"]
 
 
 def random_layouts(uniform: np.ndarray) -> np.ndarray:

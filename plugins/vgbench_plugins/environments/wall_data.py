@@ -1,11 +1,11 @@
 """Random trajectories of the wall world, half of which pass through the door.
 
-Facts: PLDM's generator as described in shared reference section 1.3; paper, appendix "Datasets". Every trajectory has
-its layout and its class (crossing or not) first, and is then drawn until it is of that class. So rejection shifts
-neither the share of crossings nor the law of the layouts.
+As PLDM's generator does it (Sobal et al. 2025), and the paper's appendix "Datasets". Every trajectory has its layout
+and its class (crossing or not) first, and is then drawn until it is of that class. So rejection shifts neither the
+share of crossings nor the law of the layouts. Other ways to collect data are in `wall_policies`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,10 +13,11 @@ import torch
 from scipy.special import ndtr, ndtri
 
 from vgbench.api import Trajectories
+from vgbench_plugins.environments.wall_cells import Visits, figures
 from vgbench_plugins.environments.wall_geometry import GAP, HALF_DOOR, HALF_WALL, HIGH, LOW, is_free
 
-Step = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""(position, layout, action) -> next position; all [B, 2]."""
+Step = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+"""(position, layout, action, standard normals or None) -> next position; all [B, 2]."""
 
 KAPPA = 5.0
 """Concentration of the von Mises noise of headings (paper; PLDM's 1 / 0.2)."""
@@ -54,30 +55,66 @@ class Walk:
         return base[:, None] + path - np.take_along_axis(path, origin[:, None], axis=1)
 
 
+@dataclass(frozen=True)
+class World:
+    """The environment's own step, and the standard deviation of the noise on a move, px."""
+
+    step: Step
+    noise: float = 0.0
+
+    def move(
+        self, rng: np.random.Generator, position: np.ndarray, layout: np.ndarray, action: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Positions [M, 2] after one action, and the moves [M, 2] if no wall had been in the way."""
+        normals = rng.standard_normal(action.shape).astype(np.float32) if self.noise else None
+        drawn = None if normals is None else torch.from_numpy(normals)
+        after = self.step(torch.from_numpy(position), torch.from_numpy(layout), torch.from_numpy(action), drawn)
+        return after.numpy(), action if normals is None else action + np.float32(self.noise) * normals
+
+
+@dataclass
+class Paths:
+    """What M trajectories did: positions [M, T + 1, 2], actions and unhindered moves [M, T, 2]."""
+
+    position: np.ndarray
+    actions: np.ndarray
+    moves: np.ndarray
+
+    @classmethod
+    def empty(cls, count: int, steps: int) -> "Paths":
+        """Room for `count` trajectories of `steps` actions, float32."""
+        shapes = ((count, steps + 1, 2), (count, steps, 2), (count, steps, 2))
+        return cls(*(np.empty(shape, np.float32) for shape in shapes))
+
+    def put(self, rows: np.ndarray, other: "Paths", chosen: np.ndarray | slice = slice(None)) -> None:
+        """Copy trajectories of `other` to rows [R]."""
+        for name in ("position", "actions", "moves"):
+            getattr(self, name)[rows] = getattr(other, name)[chosen]
+
+
 @dataclass
 class _Slots:
     """N trajectories to be filled: their class is given, their content found by rejection."""
 
     layouts: np.ndarray
     crossing: np.ndarray
-    position: np.ndarray
-    actions: np.ndarray
+    paths: Paths
     pending: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         """At first all are pending."""
         self.pending = np.arange(len(self.layouts))
 
-    def fill(self, tries: int, position: np.ndarray, actions: np.ndarray) -> None:
+    def fill(self, tries: int, tried: Paths) -> None:
         """Keep, for each pending slot, the first of its `tries` candidates that is of the slot's class."""
         slots = np.repeat(self.pending, tries)
+        position = tried.position
         start_free = is_free(torch.from_numpy(position[:, 0]), torch.from_numpy(self.layouts[slots])).numpy()
         good = (crosses(position, self.layouts[slots]) == self.crossing[slots]) & start_free
         good = good.reshape(len(self.pending), tries)
         found = good.any(axis=1)
         chosen = (np.arange(len(good)) * tries + good.argmax(axis=1))[found]
-        self.position[self.pending[found]] = position[chosen]
-        self.actions[self.pending[found]] = actions[chosen]
+        self.paths.put(self.pending[found], tried, chosen)
         self.pending = self.pending[~found]
 
 
@@ -97,7 +134,7 @@ def crosses(position: np.ndarray, layout: np.ndarray) -> np.ndarray:
 
 def collect(
     walk: Walk,
-    step: Step,
+    world: World,
     layouts: np.ndarray,
     length: int,
     rng: np.random.Generator,
@@ -116,26 +153,50 @@ def collect(
     slots = _Slots(
         layouts,
         crossing=rng.permutation(np.arange(count) < count // 2),
-        position=np.empty((count, length, 2), np.float32),
-        actions=np.empty((count, length - 1, 2), np.float32),
+        paths=Paths.empty(count, length - 1),
     )
     simulated = 0
     for _ in range(MAX_ROUNDS):
         tries = -(-CANDIDATES // len(slots.pending))
         wanted = np.repeat(slots.pending, tries)
         start, actions = _candidates(walk, layouts[wanted], slots.crossing[wanted], length - 1, rng)
-        slots.fill(tries, _simulate(step, start, layouts[wanted], actions), actions)
+        slots.fill(tries, _simulate(world, start, layouts[wanted], actions, rng))
         simulated += len(wanted)
         if progress:
             progress(count - len(slots.pending), count)
         if not len(slots.pending):
-            return Trajectories(
-                {"position": slots.position}, {"layout": layouts}, slots.actions, _card(slots, simulated)
-            )
+            return trajectories(slots.paths, layouts, {"candidates_simulated": simulated})
     raise ValueError(
         f"wall: {len(slots.pending)} of {count} trajectories of {length} states not found after {simulated} "
         f"candidates ({int(slots.crossing[slots.pending].sum())} of them must pass the door); use longer ones"
     )
+
+
+def wander(walk: Walk, world: World, layouts: np.ndarray, steps: int, rng: np.random.Generator) -> Paths:
+    """Random trajectories of the plain recipe, one per layout [M, 2], whether they pass the door or not."""
+    start, actions = _candidates(walk, layouts, np.zeros(len(layouts), bool), steps, rng)
+    return _simulate(world, start, layouts, actions, rng)
+
+
+def trajectories(paths: Paths, layouts: np.ndarray, more: Mapping[str, object]) -> Trajectories:
+    """The data set of some paths, its card (shares are over trajectories or over steps, as named) with `more` in it."""
+    moved = np.diff(paths.position, axis=1)
+    collided = np.abs(moved - paths.moves).max(axis=-1) > 1e-4
+    crossing = crosses(paths.position, layouts)
+    visits = Visits()
+    visits.add(paths.position, layouts[:, None])
+    card = {
+        "crossing_trajectories": int(crossing.sum()),
+        "share_trajectories_crossing": float(crossing.mean()),
+        "share_steps_colliding": float(collided.mean()),
+        "share_trajectories_colliding": float(collided.any(axis=1).mean()),
+        "mean_action_norm_px": float(np.linalg.norm(paths.actions, axis=-1).mean()),
+        "mean_displacement_px": float(np.linalg.norm(paths.position[:, -1] - paths.position[:, 0], axis=-1).mean()),
+        "distinct_layouts": len(np.unique(layouts, axis=0)),
+        **figures(visits.counts),
+        **more,
+    }
+    return Trajectories({"position": paths.position}, {"layout": layouts}, paths.actions, card)
 
 
 def _candidates(
@@ -155,7 +216,7 @@ def _candidates(
     actions = np.stack([norms * np.cos(headings), norms * np.sin(headings)], axis=-1)
     offset = np.concatenate([np.zeros((count, 1, 2)), np.cumsum(actions, axis=1)], axis=1)
     at_door = _door_points(layouts, rng) - np.take_along_axis(offset, origin[:, None, None], axis=1)[:, 0]
-    plain = _free_points(layouts, rng)
+    plain = free_points(layouts, rng)
     start = np.where(crossing[:, None], np.clip(at_door, LOW + GAP, HIGH - GAP), plain)
     return start.astype(np.float32), actions.astype(np.float32)
 
@@ -167,7 +228,7 @@ def _door_points(layouts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return layouts + np.stack([across, along], axis=-1)
 
 
-def _free_points(layouts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def free_points(layouts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Uniform points [M, 2] of the room; one within the wall's columns moves to a random place on a random side."""
     point = rng.uniform(LOW + GAP, HIGH - GAP, (len(layouts), 2))
     left = rng.uniform(LOW + GAP, layouts[:, 0] - HALF_WALL - GAP)
@@ -178,26 +239,13 @@ def _free_points(layouts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return point
 
 
-def _simulate(step: Step, start: np.ndarray, layouts: np.ndarray, actions: np.ndarray) -> np.ndarray:
-    """Positions [M, T + 1, 2] that follow from starts [M, 2] and actions [M, T, 2]."""
-    layout, moves = torch.from_numpy(layouts), torch.from_numpy(actions)
-    path = [torch.from_numpy(start)]
+def _simulate(
+    world: World, start: np.ndarray, layouts: np.ndarray, actions: np.ndarray, rng: np.random.Generator
+) -> Paths:
+    """What follows from starts [M, 2] and actions [M, T, 2]."""
+    paths = Paths.empty(len(actions), actions.shape[1])
+    paths.position[:, 0], paths.actions[:] = start, actions
     for time in range(actions.shape[1]):
-        path.append(step(path[-1], layout, moves[:, time]))
-    return torch.stack(path, dim=1).numpy()
-
-
-def _card(slots: _Slots, simulated: int) -> dict[str, object]:
-    """What a reader of the data should know; shares are over trajectories or over steps, as named."""
-    moved = np.diff(slots.position, axis=1)
-    collided = np.abs(moved - slots.actions).max(axis=-1) > 1e-4
-    return {
-        "crossing_trajectories": int(slots.crossing.sum()),
-        "share_trajectories_crossing": float(slots.crossing.mean()),
-        "share_steps_colliding": float(collided.mean()),
-        "share_trajectories_colliding": float(collided.any(axis=1).mean()),
-        "mean_action_norm_px": float(np.linalg.norm(slots.actions, axis=-1).mean()),
-        "mean_displacement_px": float(np.linalg.norm(slots.position[:, -1] - slots.position[:, 0], axis=-1).mean()),
-        "distinct_layouts": len(np.unique(slots.layouts, axis=0)),
-        "candidates_simulated": simulated,
-    }
+        now = paths.position[:, time]
+        paths.position[:, time + 1], paths.moves[:, time] = world.move(rng, now, layouts, actions[:, time])
+    return paths

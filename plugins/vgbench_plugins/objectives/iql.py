@@ -1,12 +1,14 @@
 """Implicit Q-learning of a goal-reaching value, as the paper's L_VF."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import pad
 
 import vgbench.api
-from vgbench.api import Batch, Loss, Model, Noise, Objective
+from vgbench.api import Batch, Loss, Model, Noise, Objective, ObjectiveShapes
 
 
 class IQL(Objective):
@@ -23,6 +25,11 @@ class IQL(Objective):
     gamma is the discount of k steps. Of random data the value is flat beyond a few times the way made in one backup,
     so a coarser look reaches further (the paper's discussion proposes coarsely sampled trajectories).
 
+    With `n_step` n the backup is from s_t to s_{t+n} within the window, each step of it at cost 1. The target is
+    (1 - gamma^n) / (1 - gamma) + gamma^n * sg d(s_{t+n}, g), or (1 - gamma^m) / (1 - gamma) if g is s_{t+m} with m < n.
+    Near the end of a window only goals that are met in it have a target. The way between is that of the data: a longer
+    backup carries values further, and tau cannot choose a better step in the middle of it.
+
     Source: the paper's L_VF; Ma et al. 2022 and Park et al. 2024 (HILP) for the goal-conditioned form.
     """
 
@@ -32,7 +39,9 @@ class IQL(Objective):
         """Expectile, discount and choice of goals."""
 
         tau: float = Field(0.8, gt=0.0, lt=1.0, description="expectile; above 0.5 is optimistic: distances shrink")
-        gamma: float = Field(0.98, gt=0.0, lt=1.0, description="discount per backup; distances reach 1 / (1 - gamma)")
+        gamma: float = Field(
+            0.98, gt=0.0, lt=1.0, description="discount from a state to the next; distances reach 1 / (1 - gamma)"
+        )
         goal_last: Literal["segment", "episode"] = Field(
             "segment", description="first goal of a window: the last state of the window itself or of its trajectory"
         )
@@ -43,6 +52,14 @@ class IQL(Objective):
         stride: int = Field(
             1, ge=1, description="steps between the states that are compared; above 1 the same gamma reaches further"
         )
+        n_step: int = Field(
+            1, ge=1, description="states that a backup goes ahead in the window, each at cost 1 and discounted by gamma"
+        )
+
+    def __init__(self, params: Any, shapes: ObjectiveShapes) -> None:
+        """Ask for windows that hold at least one whole backup."""
+        super().__init__(params, shapes)
+        self.min_length = 1 + params.n_step
 
     @property
     def distance_range(self) -> float:
@@ -59,20 +76,39 @@ class IQL(Objective):
         params = self.params
         batch = batch.strided(self.stride)
         goals = batch.goals(params.goal_last, params.random_goals, params.goal_scope)
-        distances = batch.goal_distances(goals)
-        target = 1.0 + params.gamma * distances[:, 1:].detach()
-        excess = distances[:, :-1] - target
-        valid = ~goals.same[:, :-1]
-        count = valid.sum().clamp_min(1)
-        too_far = excess > 0
-        weight = torch.where(too_far, params.tau, 1.0 - params.tau) * valid
-        value = (weight * excess.square()).sum() / count
-        with torch.no_grad():
-            logs = {
-                "distance_mean": distances.mean(),
-                "distance_max": distances.amax(),
-                "excess_mean": (excess * valid).sum() / count,
-                "share_too_far": (too_far & valid).sum() / count,
-                "share_masked": 1.0 - valid.float().mean(),
-            }
-        return Loss(value, logs)
+        return expectile_loss(batch.goal_distances(goals), goals.same, params.tau, params.gamma, params.n_step)
+
+
+def expectile_loss(distances: Tensor, same: Tensor, tau: float, gamma: float, n_step: int = 1) -> Loss:
+    """Loss of distances [B, T + 1, G] to goals, where `same` [B, T + 1, G] says that the state is the goal."""
+    target, known = targets(distances.detach(), same, gamma, n_step)
+    excess = distances[:, :-1] - target
+    valid = ~same[:, :-1] & known
+    count = valid.sum().clamp_min(1)
+    too_far = excess > 0
+    weight = torch.where(too_far, tau, 1.0 - tau) * valid
+    value = (weight * excess.square()).sum() / count
+    with torch.no_grad():
+        logs: dict[str, Tensor | float] = {
+            "distance_mean": distances.mean(),
+            "distance_max": distances.amax(),
+            "excess_mean": (excess * valid).sum() / count,
+            "share_too_far": (too_far & valid).sum() / count,
+            "share_masked": 1.0 - valid.float().mean(),
+        }
+    return Loss(value, logs)
+
+
+def targets(distances: Tensor, same: Tensor, gamma: float, n_step: int) -> tuple[Tensor, Tensor]:
+    """Targets [B, T, G] of n-step backups, and where they are known (bool): not where the window ends before.
+
+    Built from the last step back: the k-step target of s_t is 1 + gamma * the (k - 1)-step target of s_{t+1}, which is
+    0 if s_{t+1} is the goal.
+    """
+    target = 1.0 + gamma * distances[:, 1:]
+    known = torch.ones_like(same[:, 1:])
+    for _ in range(n_step - 1):
+        met = same[:, 1:]
+        target = 1.0 + gamma * pad(target[:, 1:], (0, 0, 0, 1)).masked_fill(met, 0.0)
+        known = pad(known[:, 1:], (0, 0, 0, 1)) | met
+    return target, known

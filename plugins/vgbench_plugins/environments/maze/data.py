@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from vgbench_plugins.environments.maze.coverage import Visits
 from vgbench_plugins.environments.maze.layouts import all_codes, decode, distances, encode
 from vgbench_plugins.environments.maze.physics import MAX_SPEED, RADIUS, cell_of, clearance, middle_of
 
@@ -76,6 +77,8 @@ def card(codes: np.ndarray, position: np.ndarray, velocity: np.ndarray, blocked:
     is_open = decode(codes).reshape(len(codes), -1) != 0
     layouts = np.unique(codes)
     covered = [visited[codes == code].any(axis=0).sum() / is_open[codes == code][0].sum() for code in layouts]
+    visits = Visits(codes)
+    visits.add(codes, position)
     return {
         "layouts": ["/".join("".join("#O"[cell] for cell in row) for row in decode(code)) for code in layouts],
         "share_steps_colliding": float(blocked.mean()),
@@ -84,4 +87,5 @@ def card(codes: np.ndarray, position: np.ndarray, velocity: np.ndarray, blocked:
         "share_open_cells_covered": float(np.mean(covered)),
         "mean_displacement_cells": float(np.linalg.norm(position[:, -1] - position[:, 0], axis=-1).mean()),
         "mean_speed": float(np.linalg.norm(velocity, axis=-1).mean()),
+        **visits.figures(),
     }

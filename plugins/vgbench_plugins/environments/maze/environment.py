@@ -10,7 +10,7 @@ from torch import Tensor
 
 import vgbench.api as api
 from vgbench_plugins.environments.maze import data as sampling
-from vgbench_plugins.environments.maze import drawing, layouts, physics
+from vgbench_plugins.environments.maze import drawing, layouts, paths, physics, policies
 
 
 class Maze(api.Environment):
@@ -31,8 +31,11 @@ class Maze(api.Environment):
 
     Training layouts come from the data's seed; tasks are in other layouts. Mirror images and rotations count as
     different ones. A task is solved within 0.5 cells of the goal, at any speed.
+
+    Ability: `expert` goes the shortest way from cell to cell.
     """
 
+    abilities = frozenset({"expert"})
     success_radius = 0.5
 
     class Params(api.Params):
@@ -57,6 +60,16 @@ class Maze(api.Environment):
         action_norm: Literal["radius", "disc"] = Field(
             "radius",
             description="law of the data's actions: norm uniform on [0, 5] (PLDM), or uniform on the disc of radius 5",
+        )
+        policy: Literal["random", "expert", "mixed", "coverage"] = Field(
+            "random",
+            description="who collects the data: random directions (the paper's); experts on shortest ways from goal to "
+            "random goal (their directions: kappa 50); expert_share of these, the others random; or walkers with noise "
+            "of kappa 5 from and to the least visited parts of their layout. Norms follow action_norm for all, as far "
+            "as the turns of a way allow",
+        )
+        expert_share: float = Field(
+            0.5, ge=0.0, le=1.0, description="share of experts in the data of policy=mixed; others do not use it"
         )
 
     def __init__(self, params: Params) -> None:
@@ -125,10 +138,18 @@ class Maze(api.Environment):
         """Euclidean distance [B] between the positions, in cells; walls and velocity do not count."""
         return torch.linalg.vector_norm(state["position"] - goal["position"], dim=-1)
 
+    def expert(self, state: api.State, goal: api.State) -> Tensor:
+        """Target velocities [B, 2] along the shortest way, slow enough to stop where it turns. Runs on the CPU."""
+        position, target = (x["position"].double().cpu().numpy() for x in (state, goal))
+        codes = layouts.encode(state["layout"].cpu().numpy())
+        return torch.from_numpy(self._velocities(codes, position, target)).to(state["position"])
+
     def collect(
         self, trajectories: int, length: int, seed: int, progress: Callable[[int, int], None] | None = None
     ) -> api.Trajectories:
-        """Collect trajectories of `length` states from random free positions, a fresh random action at each step.
+        """Collect trajectories of `length` states by the parameter `policy`, a fresh random action at each step.
+
+        Starts are random free positions, or rarely visited ones.
 
         Raises:
             ValueError: no trajectories, or of no step.
@@ -142,16 +163,23 @@ class Maze(api.Environment):
         start = sampling.free_positions(rng, codes)
         velocity = sampling.random_velocities(rng, (trajectories,), "radius") * (params.start_velocity == "random")
         actions = sampling.random_velocities(rng, (trajectories, steps), params.action_norm).astype(np.float32)
-        state = self._state(codes, start, velocity)
-        path, blocked = [state], []
-        for time in range(steps):
-            action = torch.from_numpy(actions[:, time])
-            path.append(self.step(path[-1], action))
-            blocked.append(self._blocked(path[-2], action, path[-1]))
-            if progress:
-                progress((time + 1) * trajectories, steps * trajectories)
-        states = {name: torch.stack([s[name] for s in path], dim=1).numpy() for name in ("position", "velocity")}
-        card = sampling.card(codes, states["position"], states["velocity"], np.stack(blocked, axis=1))
+        guide = policies.Guide(params.policy, params.expert_share, codes, self._velocities, rng)
+        blocked = np.empty((trajectories, steps), bool)
+        states = {name: np.empty((trajectories, length, 2), np.float32) for name in ("position", "velocity")}
+        done = 0
+        for rows in guide.blocks():
+            state = self._state(codes[rows], guide.begin(rows, start[rows]), velocity[rows])
+            _put(states, rows, 0, state)
+            for time in range(steps):
+                actions[rows, time] = guide.turn(rows, state["position"].numpy(), actions[rows, time])
+                before, action = state, torch.from_numpy(actions[rows, time])
+                state = self.step(before, action)
+                _put(states, rows, time + 1, state)
+                blocked[rows, time] = self._blocked(before, action, state)
+                done += len(rows)
+                if progress:
+                    progress(done, steps * trajectories)
+        card = sampling.card(codes, states["position"], states["velocity"], blocked) | guide.figures()
         return api.Trajectories(states, {"layout": layouts.decode(codes)}, actions, card)
 
     def sample_tasks(self, count: int, seed: int, data: api.Trajectories) -> api.Tasks:
@@ -159,6 +187,10 @@ class Maze(api.Environment):
         codes, start, goal = sampling.tasks(np.random.default_rng(seed), count, data.static["layout"])
         rest = np.zeros_like(start)
         return api.Tasks(self._state(codes, start, rest), self._state(codes, goal, rest))
+
+    def _velocities(self, codes: np.ndarray, position: np.ndarray, goal: np.ndarray) -> np.ndarray:
+        """Velocities [B, 2] of an expert in layouts [B]."""
+        return paths.velocities(codes, position, goal, self.params.substeps, self.params.max_force)
 
     def _state(self, codes: np.ndarray, position: np.ndarray, velocity: np.ndarray) -> api.State:
         """State of B mazes from their codes [B], positions and velocities [B, 2]."""
@@ -180,3 +212,9 @@ class Maze(api.Environment):
         _, _, velocity, force = self._forces(state, self.spec.actions.clip(action))
         free = physics.free_velocity(velocity, force, self.params.substeps)
         return np.abs(after["velocity"].numpy() - free).max(axis=-1) > 1e-3
+
+
+def _put(states: dict[str, np.ndarray], rows: np.ndarray, time: int, state: api.State) -> None:
+    """Write states of trajectories [R] at one time into arrays [N, T + 1, 2]."""
+    for name, array in states.items():
+        array[rows, time] = state[name].numpy()

@@ -1,0 +1,80 @@
+"""Who collects the maze's data: random actions turned towards goals, for experts, mixtures and coverage.
+
+The paper's discussion asks what data suit value learning: expert trajectories, or diverse ones that reach the whole
+space. A guided trajectory keeps the norms that the law of the data gave its actions, as far as it can turn in time.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from vgbench_plugins.environments.maze.coverage import Visits
+from vgbench_plugins.environments.maze.data import free_positions
+
+EXPERT_KAPPA, COVERAGE_KAPPA = 50.0, 5.0
+"""Concentration of the von Mises noise on the directions of experts (8 degrees), and of the coverage policy (27)."""
+ARRIVED = 0.25
+"""A goal this near, cells, is reached, and followed by another."""
+BATCH = 64
+"""Trajectories that the coverage policy runs at once: each batch starts where those before it have been least."""
+
+Velocities = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""Codes [M], positions [M, 2] and goals [M, 2] -> velocities of an expert [M, 2]."""
+
+
+class Guide:
+    """Turns the actions of some of N trajectories towards goals, which it draws."""
+
+    def __init__(
+        self, policy: str, share: float, codes: np.ndarray, velocities: Velocities, rng: np.random.Generator
+    ) -> None:
+        """Choose the trajectories that are guided: none, all, or `share` of the codes [N] if the policy is "mixed"."""
+        self._codes, self._velocities, self._rng = codes, velocities, rng
+        self._visits = Visits(codes) if policy == "coverage" else None
+        self._kappa = COVERAGE_KAPPA if policy == "coverage" else EXPERT_KAPPA
+        self._goal = np.zeros((len(codes), 2))
+        self.guided = np.full(len(codes), policy != "random")
+        if policy == "mixed":
+            self.guided = rng.permutation(np.arange(len(codes)) < round(share * len(codes)))
+        self.reached = 0
+
+    def blocks(self) -> list[np.ndarray]:
+        """Rows of the trajectories that are run together, in the order in which they are run."""
+        rows = np.arange(len(self._codes))
+        return [rows] if self._visits is None else np.split(rows, np.arange(BATCH, len(rows), BATCH))
+
+    def begin(self, rows: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """Starts [R, 2] of trajectories [R]: the given positions, or the policy's own. Draws the first goals."""
+        if self._visits is not None:
+            position = self._draw(rows)
+        guided = rows[self.guided[rows]]
+        self._goal[guided] = self._draw(guided)
+        return position
+
+    def turn(self, rows: np.ndarray, position: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        """Actions [R, 2] of trajectories [R] at positions [R, 2], made of those that were drawn, [R, 2]."""
+        if self._visits is not None:
+            self._visits.add(self._codes[rows], position)
+        which = self.guided[rows]
+        guided, here = rows[which], position[which].astype(np.float64)
+        if not len(guided):
+            return drawn
+        there = np.linalg.norm(self._goal[guided] - here, axis=-1) < ARRIVED
+        self._goal[guided[there]] = self._draw(guided[there])
+        self.reached += int(there.sum())
+        wanted = self._velocities(self._codes[guided], here, self._goal[guided])
+        speed = np.minimum(np.linalg.norm(wanted, axis=-1), np.linalg.norm(drawn[which], axis=-1))
+        angle = np.arctan2(wanted[:, 1], wanted[:, 0]) + self._rng.vonmises(0.0, self._kappa, len(guided))
+        actions = drawn.copy()
+        actions[which] = speed[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+        return actions
+
+    def figures(self) -> dict[str, float]:
+        """What the card says of the guided trajectories."""
+        count = int(self.guided.sum())
+        return {"guided_trajectories": count, "mean_goals_reached": self.reached / count} if count else {}
+
+    def _draw(self, rows: np.ndarray) -> np.ndarray:
+        """Free positions [R, 2] for trajectories [R]."""
+        codes = self._codes[rows]
+        return free_positions(self._rng, codes) if self._visits is None else self._visits.draw(self._rng, codes)

@@ -1,0 +1,103 @@
+"""Shortest ways of the wall world, in closed form: a taut string through the two ends of the door.
+
+Two rooms and a door are three rectangles in a row. A shortest way runs straight within each, so it is known by the
+heights at which it passes from one to the next: at most two numbers, for which the length is convex. Its least value
+has the string free or bent at an end of the opening, which leaves nine cases to compare.
+"""
+
+from itertools import pairwise, product
+
+import torch
+from torch import Tensor
+
+from vgbench_plugins.environments.wall_geometry import GAP, HALF_DOOR, HALF_WALL
+
+STRAIGHT = 1e-6
+"""A way that a bend makes longer by less than this does not turn there, px: it can be left out, as the chord passes it
+within 0.02 px, less than any agent keeps away from a corner."""
+TINY = 1e-9
+
+
+def bends(start: Tensor, goal: Tensor, layout: Tensor, clearance: float | Tensor = GAP) -> tuple[Tensor, Tensor]:
+    """Where the shortest ways enter and leave the door.
+
+    Args:
+        start: [..., 2], free.
+        goal: [..., 2], free.
+        layout: [..., 2] = (wall_x, door_y).
+        clearance: distance that the bends keep from the door's corners along both axes, px, below 4.
+
+    Returns:
+        Two points, each [..., 2] float64, between which, the start and the goal the way runs straight and touches no
+        wall. Where it does not enter (leave) the door, the first is the start (the second is the goal).
+    """
+    p, q, wall = start.double(), goal.double(), layout.double()
+    # Seen from the middle of the door, and mirrored so that the way leads to larger x.
+    sign = torch.where(p[..., :1] <= q[..., :1], 1.0, -1.0)
+    mirror = torch.cat([sign, torch.ones_like(sign)], dim=-1)
+    p, q = (p - wall) * mirror, (q - wall) * mirror
+    enters = (p[..., 0] < -HALF_WALL) & (q[..., 0] >= -HALF_WALL)
+    leaves = (q[..., 0] > HALF_WALL) & (p[..., 0] <= HALF_WALL)
+    first_x, first_low, first_high = _opening(p, enters, clearance, -1.0)
+    second_x, second_low, second_high = _opening(q, leaves, clearance, 1.0)
+
+    def on_line(a: Tensor, b: Tensor, x: Tensor) -> Tensor:
+        """Height at x of the lines from points a to points b."""
+        width = (b[..., 0] - a[..., 0]).clamp_min(TINY)
+        return a[..., 1] + (x - a[..., 0]) / width * (b[..., 1] - a[..., 1])
+
+    best = torch.full_like(first_x, torch.inf)
+    first, second = p, q
+    for end, other in product((None, first_low, first_high), (None, second_low, second_high)):
+        # A free height lies on the line between its neighbours; clamped into the opening it is always possible.
+        before = torch.stack([first_x, end], dim=-1) if end is not None else p
+        after = torch.stack([second_x, other], dim=-1) if other is not None else q
+        a = torch.stack([first_x, on_line(p, after, first_x).clamp(first_low, first_high)], dim=-1)
+        b = torch.stack([second_x, on_line(before, q, second_x).clamp(second_low, second_high)], dim=-1)
+        a, b = a if end is None else before, b if other is None else after
+        total = _length(p, a, b, q)
+        better = (total < best).unsqueeze(-1)
+        best = torch.minimum(best, total)
+        first, second = torch.where(better, a, first), torch.where(better, b, second)
+    return first * mirror + wall, second * mirror + wall
+
+
+def length(start: Tensor, goal: Tensor, layout: Tensor) -> Tensor:
+    """Length [...] float64 of the shortest ways between free points [..., 2], px."""
+    return _length(start.double(), *bends(start, goal, layout), goal.double())
+
+
+def aim(position: Tensor, goal: Tensor, layout: Tensor, clearance: float) -> Tensor:
+    """The next point [..., 2] float64 of the shortest ways at which they turn, or the goal.
+
+    A bend that is nearer than half the clearance is behind: from there the rest of the way is free, too.
+    """
+    p, q = position.double(), goal.double()
+    first, second = bends(p, q, layout, clearance)
+    target = torch.where(_turns(p, second, q, clearance), second, q)
+    return torch.where(_turns(p, first, second, clearance), first, target)
+
+
+def _turns(point: Tensor, bend: Tensor, after: Tensor, clearance: float) -> Tensor:
+    """Whether the way from points [..., 2] by `bend` to `after` turns at the bend, and still ahead; [..., 1] bool."""
+    detour = _length(point, bend, after) - _length(point, after)
+    return ((_length(point, bend) > clearance / 2) & (detour > STRAIGHT)).unsqueeze(-1)
+
+
+def _opening(point: Tensor, used: Tensor, clearance: float | Tensor, side: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Column, lowest and highest row [...] of an end of the door; an end that is not used shrinks to the point.
+
+    An agent that is nearer to the wall than the clearance steps back to pass a corner, but not in front of the door.
+    """
+    half = HALF_DOOR - clearance
+    x, y = point.unbind(-1)
+    column = torch.full_like(x, side * HALF_WALL) + side * clearance
+    in_front = torch.minimum(x, column) if side > 0 else torch.maximum(x, column)
+    column = torch.where(y.abs() <= half, in_front, column)
+    low, high = torch.zeros_like(y) - half, torch.zeros_like(y) + half
+    return torch.where(used, column, x), torch.where(used, low, y), torch.where(used, high, y)
+
+
+def _length(*points: Tensor) -> Tensor:
+    """Length [...] of the line through points [..., 2]."""
+    return torch.stack([torch.linalg.vector_norm(b - a, dim=-1) for a, b in pairwise(points)]).sum(0)

@@ -1,0 +1,63 @@
+"""Implicit Q-learning at two time scales, each in a level of the distance."""
+
+from typing import Any
+
+from pydantic import Field
+from torch import Tensor
+
+from vgbench.api import Batch, Loss, Model, Noise, Objective, ObjectiveShapes
+from vgbench_plugins.objectives.iql import IQL, expectile_loss
+
+
+class TwoLevelIQL(Objective):
+    """The loss of `iql` twice: of single steps on the near level, of `stride` steps at a time on the far level.
+
+    loss = L(d_near; s_t -> s_{t+1}) + far_weight * L(d_far; s_t -> s_{t+stride})
+
+    The same tau and gamma hold for both, so that the far value fades over `stride` times the way; it is learnt from
+    coarse windows (`Batch.strided`) and their goals. Neither loss sees the other's half of the points. How the distance
+    weighs the levels is its own matter, and does not enter here.
+
+    Source: the paper's outlook: a hierarchy of representation spaces, "where higher levels model longer-range
+    transitions or more coarsely sampled trajectories". Details are this toolkit's.
+    """
+
+    trains = frozenset({"encoder", "head", "distance"})
+    needs = frozenset({"levels"})
+
+    class Params(IQL.Params):
+        """Those of iql, which hold for both levels, and the far level's stride and weight."""
+
+        stride: int = Field(8, ge=2, description="steps between the states that the far level compares")
+        far_weight: float = Field(1.0, ge=0.0, description="of the far level's loss beside the near one's")
+
+    def __init__(self, params: Any, shapes: ObjectiveShapes) -> None:
+        """Ask for windows that hold at least one whole backup."""
+        super().__init__(params, shapes)
+        self.min_length = 1 + params.n_step
+
+    @property
+    def distance_range(self) -> float:
+        """Largest distance that the targets of a level ask for, 1 / (1 - gamma)."""
+        return 1.0 / (1.0 - float(self.params.gamma))
+
+    @property
+    def stride(self) -> int:
+        """Steps between the states that the far level compares."""
+        return int(self.params.stride)
+
+    def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
+        """Value of the loss; logs those of both levels."""
+        near = self._level(0, batch, model)
+        far = self._level(1, batch.strided(self.stride), model)
+        logs: dict[str, Tensor | float] = {"near": near.value.detach(), "far": far.value.detach()}
+        for name, loss in (("near", near), ("far", far)):
+            logs |= {f"{name}.{key}": value for key, value in loss.logs.items()}
+        return Loss(near.value + self.params.far_weight * far.value, logs)
+
+    def _level(self, index: int, batch: Batch, model: Model) -> Loss:
+        """Loss of one level on windows that have its time scale."""
+        params = self.params
+        goals = batch.goals(params.goal_last, params.random_goals, params.goal_scope)
+        distances = model.distance.level(index, batch.points.unsqueeze(2), goals.points.unsqueeze(1))
+        return expectile_loss(distances, goals.same, params.tau, params.gamma, params.n_step)

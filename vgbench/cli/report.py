@@ -1,0 +1,155 @@
+"""`vgbench report`: the records of a suite as a table, beside the published numbers."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vgbench.cli.common import Debug, examples, handled, print_table, say
+from vgbench.errors import UsageError
+from vgbench.wording import choice, suggest
+
+if TYPE_CHECKING:
+    from vgbench.report.claims import Finding
+    from vgbench.report.table import Table
+
+FORMATS = ("table", "md", "csv", "json")
+EPILOG = examples(
+    "vgbench report",
+    "vgbench report runs/paper_table_2-quick --claims",
+    "vgbench report results/paper_table_2/quick --out docs/paper_table_2.md",
+    "vgbench report --format json --out report.json",
+)
+
+
+@handled
+def report(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[DIR]...", help="Folders of run folders; by default runs/SUITE-SCALE."),
+    ] = None,
+    suite: Annotated[str, typer.Option(metavar="NAME", help="Rows, columns, published numbers.")] = "paper_table_2",
+    scale: Annotated[str, typer.Option(metavar="smoke|quick|paper", help="Records of this scale alone.")] = "quick",
+    reading: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Records of this reading of the paper; the default one if none.")
+    ] = None,
+    claims: Annotated[
+        bool, typer.Option("--claims", help="What the paper says of its table, tested (Markdown and JSON have it too).")
+    ] = False,
+    layout: Annotated[
+        str | None,
+        typer.Option("--format", metavar="table|md|csv|json", help="By default what --out ends in, or table."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write there; a page keeps what is around its two markers, if it has them."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Table of a suite's records, with intervals, beside the published numbers.
+
+    Marks what is missing, failed or stale. A cell never mixes scales, tasks or other values.
+    """
+    from vgbench.catalogue import SCALES, catalogue
+    from vgbench.choices import told
+
+    with told(f"--suite {suite}"):
+        chosen = catalogue().suite(suite)
+    with told(f"--reading {reading}"):
+        read_as = catalogue().reading(reading)
+    scale = choice(scale, SCALES, "--scale")
+    guess = out.suffix.removeprefix(".").lower() if out else ""
+    layout = choice(layout or (guess if guess in FORMATS else "table"), FORMATS, "--format")
+    if out is not None and out.is_dir():
+        raise UsageError(f"--out {out} is a folder; expected the name of a file")
+    for place in folders or ():
+        _look(place)
+    if not folders:
+        folders = [Path("runs") / f"{chosen.name}-{scale}"]
+        _look(folders[0], f" (`vgbench suite {chosen.name} --scale {scale}` makes it)")
+    from vgbench.report import claims as tests
+    from vgbench.report import records, table
+
+    read_as_name = read_as.name if read_as else None
+    found, left_out = records.scan(folders, scale, table.recipes(chosen), read_as_name)
+    for line in left_out:
+        say(f"note: left out {line}")
+    built = table.build(chosen, scale, found, read_as_name)
+    findings = tests.judge(built)
+    if layout == "table" and out is None:
+        _print(built, findings if claims else [])
+        return
+    text = _text(layout, built, findings, claims, left_out, out.parent if out else Path())
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        _write(out, text, layout)
+
+
+def _look(folder: Path, made_by: str = "") -> None:
+    """Refuse a folder that does not exist."""
+    if folder.is_dir():
+        return
+    near = [p.name for p in folder.parent.iterdir() if p.is_dir()] if folder.parent.is_dir() else []
+    raise UsageError(
+        f"DIR {folder}: there is no such folder{made_by}; name the folder that holds the records. "
+        f"In {folder.parent}: {suggest(folder.name, near)}"
+    )
+
+
+def _text(layout: str, table: "Table", findings: "list[Finding]", claims: bool, left_out: list[str], home: Path) -> str:
+    """Return the report in a format; links are relative to the folder `home`."""
+    from vgbench.report import data, formats
+
+    if layout == "md":
+        return formats.markdown(table, findings, home)
+    if layout == "csv":
+        return data.claims_csv(findings) if claims else data.table_csv(table)
+    if layout == "json":
+        return data.dump(data.plain(table, findings, left_out))
+    return _plain_text(table, findings if claims else [])
+
+
+def _print(table: "Table", findings: "list[Finding]") -> None:
+    from vgbench.report import formats
+
+    cells = {place: formats.cell_text(cell) for place, cell in table.cells.items()}
+    headers, rows = formats.grid(table, cells)
+    print_table([header.upper() for header in headers], rows)
+    print("\n" + "\n".join(formats.notes(table)))
+    if findings:
+        headers, rows = formats.claims_grid(findings)
+        print()
+        print_table([header.upper() for header in headers], rows)
+        print("\n" + "\n".join(formats.claims_notes(findings)))
+
+
+def _plain_text(table: "Table", findings: "list[Finding]") -> str:
+    """Return what `_print` prints, without a terminal's colours and width."""
+    import contextlib
+    import io
+
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        _print(table, findings)
+    return text.getvalue()
+
+
+def _write(out: Path, text: str, layout: str) -> None:
+    """Write the file whole or not at all; a page of the documentation keeps what is around the markers."""
+    from vgbench.report.formats import between
+    from vgbench.store import write_atomically
+
+    try:
+        if layout == "md" and out.exists():
+            text = between(out.read_text(encoding="utf-8"), text, f"--out {out}")
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except (OSError, UnicodeDecodeError) as err:
+        raise UsageError(f"--out {out}: cannot write there: {getattr(err, 'strerror', None) or err}") from err
+
+    def write(path: Path) -> None:
+        path.write_text(text, encoding="utf-8")
+
+    write_atomically(out, write)
+    print(out)

@@ -1,0 +1,1 @@
+"""Tables of run folders: what ran, with intervals, beside what was published."""

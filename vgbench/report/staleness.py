@@ -1,0 +1,122 @@
+"""Whether the present code would still make the run that a record holds, and what differs if not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
+from typing import Any
+
+from vgbench.errors import VgbenchError
+from vgbench.report.records import RunRecord
+from vgbench.spec import RunSpec
+
+Flat = dict[str, dict[str, Any]]  # "" or the owner of parameters -> name -> value
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A record against the run of the present code.
+
+    Attributes:
+        key: of the present run; None where it cannot be made.
+        differences: `iql.stride was 1, is now 6` each; empty for a record that still holds.
+        younger: parameters that the record does not have, at their defaults. By the house rule a default leaves results
+            as they were, or else the plugin's version is raised, so they do not make a record stale.
+    """
+
+    key: str | None
+    differences: tuple[str, ...] = ()
+    younger: tuple[str, ...] = ()
+
+
+def compare(record: RunRecord, reading: str | None) -> Comparison:
+    """Compare a record with what its recipe, protocol, scale and seed mean now in a reading, on its own device."""
+    try:
+        spec = _present(record.recipe, record.protocol, record.scale, record.seed, reading)
+    except VgbenchError as err:
+        return Comparison(None, (f"it cannot be made now: {err}",))
+    spec = replace(spec, device=record.identity.get("device", spec.device))
+    if spec.key() == record.key:
+        return Comparison(spec.key())
+    return Comparison(spec.key(), *_differences(record.identity, spec))
+
+
+@cache
+def _present(recipe: str, protocol: str, scale: str, seed: int, reading: str | None) -> RunSpec:
+    from vgbench.resolve import Request, resolve
+
+    # Seeds of data and tasks are those of `vgbench suite`: the defaults.
+    request = Request(protocol=protocol, recipe=recipe, scale=scale, seed=seed, device="cpu", reading=reading)
+    return resolve(request)
+
+
+def _differences(recorded: Mapping[str, Any], spec: RunSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Values that differ, and parameters younger than the record."""
+    old, new, defaults = flat(recorded), flat(spec.identity()), flat(_at_defaults(spec).identity())
+    groups = {f"{group}." for group in (*spec.settings, *recorded.get("settings", {}))}
+    differences, younger = [], []
+    for owner in dict.fromkeys([*new, *old]):
+        if owner not in groups and not (owner in old and owner in new):
+            continue  # another plugin: its slot, under "", says so
+        values, before = new.get(owner, {}), old.get(owner, {})
+        for name in dict.fromkeys([*values, *before]):
+            where = f"{owner}{name}"
+            if name not in values:
+                differences.append(f"{where} was {before[name]!r} and is no longer there")
+            elif name not in before:
+                if values[name] in (None, [], {}) or values[name] == defaults.get(owner, {}).get(name, ...):
+                    younger.append(where)
+                else:
+                    differences.append(f"{where} was not there, is now {values[name]!r}")
+            elif values[name] != before[name]:
+                differences.append(f"{where} was {before[name]!r}, is now {values[name]!r}")
+    if not differences and not younger:
+        differences.append("its key does not fit its own run.json")
+    return tuple(differences), tuple(younger)
+
+
+def flat(identity: Mapping[str, Any]) -> Flat:
+    """Lay out an identity by who owns the values: slots, seeds and the like under "", parameters under their plugin."""
+    found: Flat = {"": {}}
+    for slot, value in identity.items():
+        if slot == "settings":
+            for group, params in value.items():
+                found[f"{group}."] = dict(params)
+        elif slot == "seeds":
+            found[""] |= {f"{name} seed": seed for name, seed in value.items()}
+        elif slot == "networks":
+            for role, plugin in value.items():
+                found[""][role] = _plugin(found, "", plugin)
+        elif isinstance(value, list) and value and all(map(_is_plugin, value)):
+            prefix = "" if slot == "objectives" else f"{slot}:"
+            found[""][slot] = [_plugin(found, prefix, plugin) for plugin in value]
+        else:
+            found[""][slot] = _plugin(found, "", value) if _is_plugin(value) else value
+    return found
+
+
+def _is_plugin(value: Any) -> bool:
+    return isinstance(value, dict) and {"name", "params"} <= set(value)
+
+
+def _plugin(found: Flat, prefix: str, plugin: Mapping[str, Any]) -> str:
+    """Note a plugin's parameters, version and weight under its name, and return the name for its slot."""
+    name = plugin["name"] if plugin.get("dist") == "vgbench" else f"{plugin.get('dist')}:{plugin['name']}"
+    found[f"{prefix}{name}."] = dict(plugin["params"])
+    found[f"{prefix}{name} "] = {key: plugin[key] for key in ("version", "weight") if key in plugin}
+    return str(name)
+
+
+def _at_defaults(spec: RunSpec) -> RunSpec:
+    """Return the same plugins and groups with every parameter at its default."""
+    skipped = ("values", "inert", "picks")
+    return replace(spec, **{f.name: _defaulted(getattr(spec, f.name)) for f in fields(spec) if f.name not in skipped})
+
+
+def _defaulted(value: Any) -> Any:
+    if hasattr(value, "model_construct"):
+        return type(value).model_construct()
+    if is_dataclass(value) and hasattr(value, "params"):
+        return replace(value, params=_defaulted(value.params))  # type: ignore[type-var]
+    if isinstance(value, dict):
+        return {key: _defaulted(item) for key, item in value.items()}
+    return tuple(map(_defaulted, value)) if isinstance(value, tuple) else value

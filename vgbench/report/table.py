@@ -1,0 +1,181 @@
+"""The table of a suite: for each recipe and protocol what ran, with its interval, and what was published."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from vgbench.catalogue import Suite
+from vgbench.report.records import RunRecord
+from vgbench.report.staleness import Comparison, compare
+from vgbench.statistics import hierarchical_bootstrap, rate_interval, wilson
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published success rate, with the Wilson interval of its number of tasks."""
+
+    rate: float
+    n: int
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """95 % Wilson interval; the rate is rounded in print, so its count is the nearest one."""
+        return wilson(round(self.rate * self.n), self.n)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One recipe on one protocol.
+
+    Attributes:
+        records: complete runs that agree in everything but the training seed, by seed.
+        stale: why the present code would not make these records; empty for current ones.
+        aside: other records of this cell, which are not part of the figure, each with the reason.
+        younger: parameters that a record does not have, at their defaults.
+    """
+
+    recipe: str
+    protocol: str
+    records: tuple[RunRecord, ...] = ()
+    stale: tuple[str, ...] = ()
+    aside: tuple[tuple[RunRecord, str], ...] = ()
+    published: Published | None = None
+    younger: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """`done`, `stale`, `failed` or `missing`."""
+        if self.records:
+            return "stale" if self.stale else "done"
+        return "failed" if any(record.error for record, _ in self.aside) else "missing"
+
+    @property
+    def rate(self) -> float:
+        """Mean success rate over the seeds."""
+        return sum(record.rate for record in self.records) / len(self.records)
+
+    @cached_property
+    def _interval(self) -> tuple[float, float, str]:
+        return rate_interval([r.episodes.successes for r in self.records], len(self.records[0].episodes))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval, see `vgbench.statistics.rate_interval`."""
+        return self._interval[:2]
+
+    @property
+    def kind(self) -> str:
+        """Kind of the interval: `wilson`, `t` or `wilson_agreeing`."""
+        return self._interval[2]
+
+    @cached_property
+    def bootstrap(self) -> tuple[float, float] | None:
+        """95 % interval by resampling seeds and tasks; None for a single seed."""
+        if len(self.records) < 2:
+            return None
+        return hierarchical_bootstrap([record.episodes.success for record in self.records])
+
+    @property
+    def mark(self) -> str:
+        """`below` or `above` where the two intervals do not meet; stale figures are not compared."""
+        if self.state != "done" or self.published is None:
+            return ""
+        low, high = self.published.interval
+        return "below" if self.interval[1] < low else "above" if self.interval[0] > high else ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """All cells of a suite at a scale, by (recipe, protocol)."""
+
+    suite: Suite
+    scale: str
+    reading: str | None
+    cells: Mapping[tuple[str, str], Cell]
+
+    def floors(self, protocol: str) -> list[dict[str, Any]]:
+        """Rates of the planner that ignores the cost, on the tasks of the protocol's current records."""
+        cells = [cell for cell in self.cells.values() if cell.protocol == protocol and cell.state == "done"]
+        found = {
+            (record.floor_planner, record.floor.successes, len(record.floor))
+            for cell in cells
+            for record in cell.records
+            if record.floor is not None
+        }
+        return [
+            {"planner": planner, "successes": successes, "n": n, "rate": successes / n, "ci95": wilson(successes, n)}
+            for planner, successes, n in sorted(found, key=str)
+        ]
+
+
+def recipes(suite: Suite) -> tuple[str, ...]:
+    """Return the recipes of a suite, and after them those that only its claims name."""
+    claimed = [name for claim in suite.claims for name in claim.recipes()]
+    return tuple(dict.fromkeys([*suite.recipes, *claimed]))
+
+
+def build(suite: Suite, scale: str, records: Iterable[RunRecord], reading: str | None = None) -> Table:
+    """Sort records into the cells of a suite. Cells never mix scales, task seeds or any other value but the seed."""
+    sorted_in: dict[tuple[str, str], list[RunRecord]] = {}
+    for record in sorted(records, key=lambda r: (r.seed, str(r.path))):
+        sorted_in.setdefault((record.recipe, record.protocol), []).append(record)
+    cells = {}
+    for recipe in recipes(suite):
+        for protocol in suite.protocols:
+            rate = suite.published.get(recipe, {}).get(protocol)
+            published = None if rate is None else Published(rate, suite.published_n[protocol])
+            found = [(record, compare(record, reading)) for record in sorted_in.get((recipe, protocol), [])]
+            cells[recipe, protocol] = _cell(recipe, protocol, found, published)
+    return Table(suite, scale, reading, cells)
+
+
+def _cell(
+    recipe: str, protocol: str, compared: list[tuple[RunRecord, Comparison]], published: Published | None
+) -> Cell:
+    """Take the current records for the figure or, if there is none, the largest group of old ones that agree."""
+    failed = [(record, f"failed: {record.error}") for record, _ in compared if record.error]
+    whole = [(record, comparison) for record, comparison in compared if not record.error]
+    current = [pair for pair in whole if not pair[1].differences]
+    shown = current or max(_alike(whole), key=len, default=[])
+    taken = _a_record_a_seed(shown)
+    rest = [(record, _why(comparison)) for record, comparison in whole if record not in [r for r, _ in taken]]
+    aside = [(record, why) for record, why in failed if record.seed not in [r.seed for r, _ in taken]] + rest
+    return Cell(
+        recipe,
+        protocol,
+        tuple(record for record, _ in taken),
+        tuple(dict.fromkeys(d for _, comparison in taken for d in comparison.differences)),
+        tuple(aside),
+        published,
+        tuple(dict.fromkeys(name for _, comparison in taken for name in comparison.younger)),
+    )
+
+
+def _alike(pairs: list[tuple[RunRecord, Comparison]]) -> list[list[tuple[RunRecord, Comparison]]]:
+    """Group records that differ from the present runs, and so from each other, in the training seed alone."""
+    groups: dict[str, list[tuple[RunRecord, Comparison]]] = {}
+    for record, comparison in pairs:
+        seeds = {name: seed for name, seed in record.identity["seeds"].items() if name != "train"}
+        groups.setdefault(str(record.identity | {"seeds": seeds}), []).append((record, comparison))
+    return list(groups.values())
+
+
+def _a_record_a_seed(pairs: list[tuple[RunRecord, Comparison]]) -> list[tuple[RunRecord, Comparison]]:
+    """One record for each seed: of several (other devices, older ones that still hold) the one least older."""
+    best: dict[int, tuple[RunRecord, Comparison]] = {}
+    for record, comparison in sorted(pairs, key=lambda pair: len(pair[1].younger)):
+        best.setdefault(record.seed, (record, comparison))
+    return [best[seed] for seed in sorted(best)]
+
+
+def _why(comparison: Comparison) -> str:
+    if not comparison.differences:
+        return "another record has this seed"
+    return f"stale: {few(comparison.differences)}"
+
+
+def few(texts: Iterable[str], most: int = 3) -> str:
+    """Join the first of some texts, and count the rest."""
+    texts = list(texts)
+    return "; ".join(texts[:most]) + (f"; and {len(texts) - most} more" if len(texts) > most else "")
