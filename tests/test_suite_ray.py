@@ -145,7 +145,7 @@ def test_a_terminal_s_ctrl_c_saves_and_the_local_executor_goes_on(vgbench, tmp_p
 HEAD = """
 import os, sys, ray
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-ray.init(num_cpus=2, object_store_memory=80 * 2**20, include_dashboard=False, log_to_driver=False)
+ray.init("local", num_cpus=2, object_store_memory=80 * 2**20, include_dashboard=False, log_to_driver=False)
 print(ray.get_runtime_context().gcs_address, flush=True)
 sys.stdin.read()
 """

@@ -94,6 +94,7 @@ def test_a_grid_of_the_planner_trains_once_with_the_same_rows_as_alone(vgbench, 
         assert (point["successes"], point["n"], point["ci95"]) == (result["successes"], result["n"], result["ci95"])
 
 
+@pytest.mark.slow
 def test_seeds_are_pooled_and_joint_training_is_shared(vgbench, tmp_path):
     command = [*SWEEP, "--recipe", "vf_pred", "--grid", "mpc.aggregate=sum,last", "--seeds", "2", "--format", "json"]
     answer = json.loads(vgbench(*command)[0])
@@ -108,6 +109,7 @@ def test_seeds_are_pooled_and_joint_training_is_shared(vgbench, tmp_path):
     assert again["points"] == answer["points"]
 
 
+@pytest.mark.slow
 def test_a_damaged_shared_checkpoint_is_made_anew(vgbench, tmp_path):
     command = [*SWEEP, "--recipe", "vf", "--grid"]
     vgbench(*command, "mppi.samples=8")

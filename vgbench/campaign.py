@@ -16,7 +16,7 @@ from vgbench.errors import UsageError, VgbenchError
 from vgbench.executors.base import PASSED_ON, Job, Place
 from vgbench.interrupt import deferred_interrupts
 from vgbench.scheduler import Scheduler
-from vgbench.store import Record, read_json, write_json
+from vgbench.store import Record, read_json, write_atomically, write_json
 from vgbench.worker import TOKEN
 
 FORMAT = 1
@@ -156,7 +156,8 @@ class Campaign:
 
     def _job(self, cell: Cell, place: Place, argv: Sequence[str], token: str) -> Job:
         cell.folder.mkdir(parents=True, exist_ok=True)
-        (cell.folder / "config.yaml").write_text(yaml_file.dump(cell.spec.to_config()), encoding="utf-8")
+        config = yaml_file.dump(cell.spec.to_config())
+        write_atomically(cell.folder / "config.yaml", lambda partial: partial.write_text(config, encoding="utf-8"))
         env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         return Job(
             folder=str(cell.folder),

@@ -26,7 +26,7 @@ def perform(job: Job) -> dict[str, str]:
     except Exception as err:
         traceback.print_exc()
         reason = str(err) if isinstance(err, VgbenchError) else f"{type(err).__name__}: {err}"
-        return {"outcome": "failed", "reason": reason}
+        return {"outcome": "failed", "reason": " ".join(reason.split())[:1000]}  # one line of a table
     return {"outcome": "done", "reason": ""}
 
 

@@ -39,7 +39,8 @@ class Executor(base.Executor):
         where: dict[str, Any] = {"address": place.address}
         if place.address is None:
             cpus = place.workers * place.threads if place.workers else base.cores()
-            where = {"include_dashboard": False, "object_store_memory": _STORE, "num_cpus": cpus}
+            # "local": without an address Ray would join a cluster that somebody else started on this machine.
+            where = {"address": "local", "include_dashboard": False, "object_store_memory": _STORE, "num_cpus": cpus}
         try:
             if place.address is not None:
                 _knock(place.address)
