@@ -241,3 +241,14 @@ def test_dry_run_shows_cells_and_writes_nothing(vgbench_cli, tmp_path):
     ]
     assert len({c["key"] for c in cells}) == 4
     assert not list(tmp_path.iterdir())
+
+
+def test_what_the_cells_will_cost(vgbench_cli, tmp_path):
+    result = vgbench_cli(*TWO, "--seeds", "0,", "--dry-run", "--estimate", "--format", "json")
+    for cell in result.json()["cells"]:
+        one = ["run", "--protocol", "wall_big", "--recipe", cell["recipe"], *SMALL, "--dry-run", "--format", "json"]
+        assert cell["flops"] == vgbench_cli(*one).json()["estimates"]["flops"] > 0
+    assert "TIME" in vgbench_cli(*TWO, "--seeds", "0,", "--dry-run", "--estimate").stdout
+    refused = vgbench_cli(*TWO, "--estimate")
+    assert refused.exit_code == 2 and "--estimate goes with --dry-run" in refused.stderr
+    assert not list(tmp_path.iterdir())

@@ -87,9 +87,7 @@ def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> No
     states = Counter(cell.state for cell in campaign.cells)
     if estimated:
         total = sum(float(row["seconds"]) for row in rows)
-        print(
-            f"{duration(total)} in all if one cell runs at a time, no task is solved before its end, nothing is shared"
-        )
+        print(f"{duration(total)} in all, if cells run one at a time and no task is solved before its end")
     print(f"{len(campaign.cells)} cells: {', '.join(f'{count} {state}' for state, count in states.items())}")
 
 
