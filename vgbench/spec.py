@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ class RunSpec:
     picks: dict[str, Value] = field(default_factory=dict)  # what was chosen by name (distance, seed, ...), with sources
     data_file: str | None = None  # a file to train on, instead of collecting; its arrays have this hash
     data_fingerprint: str | None = None
+    own_recipe: Mapping[str, Any] | None = None  # the recipe itself, where it is a user's own
     reweighted: tuple[str, ...] = ()  # NAME=WEIGHT of each objective whose weight is not the recipe's
     notes: tuple[str, ...] = ()  # said to the user: which recipe gave the values, or that none fits
 
@@ -115,11 +117,13 @@ class RunSpec:
     def to_config(self) -> dict[str, Any]:
         """Content of `config.yaml`: what `--config` accepts again, with every value written out."""
         networks = {role: chosen.entry.address for role, chosen in self.networks.items()}
+        own = {"recipes": {self.recipe: dict(self.own_recipe)}} if self.own_recipe else {}
         return {
             "format": FORMAT,
             "complete": True,
             "environment": self.environment.entry.address,
             "protocol": self.protocol,
+            **own,
             "recipe": self.recipe,
             "objectives": _weighted(self.objectives),
             "predictor_objectives": _weighted(self.predictor_objectives) or None,
