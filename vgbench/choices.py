@@ -44,6 +44,7 @@ class Request:
     data: Path | None = None
     grid: Sequence[str] = ()
     loose: bool = False
+    tasks: Path | None = None
 
 
 @dataclass(frozen=True)

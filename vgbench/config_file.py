@@ -34,6 +34,7 @@ KEYS: dict[str, tuple[type, ...]] = {
     "task_seed": (int,),
     "device": (str,),
     "data": (str,),
+    "tasks": (str,),
     "set": (dict,),
 }
 """What the file may contain. A key without a value (null) counts as not given.
