@@ -367,13 +367,13 @@ GOOD = {"name": "c", "text": "t", "a": "vf", "b": "vf", "protocols": ["maze"]}
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"a": "two_space"}, "x.yaml: suites.s.claims.c.a: no recipe named 'two_space'. Known: vf."),
-        ({"b": ["vf", "fv"]}, "suites.s.claims.c.b: no recipe named 'fv'."),
-        ({"protocols": ["moze"]}, "claims.c.protocols: no protocol named 'moze'. Did you mean 'maze'?"),
-        ({"b": "same", "against": "moze"}, "claims.c.against: no protocol named 'moze'"),
-        ({"direction": "less"}, "claims.c.direction: unknown value 'less'"),
+        ({"a": "two_space"}, "x.yaml: suites.s.claims.0.a: no recipe named 'two_space'. Known: vf."),
+        ({"b": ["vf", "fv"]}, "suites.s.claims.0.b: no recipe named 'fv'."),
+        ({"protocols": ["moze"]}, "claims.0.protocols: no protocol named 'moze'. Did you mean 'maze'?"),
+        ({"b": "same", "against": "moze"}, "claims.0.against: no protocol named 'moze'"),
+        ({"direction": "less"}, "claims.0.direction: unknown value 'less'"),
         ({"b": "same"}, "`b: same` and `against: PROTOCOL` go together"),
-        ({"words": ""}, "claims.c: unknown key 'words'"),
+        ({"words": ""}, "claims.0: unknown key 'words'"),
     ],
 )
 def test_mistakes_in_claims_are_named_with_file_and_key(change, message):

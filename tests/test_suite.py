@@ -197,6 +197,8 @@ def test_interrupted_or_killed_itself_it_leaves_no_process_and_goes_on(vgbench, 
     [
         (["paper_table_3"], ["no suite named", "paper_table_2"]),
         (["paper_table_2", "--only", "vf_quasy"], ["--only vf_quasy", "vf_quasi"]),
+        (["paper_table_2", "--only", ","], ["--only ,: expected names of recipes or protocols"]),
+        (["paper_table_2", "--only", "two_space,maze"], ["--only two_space,maze", "two_space on wall_small"]),
         (["paper_table_2", "--seeds", "x"], ["--seeds x", "count"]),
         (["paper_table_2", "--seeds", "0"], ["--seeds 0", "0,2"]),
         (["paper_table_2", "--seeds", "1,1"], ["--seeds 1,1", "twice"]),

@@ -2,19 +2,17 @@
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-import filelock
-
 from vgbench import executors, provenance, sharing, yaml_file
 from vgbench.cells import Cell, Outcome
-from vgbench.errors import UsageError, VgbenchError
+from vgbench.errors import UsageError
 from vgbench.executors.base import PASSED_ON, Job, Place
 from vgbench.interrupt import deferred_interrupts
+from vgbench.locking import locked
 from vgbench.scheduler import Scheduler
 from vgbench.store import Record, read_json, write_atomically, write_json
 from vgbench.worker import TOKEN
@@ -97,24 +95,6 @@ class Campaign:
     def _inside(self, folder: Path) -> str:
         return folder.relative_to(self.root).as_posix()
 
-    @contextmanager
-    def opened(self) -> Iterator[None]:
-        """Lock the folder for one process."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.root / ".lock", timeout=0)
-            lock.acquire()
-        except filelock.Timeout as err:
-            raise VgbenchError(
-                f"{self.root} is in use by another process; wait for it, or choose another --out"
-            ) from err
-        except OSError as err:
-            raise UsageError(f"--out {self.root}: cannot write there: {err.strerror or err}") from err
-        try:
-            yield
-        finally:
-            lock.release()
-
     def run(
         self, executor: str, place: Place, argv: Sequence[str], say: Callable[[str], None], again: bool = True
     ) -> list[Outcome]:
@@ -132,7 +112,7 @@ class Campaign:
         """
         from vgbench.tally import Tally
 
-        with self.opened():
+        with locked(self.root):
             tally = Tally(self.cells, again, say)
             waiting = tally.waiting()
             workers = executors.find(executor)(place) if waiting else None

@@ -1,7 +1,7 @@
 """What `registry.yaml` says: descriptions of plugins, recipes, protocols and suites. It imports no plugin."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,14 @@ from typing import Any
 from vgbench import yaml_file
 from vgbench.claim import Claim
 from vgbench.errors import UsageError
+from vgbench.figure import Figure, read_figures
+from vgbench.recipes import Recipe, read_recipes
+from vgbench.sections import known, make, mapping, parts
 from vgbench.wording import same, suggest
+from vgbench.yaml_file import Where
 
 SCALES = ("smoke", "quick", "paper")
-SECTIONS = ("components", "recipes", "protocols", "readings", "suites", "sweeps")
+SECTIONS = ("components", "recipes", "protocols", "readings", "suites", "sweeps", "figures")
 
 
 @dataclass(frozen=True)
@@ -22,25 +26,6 @@ class Component:
     summary: str = ""
     reference: str = ""
     tags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A row of the paper's Table 1, or a variant of one. `set` holds values by `name.param`.
-
-    With `head_objectives` the latents get a head (a network of that role), which is trained on these in a stage of its
-    own, on the frozen encoder's latents: predictions in one space, the cost in another.
-    """
-
-    name: str
-    summary: str
-    objectives: tuple[str, ...]
-    distance: str
-    training: str
-    reference: str = ""
-    head: str | None = None
-    head_objectives: tuple[str, ...] = ()
-    set: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -174,6 +159,16 @@ class Catalogue:
     readings: Mapping[str, Reading]
     suites: Mapping[str, Suite]
     sweeps: Mapping[str, Sweep] = field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+    def with_recipes(self, section: Any, where: Where) -> "Catalogue":
+        """Add recipes of a user's own, of a file's section that lies at `where`; they may extend those that there are.
+
+        Raises:
+            UsageError: `FILE:LINE: ...`, for what is wrong with one of them, or a name that is taken.
+        """
+        own = read_recipes(section, where, self.recipes)
+        return replace(self, recipes={**self.recipes, **own})
 
     def recipe(self, name: str) -> Recipe:
         """Look up a recipe; `-` and `_` are the same."""
@@ -207,6 +202,12 @@ class Catalogue:
             raise UsageError(f"no sweep named {name!r}. {suggest(name, self.sweeps)}")
         return self.sweeps[same(name)]
 
+    def figure(self, name: str) -> Figure:
+        """Look up a figure; `-` and `_` are the same."""
+        if same(name) not in self.figures:
+            raise UsageError(f"no figure named {name!r}. {suggest(name, self.figures)}")
+        return self.figures[same(name)]
+
     def usual_protocol(self, environment: str) -> Protocol | None:
         """Protocol that an environment means when it is named alone: its own, or the one for every environment."""
         own = [protocol for protocol in self.protocols.values() if protocol.default_for == environment]
@@ -235,88 +236,64 @@ def catalogue() -> Catalogue:
     return read(yaml_file.load(path), str(path))
 
 
-def read(content: Any, where: str) -> Catalogue:
-    """Make a catalogue of the file's content; `where` names the file in messages."""
-    content = _mapping(content, where)
-    _known(content, SECTIONS, where)
+def read(content: Any, file: str) -> Catalogue:
+    """Make a catalogue of the file's content; `file` names it in messages."""
+    where = Where(file)
+    content = mapping(content, where)
+    known(content, SECTIONS, where)
     components = {
-        kind: {name: _make(Component, entry, f"{where}: components.{kind}.{name}") for name, entry in of_kind.items()}
-        for kind, of_kind in _mapping(content.get("components", {}), f"{where}: components").items()
+        kind: {name: make(Component, entry, where / "components" / kind / name) for name, entry in of_kind.items()}
+        for kind, of_kind in mapping(content.get("components", {}), where / "components").items()
     }
     protocols = {}
-    for name, raw in _mapping(content.get("protocols", {}), f"{where}: protocols").items():
-        here = f"{where}: protocols.{name}"
-        scales = _mapping(_mapping(raw, here).get("scales", {}), f"{here}.scales")
-        _known(scales, SCALES, f"{here}.scales")
-        made = {scale: _make(Scale, block, f"{here}.scales.{scale}") for scale, block in scales.items()}
-        protocols[name] = _make(Protocol, raw | {"scales": made}, here, name=name)
+    for name, raw in mapping(content.get("protocols", {}), where / "protocols").items():
+        here = where / "protocols" / name
+        scales = mapping(mapping(raw, here).get("scales", {}), here / "scales")
+        known(scales, SCALES, here / "scales")
+        made = {scale: make(Scale, block, here / "scales" / scale) for scale, block in scales.items()}
+        protocols[name] = make(Protocol, raw | {"scales": made}, here, name=name)
     sweeps = {}
-    for name, raw in _mapping(content.get("sweeps", {}), f"{where}: sweeps").items():
-        here = f"{where}: sweeps.{name}"
-        curves = _mapping(raw, here).get("curves")
-        if not isinstance(curves, list):
-            raise UsageError(f"{here}.curves: expected a list of curves, got {curves!r}")
-        drawn = tuple(_make(Curve, curve, f"{here}.curves[{index}]") for index, curve in enumerate(curves))
-        sweeps[name] = _make(Sweep, raw | {"curves": drawn}, here, name=name)
-    recipes = _section(content, "recipes", Recipe, where)
+    for name, raw in mapping(content.get("sweeps", {}), where / "sweeps").items():
+        here = where / "sweeps" / name
+        curves = parts(Curve, mapping(raw, here).get("curves"), here / "curves")
+        sweeps[name] = make(Sweep, raw | {"curves": curves}, here, name=name)
+    recipes = read_recipes(content.get("recipes", {}), where / "recipes")
     readings = _section(content, "readings", Reading, where)
     suites = _suites(content, where, recipes, protocols)
-    return Catalogue(components, recipes, protocols, readings, suites, sweeps)
+    figures = read_figures(content.get("figures", {}), where / "figures", protocols)
+    return Catalogue(components, recipes, protocols, readings, suites, sweeps, figures)
 
 
-def _suites(content: Mapping[str, Any], where: str, recipes: Any, protocols: Any) -> dict[str, Suite]:
+def _suites(content: Mapping[str, Any], where: Where, recipes: Any, protocols: Any) -> dict[str, Suite]:
     """Suites, with their claims held against the recipes and protocols that there are."""
     suites = {}
     for name, suite in _section(content, "suites", Suite, where).items():
-        here = f"{where}: suites.{name}"
+        here = where / "suites" / name
         if not isinstance(suite.claims, tuple):
-            raise UsageError(f"{here}.claims: expected a list of claims, got {suite.claims!r}")
+            raise UsageError(f"{here / 'claims'}: expected a list of claims, got {suite.claims!r}")
         uncounted = {place for row in suite.published.values() for place in row} - set(suite.published_n)
         if uncounted:
-            raise UsageError(f"{here}.published_n: missing the number of tasks behind {min(uncounted)!r}")
-        claims = tuple(_claim(raw, f"{here}.claims", suite, recipes, protocols) for raw in suite.claims)
+            raise UsageError(f"{here / 'published_n'}: missing the number of tasks behind {min(uncounted)!r}")
+        claims = tuple(
+            _claim(raw, here / "claims" / index, suite, recipes, protocols) for index, raw in enumerate(suite.claims)
+        )
         suites[name] = replace(suite, claims=claims)
     return suites
 
 
-def _claim(raw: Any, where: str, suite: Suite, recipes: Any, protocols: Any) -> Claim:
+def _claim(raw: Any, where: Where, suite: Suite, recipes: Any, protocols: Any) -> Claim:
     """Build a claim; every name in it must exist."""
-    named = _mapping(raw, where).get("name")
-    where = f"{where}.{named}" if named else where
+    raw = mapping(raw, where)
     sides = {
         key: suite.recipes if value == "all" else tuple(value) if isinstance(value, list) else (value,)
         for key in ("a", "b", "protocols")
         if (value := raw.get(key)) is not None
     }
-    claim: Claim = _make(Claim, raw | sides, where)
-    claim.check(where, recipes, protocols)
+    claim: Claim = make(Claim, raw | sides, where)
+    claim.check(str(where), recipes, protocols)
     return claim
 
 
-def _section(content: Mapping[str, Any], key: str, cls: type[Any], where: str) -> dict[str, Any]:
-    section = _mapping(content.get(key, {}), f"{where}: {key}")
-    return {name: _make(cls, raw, f"{where}: {key}.{name}", name=name) for name, raw in section.items()}
-
-
-def _make(cls: type[Any], raw: Any, where: str, **extra: Any) -> Any:
-    """Build a dataclass from a mapping: only its fields are allowed as keys; lists become tuples."""
-    raw = _mapping(raw, where)
-    allowed = {f.name for f in fields(cls)} - set(extra)
-    _known(raw, allowed, where)
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
-    try:
-        return cls(**values, **extra)
-    except TypeError as err:
-        raise UsageError(f"{where}: {str(err).partition('() ')[2] or err}") from err
-
-
-def _mapping(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise UsageError(f"{where}: expected `key: value` lines, got {value!r}")
-    return value
-
-
-def _known(value: Mapping[str, Any], allowed: Any, where: str) -> None:
-    for key in value:
-        if key not in allowed:
-            raise UsageError(f"{where}: unknown key {key!r}. {suggest(str(key), allowed)}")
+def _section(content: Mapping[str, Any], key: str, cls: type[Any], where: Where) -> dict[str, Any]:
+    section = mapping(content.get(key, {}), where / key)
+    return {name: make(cls, raw, where / key / name, name=name) for name, raw in section.items()}

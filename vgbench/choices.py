@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vgbench import config_file, yaml_file
+from vgbench import config_file, recipes, yaml_file
 from vgbench.catalogue import SCALES, Catalogue, Protocol, catalogue
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.parameters import Assignment
@@ -21,6 +21,7 @@ class Request:
         objectives: `NAME[:WEIGHT]` each.
         sets: `name.param=value` each, as typed.
         grid: the same of a sweep's grid; they win over `sets`.
+        recipes: a file with recipes of the user's own.
         loose: a value of `sets` for a plugin that is not part of the run has no effect, instead of being an error.
     """
 
@@ -43,6 +44,7 @@ class Request:
     sets: Sequence[str] = field(default_factory=tuple)
     data: Path | None = None
     grid: Sequence[str] = ()
+    recipes: Path | None = None
     loose: bool = False
     tasks: Path | None = None
 
@@ -185,6 +187,19 @@ class Choices:
         names = dict.fromkeys(given.address for given in young)
         words = f"is not in {self._request.config}, which is complete but older: its default, not the registry's value"
         return [given for given in below if given not in young], [f"{name} {words}" for name in names]
+
+    def book(self) -> Catalogue:
+        """Return the catalogue with the recipes of --recipes, or of the file, in it.
+
+        Raises:
+            UsageError: one of them is wrong, with file and line.
+        """
+        book, request = catalogue(), self._request
+        if request.recipes is not None:
+            return book.with_recipes(*recipes.read_file(Path(request.recipes), "--recipes"))
+        if "recipes" in self._file:
+            return book.with_recipes(self._file["recipes"], yaml_file.Where(str(request.config), ("recipes",)))
+        return book
 
     def number(self, key: str) -> Choice:
         """Return a seed: a whole number, not negative; 0 by default."""

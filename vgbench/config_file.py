@@ -16,6 +16,7 @@ KEYS: dict[str, tuple[type, ...]] = {
     "environment": (str,),
     "protocol": (str,),
     "recipe": (str,),
+    "recipes": (dict,),
     "objectives": (list,),
     "predictor_objectives": (list,),
     "head_objectives": (list,),
@@ -37,7 +38,9 @@ KEYS: dict[str, tuple[type, ...]] = {
     "tasks": (str,),
     "set": (dict,),
 }
-"""What the file may contain. A key without a value (null) counts as not given.
+"""What the file may contain. `recipes` has recipes of the user's own, as a file for --recipes has them.
+
+A key without a value (null) counts as not given.
 
 `complete: true` stands in what a run writes: it holds every value of its plugins. A parameter that it lacks is younger
 than the file and takes its plugin's default, not a value that recipes and protocols have come to give it since.
@@ -48,7 +51,7 @@ _WORDS = {
     int: "a whole number",
     str: "text",
     list: "a list of names",
-    dict: "`name.param: value` lines",
+    dict: "`key: value` lines",
 }
 
 

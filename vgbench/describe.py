@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vgbench.catalogue import Catalogue, Protocol, Reading, Recipe, Suite, Sweep, catalogue
+from vgbench.catalogue import Catalogue, Protocol, Reading, Suite, Sweep, catalogue
 from vgbench.errors import UsageError
+from vgbench.recipes import Recipe
 from vgbench.registry import GROUPS as KINDS
 from vgbench.registry import HOME, Registry
 from vgbench.wording import choice, same, suggest

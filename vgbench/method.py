@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from vgbench.catalogue import Catalogue, Protocol, Recipe
+from vgbench.catalogue import Catalogue, Protocol
 from vgbench.choices import Choice, Choices, told
 from vgbench.config_file import split_weight
 from vgbench.errors import UsageError
+from vgbench.recipes import Recipe
 from vgbench.registry import Entry, Registry, canonical
 from vgbench.spec import Value
 from vgbench.wording import choice
@@ -82,7 +83,7 @@ def choose_method(choices: Choices, registry: Registry, book: Catalogue, protoco
     named, distance = choices.get("objectives"), choices.get("distance")
     if recipe is None and (named is None or distance is None):
         raise UsageError(_incomplete(named, distance, registry, book))
-    given = Choice(recipe.objectives, f"recipe {recipe.name}", f"recipe {recipe.name}") if recipe else None
+    given = Choice(recipe.objectives, f"recipe {recipe.name}", recipe.written("objectives")) if recipe else None
     objectives = _objectives("objective", named or given, registry)  # type: ignore[arg-type]  # one is there
     head = _distance(distance, recipe, registry)
     if recipe and asked:
@@ -116,7 +117,7 @@ def _distance(asked: Choice | None, recipe: Recipe | None, registry: Registry) -
     """The distance that was asked for, or the recipe's."""
     if asked is None:
         assert recipe is not None
-        asked = Choice(recipe.distance, f"recipe {recipe.name}", f"recipe {recipe.name}")
+        asked = Choice(recipe.distance, f"recipe {recipe.name}", recipe.written("distance"))
     with told(asked.written):
         return Piece("distance", registry.find("distance", asked.value))
 
@@ -187,7 +188,7 @@ def _training(choices: Choices, recipe: Recipe | None, objectives: list[Piece]) 
             f"{asked.written if asked else ''} contradicts recipe {recipe.name}, which trains {recipe.training}: "
             "leave out the recipe and give --objective and --distance, or leave out --training"
         )
-    written = asked.written if asked else source
+    written = asked.written if asked else recipe.written("training") if recipe else source
     if mode == "separate" and joint:
         raise UsageError(
             f"{written}: {joint[0].entry} trains the predictor together with the encoder; leave it out (the predictor "
@@ -218,7 +219,7 @@ def _add_head_stage(method: Method, choices: Choices, registry: Registry) -> Non
     given = choices.get("head_objectives")
     if given is None and recipe and recipe.head_objectives:
         label = f"recipe {recipe.name}"
-        given = Choice(list(recipe.head_objectives), label, label)
+        given = Choice(list(recipe.head_objectives), label, recipe.written("head_objectives"))
     if given is None:
         return
     method.sources["head_objectives"] = given.source
@@ -237,7 +238,7 @@ def _add_head_stage(method: Method, choices: Choices, registry: Registry) -> Non
 
 def _terms(recipe: Recipe, registry: Registry) -> dict[Entry, float]:
     """A recipe's objectives with their weights."""
-    terms = (split_weight(text, f"recipe {recipe.name}") for text in recipe.objectives)
+    terms = (split_weight(text, recipe.written("objectives")) for text in recipe.objectives)
     return {registry.find("objective", name): weight for name, weight in terms}
 
 

@@ -121,7 +121,7 @@ class Addresses:
         key, param = same(key), same(param)
         found = self._by_key.get(SLOTS.get(key, key), [])
         if not found:
-            if given.binding:
+            if given.binding or SLOTS.get(key, key) not in self._known:
                 raise UsageError(f"{given.written}: {self._missing(key, param)}")
             return False
         if len(found) > 1:

@@ -15,6 +15,7 @@ from vgbench.data_file import DataFile
 from vgbench.errors import UsageError
 from vgbench.method import Method, Piece, choose_method
 from vgbench.parameters import Addresses, Assignment, Target
+from vgbench.recipes import Recipe
 from vgbench.registry import Entry, Registry
 from vgbench.settings import GROUPS, DataSettings
 from vgbench.spec import Chosen, RunSpec, Value
@@ -81,7 +82,8 @@ def resolve(request: Request) -> RunSpec:
     Raises:
         UsageError: something does not exist, does not fit or contradicts itself; the message names the option.
     """
-    registry, book, choices = Registry(), catalogue(), Choices(request)
+    registry, choices = Registry(), Choices(request)
+    book = choices.book()
     place = _place(choices, registry, book)
     method = choose_method(choices, registry, book, place.protocol)
     pieces = [Piece("environment", place.environment), *method.pieces(), *_parts(choices, registry, place, method)]
@@ -89,7 +91,7 @@ def resolve(request: Request) -> RunSpec:
     tasks = _task_file(choices, place)
     if data:
         data.agree(place.protocol.name, place.protocol.set)
-    recipe = [*registered(f"recipe {method.recipe.name}", method.recipe.set)] if method.recipe else []
+    recipe = [*_of_recipe(method.recipe)] if method.recipe else []
     name = method.recipe.name if method.recipe else None
     below, notes = choices.without_younger([*recipe, *place.assignments(name, method.training == "joint")])
     place.notes += notes
@@ -134,6 +136,13 @@ def registered(source: str, values: Mapping[str, Any]) -> Iterable[Assignment]:
     """Values from registry.yaml: without effect where their plugin was not chosen."""
     for address, value in values.items():
         yield Assignment(address, value, source, f"registry.yaml, {source}: {address}={value}", binding=False)
+
+
+def _of_recipe(recipe: Recipe) -> Iterable[Assignment]:
+    """Values of a recipe, with file and line for messages."""
+    for given in registered(f"recipe {recipe.name}", recipe.set):
+        written = f"{recipe.places[given.address]}={given.value}" if given.address in recipe.places else given.written
+        yield replace(given, written=written)
 
 
 def _place(choices: Choices, registry: Registry, book: Catalogue) -> _Place:
@@ -207,7 +216,8 @@ def _parts(choices: Choices, registry: Registry, place: _Place, method: Method) 
             name, source = getattr(place.protocol, slot, None), f"protocol {place.protocol.name}"
         if slot == "head" and method.head and method.recipe and method.recipe.head:
             name, source = method.recipe.head, f"recipe {method.recipe.name}"
-        written = source
+        of_recipe = method.recipe is not None and source == f"recipe {method.recipe.name}"
+        written = method.recipe.written("head") if method.recipe and of_recipe else source
         if chosen is not None:
             name, source, written = chosen.value, chosen.source, chosen.written
         if name is None:
@@ -284,6 +294,7 @@ def _spec(
         **{key: c.value for key, c in seeds.items()},
         device=device,
         recipe=method.recipe.name if method.recipe else None,
+        own_recipe=method.recipe.plain() if method.recipe and method.recipe.own else None,
         reweighted=tuple(f"{piece.entry.name}={piece.weight:g}" for piece in method.reweighted),
         protocol=place.protocol.name,
         scale=place.scale,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,7 @@ class RunSpec:
     data_fingerprint: str | None = None
     tasks_file: str | None = None  # a file to take the tasks from, instead of sampling; those played have this hash
     tasks_sha256: str | None = None
+    own_recipe: Mapping[str, Any] | None = None  # the recipe itself, where it is a user's own
     reweighted: tuple[str, ...] = ()  # NAME=WEIGHT of each objective whose weight is not the recipe's
     notes: tuple[str, ...] = ()  # said to the user: which recipe gave the values, or that none fits
 
@@ -119,11 +121,13 @@ class RunSpec:
     def to_config(self) -> dict[str, Any]:
         """Content of `config.yaml`: what `--config` accepts again, with every value written out."""
         networks = {role: chosen.entry.address for role, chosen in self.networks.items()}
+        own = {"recipes": {self.recipe: dict(self.own_recipe)}} if self.own_recipe else {}
         return {
             "format": FORMAT,
             "complete": True,
             "environment": self.environment.entry.address,
             "protocol": self.protocol,
+            **own,
             "recipe": self.recipe,
             "objectives": _weighted(self.objectives),
             "predictor_objectives": _weighted(self.predictor_objectives) or None,

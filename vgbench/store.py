@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import filelock
-
 from vgbench import provenance, yaml_file
 from vgbench.errors import UsageError, VgbenchError
+from vgbench.locking import locked
 
 if TYPE_CHECKING:
     from vgbench.spec import RunSpec
@@ -85,21 +84,13 @@ class RunFolder:
     @contextmanager
     def opened(self, spec: "RunSpec", argv: Iterable[str]) -> Iterator[None]:
         """Lock the folder for one process, and make or check its run.json and config.yaml."""
-        try:
-            (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.path / ".lock", timeout=0)
-            lock.acquire()
-        except filelock.Timeout as err:
-            raise VgbenchError(
-                f"{self.path} is in use by another process; wait for it, or choose another folder with --out"
-            ) from err
-        except OSError as err:
-            raise UsageError(f"--out {self.path}: cannot write there: {err.strerror or err}") from err
-        try:
+        with locked(self.path):
+            try:
+                (self.path / "checkpoints").mkdir(exist_ok=True)
+            except OSError as err:
+                raise UsageError(f"--out {self.path}: cannot write there: {err.strerror or err}") from err
             self._prepare(spec, list(argv))
             yield
-        finally:
-            lock.release()
 
     def check(self, spec: "RunSpec") -> None:
         """Refuse a folder that holds something else than this run."""

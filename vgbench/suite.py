@@ -15,15 +15,21 @@ def narrowed(suite: Suite, only: Sequence[str], option: str = "--only") -> Suite
     """Keep the recipes and protocols that are named; a kind of which none is named is kept whole.
 
     Raises:
-        UsageError: the suite has nothing of that name.
+        UsageError: the suite has nothing of that name, no name is given, or it does not run these recipes on these
+            protocols.
     """
     names = [same(name) for text in only for name in text.split(",") if name.strip()]
+    if only and not names:
+        raise UsageError(f"{option} {' '.join(only)}: expected names of recipes or protocols, e.g. {suite.recipes[0]}")
     for name in names:
         if name not in (*suite.recipes, *suite.protocols):
             known = suggest(name, (*suite.recipes, *suite.protocols))
             raise UsageError(f"{option} {name}: suite {suite.name} has no recipe or protocol of that name. {known}")
     recipes = tuple(name for name in suite.recipes if name in names) or suite.recipes
     protocols = tuple(name for name in suite.protocols if name in names) or suite.protocols
+    if not any(suite.has(recipe, protocol) for recipe in recipes for protocol in protocols):
+        places = "; ".join(f"{name} on {', '.join(suite.only.get(name, suite.protocols))}" for name in recipes)
+        raise UsageError(f"{option} {' '.join(only)}: no cell is left, suite {suite.name} runs {places}")
     return replace(suite, recipes=recipes, protocols=protocols)
 
 

@@ -5,6 +5,8 @@ Each of these would change an experiment without a word.
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,60 @@ def load(path: Path) -> Any:
     except OSError as err:
         raise UsageError(f"{path} cannot be read: {err.strerror or err}") from err
     return parse(text, str(path))
+
+
+def line(path: Path, keys: Sequence[Any]) -> int | None:
+    """Line (from 1) in which a value stands, by the keys and indices that lead to it; None if there is no such file.
+
+    Where the last ones do not exist, it is the line of the nearest one that does.
+    """
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
+    found: int | None = node.start_mark.line + 1 if node is not None else None
+    for key in keys:
+        at, node = _child(node, key)
+        if at is None:
+            break
+        found = at.start_mark.line + 1
+    return found
+
+
+def _child(node: yaml.Node | None, key: Any) -> tuple[yaml.Node | None, yaml.Node | None]:
+    """Node that shows where a child begins, and the child; merged mappings (`<<`) count as the mapping's own."""
+    if isinstance(node, yaml.SequenceNode):
+        item = node.value[key] if isinstance(key, int) and key < len(node.value) else None
+        return item, item
+    merged: list[yaml.Node] = []
+    for key_node, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if key_node.value == str(key):
+            return key_node, value
+        if key_node.value == "<<":
+            merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
+    return next((found for other in merged if (found := _child(other, key))[0] is not None), (None, None))
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place in a YAML file: `str` gives `FILE:LINE: key.key`. The line is looked up only then."""
+
+    file: str
+    keys: tuple[Any, ...] = ()
+
+    def __truediv__(self, key: Any) -> "Where":
+        """Return the place below."""
+        return Where(self.file, (*self.keys, key))
+
+    def __str__(self) -> str:
+        """Words for a message."""
+        return self.at()
+
+    def at(self, *below: Any) -> str:
+        """Return the same words with the line of something below this place."""
+        number = line(Path(self.file), (*self.keys, *below))
+        place = self.file if number is None else f"{self.file}:{number}"
+        return f"{place}: {'.'.join(map(str, self.keys))}" if self.keys else place
 
 
 def dump(value: Any) -> str:

@@ -188,7 +188,9 @@ class Environment(Plugin, ABC):
                 return Tasks({"x": ends[:, :1]}, {"x": ends[:, 1:]})
 
     Optional abilities are declared in `abilities` and tested: `cost_to_go(state, goal) -> Tensor[B]` (least number of
-    steps), `expert(state, goal) -> actions[B, A]`, `simulate(state, actions[B, K, H, A]) -> State[B, K, H, ...]`.
+    steps), `expert(state, goal) -> actions[B, A]`, `simulate(state, actions[B, K, H, A]) -> State[B, K, H, ...]`; for
+    pictures, `labels(trajectories) -> {name: bool [N]}` (kinds of trajectories) and `track(state) -> Tensor[B, 2]`
+    (column and row of the agent in the image, px; the middle of the first pixel is 0).
     """
 
     abilities: ClassVar[frozenset[str]] = frozenset()

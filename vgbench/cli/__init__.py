@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli import collect, list, report, rescore, run, show, suite, sweep, tasks
+from vgbench.cli import collect, figure, list, report, rescore, run, show, suite, sweep, tasks
 from vgbench.cli.common import examples
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("list", epilog=list.EPILOG)(list.list_)
 app.command("show", epilog=show.EPILOG)(show.show)
 app.command("report", epilog=report.EPILOG)(report.report)
 app.command("rescore", epilog=rescore.EPILOG)(rescore.rescore)
+app.command("figure", epilog=figure.EPILOG)(figure.figure)
 app.command("collect", epilog=collect.EPILOG)(collect.collect)
 app.command("tasks", epilog=tasks.EPILOG)(tasks.tasks)
 

@@ -1,6 +1,5 @@
 """`vgbench collect`: a training set to a file."""
 
-import os
 import signal
 import sys
 import time
@@ -9,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, say
+from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, say
 from vgbench.errors import UsageError
 
 EPILOG = examples(
@@ -52,7 +51,7 @@ def collect(
         say(f"note: {note}")
     for option, path in (("--out", out), ("--preview", preview)):
         if path is not None:
-            _prepare(option, path)
+            check_writable(option, path)
     chosen = asked.environment
     environment = chosen.cls(chosen.params)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -75,19 +74,6 @@ def collect(
         print_json(about)
         return
     _print_lines({key: value for key, value in about.items() if key != "card" and value is not None} | data.card)
-
-
-def _prepare(option: str, path: Path) -> None:
-    """Make the folder of a file, and see that the file can be written there, before anything is collected."""
-    if path.is_dir():
-        raise UsageError(f"{option} {path} is a folder; expected the name of a file")
-    trial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        trial.touch()
-        trial.unlink()
-    except OSError as err:
-        raise UsageError(f"{option} {path}: cannot write there: {err.strerror or err}") from err
 
 
 def _print_lines(about: dict[str, Any]) -> None:

@@ -6,11 +6,12 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any, ParamSpec
 
 import typer
 
-from vgbench.errors import VgbenchError
+from vgbench.errors import UsageError, VgbenchError
 from vgbench.wording import choice
 
 P = ParamSpec("P")
@@ -55,6 +56,19 @@ def handled(command: Callable[P, None]) -> Callable[P, None]:
 def say(text: str) -> None:
     """Print to stderr: notes, progress and errors, which are no results."""
     print(text, file=sys.stderr, flush=True)
+
+
+def check_writable(option: str, path: Path) -> None:
+    """Make the folder of a file, and see that the file can be written there, before anything is computed."""
+    if path.is_dir():
+        raise UsageError(f"{option} {path} is a folder; expected the name of a file")
+    trial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trial.touch()
+        trial.unlink()
+    except OSError as err:
+        raise UsageError(f"{option} {path}: cannot write there: {err.strerror or err}") from err
 
 
 def print_json(value: Any) -> None:

@@ -13,6 +13,7 @@ EPILOG = examples(
     "vgbench run --env maze --objective iql --distance iqe",
     "vgbench run --protocol wall_small --recipe vf --seed 1 --set mppi.samples=512",
     "vgbench run --env maze --recipe vf --tasks tasks.json --observer jsonl",
+    "vgbench run --protocol maze --recipes mine.yaml --recipe mine",
     "vgbench run --config runs/NAME/config.yaml --dry-run",
 )
 
@@ -24,6 +25,7 @@ def run(
     recipe: Annotated[
         str | None, typer.Option(metavar="NAME", help="Objectives, distance and training by name.")
     ] = None,
+    recipes: Annotated[Path | None, typer.Option(metavar="FILE", help="Recipes of your own, for --recipe.")] = None,
     objective: Annotated[
         list[str] | None, typer.Option(metavar="NAME[:WEIGHT]", help="A term of the loss; may be given several times.")
     ] = None,
@@ -75,31 +77,33 @@ def run(
 
     A run that was interrupted goes on; one that is complete is printed again.
     """
+    from vgbench.own_recipes import check
     from vgbench.resolve import Request, resolve
 
-    spec = resolve(
-        Request(
-            env,
-            protocol,
-            recipe,
-            objective or (),
-            distance,
-            planner,
-            encoder,
-            predictor,
-            training,
-            scale,
-            reading,
-            seed,
-            data_seed,
-            task_seed,
-            device,
-            config,
-            set_ or (),
-            data,
-            tasks=tasks,
-        )
+    request = Request(
+        env,
+        protocol,
+        recipe,
+        objective or (),
+        distance,
+        planner,
+        encoder,
+        predictor,
+        training,
+        scale,
+        reading,
+        seed,
+        data_seed,
+        task_seed,
+        device,
+        config,
+        set_ or (),
+        data,
+        recipes=recipes,
+        tasks=tasks,
     )
+    spec = resolve(request)
+    check(request)
     if dry_run:
         from vgbench.cli.plan import print_plan
 

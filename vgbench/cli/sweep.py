@@ -42,6 +42,7 @@ def sweep(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A sweep of registry.yaml.")] = None,
     recipe: Annotated[str | None, typer.Option(metavar="NAME", help="Method whose parameters are varied.")] = None,
     protocol: Annotated[str | None, typer.Option(metavar="NAME", help="wall_small, wall_big, maze, ...")] = None,
+    recipes: Annotated[Path | None, typer.Option(metavar="FILE", help="Recipes of your own, for --recipe.")] = None,
     grid: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME.PARAM=A,B", help="Values; the first grid is the axis, others make a curve each."),
@@ -79,6 +80,7 @@ def sweep(
     from vgbench.cells import resolve_cells
     from vgbench.cells import seeds as read_seeds
     from vgbench.choices import Request
+    from vgbench.own_recipes import check
 
     place = check_place(executor, workers, threads, address)
     if estimate and not dry_run:
@@ -88,7 +90,7 @@ def sweep(
     )
     default: tuple[int, ...] = (0,)
     if name is not None:
-        _alone(name, recipe=recipe, protocol=protocol, grid=grid)
+        _alone(name, recipe=recipe, recipes=recipes, protocol=protocol, grid=grid)
         known = sweeps.find(name)
         title, points, default = known.name, sweeps.of_registry(known), known.seeds
         base = replace(base, protocol=known.protocol)
@@ -98,9 +100,10 @@ def sweep(
         if recipe is None or protocol is None or not grid:
             raise UsageError("expected the NAME of a sweep, or --recipe, --protocol and --grid NAME.PARAM=A,B,...")
         title, points = sweeps.of_grid(recipe, protocol, sweeps.read_grid(grid, set_ or ()))
-        base = replace(base, protocol=protocol)
+        base = replace(base, protocol=protocol, recipes=recipes)
     root = out or default_folder(title, scale, reading)
     cells = resolve_cells(sweeps.cells(points, read_seeds(seeds, default), base), root)
+    check(base)
     sweeps.check_different(cells)
     campaign = Campaign("sweep", title, cells[0].spec.scale, root, cells)
     if dry_run:

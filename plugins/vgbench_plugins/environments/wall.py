@@ -47,7 +47,7 @@ class Wall(api.Environment):
     action.
     """
 
-    abilities = frozenset({"expert", "cost_to_go"})
+    abilities = frozenset({"expert", "cost_to_go", "labels", "track"})
     success_radius = math.sqrt(2.0)
 
     class Params(api.Params):
@@ -195,6 +195,14 @@ class Wall(api.Environment):
         """
         length = wall_paths.length(state["position"], goal["position"], state["layout"])
         return (length / self._bound).float()
+
+    def labels(self, data: api.Trajectories) -> dict[str, np.ndarray]:
+        """Kinds of trajectories, [N] bool: `crossing` is seen on both sides of the wall."""
+        return {"crossing": wall_data.crosses(data.states["position"], data.static["layout"])}
+
+    def track(self, state: api.State) -> Tensor:
+        """Column and row of the agent in the image, [B, 2]: its position."""
+        return state["position"]
 
     def collect(
         self, trajectories: int, length: int, seed: int, progress: Callable[[int, int], None] | None = None

@@ -1,15 +1,13 @@
 """Implicit Q-learning at two time scales, each in a level of the distance."""
 
-from typing import Any
-
 from pydantic import Field
 from torch import Tensor
 
-from vgbench.api import Batch, Loss, Model, Noise, Objective, ObjectiveShapes
+from vgbench.api import Batch, Loss, Model, Noise
 from vgbench_plugins.objectives.iql import IQL, expectile_loss
 
 
-class TwoLevelIQL(Objective):
+class TwoLevelIQL(IQL):
     """The loss of `iql` twice: of single steps on the near level, of `stride` steps at a time on the far level.
 
     loss = L(d_near; s_t -> s_{t+1}) + far_weight * L(d_far; s_t -> s_{t+stride})
@@ -22,7 +20,6 @@ class TwoLevelIQL(Objective):
     transitions or more coarsely sampled trajectories". Details are this toolkit's.
     """
 
-    trains = frozenset({"encoder", "head", "distance"})
     needs = frozenset({"levels"})
 
     class Params(IQL.Params):
@@ -30,21 +27,6 @@ class TwoLevelIQL(Objective):
 
         stride: int = Field(8, ge=2, description="steps between the states that the far level compares")
         far_weight: float = Field(1.0, ge=0.0, description="of the far level's loss beside the near one's")
-
-    def __init__(self, params: Any, shapes: ObjectiveShapes) -> None:
-        """Ask for windows that hold at least one whole backup."""
-        super().__init__(params, shapes)
-        self.min_length = 1 + params.n_step
-
-    @property
-    def distance_range(self) -> float:
-        """Largest distance that the targets of a level ask for, 1 / (1 - gamma)."""
-        return 1.0 / (1.0 - float(self.params.gamma))
-
-    @property
-    def stride(self) -> int:
-        """Steps between the states that the far level compares."""
-        return int(self.params.stride)
 
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
         """Value of the loss; logs those of both levels."""

@@ -35,7 +35,7 @@ class Maze(api.Environment):
     Ability: `expert` goes the shortest way from cell to cell.
     """
 
-    abilities = frozenset({"expert"})
+    abilities = frozenset({"expert", "track"})
     success_radius = 0.5
 
     class Params(api.Params):
@@ -133,6 +133,11 @@ class Maze(api.Environment):
         if self.params.goal_velocity == "zero":
             observation["velocity"] = torch.zeros_like(observation["velocity"])
         return observation
+
+    def track(self, state: api.State) -> Tensor:
+        """Column and row of the agent in the image, [B, 2] px; the middle of the first pixel is 0."""
+        x, y = ((state["position"] - drawing.ORIGIN) * drawing.SCALE).unbind(-1)
+        return torch.stack([x, drawing.SIZE - y], dim=-1) - 0.5
 
     def goal_distance(self, state: api.State, goal: api.State) -> Tensor:
         """Euclidean distance [B] between the positions, in cells; walls and velocity do not count."""

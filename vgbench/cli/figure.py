@@ -1,0 +1,50 @@
+"""`vgbench figure`: pictures of the data, as the paper has them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, say
+from vgbench.errors import UsageError
+
+EPILOG = examples(
+    "vgbench figure paper_figure_1 --out figure_1.png",
+    "vgbench figure paper_figure_2 --out figure_2.png --data-seed 1 --set data.trajectories=50",
+)
+
+
+@handled
+def figure(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A figure of registry.yaml, e.g. paper_figure_1.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.png", help="The picture to write.")],
+    data_seed: Annotated[int | None, typer.Option(help="Seed of the data sets; the figure's by default.")] = None,
+    task_seed: Annotated[int | None, typer.Option(help="Seed of the tasks; the figure's by default.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter of the data.")
+    ] = None,
+    format: Format = "table",
+    debug: Debug = False,
+) -> None:
+    """Draw trajectories and states of the data sets that runs train on.
+
+    The sets are those of the protocols at scale quick; they are collected where the cache has none.
+    """
+    from vgbench.catalogue import catalogue
+    from vgbench.choices import told
+
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"--out {out}: expected a name that ends in .png")
+    with told(f"NAME {name}"):
+        chosen = catalogue().figure(name)
+    from vgbench import figures
+
+    panels = figures.prepare(chosen, data_seed, task_seed, set_ or ())
+    check_writable("--out", out)
+    drawn = figures.draw(chosen, panels, out)
+    if format == "json":
+        print_json({"figure": chosen.name, "file": str(out), "panels": drawn})
+        return
+    for about in drawn:
+        say(f"{about['title']}: {about['protocol']}, data {about['fingerprint']}, {about['show']} {about['drawn']}")
+    print(out)
