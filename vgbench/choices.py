@@ -46,6 +46,7 @@ class Request:
     grid: Sequence[str] = ()
     recipes: Path | None = None
     loose: bool = False
+    tasks: Path | None = None
 
 
 @dataclass(frozen=True)

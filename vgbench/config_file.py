@@ -35,6 +35,7 @@ KEYS: dict[str, tuple[type, ...]] = {
     "task_seed": (int,),
     "device": (str,),
     "data": (str,),
+    "tasks": (str,),
     "set": (dict,),
 }
 """What the file may contain. `recipes` has recipes of the user's own, as a file for --recipes has them.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vgbench import dataset
+from vgbench.api import Params
 from vgbench.choices import told
 from vgbench.errors import UsageError
 from vgbench.parameters import Assignment
@@ -50,12 +51,14 @@ class DataFile:
                     f"{wanted}; name the protocol that it was collected for"
                 )
 
-    def differences(self, params: dict[str, Any]) -> list[str]:
+    def differences(self, params: Params) -> list[str]:
         """Say in which parameters the environment of the run differs from that of the file."""
+        values, left_out = params.model_dump(mode="json"), params.later - set(self.spec["params"])
+        found = self.spec["params"] | {name: type(params).model_fields[name].default for name in sorted(left_out)}
         return [
-            f"{self.written} was collected with {self.environment}.{name}={value}, but the run has {params.get(name)}"
-            for name, value in self.spec["params"].items()
-            if params.get(name) != value
+            f"{self.written} was collected with {self.environment}.{name}={value}, but the run has {values.get(name)}"
+            for name, value in found.items()
+            if values.get(name) != value
         ]
 
     def assignments(self) -> list[Assignment]:

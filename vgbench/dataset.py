@@ -36,8 +36,8 @@ def specification(name: str, environment: Environment, settings: DataSettings, s
         "environment": name,
         "package": _package(environment),
         "version": environment.version,
-        "params": environment.params.model_dump(mode="json"),
-        **settings.model_dump(mode="json"),
+        "params": environment.params.identity(),
+        **settings.identity(),
         "seed": seed,
         "format": FORMAT,
     }

@@ -1,4 +1,4 @@
-"""Episodes: all tasks at once, in lockstep; a finished task leaves the batch."""
+"""Episodes: all tasks at once, in lockstep; a solved task leaves the batch, unless episodes are played whole."""
 
 # ruff: noqa: TID253 - imported only by modules that compute
 import math
@@ -51,8 +51,13 @@ class Evaluation:
         folder: RunFolder,
         observers: Observers,
         stop: Stop,
+        whole: bool = False,
     ) -> None:
-        """`name` is that of the stage and of its JSONL file (`episodes`, `floor`)."""
+        """`name` is that of the stage and of its JSONL file (`episodes`, `floor`).
+
+        Solved tasks leave, unless episodes are to be played `whole`, to their last step.
+        """
+        self._whole = whole
         self.name, self.environment, self.tasks, self.controller = name, environment, tasks, controller
         self._scale, self._folder, self._observers, self._stop = action_scale, folder, observers, stop
         self._saved, self._interval = time.monotonic(), checkpoint_seconds()
@@ -170,21 +175,22 @@ class Evaluation:
         progress.pending, progress.planned = None, 0
 
     def _judge(self, progress: Progress, rows: Tensor) -> Tensor:
-        """Record distances; drop the tasks that are solved. Returns the rows of the plans that are left."""
+        """Record distances; drop the tasks that leave. Returns the rows of the plans that are left."""
         goal = {name: value[progress.active] for name, value in self.tasks.goal.items()}
         distance = self.environment.goal_distance(progress.state, goal)
         solved = self.environment.success(progress.state, goal)
         record, active = progress.record, progress.active
         record["final_distance"][active] = distance
         record["min_distance"][active] = torch.minimum(record["min_distance"][active], distance)
-        record["steps"][active[solved]] = progress.step
-        left = ~solved
+        first = solved & (record["steps"][active] < 0)
+        record["steps"][active[first]] = progress.step
+        left = torch.ones_like(solved) if self._whole else ~solved
         progress.active = active[left]
         progress.state = {name: value[left] for name, value in progress.state.items()}
         return rows[left]
 
     def _report(self, progress: Progress) -> None:
-        solved = len(self.tasks) - len(progress.active)
+        solved = int((progress.record["steps"] >= 0).sum())
         logs = {"solved": solved, "of": len(self.tasks)}
         self._observers.call("vgbench_stage_progress", stage=self.name, done=progress.step, logs=logs)
         self._save_if_due(progress)

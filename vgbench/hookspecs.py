@@ -1,4 +1,8 @@
-"""Hooks for observers of a run (pluggy, group `vgbench.hooks`). An observer may take any subset of the arguments."""
+"""Hooks for observers of a run (pluggy, group `vgbench.hooks`). An observer may take any subset of the arguments.
+
+The entry point names a class, of which each run makes an instance without arguments. One with the attribute
+`on_request = True` is used only where it is named, by `--observer NAME` or in `VGBENCH_OBSERVERS`; the others always.
+"""
 
 from typing import Any
 
@@ -30,7 +34,10 @@ def vgbench_stage_ended(stage: str) -> None:
 
 @hookspec
 def vgbench_run_stopped(status: str) -> None:
-    """Announce that no more will be done: `done`, `interrupted` or `failed`; whatever is open is to be closed."""
+    """Announce that no more will be done: `done`, `interrupted` or `failed`; whatever is open is to be closed.
+
+    After `done` there follows `vgbench_run_ended`.
+    """
 
 
 @hookspec

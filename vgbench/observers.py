@@ -1,16 +1,19 @@
 """Loads the observers of a run. One that raises is reported once and switched off; the run goes on."""
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from vgbench import hookspecs
-from vgbench.errors import VgbenchError
+from vgbench.errors import UsageError, VgbenchError
 
 if TYPE_CHECKING:
     from vgbench.registry import Registry
+
+VARIABLE = "VGBENCH_OBSERVERS"
 
 
 class Observers:
@@ -22,12 +25,24 @@ class Observers:
         self._manager.add_hookspecs(hookspecs)
         self.errors: list[str] = []
 
-    def load(self, registry: "Registry") -> "Observers":
-        """Register an instance of every installed observer; one that cannot be imported is reported."""
+    def load(self, registry: "Registry", asked: Iterable[str] = ()) -> "Observers":
+        """Register an instance of every installed observer; one that cannot be imported is reported.
+
+        Those with `on_request` are left out unless they are among `asked` or named, by commas, in `$VGBENCH_OBSERVERS`.
+
+        Raises:
+            UsageError: there is no observer of an asked name, or it needs a package that is not installed.
+        """
+        wanted = requested(registry, asked)
         for entry in registry.entries("hook"):
             try:
-                self.register(entry.load()(), entry.address)
+                made = entry.load()
+                if entry.address in wanted or not getattr(made, "on_request", False):
+                    self.register(made(), entry.address)
             except Exception as err:  # whatever a stranger's code raises
+                known = isinstance(err, ImportError | VgbenchError)
+                if known and entry.address in wanted:  # better than hours of a run that nobody is told of
+                    raise UsageError(f"{wanted[entry.address]}: {err}") from err
                 cause = str(err) if isinstance(err, VgbenchError) else f"{type(err).__name__}: {err}"
                 self._report(entry.address, cause)
         return self
@@ -49,3 +64,21 @@ class Observers:
     def _report(self, name: str, cause: str) -> None:
         self.errors.append(f"{name}: {cause}")
         print(f"warning: observer '{name}' is switched off: {cause}", file=sys.stderr)
+
+
+def requested(registry: "Registry", asked: Iterable[str] = ()) -> dict[str, str]:
+    """Observers asked for by option or variable: by address, the words in which they were. None is imported.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    named = [(f"--observer {name}", name) for name in asked]
+    names = (name.strip() for name in os.environ.get(VARIABLE, "").split(","))
+    named += [(f"{VARIABLE}: {name}", name) for name in names if name]
+    found = {}
+    for written, name in named:
+        try:
+            found[registry.find("hook", name).address] = written
+        except UsageError as err:
+            raise UsageError(f"{written}: {err}") from err
+    return found

@@ -19,6 +19,7 @@ from vgbench.recipes import Recipe
 from vgbench.registry import Entry, Registry
 from vgbench.settings import GROUPS, DataSettings
 from vgbench.spec import Chosen, RunSpec, Value
+from vgbench.task_file import TaskFile
 from vgbench.wording import choice, suggest
 
 __all__ = ["DataRequest", "Request", "resolve", "resolve_data"]
@@ -28,12 +29,21 @@ ROLES = ("encoder", "predictor", "action_encoder", "head")
 
 @dataclass(frozen=True)
 class DataRequest:
-    """A resolved data set: what `vgbench collect` makes."""
+    """A resolved data set, what `vgbench collect` makes, and the tasks that `vgbench tasks` samples beside it.
+
+    Attributes:
+        tasks: their number; 0 if none were asked for.
+        file: of trajectories, to be used instead of collecting.
+    """
 
     environment: Chosen
     settings: DataSettings
     seed: int
     notes: tuple[str, ...] = ()
+    protocol: str = ""
+    tasks: int = 0
+    task_seed: int = 0
+    file: Path | None = None
 
 
 @dataclass
@@ -78,6 +88,7 @@ def resolve(request: Request) -> RunSpec:
     method = choose_method(choices, registry, book, place.protocol)
     pieces = [Piece("environment", place.environment), *method.pieces(), *_parts(choices, registry, place, method)]
     data = _data_file(choices, place.environment)
+    tasks = _task_file(choices, place)
     if data:
         data.agree(place.protocol.name, place.protocol.set)
     recipe = [*_of_recipe(method.recipe)] if method.recipe else []
@@ -85,13 +96,15 @@ def resolve(request: Request) -> RunSpec:
     below, notes = choices.without_younger([*recipe, *place.assignments(name, method.training == "joint")])
     place.notes += notes
     below += data.assignments() if data else []
+    below += tasks.assignments() if tasks else []
     groups = {name: group for name, group in GROUPS.items() if method.head or name != "train_head"}
     addresses, inert = _assign(pieces, groups, below, choices.assignments(), registry)
-    return _spec(choices, place, method, pieces, addresses, inert, registry, data)
+    spec = _spec(choices, place, method, pieces, addresses, inert, registry, data)
+    return tasks.settle(spec) if tasks else spec
 
 
-def resolve_data(request: Request) -> DataRequest:
-    """Resolve what concerns the training set alone.
+def resolve_data(request: Request, tasks: bool = False) -> DataRequest:
+    """Resolve what concerns the training set alone, or the tasks, too.
 
     Raises:
         UsageError: as for `resolve`.
@@ -99,12 +112,24 @@ def resolve_data(request: Request) -> DataRequest:
     registry, book, choices = Registry(), catalogue(), Choices(request)
     place = _place(choices, registry, book)
     piece = Piece("environment", place.environment)
-    groups = {"data": GROUPS["data"]}
-    addresses, _ = _assign([piece], groups, place.assignments(), choices.assignments(), registry)
-    environment, settings = (target.make() for target in addresses.targets)
+    data = _data_file(choices, place.environment)
+    if data:
+        data.agree(place.protocol.name, place.protocol.set)
+    groups = {name: GROUPS[name] for name in (("data", "evaluation") if tasks else ("data",))}
+    below = place.assignments() + (data.assignments() if data else [])
+    addresses, _ = _assign([piece], groups, below, choices.assignments(), registry)
+    environment, settings, *evaluation = (target.make() for target in addresses.targets)
     assert isinstance(settings, DataSettings)
-    chosen = Chosen(piece.entry, piece.cls, environment)
-    return DataRequest(chosen, settings, choices.number("data_seed").value, tuple(place.notes))
+    return DataRequest(
+        Chosen(piece.entry, piece.cls, environment),
+        settings,
+        choices.number("data_seed").value,
+        (*place.notes, *(data.differences(environment) if data else ())),
+        place.protocol.name,
+        evaluation[0].model_dump()["tasks"] if evaluation else 0,
+        choices.number("task_seed").value,
+        data.path if data else None,
+    )
 
 
 def registered(source: str, values: Mapping[str, Any]) -> Iterable[Assignment]:
@@ -285,7 +310,7 @@ def _spec(
     if not data:
         return spec
     data.check(spec)
-    notes = data.differences(spec.environment.params.model_dump(mode="json"))
+    notes = data.differences(spec.environment.params)
     return replace(spec, data_seed=data.spec["seed"], notes=(*spec.notes, *notes))
 
 
@@ -293,6 +318,12 @@ def _data_file(choices: Choices, environment: Entry) -> DataFile | None:
     """The file named by --data, whose own values stand above the protocol's."""
     asked = choices.get("data")
     return DataFile.read(Path(asked.value), asked.written, environment) if asked else None
+
+
+def _task_file(choices: Choices, place: _Place) -> TaskFile | None:
+    """The file named by --tasks, whose number of tasks stands above the protocol's."""
+    asked = choices.get("tasks")
+    return TaskFile.read(Path(asked.value), asked.written, place.environment, place.protocol.name) if asked else None
 
 
 def _device(choices: Choices) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import vgbench
-from vgbench import dataset, training
+from vgbench import dataset, manifest, training
 from vgbench import model as jepa
 from vgbench.api import Environment, ObjectiveShapes, Tasks
 from vgbench.errors import UsageError, VgbenchError
@@ -72,7 +72,8 @@ def run(
             raise
         finally:
             observers.call("vgbench_run_stopped", status=status)
-    observers.call("vgbench_run_ended", result=result)
+        observers.call("vgbench_run_ended", result=result)
+        folder.update(plugin_errors=observers.errors)  # with those of the last two calls
     return result
 
 
@@ -149,7 +150,7 @@ class _Run:
 
     def execute(self) -> Record:
         data, path = self._collect()
-        tasks = self._tasks(data)
+        tasks, about_tasks = self._tasks(data)
         model = self._train(data)
         rows = self._play("episodes", self.spec.planner, model, tasks, data, Stream.PLANNER)
         result: Record = {"format": 1, "metric": "success_rate", **_rate(rows)}
@@ -159,7 +160,8 @@ class _Run:
             "fingerprint": dataset.fingerprint(data.trajectories),
             "card": data.trajectories.card,
         }
-        return result | self._about(model) | {"data": card, "run_dir": str(self.folder.path)} | self._times()
+        places = {"data": card, "tasks": about_tasks, "run_dir": str(self.folder.path)}
+        return result | self._about(model) | places | self._times()
 
     def _collect(self) -> tuple[dataset.Dataset, Path]:
         settings = self.spec.settings["data"]
@@ -223,17 +225,12 @@ class _Run:
         if self.shared:
             self.shared.publish(name, self.folder)
 
-    def _tasks(self, data: dataset.Dataset) -> Tasks:
-        count, seed = self.spec.settings["evaluation"].tasks, self.spec.task_seed
-        with _fitting("tasks and data"):
-            tasks = self.environment.sample_tasks(count, seed, data.trajectories)
-        solved = int(self.environment.success(tasks.start, tasks.goal).sum())
-        if solved:
-            raise VgbenchError(
-                f"environment '{self.spec.environment.name}' sampled {solved} tasks solved at their start"
-            )
-        ends = ({name: value.to(self.device) for name, value in end.items()} for end in (tasks.start, tasks.goal))
-        return Tasks(*ends)
+    def _tasks(self, data: dataset.Dataset) -> tuple[Tasks, Record]:
+        """Tasks on the device, and what result.json says of them. The folder gets their manifest, or has it."""
+        found, about = manifest.for_run(self.spec, self.environment, data.trajectories)
+        manifest.keep(found, self.folder.path / "tasks.json")
+        ends = (found.tasks.start, found.tasks.goal)
+        return Tasks(*({name: value.to(self.device) for name, value in end.items()} for end in ends)), about
 
     def _play(
         self, name: str, chosen: Chosen, model: JEPA, tasks: Tasks, data: dataset.Dataset, stream: Stream
@@ -246,7 +243,8 @@ class _Run:
         controller = Controller(planner, used, actions, mpc, seed, stream, self.spec.device)
         with self.folder.timed(name):
             common = (self.folder, self.observers, self.stop)
-            rows = Evaluation(name, self.environment, tasks, controller, data.action_scale, *common).run()
+            whole = self.spec.settings["evaluation"].stop == "never"
+            rows = Evaluation(name, self.environment, tasks, controller, data.action_scale, *common, whole).run()
         self.evaluations[name] = controller.evaluations
         return rows
 

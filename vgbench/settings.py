@@ -1,7 +1,7 @@
 """Parameters of the core itself, by group: addressed like a plugin's (`--set train.lr=1e-3`)."""
 
 # ruff: noqa: TID253 - imported only once a run is being resolved
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -68,7 +68,14 @@ class MpcSettings(Params):
 class EvaluationSettings(Params):
     """What is judged."""
 
+    later: ClassVar[frozenset[str]] = frozenset({"stop"})
+
     tasks: int = Field(100, ge=1, description="planning problems")
+    stop: Literal["ever", "never"] = Field(
+        "ever",
+        description="when an episode stops early: at its first success (ever), or not at all (never); the success rate "
+        "is the same, but then it is known where solved tasks end, too, and how near they came: see `vgbench rescore`",
+    )
 
 
 GROUPS: dict[str, type[Params]] = {

@@ -71,7 +71,7 @@ def _chain(spec: RunSpec) -> Iterator[tuple[str, tuple[Chosen, ...], str]]:
 
 
 def _values(spec: RunSpec, group: str) -> dict[str, Any]:
-    values: dict[str, Any] = spec.settings[group].model_dump(mode="json")
+    values: dict[str, Any] = spec.settings[group].identity()
     return values
 
 

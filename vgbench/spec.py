@@ -35,7 +35,7 @@ class Chosen:
             "name": self.entry.name,
             "dist": self.entry.dist,
             "version": self.cls.version,
-            "params": self.params.model_dump(mode="json"),
+            "params": self.params.identity(),
         }
 
 
@@ -74,6 +74,8 @@ class RunSpec:
     picks: dict[str, Value] = field(default_factory=dict)  # what was chosen by name (distance, seed, ...), with sources
     data_file: str | None = None  # a file to train on, instead of collecting; its arrays have this hash
     data_fingerprint: str | None = None
+    tasks_file: str | None = None  # a file to take the tasks from, instead of sampling; those played have this hash
+    tasks_sha256: str | None = None
     own_recipe: Mapping[str, Any] | None = None  # the recipe itself, where it is a user's own
     reweighted: tuple[str, ...] = ()  # NAME=WEIGHT of each objective whose weight is not the recipe's
     notes: tuple[str, ...] = ()  # said to the user: which recipe gave the values, or that none fits
@@ -84,6 +86,8 @@ class RunSpec:
         Recipe, protocol, scale and reading are not part of it: they are names for values.
         """
         extra: dict[str, Any] = {"data_fingerprint": self.data_fingerprint} if self.data_file else {}
+        if self.tasks_file:
+            extra["tasks_sha256"] = self.tasks_sha256
         if self.head_objectives:
             extra["head_objectives"] = [c.identity() | {"weight": c.weight} for c in self.head_objectives]
         return extra | {
@@ -96,7 +100,7 @@ class RunSpec:
             "floor": self.floor.identity() if self.floor else None,
             "networks": {role: chosen.identity() for role, chosen in self.networks.items()},
             "training": self.training,
-            "settings": {name: group.model_dump(mode="json") for name, group in self.settings.items()},
+            "settings": {name: group.identity() for name, group in self.settings.items()},
             "seeds": {"train": self.seed, "data": self.data_seed, "task": self.task_seed},
             "device": self.device,
         }
@@ -140,6 +144,7 @@ class RunSpec:
             "task_seed": self.task_seed,
             "device": self.device,
             "data": self.data_file,
+            "tasks": self.tasks_file,
             "set": {address: value.value for address, value in self.values.items()},
         }
 

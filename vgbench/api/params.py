@@ -1,5 +1,7 @@
 """Parameters of a plugin: a frozen pydantic model, validated before anything is computed."""
 
+from typing import Any, ClassVar
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -15,3 +17,15 @@ class Params(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Names of fields that came when there were results already, and whose defaults leave results as they were.
+
+    At its default such a field is not part of a run's identity, so that runs keep their keys and data sets their names.
+    """
+
+    def identity(self) -> dict[str, Any]:
+        """Return what of the parameters decides results, as JSON values: all but those of `later` at their defaults."""
+        values = self.model_dump(mode="json")
+        at_default = {name for name in self.later if getattr(self, name) == type(self).model_fields[name].default}
+        return {name: value for name, value in values.items() if name not in at_default}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli import collect, figure, list, report, run, show, suite, sweep
+from vgbench.cli import collect, figure, list, report, rescore, run, show, suite, sweep, tasks
 from vgbench.cli.common import examples
 
 app = typer.Typer(
@@ -26,8 +26,10 @@ app.command("sweep", epilog=sweep.EPILOG)(sweep.sweep)
 app.command("list", epilog=list.EPILOG)(list.list_)
 app.command("show", epilog=show.EPILOG)(show.show)
 app.command("report", epilog=report.EPILOG)(report.report)
+app.command("rescore", epilog=rescore.EPILOG)(rescore.rescore)
 app.command("figure", epilog=figure.EPILOG)(figure.figure)
 app.command("collect", epilog=collect.EPILOG)(collect.collect)
+app.command("tasks", epilog=tasks.EPILOG)(tasks.tasks)
 
 
 def _version(asked: bool) -> None:

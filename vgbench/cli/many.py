@@ -37,12 +37,15 @@ def check_place(executor: str, workers: int | None, threads: int, address: str |
     """Check the options about where to compute, before anything else is done."""
     from vgbench import executors
     from vgbench.executors.base import Place
+    from vgbench.observers import requested
+    from vgbench.registry import Registry
 
     chosen = executors.find(executor)
     for option, value in (("--workers", workers), ("--threads", threads)):
         if value is not None and not 1 <= value <= 4096:
             raise UsageError(f"{option} {value}: expected a whole number from 1 to 4096")
     place = Place(workers, threads, address)
+    requested(Registry())  # every cell would fail over a wrong name
     chosen.check(place)
     return place
 

@@ -12,6 +12,7 @@ from vgbench.wording import place, rate_text
 EPILOG = examples(
     "vgbench run --env maze --objective iql --distance iqe",
     "vgbench run --protocol wall_small --recipe vf --seed 1 --set mppi.samples=512",
+    "vgbench run --env maze --recipe vf --tasks tasks.json --observer jsonl",
     "vgbench run --protocol maze --recipes mine.yaml --recipe mine",
     "vgbench run --config runs/NAME/config.yaml --dry-run",
 )
@@ -59,6 +60,13 @@ def run(
     data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Train on this file of `vgbench collect`; nothing is collected.")
     ] = None,
+    tasks: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Plan these tasks, of `vgbench tasks` or a run's tasks.json.")
+    ] = None,
+    observer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Also tell jsonl, tensorboard or wandb of the progress; may be repeated."),
+    ] = None,
     format: Format = "table",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print every value with its source, and the cost.")
@@ -92,6 +100,7 @@ def run(
         set_ or (),
         data,
         recipes=recipes,
+        tasks=tasks,
     )
     spec = resolve(request)
     check(request)
@@ -101,12 +110,15 @@ def run(
         print_plan(spec, format)
         return
     from vgbench import runner
+    from vgbench.observers import Observers
+    from vgbench.registry import Registry
 
+    observers = Observers().load(Registry(), observer or ())
     for note in spec.notes:
         say(f"note: {note}")
     if scale_means_nothing(spec.scale):
         say("note: scale smoke checks that everything works; its numbers mean nothing")
-    result = runner.run(spec, out, ["vgbench", *sys.argv[1:]])
+    result = runner.run(spec, out, ["vgbench", *sys.argv[1:]], observers)
     if format == "json":
         print_json(result)
     else:

@@ -50,6 +50,10 @@ def plain(table: Table, findings: Iterable[Finding], left_out: Sequence[str]) ->
         "cells": [_plain_cell(cell) for cell in table.cells.values()],
         "floors": {protocol: table.floors(protocol) for protocol in table.suite.protocols},
         "claims": [_plain_finding(finding) for finding in findings],
+        "tasks": [
+            about | {"hashes": {sha: [r.path.as_posix() for r in runs] for sha, runs in about["hashes"].items()}}
+            for about in table.task_hashes()
+        ],
         "left_out": list(left_out),
     }
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from vgbench.errors import UsageError
 from vgbench.report.claims import ALPHA, Finding
@@ -61,6 +62,7 @@ def notes(table: Table) -> list[str]:
     younger = sorted({name for cell in cells if cell.state == "done" for name in cell.younger})
     if younger:
         lines.append(f"Some records are older than {few(younger, 6)}: the default, under which they still hold.")
+    lines += [_other_tasks(about) for about in table.task_hashes() if not about["agree"]]
     for cell in cells:
         where = f"{cell.recipe} on {cell.protocol}"
         if cell.stale:
@@ -73,6 +75,16 @@ def _floor(table: Table, protocol: str) -> str:
     rates = table.floors(protocol)
     texts = [f"{r['planner']} {figure(r['rate'])} {span(r['ci95'])} of {r['n']}" for r in rates]
     return f"{protocol} {' / '.join(texts)}" if texts else ""
+
+
+def _other_tasks(about: dict[str, Any]) -> str:
+    """Warn of records that one would take to be judged on the same tasks."""
+    groups = sorted(about["hashes"].items(), key=lambda item: -len(item[1]))
+    texts = [f"{', '.join(f'{r.recipe} s{r.seed}' for r in runs)} ({sha[:8]})" for sha, runs in groups]
+    return (
+        f"Warning: records on {about['protocol']} with task seed {about['task_seed']} were not judged on the same "
+        f"tasks: {' / '.join(texts)}."
+    )
 
 
 def grid(table: Table, cells: dict[tuple[str, str], str]) -> tuple[list[str], list[list[str]]]:

@@ -42,6 +42,7 @@ class RunRecord:
         identity: what decided the results, see `RunSpec.identity`.
         episodes: empty for a failed run.
         floor: episodes of the planner that ignores the cost, on the same tasks, if it was judged.
+        tasks: hash of its task manifest; None for a record that is older than manifests.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class RunRecord:
     episodes: Episodes = Episodes((), ())
     floor: Episodes | None = None
     floor_planner: str | None = None
+    tasks: str | None = None
 
     @property
     def rate(self) -> float:
@@ -77,7 +79,7 @@ def scan(
     records: dict[tuple[str, str, str], RunRecord] = {}
     left_out, wanted = [], set(recipes)
     for folder in folders:
-        for path in _leaves(folder):
+        for path in leaves(folder):
             try:
                 record = _belonging(read(path), scale, wanted, reading)
             except VgbenchError as err:
@@ -92,7 +94,7 @@ def scan(
     return list(records.values()), left_out
 
 
-def _leaves(folder: Path) -> Iterator[Path]:
+def leaves(folder: Path) -> Iterator[Path]:
     """Run folders, and folders that hold something but no run."""
     if (folder / "run.json").exists():
         yield folder
@@ -106,7 +108,7 @@ def _leaves(folder: Path) -> Iterator[Path]:
         yield folder
         return
     for path in deeper:
-        yield from _leaves(path)
+        yield from leaves(path)
 
 
 def read(path: Path) -> RunRecord:
@@ -137,7 +139,9 @@ def read(path: Path) -> RunRecord:
         raise NotARecord(f"result.json has key {result['key']}, run.json {run['key']}")
     floor = result.get("floor")
     judged = _episodes(path / "floor.jsonl", floor) if floor else None
-    return RunRecord(**about, episodes=episodes, floor=judged, floor_planner=floor["planner"] if floor else None)
+    tasks = (result.get("tasks") or {}).get("sha256")
+    planner = floor["planner"] if floor else None
+    return RunRecord(**about, episodes=episodes, floor=judged, floor_planner=planner, tasks=tasks)
 
 
 def _episodes(path: Path, rate: Any) -> Episodes:

@@ -61,7 +61,8 @@ def _differences(recorded: Mapping[str, Any], spec: RunSpec) -> tuple[tuple[str,
         for name in dict.fromkeys([*values, *before]):
             where = f"{owner}{name}"
             if name not in values:
-                differences.append(f"{where} was {before[name]!r} and is no longer there")
+                now = f"is now {spec.values[where].value!r}" if where in spec.values else "is no longer there"
+                differences.append(f"{where} was {before[name]!r} and {now}")
             elif name not in before:
                 if values[name] in (None, [], {}) or values[name] == defaults.get(owner, {}).get(name, ...):
                     younger.append(where)

@@ -108,6 +108,22 @@ class Table:
             for planner, successes, n in sorted(found, key=str)
         ]
 
+    def task_hashes(self) -> list[dict[str, Any]]:
+        """For each protocol and task seed, the task manifests of the records in the table: hash -> training runs.
+
+        Records of one protocol and seed ought to agree. Those that are older than manifests are not among them.
+        """
+        found: dict[tuple[str, int], dict[str, list[RunRecord]]] = {}
+        for cell in self.cells.values():
+            for record in cell.records:
+                if record.tasks is not None:
+                    place = (cell.protocol, record.identity["seeds"]["task"])
+                    found.setdefault(place, {}).setdefault(record.tasks, []).append(record)
+        return [
+            {"protocol": protocol, "task_seed": seed, "agree": len(hashes) == 1, "hashes": hashes}
+            for (protocol, seed), hashes in found.items()
+        ]
+
 
 def recipes(suite: Suite) -> tuple[str, ...]:
     """Return the recipes of a suite, and after them those that only its claims name."""

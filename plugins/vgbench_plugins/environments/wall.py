@@ -6,7 +6,7 @@ a displacement in pixels; whatever would touch a wall is cancelled, or stopped a
 
 import math
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -14,11 +14,10 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 import vgbench.api as api
-from vgbench_plugins.environments import wall_data, wall_geometry, wall_paths, wall_policies
+from vgbench_plugins.environments import wall_data, wall_geometry, wall_layouts, wall_paths, wall_policies
 from vgbench_plugins.environments.wall_drawing import SIGMA, draw
+from vgbench_plugins.environments.wall_layouts import DOOR_RANGE, WALL_RANGE, random_layouts
 
-WALL_RANGE, DOOR_RANGE = (20, 44), (10, 54)
-"""Integers [low, high) from which random layouts are drawn: 24 x 44 of them (PLDM, wall_utils.py:62-88, at 64 px)."""
 NORMS = {"small": (1.0, 0.4, 0.2, 1.8), "big": (2.0, 0.8, 0.4, 3.6)}
 """Mean, std, least and largest norm of the data's actions, px (paper, appendix: WS and WB)."""
 MAX_STEP = {"small": 1.84, "big": 3.67}
@@ -53,6 +52,8 @@ class Wall(api.Environment):
 
     class Params(api.Params):
         """Parameters of the wall; the defaults are the paper's literal reading."""
+
+        later: ClassVar[frozenset[str]] = frozenset({"holdout"})
 
         step: Literal["small", "big"] = Field(
             "big", description="length of the data's steps: small (WS, mean 1 px) or big (WB, mean 2 px)"
@@ -94,6 +95,11 @@ class Wall(api.Environment):
             description="standard deviation of the Gaussian noise on each coordinate of a move, px; in data and "
             "evaluation alike, and under the same rule at walls",
         )
+        holdout: bool = Field(
+            False,
+            description="for layout=per_trajectory: data are drawn from 792 of the 24 x 44 layouts, tasks from the "
+            "other 264 (else both from all of them, and some tasks are in layouts of the data)",
+        )
 
         @model_validator(mode="after")
         def _data_within_bound(self) -> Self:
@@ -104,6 +110,13 @@ class Wall(api.Environment):
                     f"max_step={self.max_step:g} is below the longest action of the data, {longest:g} px "
                     f"(step={self.step}); expected at least that"
                 )
+            return self
+
+        @model_validator(mode="after")
+        def _layouts_to_hold_out(self) -> Self:
+            """Only where there are many layouts can some be kept from the data."""
+            if self.holdout and self.layout != "per_trajectory":
+                raise ValueError(f"holdout=true expects layout=per_trajectory, not {self.layout}")
             return self
 
         @model_validator(mode="after")
@@ -206,7 +219,7 @@ class Wall(api.Environment):
         elif self.params.layout == "per_dataset":
             layouts = np.repeat(random_layouts(rng.random((1, 2))), trajectories, axis=0)
         else:
-            layouts = random_layouts(rng.random((trajectories, 2)))
+            layouts = random_layouts(rng.random((trajectories, 2)), "training" if self.params.holdout else "all")
         walk = wall_data.Walk(*self._norms, persistent=self.params.heading == "persistent")
         world = wall_data.World(self._one_step, self.params.noise)
         if self.params.policy == "random":
@@ -217,14 +230,15 @@ class Wall(api.Environment):
     def sample_tasks(self, count: int, seed: int, data: api.Trajectories) -> api.Tasks:
         """Sample starts and goals in opposite rooms; the first tasks of a larger `count` are those of a smaller one.
 
-        The layout is the data set's, except for layout=per_trajectory: then each task has a random one of its own.
+        The layout is the data set's, except for layout=per_trajectory: then each task has a random one of its own,
+        with holdout=true one of those that data are never drawn from.
 
         Raises:
             ValueError: the data have several layouts, but the parameters say one.
         """
         numbers = np.random.default_rng(seed).random((count, 7))
         if self.params.layout == "per_trajectory":
-            layouts = random_layouts(numbers[:, :2])
+            layouts = random_layouts(numbers[:, :2], "evaluation" if self.params.holdout else "all")
         else:
             found = np.unique(data.static["layout"], axis=0)
             if len(found) != 1:
@@ -240,15 +254,13 @@ class Wall(api.Environment):
             {"position": torch.from_numpy(goal), "layout": layout.clone()},
         )
 
+    def check_tasks(self, tasks: api.Tasks, data: api.Trajectories) -> dict[str, Any]:
+        """Return the share of tasks in layouts of the data, see `wall_layouts.check`."""
+        return wall_layouts.check(tasks, data, self.params.layout, self.params.holdout)
+
     def _one_step(self, position: Tensor, layout: Tensor, action: Tensor, noise: Tensor | None) -> Tensor:
         """Next position [B, 2]: data are made by the very rule that judges plans."""
         return self.step({"position": position, "layout": layout}, action, noise)["position"]
-
-
-def random_layouts(uniform: np.ndarray) -> np.ndarray:
-    """Layouts [N, 2] float32, uniform over the 24 x 44 allowed ones, from uniform numbers [N, 2] in [0, 1)."""
-    low, high = np.array([WALL_RANGE, DOOR_RANGE]).T
-    return (low + np.floor(uniform * (high - low))).astype(np.float32)
 
 
 def _opposite_rooms(layouts: np.ndarray, uniform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -193,6 +193,21 @@ class Maze(api.Environment):
         rest = np.zeros_like(start)
         return api.Tasks(self._state(codes, start, rest), self._state(codes, goal, rest))
 
+    def check_tasks(self, tasks: api.Tasks, data: api.Trajectories) -> dict[str, Any]:
+        """Refuse tasks in layouts of the data: the maze is about layouts that were not trained on.
+
+        Raises:
+            ValueError: a task's layout occurs in the data.
+        """
+        codes = layouts.encode(tasks.start["layout"].cpu().numpy())
+        seen = np.flatnonzero(np.isin(codes, layouts.encode(data.static["layout"])))
+        if len(seen):
+            raise ValueError(
+                f"maze: {len(seen)} of {len(codes)} tasks (the first is task {seen[0]}) are in layouts that the data "
+                "have, but evaluation layouts must not be trained on"
+            )
+        return {"share_in_layouts_of_data": 0.0}
+
     def _velocities(self, codes: np.ndarray, position: np.ndarray, goal: np.ndarray) -> np.ndarray:
         """Velocities [B, 2] of an expert in layouts [B]."""
         return paths.velocities(codes, position, goal, self.params.substeps, self.params.max_force)
