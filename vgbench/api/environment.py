@@ -212,12 +212,18 @@ class Environment(Plugin, ABC):
     `vgbench diagnose`: `state_grid(state) -> StateGrid` of the layout of a single state (leading 1);
     `pair_labels(state, goal) -> Tensor[B]` int64, groups of pairs as named by `pair_label_names`; and
     `value_fixed_point(state, goal, tau, gamma, stride) -> Tensor[B]`, the distance to which an expectile value loss
-    converges on the environment's own data (ValueError where that is not known).
+    converges on the environment's own data (ValueError where that is not known). For pictures (`vgbench plot`):
+    `map_place(state) -> Tensor[B, 2]`, where states are on a map of `map_extent`; together with `state_grid` it gives
+    maps of the learned value.
     """
 
     abilities: ClassVar[frozenset[str]] = frozenset()
     pair_label_names: ClassVar[tuple[str, ...]] = ()
     """What the numbers of `pair_labels` mean."""
+    map_extent: tuple[float, float, float, float]
+    """Left, right, bottom and top edge of the map, in `spec.distance_unit`. The first image that `observe` draws, if
+    there is one, shows just this; `bottom` is above `top` in number where y grows downwards. With ability `map_place`.
+    """
     success_radius: float
     """A task is solved at the first state whose `goal_distance` is below this (in `spec.distance_unit`)."""
 

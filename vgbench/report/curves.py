@@ -71,14 +71,12 @@ def _logs(rows: Sequence[Record], panels: Sequence[tuple[str, str]]) -> bytes:
     columns = min(4, len(panels))
     lines = math.ceil(len(panels) / columns)
     made = ink.figure(2.6 * columns, 1.9 * lines)
-    grid = made.subplots(lines, columns, squeeze=False).flat
-    for axes, (stage, name) in zip(grid, panels, strict=False):
+    for number, (stage, name) in enumerate(panels, start=1):
+        axes = made.add_subplot(lines, columns, number)
         _curve(axes, [row for row in rows if row["stage"] == stage], name, name, 0)
         axes.set_title(name, fontsize=8)
         axes.set_xlabel(f"step of stage {stage}", fontsize=8)
         ink.grid(axes)
-    for axes in list(grid):
-        axes.remove()
     return ink.svg(made)
 
 

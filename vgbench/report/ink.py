@@ -1,6 +1,7 @@
 """How pictures look: SVG that is legible on a light and on a dark page, in colours that everybody can tell apart."""
 
 # ruff: noqa: TID253 - imported only where a picture is asked for
+import re
 from typing import Any
 
 import matplotlib as mpl
@@ -8,13 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-INK, DARK_INK = "#333438", "#d6d8dd"
-"""Colour of text and axes: as drawn, and where the reader prefers a dark page."""
-FAINT, DARK_FAINT = "#b9bcc4", "#4b4e57"
-"""Colour of grids, likewise."""
+INK, FAINT = "#333438", "#b9bcc4"
+"""Colour of text and axes, and of grids."""
+ON_DARK = {INK: "#d6d8dd", FAINT: "#4b4e57", "#0072b2": "#3fa0dd"}
+"""What takes their place where the reader prefers a dark page."""
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's without black, which a dark page would swallow; lines differ in their dashes as well."""
 DASHES = ("-", "--", "-.", ":")
+
+_FRACTION = re.compile(r"(?<=[ \"LMCQ(,])-?\d+\.\d{3,}(?=[ \n\"),])")
 
 _STYLE = {
     "axes.edgecolor": INK,
@@ -50,6 +53,7 @@ def style() -> Any:
 def figure(width: float, height: float) -> Figure:
     """Empty figure of a size in inches whose parts do not overlap."""
     made = Figure(figsize=(width, height), layout="constrained")
+    made.get_layout_engine().set(w_pad=0.1, h_pad=0.06)  # type: ignore[union-attr]
     FigureCanvasAgg(made)
     return made
 
@@ -70,12 +74,13 @@ def svg(made: Figure) -> bytes:
     import io
 
     stream = io.BytesIO()
-    made.savefig(stream, format="svg", metadata={"Date": None, "Creator": "vgbench"})
+    made.savefig(stream, format="svg", dpi=110, metadata={"Date": None, "Creator": "vgbench"})
     dark = "".join(
         f'[style*="{name}: {light}"]{{{name}:{dark} !important}}'
-        for light, dark in ((INK, DARK_INK), (FAINT, DARK_FAINT))
+        for light, dark in ON_DARK.items()
         for name in ("fill", "stroke")
     )
-    text = stream.getvalue().decode()
+    # Hundredths of a point are enough, and half of the bytes.
+    text = _FRACTION.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), stream.getvalue().decode())
     head, mark, rest = text.partition("<defs>")
     return f"{head}<style>@media (prefers-color-scheme: dark){{{dark}}}</style>{mark}{rest}".encode()

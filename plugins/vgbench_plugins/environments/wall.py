@@ -48,11 +48,12 @@ class Wall(api.Environment):
 
     Abilities: `expert` goes the shortest way through the door; `cost_to_go` is the length of that way over the longest
     action; `value_fixed_point` is what the value loss converges to; `state_grid` has whole pixels; `pair_labels` tells
-    pairs across the door from those in one room.
+    pairs across the door from those in one room; `map_place`.
     """
 
-    abilities = frozenset({"expert", "cost_to_go", "value_fixed_point", "state_grid", "pair_labels"})
+    abilities = frozenset({"expert", "cost_to_go", "value_fixed_point", "state_grid", "pair_labels", "map_place"})
     pair_label_names = ("near, same room", "far, same room", "across the door")
+    map_extent = (-0.5, wall_geometry.SIZE - 0.5, wall_geometry.SIZE - 0.5, -0.5)
     success_radius = math.sqrt(2.0)
 
     class Params(api.Params):
@@ -214,6 +215,10 @@ class Wall(api.Environment):
     def state_grid(self, state: api.State) -> api.StateGrid:
         """Grid of the free whole pixels in the layout of a state (leading 1), on its device."""
         return wall_value.state_grid(state)
+
+    def map_place(self, state: api.State) -> Tensor:
+        """Positions [B, 2] in px: whole numbers are the middles of the picture's pixels."""
+        return state["position"]
 
     def pair_labels(self, state: api.State, goal: api.State) -> Tensor:
         """Number [B] int64 of the names of pairs: in one room up to `NEAR` px apart, further, or in two rooms."""

@@ -33,10 +33,11 @@ class Maze(api.Environment):
     different ones. A task is solved within 0.5 cells of the goal, at any speed.
 
     Abilities: `expert` goes the shortest way from cell to cell; `cost_to_go` is the length of the shortest way over the
-    longest action; `state_grid` has the ball at rest.
+    longest action; `state_grid` has the ball at rest; `map_place`.
     """
 
-    abilities = frozenset({"expert", "cost_to_go", "state_grid"})
+    abilities = frozenset({"expert", "cost_to_go", "state_grid", "map_place"})
+    map_extent = (drawing.ORIGIN, drawing.ORIGIN + drawing.GRID, drawing.ORIGIN, drawing.ORIGIN + drawing.GRID)
     success_radius = 0.5
 
     class Params(api.Params):
@@ -159,6 +160,10 @@ class Maze(api.Environment):
     def state_grid(self, state: api.State) -> api.StateGrid:
         """Grid of the free places in the layout of a state (leading 1): 8 x 8 to a cell, the ball at rest."""
         return grid.state_grid(state)
+
+    def map_place(self, state: api.State) -> Tensor:
+        """Positions [B, 2] of the ball, in cells."""
+        return state["position"]
 
     def collect(
         self, trajectories: int, length: int, seed: int, progress: Callable[[int, int], None] | None = None
