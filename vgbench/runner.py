@@ -1,7 +1,7 @@
 """Runs a resolved specification: collect, train, plan, judge; each step resumes where it was."""
 
 # ruff: noqa: TID253 - imported only once a run is certain
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor
 import vgbench
 from vgbench import dataset, training
 from vgbench import model as jepa
-from vgbench.api import Environment, ObjectiveShapes, Tasks
+from vgbench.api import Environment, ObjectiveShapes, Tasks, Trajectories
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.evaluation import Evaluation
 from vgbench.fit import check_terms, check_window
@@ -135,6 +135,28 @@ def build_terms(spec: RunSpec, chosen: Iterable[Chosen], model: JEPA, action_dim
     return terms
 
 
+def load_data(
+    spec: RunSpec, environment: Environment, progress: Callable[[int, int], None] | None = None
+) -> tuple[Trajectories, Path]:
+    """Training set of a run and its file: the one it names, or that of its seed, collected if need be."""
+    name = spec.environment.name
+    if spec.data_file:
+        path = Path(spec.data_file)
+        return dataset.load_for(path, name, environment)[0], path
+    return dataset.collect(name, environment, spec.settings["data"], spec.data_seed, progress)
+
+
+def sample_tasks(spec: RunSpec, environment: Environment, data: dataset.Dataset) -> Tasks:
+    """Tasks of a run, on the data's device; none is solved at its start."""
+    with _fitting("tasks and data"):
+        tasks = environment.sample_tasks(spec.settings["evaluation"].tasks, spec.task_seed, data.trajectories)
+    solved = int(environment.success(tasks.start, tasks.goal).sum())
+    if solved:
+        raise VgbenchError(f"environment '{spec.environment.name}' sampled {solved} tasks solved at their start")
+    ends = ({name: value.to(data.device) for name, value in end.items()} for end in (tasks.start, tasks.goal))
+    return Tasks(*ends)
+
+
 class _Run:
     """The steps of one run, in order."""
 
@@ -149,7 +171,7 @@ class _Run:
 
     def execute(self) -> Record:
         data, path = self._collect()
-        tasks = self._tasks(data)
+        tasks = sample_tasks(self.spec, self.environment, data)
         model = self._train(data)
         rows = self._play("episodes", self.spec.planner, model, tasks, data, Stream.PLANNER)
         result: Record = {"format": 1, "metric": "success_rate", **_rate(rows)}
@@ -166,12 +188,7 @@ class _Run:
         with self.folder.timed("collect"):
             start = {"stage": "collect", "total": settings.trajectories, "done": 0, "unit": "trajectory"}
             self.observers.call("vgbench_stage_started", **start)
-            name, seed = self.spec.environment.name, self.spec.data_seed
-            if self.spec.data_file:
-                path = Path(self.spec.data_file)
-                trajectories = dataset.load_for(path, name, self.environment)[0]
-            else:
-                trajectories, path = dataset.collect(name, self.environment, settings, seed, self._progress)
+            trajectories, path = load_data(self.spec, self.environment, self._progress)
             self.observers.call("vgbench_stage_ended", stage="collect")
         return dataset.Dataset(self.environment, trajectories, self.device), path
 
@@ -222,18 +239,6 @@ class _Run:
             training.Trainer(stage, model, data, self.folder, self.observers, self.stop, latents).run()
         if self.shared:
             self.shared.publish(name, self.folder)
-
-    def _tasks(self, data: dataset.Dataset) -> Tasks:
-        count, seed = self.spec.settings["evaluation"].tasks, self.spec.task_seed
-        with _fitting("tasks and data"):
-            tasks = self.environment.sample_tasks(count, seed, data.trajectories)
-        solved = int(self.environment.success(tasks.start, tasks.goal).sum())
-        if solved:
-            raise VgbenchError(
-                f"environment '{self.spec.environment.name}' sampled {solved} tasks solved at their start"
-            )
-        ends = ({name: value.to(self.device) for name, value in end.items()} for end in (tasks.start, tasks.goal))
-        return Tasks(*ends)
 
     def _play(
         self, name: str, chosen: Chosen, model: JEPA, tasks: Tasks, data: dataset.Dataset, stream: Stream

@@ -76,8 +76,8 @@ def test_maze_cost_to_go_by_hand():
     )  # cell (1, 1) is closed: its corner, at (1.3, 1.3), points to cell (0, 0)
     corner = np.array([1.3, 1.3])
     # On the tangents: the way is 0.6, a quarter circle, 0.6.
-    start, goal = corner + (-0.1, 0.6), corner + (0.6, -0.1)
-    a, b = corner + (-0.1, 0.5), corner + (-0.1, -0.9)
+    start, goal = corner + np.array([[-0.1, 0.6], [0.6, -0.1]])
+    a, b = corner + np.array([[-0.1, 0.5], [-0.1, -0.9]])
     cost = maze.cost_to_go(at(code, [start, a]), at(code, [goal, b])).numpy()
     assert cost[0] * STEP == pytest.approx(1.2 + 0.1 * np.pi / 2, abs=0.0025)
     assert cost[0] * STEP <= 1.2 + 0.1 * np.pi / 2
