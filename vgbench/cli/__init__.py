@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli import collect, diagnose, list, report, run, show, suite, sweep
+from vgbench.cli import collect, diagnose, list, plot, report, run, show, suite, sweep
 from vgbench.cli.common import examples
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("sweep", epilog=sweep.EPILOG)(sweep.sweep)
 app.command("list", epilog=list.EPILOG)(list.list_)
 app.command("show", epilog=show.EPILOG)(show.show)
 app.command("report", epilog=report.EPILOG)(report.report)
+app.command("plot", epilog=plot.EPILOG)(plot.plot)
 app.command("diagnose", epilog=diagnose.EPILOG)(diagnose.diagnose)
 app.command("collect", epilog=collect.EPILOG)(collect.collect)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.report.pictures import Drawn, LeftOut, Picture
-from vgbench.store import write_atomically, write_json
+from vgbench.store import Record, read_json, write_atomically, write_json
 
 DRAWING = 1
 """Version of the pictures; raised where they begin to look otherwise."""
@@ -46,18 +46,18 @@ def gallery(run: Path, out: Path | None = None, draw: bool = True) -> Gallery:
     groups: tuple[tuple[str, tuple[str, ...], Callable[[Path], Drawn], bool], ...] = (
         ("records", ("run.json", *_SHOWN), _records, True),
         ("model", ("result.json",), _model, draw),
-        ("diagnosis", ("diagnosis.json",), _diagnosis, True),
+        ("diagnosis", ("run.json", "diagnosis.json"), _diagnosis, True),
     )
     made: dict[str, Any] = {}
     for name, files, drawer, wanted in groups:
         stamp, old = _stamp(run, files), known.get(name)
-        if old and old["stamp"] == stamp and all((folder / p["file"]).exists() for p in old["pictures"]):
+        # Without a picture: what was missing (checkpoints, a plugin) may be there now.
+        tried = old and (old["pictures"] or not (wanted and name == "model"))
+        if old and tried and old["stamp"] == stamp and all((folder / p["file"]).exists() for p in old["pictures"]):
             made[name] = old
         elif wanted:
-            found = _drawn(drawer(run), folder)
-            if found is not None:
-                made[name] = {"stamp": stamp, **found}
-    shown = Gallery(folder, tuple(_pictures(made)), tuple(_left_out(made, draw)))
+            made[name] = {"stamp": stamp, **_drawn(drawer(run), folder)}
+    shown = Gallery(folder, tuple(_pictures(made)), tuple(_left_out(made, run, draw)))
     if made != known:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -95,8 +95,8 @@ def _stamp(run: Path, files: tuple[str, ...]) -> str:
     return state.hexdigest()[:16]
 
 
-def _drawn(pictures: Drawn, folder: Path) -> dict[str, Any] | None:
-    """Write pictures as they are made; what of them the index keeps. None where nothing could be tried."""
+def _drawn(pictures: Drawn, folder: Path) -> dict[str, Any]:
+    """Write pictures as they are made; return what of them the index keeps."""
     from vgbench.report import ink
 
     result: dict[str, list[dict[str, str]]] = {"pictures": [], "left_out": []}
@@ -117,17 +117,24 @@ def _drawn(pictures: Drawn, folder: Path) -> dict[str, Any] | None:
 
 
 def _pictures(made: dict[str, Any]) -> Iterator[Picture]:
-    for group in made.values():
-        for entry in group["pictures"]:
-            yield Picture(**entry)
+    """All pictures; one of a diagnosis takes the place of that which was drawn without it."""
+    entries = {entry["file"]: entry for group in made.values() for entry in group["pictures"]}
+    for entry in entries.values():
+        yield Picture(**entry)
 
 
-def _left_out(made: dict[str, Any], draw: bool) -> Iterator[LeftOut]:
+def _left_out(made: dict[str, Any], run: Path, draw: bool) -> Iterator[LeftOut]:
     for group in made.values():
         for entry in group["left_out"]:
             yield LeftOut(**entry)
     if "model" not in made and not draw:
-        yield LeftOut(MODEL_KINDS, "not drawn yet; `vgbench plot` with this run's folder does, if its checkpoints are kept")
+        kept = any((run / "checkpoints").glob("*.pt"))
+        how = (
+            f"not drawn so far; `vgbench plot {run}` draws them"
+            if kept
+            else "this record has no checkpoints, as they need"
+        )
+        yield LeftOut(MODEL_KINDS, how)
 
 
 def _records(run: Path) -> Drawn:
@@ -141,14 +148,16 @@ def _records(run: Path) -> Drawn:
 def _most_steps(run: Path) -> int | None:
     """Steps that a task may take, as run.json says."""
     try:
-        return int(json.loads((run / "run.json").read_text(encoding="utf-8"))["identity"]["settings"]["mpc"]["max_steps"])
+        return int(
+            json.loads((run / "run.json").read_text(encoding="utf-8"))["identity"]["settings"]["mpc"]["max_steps"]
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _model(run: Path) -> Drawn:
     """Pictures that need the trained model."""
-    from vgbench.report import maps, rollouts
+    from vgbench.report import horizon, maps, rollouts
     from vgbench.trained import load_trained
 
     try:
@@ -158,4 +167,35 @@ def _model(run: Path) -> Drawn:
         return
     atlas = maps.Atlas(trained)
     yield from maps.value(atlas)
+    if not (run / "diagnosis.json").exists():
+        from vgbench.diagnosis import dynamics
+
+        yield horizon.prediction(dynamics.prediction(trained, dynamics.rollouts(trained, 0)))
     yield from rollouts.rollouts(atlas)
+
+
+def _diagnosis(run: Path) -> Drawn:
+    """Pictures of what `vgbench diagnose` found, if it was asked."""
+    from vgbench.report import horizon
+
+    found, why = diagnosis(run)
+    if why:
+        yield LeftOut(horizon.PREDICTION, why)
+    elif found:
+        yield horizon.prediction(found["blocks"]["prediction"])
+
+
+def diagnosis(run: Path) -> tuple[Record, str]:
+    """Content of diagnosis.json (empty if there is none), or why it cannot be used."""
+    if not (run / "diagnosis.json").exists():
+        return {}, ""
+    try:
+        found = read_json(run / "diagnosis.json", ("key", "title", "goals", "states", "blocks"), "left out")
+        key = read_json(run / "run.json", ("key",), "left out")["key"]
+        if found["key"] != key:
+            return {}, f"diagnosis.json is of another run (key {found['key']}, this one has {key})"
+        block = found["blocks"]["prediction"]
+        whole = all(len(block[name]) == block["horizon"] for name in ("latent", "latent_shuffled", "cost"))
+    except (VgbenchError, KeyError, TypeError) as err:
+        return {}, f"diagnosis.json cannot be used: {err}"
+    return (found, "") if whole else ({}, "diagnosis.json cannot be used: its errors do not fit its horizon")

@@ -8,6 +8,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 INK, FAINT = "#333438", "#b9bcc4"
 """Colour of text and axes, and of grids."""
@@ -19,7 +20,7 @@ DASHES = ("-", "--", "-.", ":")
 
 _FRACTION = re.compile(r"(?<=[ \"LMCQ(,])-?\d+\.\d{3,}(?=[ \n\"),])")
 
-_STYLE = {
+_STYLE: Any = {
     "axes.edgecolor": INK,
     "axes.facecolor": "none",
     "axes.labelcolor": INK,
@@ -52,8 +53,7 @@ def style() -> Any:
 
 def figure(width: float, height: float) -> Figure:
     """Empty figure of a size in inches whose parts do not overlap."""
-    made = Figure(figsize=(width, height), layout="constrained")
-    made.get_layout_engine().set(w_pad=0.1, h_pad=0.06)  # type: ignore[union-attr]
+    made = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
     FigureCanvasAgg(made)
     return made
 
@@ -74,7 +74,7 @@ def svg(made: Figure) -> bytes:
     import io
 
     stream = io.BytesIO()
-    made.savefig(stream, format="svg", dpi=110, metadata={"Date": None, "Creator": "vgbench"})
+    made.savefig(stream, format="svg", dpi=110, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     dark = "".join(
         f'[style*="{name}: {light}"]{{{name}:{dark} !important}}'
         for light, dark in ON_DARK.items()
@@ -82,5 +82,6 @@ def svg(made: Figure) -> bytes:
     )
     # Hundredths of a point are enough, and half of the bytes.
     text = _FRACTION.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), stream.getvalue().decode())
+    text = text[text.index("<svg") :]  # without the address of a document type, which a reader might go and fetch
     head, mark, rest = text.partition("<defs>")
     return f"{head}<style>@media (prefers-color-scheme: dark){{{dark}}}</style>{mark}{rest}".encode()

@@ -3,6 +3,7 @@
 # ruff: noqa: TID253 - imported only where a picture is asked for
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -157,23 +158,23 @@ def _text(known: bool) -> str:
 
 def draw_map(
     axes: Axes, sheet: Sheet, values: np.ndarray, environment: Environment, limits: tuple[float, float]
-) -> object:
+) -> Any:
     """Draw values [M] over a layout; returns what a colour bar wants."""
     left, right, bottom, top = environment.map_extent
     if sheet.background is not None:
         grey = sheet.background.mean(axis=-1) / 255
         axes.imshow(grey, cmap="gray", vmin=-0.6, vmax=1.6, extent=(left, right, bottom, top), interpolation="nearest")
     xs, ys = (np.unique(sheet.place[:, axis].round(4)) for axis in (0, 1))
-    colours = {"cmap": "viridis", "vmin": limits[0], "vmax": limits[1]}
+    colours: dict[str, Any] = {"cmap": "viridis", "vmin": limits[0], "vmax": limits[1]}
     if len(xs) > 1 and len(ys) > 1 and len(xs) * len(ys) <= 8 * len(values):
         table = np.full((len(ys), len(xs)), np.nan)
         column, line = (np.searchsorted(a, sheet.place[:, i].round(4)) for i, a in enumerate((xs, ys)))
         table[line, column] = values
-        mesh: object = axes.pcolormesh(xs, ys, table, shading="nearest", rasterized=True, **colours)
+        mesh: Any = axes.pcolormesh(xs, ys, table, shading="nearest", rasterized=True, **colours)
         lines = axes.contour(xs, ys, table, levels=12, colors="white", linewidths=0.5, alpha=0.7)
         lines.set_rasterized(True)
     else:  # no lattice
-        mesh = axes.scatter(*sheet.place.T, c=values, s=6, rasterized=True, **colours)
+        mesh = axes.scatter(sheet.place[:, 0], sheet.place[:, 1], c=values, s=6, rasterized=True, **colours)
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     return mesh
 

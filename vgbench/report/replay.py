@@ -33,7 +33,7 @@ class Moment:
 
 @dataclass
 class Played:
-    """One task from its start to its end.
+    """One task from its start to its end, or to where the replay was cut.
 
     Attributes:
         moments: one for each step, beginning with the start; the last is the end.
@@ -69,11 +69,13 @@ class Replay:
         self._state = {name: value[self._ids] for name, value in trained.tasks.start.items()}
         self._played = [Played(task, False, []) for task in tasks]
 
-    def play(self) -> list[Played]:
-        """Play all tasks."""
-        settings, memory, executed, step = self._controller.settings, {}, 0, 0
+    def play(self, most: int | None = None) -> list[Played]:
+        """Play all tasks, to their ends or for the first `most` steps."""
+        settings, executed, step = self._controller.settings, 0, 0
+        memory: dict[str, Tensor] = {}
+        last = min(settings.max_steps, most or settings.max_steps)
         rows = torch.arange(len(self._ids), device=self._device)  # of the tasks that are not solved
-        while step < settings.max_steps and len(rows):
+        while step < last and len(rows):
             plan, memory, imagined = self._plan(rows, memory, step, executed)
             executed = min(settings.replan_every, plan.shape[1], settings.max_steps - step)
             kept = torch.arange(len(rows), device=self._device)  # rows of the plans

@@ -21,6 +21,8 @@ EACH = 2
 """Solved tasks, and failed ones."""
 SIZE, FRAMES = 224, 60
 """Width and height of an animation, px; most frames."""
+STEPS = 96
+"""Steps of a task that are played at most: a planner that is stuck is stuck in few."""
 TRACE, PLAN, IMAGINED, GOAL = "#ffffff", "#E69F00", "#56B4E9", "#F0E442"
 Points = list[tuple[float, float]]
 
@@ -38,19 +40,21 @@ def rollouts(atlas: Atlas, each: int = EACH) -> Drawn:
     for kind, tasks in (("solved", solved), ("failed", failed)):
         if not tasks:
             yield LeftOut(ROLLOUTS, f"no task was {kind}")
-    for played in Replay(trained, [*solved[:each], *failed[:each]]).play():
-        word = "solved" if played.solved else "failed"
+    for played in Replay(trained, [*solved[:each], *failed[:each]]).play(STEPS):
+        word = "solved" if rows[played.task]["success"] else "failed"
         text = _text(played, rows[played.task], atlas)
         file = f"rollout-{word}-task{played.task}.webp"
         yield Picture(file, ROLLOUTS, text, _animation(trained, atlas, played, images))
 
 
 def _text(played: Played, recorded: dict[str, Any], atlas: Atlas) -> str:
-    done = f"solved after {played.steps}" if played.solved else f"not solved within {played.steps}"
-    text = f"Task {played.task}: {done} steps."
-    if (played.solved, played.steps) != (recorded["success"], recorded["steps"]):
-        was = "solved" if recorded["success"] else "not solved"
-        text += f" Played anew on this machine: the record says {was} in {recorded['steps']} steps."
+    word, steps = ("solved after" if recorded["success"] else "not solved within"), recorded["steps"]
+    text = f"Task {played.task}: {word} {steps} steps."
+    if played.steps == STEPS < steps:
+        text += f" The first {STEPS} are shown."
+    elif (played.solved, played.steps) != (recorded["success"], steps):
+        did = "solved" if played.solved else "not solved"
+        text += f" Played again on this machine it went otherwise: {did}, {played.steps} steps."
     if "map_place" in atlas.trained.environment.abilities:
         text += " Star: goal; white: the way so far; orange: where the present plan really leads"
         text += "." if atlas.missing else "; blue dots: where the model expects it to lead (nearest latent on the map)."
