@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli import collect, diagnose, list, report, run, show, suite, sweep
+from vgbench.cli import collect, diagnose, ladder, list, report, run, show, suite, sweep
 from vgbench.cli.common import examples
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("list", epilog=list.EPILOG)(list.list_)
 app.command("show", epilog=show.EPILOG)(show.show)
 app.command("report", epilog=report.EPILOG)(report.report)
 app.command("diagnose", epilog=diagnose.EPILOG)(diagnose.diagnose)
+app.command("ladder", epilog=ladder.EPILOG)(ladder.ladder)
 app.command("collect", epilog=collect.EPILOG)(collect.collect)
 
 
