@@ -36,7 +36,8 @@ def ladder(
     """Success of controllers from random actions to an expert on the same tasks.
 
     Between them: the planner with the exact dynamics and a straight, learnt or true value, and with the learnt dynamics
-    and the true value. Some minutes: each row costs about what the episodes of a run cost. With --run, tasks, data and planner are those of the (first) run.
+    and the true value. With --run, tasks, data and planner are those of the (first) run. Takes minutes: a row costs
+    what as many episodes of a run cost, and more where a step of the environment is slow.
     """
     from vgbench.errors import UsageError
     from vgbench.ladder import climb
