@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli import collect, diagnose, list, plot, report, run, show, suite, sweep
+from vgbench.cli import collect, diagnose, ladder, list, plot, report, run, show, suite, sweep
 from vgbench.cli.common import examples
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("show", epilog=show.EPILOG)(show.show)
 app.command("report", epilog=report.EPILOG)(report.report)
 app.command("plot", epilog=plot.EPILOG)(plot.plot)
 app.command("diagnose", epilog=diagnose.EPILOG)(diagnose.diagnose)
+app.command("ladder", epilog=ladder.EPILOG)(ladder.ladder)
 app.command("collect", epilog=collect.EPILOG)(collect.collect)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vgbench.api import State
-from vgbench.diagnosis.view import goal_points, take
+from vgbench.diagnosis.view import goal_points, latents, take
 from vgbench.noise import KeyedNoise, Stream
 from vgbench.planning import Controller, plan_horizon
 from vgbench.settings import MpcSettings
@@ -54,11 +54,6 @@ def roll(trained: Trained, state: State, actions: Tensor, stream: Stream = Strea
         state = environment.step(state, actions[:, step] * scale, noise)
         states.append(state)
     return states
-
-
-def latents(trained: Trained, state: State) -> Tensor:
-    """Latents [B, D] of states."""
-    return trained.model.encode_blocks(trained.environment.observe(state)).clone()
 
 
 def predict(trained: Trained, latent: Tensor, actions: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ def value_terms(trained: Trained) -> tuple[float, float | None, int] | None:
 
 def rank(trained: Trained, views: list[GoalView]) -> Record:
     """Correlation of the learnt distance with the true cost to go, over states, per goal and then averaged."""
-    missing = lacks(trained, "cost_to_go")
+    missing = lacks(trained.environment, "cost_to_go")
     if missing:
         return {"skipped": missing}
     labels, names = _labels(trained, views)
@@ -59,7 +59,7 @@ def rank(trained: Trained, views: list[GoalView]) -> Record:
 
 def fixed_point(trained: Trained, views: list[GoalView]) -> Record:
     """Comparison with what the value loss itself converges to on the run's data, without networks."""
-    missing = lacks(trained, "value_fixed_point")
+    missing = lacks(trained.environment, "value_fixed_point")
     if missing:
         return {"skipped": missing}
     terms = value_terms(trained)
@@ -88,7 +88,7 @@ def fixed_point(trained: Trained, views: list[GoalView]) -> Record:
 
 def descent(trained: Trained, views: list[GoalView]) -> Record:
     """Steepest descent over the grid: from which share of the states does it reach the goal?"""
-    missing = lacks(trained, "state_grid")
+    missing = lacks(trained.environment, "state_grid")
     if missing:
         return {"skipped": missing}
     functions: dict[str, Callable[[GoalView], Tensor | None]] = {

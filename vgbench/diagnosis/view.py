@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vgbench.api import State, StateGrid
+from vgbench.api import Environment, State, StateGrid
 from vgbench.trained import Trained
 
 
@@ -37,11 +37,11 @@ class GoalView:
         return {name: value.expand(count, *value.shape[1:]) for name, value in self.goal.items()}
 
 
-def lacks(trained: Trained, ability: str) -> str | None:
-    """Say that the environment lacks an ability, or return None."""
-    if ability in trained.environment.abilities:
+def lacks(environment: Environment, ability: str) -> str | None:
+    """Say that an environment lacks an ability, or return None."""
+    if ability in environment.abilities:
         return None
-    return f"environment '{trained.spec.environment.name}' has no ability '{ability}'"
+    return f"{type(environment).__name__} has no ability '{ability}'"
 
 
 def take(state: State, rows: Tensor | slice) -> State:
@@ -52,6 +52,11 @@ def take(state: State, rows: Tensor | slice) -> State:
 def joined(states: list[State]) -> State:
     """States one after another."""
     return {name: torch.cat([state[name] for state in states]) for name in states[0]}
+
+
+def latents(trained: Trained, state: State) -> Tensor:
+    """Latents [B, D] of states."""
+    return trained.model.encode_blocks(trained.environment.observe(state)).clone()
 
 
 def points(trained: Trained, state: State) -> Tensor:

@@ -87,7 +87,7 @@ def _scale(block: Record) -> list[str]:
     mean, step = f"far pairs: mean {block['far_mean']:.4g}, p95 - p5 {block['far_spread']:.4g}", block["step"]
     return [
         f"largest {block['max']:.4g} {bound}; {mean}",
-        f"{step['steps']} step(s) of the data: {step['mean']:.4g} +- {step['std']:.4g} (1 if all led to the next state)",
+        f"{step['steps']} step(s) of the data: {step['mean']:.4g} +- {step['std']:.4g} (1: each led there)",
         f"Far from the goal (the furthest third) the distance is {flat}: {spread:.2%} of the {unit}.",
     ]
 
@@ -116,16 +116,16 @@ def _prediction(block: Record) -> list[str]:
         lines.append(f"{name:<26}" + "".join(f"{block[key][step - 1]:>9.3g}" for step in steps))
     better = block["cost"][-1] < block["cost_unchanged"][-1]
     lines.append(
-        f"After {last} steps the predicted cost is {'nearer to' if better else 'no nearer to'} the truth than if nothing "
-        f"had changed; below 1, and far below shuffled actions, is good."
+        f"After {last} steps the predicted cost is {'nearer to' if better else 'no nearer to'} the truth than if "
+        f"nothing had changed; below 1, and far below shuffled actions, is good."
     )
     return lines
 
 
 def _planning(block: Record) -> list[str]:
     lines = [
-        f"first plans of {block['plans']} tasks, {block['steps']} steps: cost promised {block['promised']:.4g}, realised "
-        f"{block['realised']:.4g}, of standing still {block['staying']:.4g}"
+        f"first plans of {block['plans']} tasks, {block['steps']} steps: cost promised {block['promised']:.4g}, "
+        f"realised {block['realised']:.4g}, of standing still {block['staying']:.4g}"
     ]
     for name, means in block["recorded"].items():
         lines.append(
