@@ -60,6 +60,11 @@ class Manifest:
         ends = ({name: array[:count] for name, array in end.items()} for end in (self.tasks.start, self.tasks.goal))
         return replace(self, tasks=Tasks(*ends))
 
+    def on(self, device: torch.device) -> Tasks:
+        """The tasks, on a device."""
+        ends = ({name: array.to(device) for name, array in end.items()} for end in (self.tasks.start, self.tasks.goal))
+        return Tasks(*ends)
+
     @cached_property
     def content(self) -> Record:
         """All but the hash, as JSON values. Numbers are exact; arrays that start and goal share are listed once."""

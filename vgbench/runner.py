@@ -1,7 +1,7 @@
 """Runs a resolved specification: collect, train, plan, judge; each step resumes where it was."""
 
 # ruff: noqa: TID253 - imported only once a run is certain
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor
 import vgbench
 from vgbench import dataset, manifest, training
 from vgbench import model as jepa
-from vgbench.api import Environment, ObjectiveShapes, Tasks
+from vgbench.api import Environment, ObjectiveShapes, Tasks, Trajectories
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.evaluation import Evaluation
 from vgbench.fit import check_terms, check_window
@@ -136,6 +136,22 @@ def build_terms(spec: RunSpec, chosen: Iterable[Chosen], model: JEPA, action_dim
     return terms
 
 
+def load_data(
+    spec: RunSpec, environment: Environment, progress: Callable[[int, int], None] | None = None
+) -> tuple[Trajectories, Path]:
+    """Training set of a run and its file: the one it names, or that of its seed, collected if need be."""
+    name = spec.environment.name
+    if spec.data_file:
+        path = Path(spec.data_file)
+        return dataset.load_for(path, name, environment)[0], path
+    return dataset.collect(name, environment, spec.settings["data"], spec.data_seed, progress)
+
+
+def load_tasks(spec: RunSpec, environment: Environment, data: dataset.Dataset) -> Tasks:
+    """Tasks of a run, on the data's device."""
+    return manifest.for_run(spec, environment, data.trajectories)[0].on(data.device)
+
+
 class _Run:
     """The steps of one run, in order."""
 
@@ -168,12 +184,7 @@ class _Run:
         with self.folder.timed("collect"):
             start = {"stage": "collect", "total": settings.trajectories, "done": 0, "unit": "trajectory"}
             self.observers.call("vgbench_stage_started", **start)
-            name, seed = self.spec.environment.name, self.spec.data_seed
-            if self.spec.data_file:
-                path = Path(self.spec.data_file)
-                trajectories = dataset.load_for(path, name, self.environment)[0]
-            else:
-                trajectories, path = dataset.collect(name, self.environment, settings, seed, self._progress)
+            trajectories, path = load_data(self.spec, self.environment, self._progress)
             self.observers.call("vgbench_stage_ended", stage="collect")
         return dataset.Dataset(self.environment, trajectories, self.device), path
 
@@ -229,8 +240,7 @@ class _Run:
         """Tasks on the device, and what result.json says of them. The folder gets their manifest, or has it."""
         found, about = manifest.for_run(self.spec, self.environment, data.trajectories)
         manifest.keep(found, self.folder.path / "tasks.json")
-        ends = (found.tasks.start, found.tasks.goal)
-        return Tasks(*({name: value.to(self.device) for name, value in end.items()} for end in ends)), about
+        return found.on(self.device), about
 
     def _play(
         self, name: str, chosen: Chosen, model: JEPA, tasks: Tasks, data: dataset.Dataset, stream: Stream

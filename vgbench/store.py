@@ -147,6 +147,11 @@ class RunFolder:
         config = yaml_file.dump(spec.to_config())
         write_atomically(self.path / "config.yaml", lambda p: _write_text(p, config))
 
+    def attach(self) -> Record:
+        """Read run.json, so that checkpoints can be read; nothing is locked or written."""
+        self._run = self._read_run()
+        return self._run
+
     def update(self, **fields: Any) -> None:
         """Change fields of run.json."""
         self._run |= fields

@@ -12,6 +12,7 @@ from vgbench.api.environment import (
     EnvironmentSpec,
     NormBall,
     State,
+    StateGrid,
     Tasks,
     Trajectories,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Plugin",
     "Problem",
     "State",
+    "StateGrid",
     "Tasks",
     "Trajectories",
     "hookimpl",

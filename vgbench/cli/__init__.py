@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli import collect, figure, list, report, rescore, run, show, suite, sweep, tasks
+from vgbench.cli import (
+    collect,
+    diagnose,
+    figure,
+    ladder,
+    list,
+    plot,
+    report,
+    rescore,
+    run,
+    show,
+    suite,
+    sweep,
+    tasks,
+)
 from vgbench.cli.common import examples
 
 app = typer.Typer(
@@ -28,6 +42,9 @@ app.command("show", epilog=show.EPILOG)(show.show)
 app.command("report", epilog=report.EPILOG)(report.report)
 app.command("rescore", epilog=rescore.EPILOG)(rescore.rescore)
 app.command("figure", epilog=figure.EPILOG)(figure.figure)
+app.command("plot", epilog=plot.EPILOG)(plot.plot)
+app.command("diagnose", epilog=diagnose.EPILOG)(diagnose.diagnose)
+app.command("ladder", epilog=ladder.EPILOG)(ladder.ladder)
 app.command("collect", epilog=collect.EPILOG)(collect.collect)
 app.command("tasks", epilog=tasks.EPILOG)(tasks.tasks)
 

@@ -20,6 +20,7 @@ EPILOG = examples(
     "vgbench report runs/paper_table_2-quick --claims",
     "vgbench report results/paper_table_2/quick --out docs/paper_table_2.md",
     "vgbench report --format json --out report.json",
+    "vgbench report runs/paper_table_2-quick --html report.html",
 )
 
 
@@ -45,6 +46,16 @@ def report(
         Path | None,
         typer.Option(metavar="FILE", help="Write there; a page keeps what is around its two markers, if it has them."),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write one self-contained page: tables, claims, pictures of every run."),
+    ] = None,
+    draw: Annotated[
+        bool,
+        typer.Option(
+            "--draw", help="For --html: first draw what `vgbench plot` has not drawn; a minute or so for a run."
+        ),
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Table of a suite's records, with intervals, beside the published numbers.
@@ -59,10 +70,15 @@ def report(
     with told(f"--reading {reading}"):
         read_as = catalogue().reading(reading)
     scale = choice(scale, SCALES, "--scale")
+    chosen_layout = layout is not None
     guess = out.suffix.removeprefix(".").lower() if out else ""
     layout = choice(layout or (guess if guess in FORMATS else "table"), FORMATS, "--format")
     if out is not None and out.is_dir():
         raise UsageError(f"--out {out} is a folder; expected the name of a file")
+    if html is not None and html.is_dir():
+        raise UsageError(f"--html {html} is a folder; expected the name of a file")
+    if draw and html is None:
+        raise UsageError("--draw goes with --html FILE: it makes the pictures of that page")
     for place in folders or ():
         _look(place)
     if not folders:
@@ -77,6 +93,12 @@ def report(
         say(f"note: left out {line}")
     built = table.build(chosen, scale, found, read_as_name)
     findings = tests.judge(built)
+    if html is not None:
+        from vgbench.report.page import page
+
+        _write(html, page(built, findings, left_out, draw, say), "html", "--html")
+        if out is None and not chosen_layout:
+            return
     if layout == "table" and out is None:
         _print(built, findings if claims else [])
         return
@@ -136,17 +158,17 @@ def _plain_text(table: "Table", findings: "list[Finding]") -> str:
     return text.getvalue()
 
 
-def _write(out: Path, text: str, layout: str) -> None:
+def _write(out: Path, text: str, layout: str, option: str = "--out") -> None:
     """Write the file whole or not at all; a page of the documentation keeps what is around the markers."""
     from vgbench.report.formats import between
     from vgbench.store import write_atomically
 
     try:
         if layout == "md" and out.exists():
-            text = between(out.read_text(encoding="utf-8"), text, f"--out {out}")
+            text = between(out.read_text(encoding="utf-8"), text, f"{option} {out}")
         out.parent.mkdir(parents=True, exist_ok=True)
     except (OSError, UnicodeDecodeError) as err:
-        raise UsageError(f"--out {out}: cannot write there: {getattr(err, 'strerror', None) or err}") from err
+        raise UsageError(f"{option} {out}: cannot write there: {getattr(err, 'strerror', None) or err}") from err
 
     def write(path: Path) -> None:
         path.write_text(text, encoding="utf-8")

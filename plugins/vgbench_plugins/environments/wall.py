@@ -14,7 +14,14 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 import vgbench.api as api
-from vgbench_plugins.environments import wall_data, wall_geometry, wall_layouts, wall_paths, wall_policies
+from vgbench_plugins.environments import (
+    wall_data,
+    wall_geometry,
+    wall_layouts,
+    wall_paths,
+    wall_policies,
+    wall_value,
+)
 from vgbench_plugins.environments.wall_drawing import SIGMA, draw
 from vgbench_plugins.environments.wall_layouts import DOOR_RANGE, WALL_RANGE, random_layouts
 
@@ -24,6 +31,8 @@ MAX_STEP = {"small": 1.84, "big": 3.67}
 """Default bound on planned actions, px: 2.45 standard deviations of a component, which is PLDM's bound."""
 EXPERT_CLEARANCE = 0.1
 """Distance from the door's corners at which the expert turns, px, where moves have no noise."""
+NEAR = 10.0
+"""Pairs in one room up to this distance count as near, px."""
 MARGIN = 2 * SIGMA
 """Least distance of starts and goals from the walls, px (PLDM, wall.py:163-186)."""
 
@@ -44,10 +53,15 @@ class Wall(api.Environment):
     error of the two coordinates below 1).
 
     Abilities: `expert` goes the shortest way through the door; `cost_to_go` is the length of that way over the longest
-    action.
+    action; `value_fixed_point` is what the value loss converges to; `state_grid` has whole pixels; `pair_labels` tells
+    pairs across the door from those in one room; `map_place`.
     """
 
-    abilities = frozenset({"expert", "cost_to_go", "labels", "track"})
+    abilities = frozenset(
+        {"expert", "cost_to_go", "value_fixed_point", "state_grid", "pair_labels", "map_place", "labels", "track"}
+    )
+    pair_label_names = ("near, same room", "far, same room", "across the door")
+    map_extent = (-0.5, wall_geometry.SIZE - 0.5, wall_geometry.SIZE - 0.5, -0.5)
     success_radius = math.sqrt(2.0)
 
     class Params(api.Params):
@@ -146,6 +160,7 @@ class Wall(api.Environment):
             noise_dim=2 if params.noise else 0,
             distance_unit="px",
         )
+        self._walk = wall_data.Walk(*self._norms, persistent=params.heading == "persistent")
         self._move = wall_geometry.stay if params.collision == "stay" else wall_geometry.stop
 
     @property
@@ -204,6 +219,44 @@ class Wall(api.Environment):
         """Column and row of the agent in the image, [B, 2]: its position."""
         return state["position"]
 
+    def value_fixed_point(self, state: api.State, goal: api.State, tau: float, gamma: float, stride: int = 1) -> Tensor:
+        """Distance d [B] float32 that the value loss converges to on random data, of single steps or `stride` of them.
+
+        See `wall_value`. A second or so for each layout, and one for each goal.
+
+        Raises:
+            ValueError: the data are not random walks, so the law of their steps is not known here.
+        """
+        if self.params.policy != "random":
+            raise ValueError(f"the law of the data's steps is known for policy=random only, not {self.params.policy}")
+        rng = np.random.default_rng(1)
+
+        def move(position: Tensor, layout: Tensor, action: Tensor) -> Tensor:
+            noise = (
+                torch.from_numpy(rng.standard_normal(action.shape).astype(np.float32)) if self.params.noise else None
+            )
+            return self._one_step(position, layout, action, noise)
+
+        position, end, layout = state["position"].cpu(), goal["position"].cpu(), state["layout"].cpu()
+        walks = wall_value.walks(self._walk, stride)
+        d = wall_value.values(position, end, layout, walks, move, tau, gamma)
+        return d.float().to(state["position"].device)
+
+    def state_grid(self, state: api.State) -> api.StateGrid:
+        """Grid of the free whole pixels in the layout of a state (leading 1), on its device."""
+        return wall_value.state_grid(state)
+
+    def map_place(self, state: api.State) -> Tensor:
+        """Positions [B, 2] in px: whole numbers are the middles of the picture's pixels."""
+        return state["position"]
+
+    def pair_labels(self, state: api.State, goal: api.State) -> Tensor:
+        """Number [B] int64 of the names of pairs: in one room up to `NEAR` px apart, further, or in two rooms."""
+        wall = state["layout"][:, 0]
+        across = (state["position"][:, 0] < wall) != (goal["position"][:, 0] < wall)
+        far = self.goal_distance(state, goal) > NEAR
+        return torch.where(across, 2, far.long())
+
     def collect(
         self, trajectories: int, length: int, seed: int, progress: Callable[[int, int], None] | None = None
     ) -> api.Trajectories:
@@ -220,7 +273,7 @@ class Wall(api.Environment):
             layouts = np.repeat(random_layouts(rng.random((1, 2))), trajectories, axis=0)
         else:
             layouts = random_layouts(rng.random((trajectories, 2)), "training" if self.params.holdout else "all")
-        walk = wall_data.Walk(*self._norms, persistent=self.params.heading == "persistent")
+        walk = self._walk
         world = wall_data.World(self._one_step, self.params.noise)
         if self.params.policy == "random":
             return wall_data.collect(walk, world, layouts, length, rng, progress)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import vgbench.api as api
 from vgbench_plugins.environments.maze import data as sampling
-from vgbench_plugins.environments.maze import drawing, layouts, paths, physics, policies
+from vgbench_plugins.environments.maze import drawing, geodesic, grid, layouts, paths, physics, policies
 
 
 class Maze(api.Environment):
@@ -32,10 +32,12 @@ class Maze(api.Environment):
     Training layouts come from the data's seed; tasks are in other layouts. Mirror images and rotations count as
     different ones. A task is solved within 0.5 cells of the goal, at any speed.
 
-    Ability: `expert` goes the shortest way from cell to cell.
+    Abilities: `expert` goes the shortest way from cell to cell; `cost_to_go` is the length of the shortest way over the
+    longest action; `state_grid` has the ball at rest; `map_place`.
     """
 
-    abilities = frozenset({"expert", "track"})
+    abilities = frozenset({"expert", "cost_to_go", "state_grid", "map_place", "track"})
+    map_extent = (drawing.ORIGIN, drawing.ORIGIN + drawing.GRID, drawing.ORIGIN, drawing.ORIGIN + drawing.GRID)
     success_radius = 0.5
 
     class Params(api.Params):
@@ -148,6 +150,25 @@ class Maze(api.Environment):
         position, target = (x["position"].double().cpu().numpy() for x in (state, goal))
         codes = layouts.encode(state["layout"].cpu().numpy())
         return torch.from_numpy(self._velocities(codes, position, target)).to(state["position"])
+
+    def cost_to_go(self, state: api.State, goal: api.State) -> Tensor:
+        """Length of the shortest way of the ball's centre over that of an action at top speed, [B] float32.
+
+        Inertia does not count, nor does `max_force`: from rest, or around a turn, more steps are needed. The way leads
+        to the goal itself; a task is solved up to `success_radius` before it. Infinite where there is no way.
+        """
+        start, end = (x["position"].double().cpu().numpy() for x in (state, goal))
+        length = geodesic.lengths(layouts.encode(state["layout"].cpu().numpy()), start, end)
+        step = physics.MAX_SPEED * self.params.substeps * physics.TIMESTEP
+        return torch.from_numpy(length / step).float().to(state["position"].device)
+
+    def state_grid(self, state: api.State) -> api.StateGrid:
+        """Grid of the free places in the layout of a state (leading 1): 8 x 8 to a cell, the ball at rest."""
+        return grid.state_grid(state)
+
+    def map_place(self, state: api.State) -> Tensor:
+        """Positions [B, 2] of the ball, in cells."""
+        return state["position"]
 
     def collect(
         self, trajectories: int, length: int, seed: int, progress: Callable[[int, int], None] | None = None

@@ -1,0 +1,75 @@
+"""`vgbench ladder`: is it the model, the value or the planner?"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, say
+
+EPILOG = examples(
+    "vgbench ladder --protocol wall_big",
+    "vgbench ladder --run runs/NAME --tasks 40 --budget 64 --out ladder.json",
+)
+
+
+@handled
+def ladder(
+    protocol: Annotated[str | None, typer.Option(metavar="NAME", help="wall_small, wall_big, maze, ...")] = None,
+    run: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="A finished run: its value and its model take part.")
+    ] = None,
+    tasks: Annotated[int, typer.Option(help="How many of the protocol's tasks, from the first.")] = 20,
+    budget: Annotated[
+        int | None, typer.Option(metavar="SAMPLES", help="Samples of a plan; by default the protocol's.")
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(metavar="smoke|quick|paper", help="Default quick; without --run.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter; without --run.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the record as JSON.")] = None,
+    format: Format = "table",
+    debug: Debug = False,
+) -> None:
+    """Success of controllers from random actions to an expert on the same tasks.
+
+    Between them: the planner with the exact dynamics and a straight, learnt or true value, and with the learnt dynamics
+    and the true value. With --run, tasks, data and planner are those of the (first) run. Takes minutes: a row costs
+    what as many episodes of a run cost, and more where a step of the environment is slow.
+    """
+    from vgbench.errors import UsageError
+    from vgbench.ladder import climb
+    from vgbench.ladder_place import find_place
+    from vgbench.store import write_json
+
+    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
+        raise UsageError(f"--out {out}: expected the name of a file in a folder that exists")
+    place, runs = find_place(protocol, run or [], tasks, budget, scale, set_ or [])
+    record = climb(place, runs, lambda name: say(f"playing: {name}"))
+    if out is not None:
+        write_json(out, record)
+    if format == "json":
+        print_json(record)
+        return
+    samples = record["planner"]["params"].get("samples")
+    print(f"{record['protocol']}, scale {record['scale']}: {record['tasks']} tasks, {samples or 'no'} samples a plan")
+    print_table(
+        ["controller", "dynamics", "value", "success [95 %]", "steps", "note"], [_row(r) for r in record["rows"]]
+    )
+
+
+def _row(row: dict[str, Any]) -> list[str]:
+    if "skipped" in row:
+        return [row["name"], row["dynamics"], row["value"], "-", "-", f"skipped: {row['skipped']}"]
+    low, high = row["ci95"]
+    notes = []
+    if row.get("table_error"):
+        notes.append(f"table off by {row['table_error']['of_spread']:.1%} of the distance's spread")
+    if row.get("probe_error"):
+        notes.append("probe off by " + ", ".join(f"{n} {e:.3g}" for n, e in row["probe_error"].items()))
+    if row.get("run"):
+        notes.append(str(row["run"]))
+    rate = f"{row['success_rate']:.2f} [{low:.2f}, {high:.2f}]"
+    return [row["name"], row["dynamics"], row["value"], rate, str(row["mean_steps"] or "-"), "; ".join(notes)]

@@ -1,0 +1,68 @@
+"""Where a ladder is set up: the tasks, data and planner of a protocol, or of a run."""
+
+# ruff: noqa: TID253 - imported only by modules that compute
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from vgbench.api import Tasks
+from vgbench.catalogue import catalogue
+from vgbench.dataset import Dataset, fingerprint
+from vgbench.diagnosis.view import take
+from vgbench.errors import UsageError
+from vgbench.ladder import Place
+from vgbench.resolve import Request, resolve
+from vgbench.runner import build_environment, load_data, load_tasks
+from vgbench.trained import Trained, load_trained
+
+
+def find_place(
+    protocol: str | None,
+    folders: Sequence[Path],
+    tasks: int,
+    budget: int | None,
+    scale: str | None = None,
+    sets: Sequence[str] = (),
+) -> tuple[Place, list[Trained]]:
+    """Set up a ladder.
+
+    Raises:
+        UsageError: nothing says where, runs do not share their tasks, or a number is too small.
+    """
+    for option, number in (("--tasks", tasks), ("--budget", budget)):
+        if number is not None and number < 1:
+            raise UsageError(f"{option} {number}: expected at least 1")
+    runs = [load_trained(folder, "--run") for folder in folders]
+    if runs:
+        if scale or sets:
+            raise UsageError("--scale and --set: with --run everything is the run's own; leave them out")
+        spec, environment, data, every = runs[0].spec, runs[0].environment, runs[0].data, runs[0].tasks
+        if protocol and protocol.replace("-", "_") != spec.protocol:
+            raise UsageError(f"--protocol {protocol}: {folders[0]} is a run of protocol {spec.protocol}")
+        _check_same(runs, folders)
+    else:
+        if protocol is None:
+            raise UsageError("say where: --protocol NAME, or --run DIR for the tasks of a run")
+        # Nothing of a method is used; a specification needs one.
+        recipe = next(iter(catalogue().recipes))
+        spec = resolve(Request(protocol=protocol, recipe=recipe, scale=scale, sets=sets, loose=True))
+        environment = build_environment(spec.environment)
+        data = Dataset(environment, load_data(spec, environment)[0], torch.device(spec.device))
+        every = load_tasks(spec, environment, data)
+    some = Tasks(take(every.start, slice(0, tasks)), take(every.goal, slice(0, tasks)))
+    return Place(spec, environment, data, some, budget), runs
+
+
+def _check_same(runs: Sequence[Trained], folders: Sequence[Path]) -> None:
+    """All runs have the environment, the data and the tasks of the first."""
+    first = runs[0]
+    for run, folder in zip(runs[1:], folders[1:], strict=True):
+        same = (
+            ("environment", run.spec.environment.identity() == first.spec.environment.identity()),
+            ("training set", fingerprint(run.data.trajectories) == fingerprint(first.data.trajectories)),
+            ("tasks", run.spec.task_seed == first.spec.task_seed),
+        )
+        for what, agrees in same:
+            if not agrees:
+                raise UsageError(f"--run {folder}: its {what} is not that of {folders[0]}; make a ladder for each")

@@ -1,0 +1,33 @@
+"""What a picture of a run is, for those that draw them and those that show them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a run.
+
+    Attributes:
+        file: its name in the folder of pictures; the suffix tells the format (`.svg`, `.webp`).
+        kind: heading under which it stands beside others.
+        text: what is seen, and how to read it.
+        content: bytes of the file; empty for a picture that is already in its folder.
+    """
+
+    file: str
+    kind: str
+    text: str
+    content: bytes = b""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Why there is no picture of a kind."""
+
+    kind: str
+    why: str
+
+
+Drawn = Iterator[Picture | LeftOut]
+"""What a module that draws yields, picture by picture."""
