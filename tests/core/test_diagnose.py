@@ -142,7 +142,7 @@ def test_an_environment_without_abilities_is_served_as_far_as_it_goes(tmp_plugin
     assert done.exit_code == 0, done.stderr
     rows = {row["name"]: row for row in done.json()["rows"]}
     assert rows["straight line"]["success_rate"] == 1  # goals are 6 to 18 to the right, in 20 steps of at most 1
-    assert "state_grid" in rows["exact model, true value"]["skipped"] and "expert" in rows["expert"]["skipped"]
+    assert "cost_to_go" in rows["exact model, true value"]["skipped"] and "expert" in rows["expert"]["skipped"]
 
 
 @pytest.fixture

@@ -40,8 +40,7 @@ def ladder(
     what as many episodes of a run cost, and more where a step of the environment is slow.
     """
     from vgbench.errors import UsageError
-    from vgbench.ladder import climb
-    from vgbench.ladder_place import find_place
+    from vgbench.ladder import climb, find_place
     from vgbench.store import write_json
 
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):

@@ -57,7 +57,7 @@ def _fixed_point(block: Record) -> list[str]:
     if own:
         lines.append(f"that solution itself, against the true cost: Spearman {number(own)}")
     lines.append(
-        "What the loss asks for, without networks: what is missing to 1 here is the fit, the rest is the loss's bias."
+        "The loss itself asks for this solution: what the first line lacks is the fit, the second the loss's bias."
     )
     return lines
 
@@ -128,9 +128,8 @@ def _planning(block: Record) -> list[str]:
         f"realised {block['realised']:.4g}, of standing still {block['staying']:.4g}"
     ]
     for name, means in block["recorded"].items():
-        lines.append(
-            f"{name} in episodes.jsonl: solved {number(means['solved'])}, unsolved {number(means['unsolved'])}"
-        )
+        solved, unsolved = number(means["solved"]), number(means["unsolved"])
+        lines.append(f"{name}, mean over the plans of an episode: solved {solved}, unsolved {unsolved}")
     lines.append(f"The environment keeps {block['kept']:.0%} of the improvement that the model promises.")
     return lines
 

@@ -1,68 +1,29 @@
-"""A ladder of controllers between random actions and an expert, which tells whether model, value or planner fails.
-
-Every row plays the same tasks with the same planner, noise and episode length. What changes is who predicts the future
-(the environment itself, or the learnt model) and who says how far the goal is (a straight line, the learnt distance,
-the true cost to go). Distances are looked up in tables over the environment's grid of states, where it has one.
-"""
+"""Controllers of the ladder: who predicts the future, and who says how far the goal is."""
 
 # ruff: noqa: TID253 - imported only by modules that compute
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-import vgbench
-from vgbench.api import Environment, Planner, State, Tasks
-from vgbench.dataset import Dataset
-from vgbench.diagnosis.dynamics import aggregate, apply, fit_probe, split
-from vgbench.diagnosis.lookup import Tables, learnt_tables, true_tables
-from vgbench.diagnosis.view import lacks, latents, take
+from vgbench.api import State
+from vgbench.diagnosis.dynamics import aggregate, apply, split
+from vgbench.diagnosis.lookup import Tables
+from vgbench.diagnosis.view import latents, take
+from vgbench.ladder.place import Act, Place
 from vgbench.noise import KeyedNoise, Stream
 from vgbench.planning import BlindProblem, block_rows, plan_horizon
 from vgbench.settings import MpcSettings
-from vgbench.spec import RunSpec
-from vgbench.statistics import wilson
-from vgbench.store import Record
 from vgbench.trained import Trained
 
-FORMAT = 1
 DIRECTIONS = 64
 """Actions that the straight line tries."""
 
-Act = Callable[[State, Tensor, int], Tensor]
-"""State, ids of the active tasks [B], step -> normalised actions [B, R, A] to be executed."""
 Rollout = Callable[[State, Tensor], list[Any]]
 """State with B rows and actions [B, K, H, A] -> H times what the cost is taken of, with B * K rows."""
 Cost = Callable[[Tensor, Any, int], Tensor]
 """Ids of the tasks [B], one entry of a rollout and K -> costs [B, K]."""
-
-
-@dataclass
-class Place:
-    """Where the ladder stands: what all rows share."""
-
-    spec: RunSpec
-    environment: Environment
-    data: Dataset
-    tasks: Tasks
-    budget: int | None = None
-
-    @property
-    def settings(self) -> MpcSettings:
-        """Episode length, steps between plans, and how distances make a cost."""
-        settings: MpcSettings = self.spec.settings["mpc"]
-        return settings
-
-    def planner(self) -> Planner:
-        """The run's planner, with `budget` samples if that is given and it has such a parameter."""
-        chosen = self.spec.planner
-        params = chosen.params
-        if self.budget is not None and hasattr(params, "samples"):
-            params = params.model_copy(update={"samples": self.budget})
-        planner: Planner = chosen.cls(params)
-        return planner
 
 
 class CostProblem(BlindProblem):
@@ -110,32 +71,6 @@ class Planned:
     def _recall(self, ids: Tensor) -> dict[str, Tensor]:
         known = [self._memory.get(task, {}) for task in ids.tolist()]
         return {name: torch.stack([one[name] for one in known]) for name in known[0]}
-
-
-def play(place: Place, act: Act) -> list[Record]:
-    """Play all tasks; rows with `task`, `success` and `steps`."""
-    environment, settings, tasks = place.environment, place.settings, place.tasks
-    state, ids, step = tasks.start, torch.arange(len(tasks), device=place.data.device), 0
-    steps = torch.full((len(tasks),), -1)
-    while step < settings.max_steps and len(ids):
-        actions = act(state, ids, step)
-        for index in range(min(actions.shape[1], settings.max_steps - step)):
-            noise = None
-            if environment.spec.noise_dim:
-                keyed = KeyedNoise(place.spec.task_seed, ids, step, Stream.ENVIRONMENT)
-                noise = keyed.normal(environment.spec.noise_dim)
-            state = environment.step(state, actions[:, index] * place.data.action_scale, noise)
-            step += 1
-            solved = environment.success(state, take(tasks.goal, ids))
-            steps[ids[solved].cpu()] = step
-            left = (~solved).nonzero().squeeze(1)
-            state, ids, actions = take(state, left), ids[left], actions[left]
-            if not len(ids):
-                break
-    return [
-        {"task": task, "success": count >= 0, "steps": count if count >= 0 else step}
-        for task, count in enumerate(steps.tolist())
-    ]
 
 
 def exact(place: Place) -> Rollout:
@@ -242,93 +177,3 @@ def floor(place: Place) -> Act | None:
         return result
 
     return act
-
-
-def climb(place: Place, runs: list[Trained], tell: Callable[[str], None] = lambda _: None) -> Record:
-    """Play every rung of the ladder that the environment and the runs allow.
-
-    Returns:
-        Values for JSON: `rows`, each with `name`, `dynamics`, `value`, `run` and success rate and interval, or with
-        `skipped` and the reason.
-    """
-    rows: list[Record] = []
-
-    def add(name: str, dynamics: str, value: str, make: Callable[[], Act | str | None], **more: Any) -> None:
-        row: Record = {"name": name, "dynamics": dynamics, "value": value}
-        act = make()
-        if act is None or isinstance(act, str):
-            rows.append(row | {"skipped": act or "the protocol has none"})
-            return
-        tell(name)
-        rows.append(row | _rate(play(place, act)) | more)
-
-    add("random actions", "-", "-", lambda: floor(place))
-    add("straight line", "exact, one step", "straight", lambda: straight_line(place))
-    add("exact model, straight", "exact", "straight", lambda: Planned(place, exact(place), straight_cost(place)))
-    for trained in runs:
-        _rungs(place, trained, add, rows)
-    missing = lacks(place.environment, "cost_to_go") or lacks(place.environment, "state_grid")
-    truth = None if missing else true_tables(place.environment, place.tasks, place.data)
-    add(
-        "exact model, true value",
-        "exact",
-        "true",
-        lambda: Planned(place, exact(place), table_cost(truth)) if truth else missing,
-    )
-    add("expert", "-", "-", lambda: lacks(place.environment, "expert") or expert(place))
-    planner = place.planner()
-    return {
-        "format": FORMAT,
-        "vgbench": vgbench.__version__,
-        "protocol": place.spec.protocol,
-        "scale": place.spec.scale,
-        "environment": place.spec.environment.identity(),
-        "tasks": len(place.tasks),
-        "seeds": {"data": place.spec.data_seed, "task": place.spec.task_seed},
-        "planner": {"name": place.spec.planner.name, "params": planner.params.model_dump(mode="json")},
-        "budget": place.budget,
-        "rows": rows,
-    }
-
-
-def _rungs(place: Place, trained: Trained, add: Callable[..., None], rows: list[Record]) -> None:
-    """The rungs of one run: its value on the exact model, the true value on its model, and the run itself."""
-    title, count = trained.run["title"], len(place.tasks)
-    missing = lacks(place.environment, "state_grid")
-    tables, error = (None, None) if missing else learnt_tables(trained, place.tasks)
-    add(
-        "exact model, learnt value",
-        "exact",
-        "learnt",
-        lambda: Planned(place, exact(place), table_cost(tables)) if tables else missing,
-        run=title,
-        table_error=error,
-    )
-    missing = missing or lacks(place.environment, "cost_to_go")
-    weights, _, errors = fit_probe(trained, 0)
-    truth = None if missing else true_tables(place.environment, place.tasks, place.data)
-    add(
-        "learnt model, true value",
-        "learnt",
-        "true, by a probe",
-        lambda: Planned(place, learnt(place, trained, weights), table_cost(truth)) if truth else missing,
-        run=title,
-        probe_error=errors,
-    )
-    found = [row for row in trained.folder.lines("episodes.jsonl") if row["task"] < count]
-    if len(found) == count:
-        row = {"name": "the run itself", "dynamics": "learnt", "value": "learnt", "run": title}
-        rows.append(row | _rate(found) | {"recorded": True})
-
-
-def _rate(found: list[Record]) -> Record:
-    successes = sum(bool(row["success"]) for row in found)
-    low, high = wilson(successes, len(found))
-    steps = [row["steps"] for row in found if row["success"]]
-    return {
-        "success_rate": successes / len(found),
-        "successes": successes,
-        "n": len(found),
-        "ci95": [round(low, 4), round(high, 4)],
-        "mean_steps": round(sum(steps) / len(steps), 2) if steps else None,
-    }

@@ -1,20 +1,80 @@
-"""Where a ladder is set up: the tasks, data and planner of a protocol, or of a run."""
+"""Where a ladder stands: the tasks, data and planner of a protocol, or of a run."""
 
 # ruff: noqa: TID253 - imported only by modules that compute
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from vgbench.api import Tasks
+from vgbench.api import Environment, Planner, State, Tasks
 from vgbench.catalogue import catalogue
 from vgbench.dataset import Dataset, fingerprint
 from vgbench.diagnosis.view import take
 from vgbench.errors import UsageError
-from vgbench.ladder import Place
+from vgbench.noise import KeyedNoise, Stream
 from vgbench.resolve import Request, resolve
 from vgbench.runner import build_environment, load_data, sample_tasks
+from vgbench.settings import MpcSettings
+from vgbench.spec import RunSpec
+from vgbench.store import Record
 from vgbench.trained import Trained, load_trained
+
+Act = Callable[[State, Tensor, int], Tensor]
+"""State, ids of the active tasks [B], step -> normalised actions [B, R, A] to be executed."""
+
+
+@dataclass
+class Place:
+    """Where the ladder stands: what all rows share."""
+
+    spec: RunSpec
+    environment: Environment
+    data: Dataset
+    tasks: Tasks
+    budget: int | None = None
+
+    @property
+    def settings(self) -> MpcSettings:
+        """Episode length, steps between plans, and how distances make a cost."""
+        settings: MpcSettings = self.spec.settings["mpc"]
+        return settings
+
+    def planner(self) -> Planner:
+        """The run's planner, with `budget` samples if that is given and it has such a parameter."""
+        chosen = self.spec.planner
+        params = chosen.params
+        if self.budget is not None and hasattr(params, "samples"):
+            params = params.model_copy(update={"samples": self.budget})
+        planner: Planner = chosen.cls(params)
+        return planner
+
+
+def play(place: Place, act: Act) -> list[Record]:
+    """Play all tasks; rows with `task`, `success` and `steps`."""
+    environment, settings, tasks = place.environment, place.settings, place.tasks
+    state, ids, step = tasks.start, torch.arange(len(tasks), device=place.data.device), 0
+    steps = torch.full((len(tasks),), -1)
+    while step < settings.max_steps and len(ids):
+        actions = act(state, ids, step)
+        for index in range(min(actions.shape[1], settings.max_steps - step)):
+            noise = None
+            if environment.spec.noise_dim:
+                keyed = KeyedNoise(place.spec.task_seed, ids, step, Stream.ENVIRONMENT)
+                noise = keyed.normal(environment.spec.noise_dim)
+            state = environment.step(state, actions[:, index] * place.data.action_scale, noise)
+            step += 1
+            solved = environment.success(state, take(tasks.goal, ids))
+            steps[ids[solved].cpu()] = step
+            left = (~solved).nonzero().squeeze(1)
+            state, ids, actions = take(state, left), ids[left], actions[left]
+            if not len(ids):
+                break
+    return [
+        {"task": task, "success": count >= 0, "steps": count if count >= 0 else step}
+        for task, count in enumerate(steps.tolist())
+    ]
 
 
 def find_place(
