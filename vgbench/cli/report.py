@@ -96,7 +96,7 @@ def report(
     if html is not None:
         from vgbench.report.page import page
 
-        _write(html, page(built, findings, left_out, draw, say), "html", "--html")
+        _write(html, page(built, findings, left_out, folders, draw, say), "html", "--html")
         if out is None and not chosen_layout:
             return
     if layout == "table" and out is None:

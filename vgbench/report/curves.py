@@ -9,11 +9,11 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from vgbench.report import ink
-from vgbench.report.pictures import Drawn, LeftOut, Picture
+from vgbench.report.pictures import LOGS, Drawn, LeftOut, Picture
 from vgbench.statistics import wilson
 from vgbench.store import Record, RunFolder
 
-TRAINING, LOGS, STEPS = "Training", "What the objectives reported", "Success against steps"
+TRAINING, STEPS = "Training", "Success against steps"
 _AXES = ("stage", "step")
 _NOT_LOSSES = ("grad_norm", "lr")
 MOST_LOGS = 12
@@ -34,10 +34,10 @@ def training(folder: Path) -> Drawn:
         "Weighted sum of the losses and its terms, on the batch of every tenth optimiser step (training data). "
         "Stages train one after the other."
     )
-    yield Picture("training.svg", TRAINING, text, ink.svg(made))
+    yield Picture("training.svg", TRAINING, text, content=ink.svg(made))
     panels = dict.fromkeys((row["stage"], name) for row in rows for name in row if "." in name)
     if panels:
-        yield Picture("training-logs.svg", LOGS, _logs_text(len(panels)), _logs(rows, list(panels)[:MOST_LOGS]))
+        yield Picture("training-logs.svg", LOGS, _logs_text(len(panels)), content=_logs(rows, list(panels)[:MOST_LOGS]))
 
 
 def _is_log(row: Any) -> bool:
@@ -109,7 +109,7 @@ def success(folder: Path, most: int | None = None) -> Drawn:
     axes.legend(loc="best")
     floor = "" if curves["floor"] else " There are no episodes of a floor."
     text = f"Share of the tasks solved within so many steps, with 95 % Wilson intervals at each step.{floor}"
-    yield Picture("success.svg", STEPS, text, ink.svg(made))
+    yield Picture("success.svg", STEPS, text, content=ink.svg(made))
 
 
 def _episodes(path: Path) -> list[Record]:

@@ -44,13 +44,13 @@ def gallery(run: Path, out: Path | None = None, draw: bool = True) -> Gallery:
     folder = out or run / "plots"
     known = _index(folder)
     groups: tuple[tuple[str, tuple[str, ...], Callable[[Path], Drawn], bool], ...] = (
-        ("records", ("run.json", *_SHOWN), _records, True),
+        ("records", _SHOWN, _records, True),
         ("model", ("result.json",), _model, draw),
         ("diagnosis", ("run.json", "diagnosis.json"), _diagnosis, True),
     )
     made: dict[str, Any] = {}
     for name, files, drawer, wanted in groups:
-        stamp, old = _stamp(run, files), known.get(name)
+        stamp, old = _stamp(run, files, str(_most_steps(run)) if name == "records" else ""), known.get(name)
         # Without a picture: what was missing (checkpoints, a plugin) may be there now.
         tried = old and (old["pictures"] or not (wanted and name == "model"))
         if old and tried and old["stamp"] == stamp and all((folder / p["file"]).exists() for p in old["pictures"]):
@@ -85,9 +85,9 @@ def _index(folder: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _stamp(run: Path, files: tuple[str, ...]) -> str:
-    """Hash of the files that pictures show."""
-    state = hashlib.sha256()
+def _stamp(run: Path, files: tuple[str, ...], more: str = "") -> str:
+    """Hash of what pictures show: files, and a word."""
+    state = hashlib.sha256(more.encode())
     for name in files:
         path = run / name
         state.update(f"{name}:".encode())
@@ -129,12 +129,8 @@ def _left_out(made: dict[str, Any], run: Path, draw: bool) -> Iterator[LeftOut]:
             yield LeftOut(**entry)
     if "model" not in made and not draw:
         kept = any((run / "checkpoints").glob("*.pt"))
-        how = (
-            f"not drawn so far; `vgbench plot {run}` draws them"
-            if kept
-            else "this record has no checkpoints, as they need"
-        )
-        yield LeftOut(MODEL_KINDS, how)
+        drawn = f"not drawn so far; `vgbench plot {run}` draws them"
+        yield LeftOut(MODEL_KINDS, drawn if kept else "they need the run's checkpoints, which are not in its folder")
 
 
 def _records(run: Path) -> Drawn:

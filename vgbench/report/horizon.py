@@ -17,7 +17,7 @@ def prediction(block: Mapping[str, Any]) -> Picture:
     Raises:
         KeyError, TypeError, ValueError: the block is not whole.
     """
-    made = ink.figure(7.2, 2.7)
+    made = ink.figure(7.4, 3.0)
     latent, cost = made.subplots(1, 2)
     steps = range(1, int(block["horizon"]) + 1)
     for axes, names in ((latent, _LATENT), (cost, _COST)):
@@ -26,13 +26,13 @@ def prediction(block: Mapping[str, Any]) -> Picture:
         axes.set_xlabel("steps predicted")
         axes.set_ylim(bottom=0)
         ink.grid(axes)
-        axes.legend()
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, columnspacing=1.2)
     latent.axhline(1.0, color=ink.INK, linewidth=0.8)
-    latent.set_ylabel("squared error in the latents / no change")
-    cost.set_ylabel("error of the distance to the goal")
+    latent.set_ylabel("squared error / no change's")
+    cost.set_ylabel("error of the distance")
     text = (
         f"Mean over {block['rollouts']} rollouts from the tasks' starts, with actions of the data. Left: squared error "
         "of the predicted latent, relative to predicting no change (1, the thin line). Right: mean absolute error of "
         "the learned distance to the goal, in its own units."
     )
-    return Picture("prediction.svg", PREDICTION, text, ink.svg(made))
+    return Picture("prediction.svg", PREDICTION, text, content=ink.svg(made))

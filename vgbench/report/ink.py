@@ -74,7 +74,7 @@ def svg(made: Figure) -> bytes:
     import io
 
     stream = io.BytesIO()
-    made.savefig(stream, format="svg", dpi=110, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    made.savefig(stream, format="svg", dpi=90, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     dark = "".join(
         f'[style*="{name}: {light}"]{{{name}:{dark} !important}}'
         for light, dark in ON_DARK.items()

@@ -124,7 +124,7 @@ def value(atlas: Atlas, tasks: Sequence[int] = range(GOALS)) -> Drawn:
         made.colorbar(mesh, ax=list(line), label=name, shrink=0.9, pad=0.02)
     for axes, title in zip(panels[0], _titles(tasks, learned, true), strict=True):
         axes.set_title(title)
-    yield Picture("value.svg", VALUE, _text(known), ink.svg(made))
+    yield Picture("value.svg", VALUE, _text(known), content=ink.svg(made))
 
 
 def _truth(environment: Environment, states: State, goal: State) -> np.ndarray:

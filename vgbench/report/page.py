@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 import vgbench
 from vgbench.errors import VgbenchError
-from vgbench.report import formats
+from vgbench.report import formats, ladders
 from vgbench.report.claims import Finding
 from vgbench.report.gallery import Gallery, diagnosis, gallery
-from vgbench.report.pictures import LeftOut
+from vgbench.report.pictures import LOGS, LeftOut
 from vgbench.report.records import RunRecord
 from vgbench.report.table import Cell, Table
 from vgbench.statistics import wilson
@@ -28,6 +28,7 @@ def page(
     table: Table,
     findings: Sequence[Finding],
     left_out: Sequence[str],
+    folders: Sequence[Path] = (),
     draw: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> str:
@@ -37,6 +38,7 @@ def page(
         table: what ran.
         findings: what became of the claims.
         left_out: a line for each folder that is no record.
+        folders: where ladders may lie, beside the runs.
         draw: draw what needs the models first, as `vgbench plot` does; else only what it drew before is shown.
         say: told of each run that is being drawn.
     """
@@ -55,6 +57,8 @@ def page(
         if draw:
             say(f"{number} of {len(records)}: pictures of {record.path}")
         runs.setdefault(cell.protocol, []).append(_run(cell, record, draw))
+    places = [*folders, *(record.path for _, record in records)]
+    found, unread = ladders.find(places, table.scale, table.suite.protocols)
     headers, tested = formats.claims_grid(finding for finding in findings if finding.rates)
     _, open_claims = formats.claims_grid(finding for finding in findings if not finding.rates)
     content = {
@@ -67,7 +71,9 @@ def page(
         "claims": {"tested": tested, "without records": open_claims},
         "claim_notes": formats.claims_notes(findings),
         "runs": runs,
-        "left_out": left_out,
+        "ladder_headers": ladders.HEADERS,
+        "ladders": found,
+        "left_out": [*left_out, *unread],
         "version": vgbench.__version__,
     }
     return jinja.get_template(TEMPLATE).render(content)
@@ -125,8 +131,9 @@ def _run(cell: Cell, record: RunRecord, draw: bool) -> dict[str, Any]:
         place = None if os.access(record.path, os.W_OK) else tempfile.TemporaryDirectory()
         made = gallery(record.path, Path(place.name) if place else None, draw)
         about["pictures"] = _pictures(made)
-    except VgbenchError as err:
-        made = Gallery(record.path, (), (LeftOut("Pictures", str(err)),))
+    except Exception as err:  # a plugin's, while it drew: one run must not cost the report of all others
+        why = str(err) if isinstance(err, VgbenchError) else f"{type(err).__name__}: {err}"
+        made = Gallery(record.path, (), (LeftOut("Pictures", why),))
     found, why = diagnosis(record.path)
     about["diagnosis"], wrong = _words(found) if found else ("", why)
     unread = [LeftOut("Diagnosis", wrong)] if wrong and not why else []
@@ -135,12 +142,13 @@ def _run(cell: Cell, record: RunRecord, draw: bool) -> dict[str, Any]:
 
 
 def _pictures(made: Gallery) -> dict[str, list[dict[str, str]]]:
-    """Pictures of a gallery by their kind, as data URIs."""
+    """Pictures of a gallery by their kind, as data URIs; the many small ones last."""
     kinds: dict[str, list[dict[str, str]]] = {}
     for picture in made.pictures:
         path = made.folder / picture.file
-        kinds.setdefault(picture.kind, []).append({"uri": uri(path), "text": picture.text})
-    return kinds
+        kinds.setdefault(picture.kind, []).append({"uri": uri(path), "text": picture.text, "legend": picture.legend})
+    details = kinds.pop(LOGS, None)
+    return kinds | ({LOGS: details} if details else {})
 
 
 def uri(path: Path) -> str:

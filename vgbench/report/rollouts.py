@@ -19,7 +19,7 @@ from vgbench.trained import Trained
 ROLLOUTS = "Rollouts"
 EACH = 2
 """Solved tasks, and failed ones."""
-SIZE, FRAMES = 224, 60
+SIZE, FRAMES = 224, 48
 """Width and height of an animation, px; most frames."""
 STEPS = 96
 """Steps of a task that are played at most: a planner that is stuck is stuck in few."""
@@ -42,12 +42,12 @@ def rollouts(atlas: Atlas, each: int = EACH) -> Drawn:
             yield LeftOut(ROLLOUTS, f"no task was {kind}")
     for played in Replay(trained, [*solved[:each], *failed[:each]]).play(STEPS):
         word = "solved" if rows[played.task]["success"] else "failed"
-        text = _text(played, rows[played.task], atlas)
+        text = _text(played, rows[played.task])
         file = f"rollout-{word}-task{played.task}.webp"
-        yield Picture(file, ROLLOUTS, text, _animation(trained, atlas, played, images))
+        yield Picture(file, ROLLOUTS, text, _legend(atlas), _animation(trained, atlas, played, images))
 
 
-def _text(played: Played, recorded: dict[str, Any], atlas: Atlas) -> str:
+def _text(played: Played, recorded: dict[str, Any]) -> str:
     word, steps = ("solved after" if recorded["success"] else "not solved within"), recorded["steps"]
     text = f"Task {played.task}: {word} {steps} steps."
     if played.steps == STEPS < steps:
@@ -55,10 +55,14 @@ def _text(played: Played, recorded: dict[str, Any], atlas: Atlas) -> str:
     elif (played.solved, played.steps) != (recorded["success"], steps):
         did = "solved" if played.solved else "not solved"
         text += f" Played again on this machine it went otherwise: {did}, {played.steps} steps."
-    if "map_place" in atlas.trained.environment.abilities:
-        text += " Star: goal; white: the way so far; orange: where the present plan really leads"
-        text += "." if atlas.missing else "; blue dots: where the model expects it to lead (nearest latent on the map)."
     return text
+
+
+def _legend(atlas: Atlas) -> str:
+    if "map_place" not in atlas.trained.environment.abilities:
+        return "What the encoder sees."
+    blue = "" if atlas.missing else "; blue: where the model expects it to lead (the nearest latent on the map)"
+    return f"Star: the goal; white: the way so far; orange: where the rest of the present plan really leads{blue}."
 
 
 def _animation(trained: Trained, atlas: Atlas, played: Played, images: Sequence[str]) -> bytes:
@@ -75,7 +79,7 @@ def _animation(trained: Trained, atlas: Atlas, played: Played, images: Sequence[
     stream = io.BytesIO()
     times = [*([max(60, 4000 // len(frames))] * (len(frames) - 1)), 1500]
     options = {"save_all": True, "append_images": frames[1:], "duration": times, "loop": 0}
-    frames[0].save(stream, format="WEBP", quality=70, method=3, **options)
+    frames[0].save(stream, format="WEBP", quality=60, method=3, **options)
     return stream.getvalue()
 
 
