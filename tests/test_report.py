@@ -466,3 +466,12 @@ def test_the_page_of_the_table_is_what_its_records_give():
     page = PAGE.read_text(encoding="utf-8")
     assert formats.BEGIN in page
     assert page == formats.between(page, formats.markdown(built, claims.judge(built), PAGE.parent), PAGE.name)
+
+
+def test_cells_that_have_not_begun_are_counted_in_one_line(record, report):
+    suite = record().parents[2]
+    for name in ("vf", "vf_pred"):
+        waiting = suite / "maze" / name / "s0"
+        waiting.mkdir(parents=True)
+        (waiting / "config.yaml").touch()
+    assert [line.partition(": ")[2] for line in report()["left_out"]] == ["2 of 3 cells have not begun"]

@@ -79,7 +79,13 @@ def scan(
     records: dict[tuple[str, str, str], RunRecord] = {}
     left_out, wanted = [], set(recipes)
     for folder in folders:
-        for path in leaves(folder):
+        paths = list(leaves(folder))
+        waiting = [path for path in paths if _not_begun(path)]
+        if waiting:
+            left_out.append(f"{folder}: {len(waiting)} of {len(paths)} cells have not begun")
+        for path in paths:
+            if path in waiting:
+                continue
             try:
                 record = _belonging(read(path), scale, wanted, reading)
             except VgbenchError as err:
@@ -109,6 +115,12 @@ def leaves(folder: Path) -> Iterator[Path]:
         return
     for path in deeper:
         yield from leaves(path)
+
+
+def _not_begun(folder: Path) -> bool:
+    """Whether a folder holds only what a suite puts there before a cell is started."""
+    names = {path.name for path in folder.iterdir()}
+    return "config.yaml" in names and names <= {"config.yaml", "log.txt", ".lock"}
 
 
 def read(path: Path) -> RunRecord:
