@@ -348,11 +348,7 @@ def _check(spec: RunSpec) -> None:
             "horizon are not planned; raise the horizon or replan more often"
         )
     data = spec.settings["data"]
-    stages = {"train": spec.objectives, "train_predictor": spec.predictor_objectives}
-    stages |= {"train_head": spec.head_objectives}
-    for group, objectives in stages.items():
-        if not objectives:
-            continue
+    for _, objectives, group in spec.stages():
         window, batch = spec.settings[group].window, spec.settings[group].batch
         if window > data.length:
             raise UsageError(f"{group}.window={window} is longer than a trajectory: data.length={data.length}")

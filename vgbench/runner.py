@@ -93,10 +93,7 @@ def rehearse(spec: RunSpec) -> tuple[Environment, JEPA, tuple[training.Term, ...
             f"model.image_norm={spec.settings['model'].image_norm}: environment '{spec.environment.name}' has no images"
         )
     model, action_dim = build_model(spec, environment), environment.spec.actions.dim
-    stages = {"train": spec.objectives, "train_predictor": spec.predictor_objectives}
-    if spec.head_objectives:
-        stages["train_head"] = spec.head_objectives
-    built = {group: build_terms(spec, chosen, model, action_dim) for group, chosen in stages.items()}
+    built = {group: build_terms(spec, chosen, model, action_dim) for _, chosen, group in spec.stages()}
     for group, terms in built.items():
         check_window(group, spec.settings[group].window, terms)
     return environment, model, built["train"]

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 
 import vgbench
 from vgbench.errors import VgbenchError
-from vgbench.spec import Chosen, RunSpec
+from vgbench.spec import RunSpec
 from vgbench.store import RunFolder, read_json
 
 FORMAT = 1
@@ -45,7 +45,7 @@ def stages(spec: RunSpec) -> dict[str, str]:
     }
     hashes: dict[str, str] = {}
     before = None
-    for name, objectives, group in _chain(spec):
+    for name, objectives, group in spec.stages():
         own = {
             "stage": name,
             "objectives": [c.identity() | {"weight": c.weight} for c in objectives],
@@ -57,17 +57,6 @@ def stages(spec: RunSpec) -> dict[str, str]:
         before = hashlib.sha256(json.dumps(common | own, sort_keys=True).encode()).hexdigest()[:16]
         hashes[name] = before
     return hashes
-
-
-def _chain(spec: RunSpec) -> Iterator[tuple[str, tuple[Chosen, ...], str]]:
-    """Name, objectives and group of settings of each stage, in the order in which a run goes through them."""
-    if spec.training == "joint":
-        yield "joint", spec.objectives, "train"
-    else:
-        yield "encoder", spec.objectives, "train"
-        yield "predictor", spec.predictor_objectives, "train_predictor"
-    if spec.head_objectives:
-        yield "head", spec.head_objectives, "train_head"
 
 
 def _values(spec: RunSpec, group: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +79,16 @@ class RunSpec:
     own_recipe: Mapping[str, Any] | None = None  # the recipe itself, where it is a user's own
     reweighted: tuple[str, ...] = ()  # NAME=WEIGHT of each objective whose weight is not the recipe's
     notes: tuple[str, ...] = ()  # said to the user: which recipe gave the values, or that none fits
+
+    def stages(self) -> Iterator[tuple[str, tuple[Chosen, ...], str]]:
+        """Name, objectives and group of settings of each training stage, in the order of a run."""
+        if self.training == "joint":
+            yield "joint", self.objectives, "train"
+        else:
+            yield "encoder", self.objectives, "train"
+            yield "predictor", self.predictor_objectives, "train_predictor"
+        if self.head_objectives:
+            yield "head", self.head_objectives, "train_head"
 
     def identity(self) -> dict[str, Any]:
         """Canonical JSON-able content that decides the results: plugins with versions, values, seeds, device.

@@ -61,9 +61,7 @@ def load_trained(path: Path, option: str = "RUN") -> Trained:
 
 def last_stage(spec: RunSpec) -> str:
     """Name of the stage after which the model is complete, which is that of its checkpoint."""
-    if spec.head_objectives:
-        return "head"
-    return "joint" if spec.training == "joint" else "predictor"
+    return [name for name, _, _ in spec.stages()][-1]
 
 
 def _weights(folder: RunFolder, spec: RunSpec, option: str) -> dict[str, Tensor]:

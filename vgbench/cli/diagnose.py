@@ -9,7 +9,7 @@ from vgbench.cli.common import Debug, Format, examples, handled, print_json, say
 
 EPILOG = examples(
     "vgbench diagnose runs/wall_big-vf_quasi-quick-s0-1a2b3c4d",
-    "vgbench diagnose runs/NAME --goals 32 --format json --out /tmp/diagnosis.json",
+    "vgbench diagnose runs/NAME --goals 32 --format json --out diagnosis.json",
 )
 
 

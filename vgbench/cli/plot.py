@@ -9,7 +9,7 @@ from vgbench.cli.common import Debug, Format, examples, handled, print_json, pri
 
 EPILOG = examples(
     "vgbench plot runs/wall_big-vf_quasi-quick-s0-1a2b3c4d",
-    "vgbench plot results/quick/maze-vf-s0 --out /tmp/pictures",
+    "vgbench plot results/quick/maze-vf-s0 --out pictures",
     "vgbench plot runs/NAME --format json",
 )
 
