@@ -68,6 +68,7 @@ def _plain_cell(cell: Cell) -> dict[str, Any]:
         "success_rate": cell.rate if cell.records else None,
         "ci95": list(cell.interval) if cell.records else None,
         "interval": cell.kind if cell.records else None,
+        "t95": list(cell.student) if cell.records and cell.student else None,
         "bootstrap95": list(cell.bootstrap) if cell.records and cell.bootstrap else None,
         "runs": [_plain_run(record) for record in cell.records],
         "published": known,

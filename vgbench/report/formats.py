@@ -49,7 +49,7 @@ def notes(table: Table) -> list[str]:
     lines = [f"Scale {table.scale}{reading}" + ("; its numbers mean nothing." if table.scale == "smoke" else ".")]
     about = {
         "wilson": "of one checkpoint: Wilson's",
-        "t": "of several seeds: Student's t over the seeds' rates on these tasks, cut at 0 and 1",
+        "wilson_over_seeds": "of several seeds: Wilson's, the number of tasks made effective by the spread of the seeds",
         "wilson_agreeing": "of seeds that agree exactly: Wilson's, each task counted once",
     }
     if kinds:

@@ -8,7 +8,7 @@ from typing import Any
 from vgbench.catalogue import Suite
 from vgbench.report.records import RunRecord
 from vgbench.report.staleness import Comparison, compare
-from vgbench.statistics import hierarchical_bootstrap, rate_interval, wilson
+from vgbench.statistics import hierarchical_bootstrap, rate_interval, t_interval, wilson
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,13 @@ class Cell:
 
     @property
     def kind(self) -> str:
-        """Kind of the interval: `wilson`, `t` or `wilson_agreeing`."""
+        """Kind of the interval: `wilson`, `wilson_over_seeds` or `wilson_agreeing`."""
         return self._interval[2]
+
+    @property
+    def student(self) -> tuple[float, float] | None:
+        """Student's 95 % interval of the seeds' rates, not cut at 0 and 1; None for a single seed."""
+        return None if len(self.records) < 2 else t_interval([record.rate for record in self.records])
 
     @cached_property
     def bootstrap(self) -> tuple[float, float] | None:
