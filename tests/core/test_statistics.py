@@ -7,7 +7,6 @@ import pytest
 from scipy.stats import binom
 
 from benchmarks import coverage
-
 from vgbench.statistics import (
     fisher_exact,
     hierarchical_bootstrap,

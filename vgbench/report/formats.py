@@ -49,7 +49,7 @@ def notes(table: Table) -> list[str]:
     lines = [f"Scale {table.scale}{reading}" + ("; its numbers mean nothing." if table.scale == "smoke" else ".")]
     about = {
         "wilson": "of one checkpoint: Wilson's",
-        "wilson_over_seeds": "of several seeds: Wilson's, the number of tasks made effective by the spread of the seeds",
+        "wilson_over_seeds": "of several seeds: Wilson's, the tasks counted for what the seeds' spread leaves of them",
         "wilson_agreeing": "of seeds that agree exactly: Wilson's, each task counted once",
     }
     if kinds:
