@@ -13,6 +13,7 @@ import torch
 from vgbench.api import Environment, StateGrid
 from vgbench.diagnosis import dynamics, order, shape
 from vgbench.diagnosis.view import GoalView
+from vgbench.diagnosis.words import text
 from vgbench.planning import Counter, LatentProblem
 from vgbench.settings import MpcSettings
 from vgbench_plugins.environments.wall import Wall
@@ -180,6 +181,15 @@ def test_rank_correlation_sees_order_and_nothing_else(views):
     noise = order.rank(*views(lambda cost: torch.rand(len(cost), generator=generator).double()))
     low, high = noise["groups"]["all"]["spearman"]["ci95"]
     assert -0.15 < low <= high < 0.15
+
+
+def test_a_predictor_that_ignores_actions_is_named():
+    errors = {"rollouts": 8, "horizon": 2, "cost": [1, 1], "cost_shuffled": [1, 1], "cost_unchanged": [2, 2]}
+    record = {"title": "r", "goals": 1, "states": 8, "blocks": {"prediction": errors}}
+    errors |= {"latent": [0.9, 0.8], "latent_shuffled": [0.9, 0.8]}
+    assert "the predictor ignores them" in text(record)
+    errors |= {"latent_shuffled": [1.1, 0.8]}
+    assert "ignores" not in text(record)
 
 
 def test_descent_by_hand():

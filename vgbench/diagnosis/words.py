@@ -119,6 +119,10 @@ def _prediction(block: Record) -> list[str]:
         f"After {last} steps the predicted cost is {'nearer to' if better else 'no nearer to'} the truth than if "
         f"nothing had changed; below 1, and far below shuffled actions, is good."
     )
+    if all(
+        abs(own - other) <= 0.01 * other for own, other in zip(block["latent"], block["latent_shuffled"], strict=True)
+    ):
+        lines.append("Other actions make no difference: the predictor ignores them, so all plans look alike.")
     return lines
 
 
