@@ -34,13 +34,13 @@ def outputs(subject: Subject, made: Distance) -> list[Tensor]:
     return [made(*points(made, 2)).detach()]
 
 
-def points(made: Distance, count: int, rows: int = 32, seed: int = 0) -> list[Tensor]:
-    """`count` sets of random points [rows, D], some of whose coordinates agree, of several sizes."""
+def points(made: Distance, count: int, rows: int = 32, seed: int = 0, shared: float = 0.9) -> list[Tensor]:
+    """`count` sets of random points [rows, D] of several sizes; up to a share of the coordinates agree."""
     generator = torch.Generator().manual_seed(seed)
     sets = [torch.randn(rows, made.dim, generator=generator) for _ in range(count)]
     size = torch.logspace(-2, 1, rows).unsqueeze(1)
-    shared = torch.rand(rows, made.dim, generator=generator) < torch.linspace(0, 0.9, rows).unsqueeze(1)
-    return [size * torch.where(shared, sets[0], one) for one in sets]
+    agree = torch.rand(rows, made.dim, generator=generator) < torch.linspace(0, shared, rows).unsqueeze(1)
+    return [size * torch.where(agree, sets[0], one) for one in sets]
 
 
 @check(after=("constructs",))
@@ -60,7 +60,7 @@ def works(subject: Subject) -> None:
 def finite(subject: Subject) -> None:
     """Distances and their gradient are finite, and the gradient reaches both points."""
     made = subject.make()
-    x, y = (p.requires_grad_() for p in points(made, 2))
+    x, y = (p.requires_grad_() for p in points(made, 2, shared=0.0))
     d = made(x, y)
     expect(d.isfinite().all(), "finite distances", "NaN or infinity", "a division or root of 0")
     expect(d.requires_grad, "distances with gradient", "some without", "a `.detach()` or numbers on the way")

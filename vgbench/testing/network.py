@@ -159,7 +159,7 @@ def fresh_weights(subject: Subject) -> None:
     expect(not same, "other weights from another seed", "the same", "a seed set inside, or a constant initialisation")
 
 
-@check()
+@check(after=("works", "use_leaves_globals"))
 def training_leaves_globals(subject: Subject) -> None:
     """In training mode, too, it draws nothing from the global generators: a resumed run must go on bit for bit."""
     for name, module in subject.make().items():

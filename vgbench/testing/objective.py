@@ -1,25 +1,21 @@
 """Checks of objectives: where the gradient goes, on which batches, and that training lowers the loss."""
 
 # ruff: noqa: TID253 - imported only once a plugin is being checked
-from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
-from vgbench.api import Batch, Distance, Goals, Loss, Objective, ObjectiveShapes
+from vgbench.api import Batch, Distance, Loss, Objective, ObjectiveShapes
 from vgbench.api.objective import Detached, Need, Part
-from vgbench.batch import WindowBatch
 from vgbench.fit import offers
 from vgbench.registry import Registry
 from vgbench.testing.checking import Collector, Skip, expect
+from vgbench.testing.course import STEPS, Course, Probe, states_for, world_for
 from vgbench.testing.subject import Subject
 from vgbench.testing.toys import LATENT, World
 
 check = Collector(("objective",))
-
-STEPS = 80
-"""Optimiser steps on the toy chain."""
 
 
 def make(subject: Subject) -> Objective:
@@ -34,22 +30,13 @@ def outputs(subject: Subject, made: Objective) -> list[Tensor]:
     return [loss.value.detach(), *(torch.as_tensor(value).detach() for value in loss.logs.values())]
 
 
-def world_for(made: Objective, distance: Distance | None = None) -> World:
-    """Return the toy chain, with trajectories that are long enough for the objective's windows."""
-    return World(distance, length=max(40, 2 * _states(made) * made.stride))
-
-
 def evaluate(
     made: Objective, distance: Distance | None = None, *, windows: int = 8, states: int = 0, step: int = 0
 ) -> tuple[World, Loss, Batch]:
     """Value of the loss on a fresh world, with the world and the batch."""
     world = world_for(made, distance)
-    batch = world.batch(windows, states or _states(made), step)
+    batch = world.batch(windows, states or states_for(made), step)
     return world, made.loss(batch, world.model, world.noise(step)), batch
-
-
-def _states(made: Objective) -> int:
-    return max(6, made.min_length)
 
 
 @check(after=("constructs",))
@@ -141,41 +128,6 @@ def trains_all_declared(subject: Subject) -> None:
     expect(not silent, f"a gradient in {', '.join(sorted(made.trains))}", f"none in {', '.join(silent)}", cause)
 
 
-class _Probe(WindowBatch):
-    """A batch whose latents are where the graph begins, and whose goals have no part in it."""
-
-    leaves: list[Tensor]
-
-    @cached_property
-    def latents(self) -> Tensor:
-        """Latents of this batch alone."""
-        leaf = super().latents.detach().requires_grad_()
-        self.leaves.append(leaf)
-        return leaf
-
-    @cached_property
-    def predictions(self) -> Tensor:
-        """Roll-outs from latents of their own: they may depend on the first state."""
-        latent, result = self.latents[:, 0].detach(), []
-        for action in self.actions.unbind(1):
-            latent = self._model.predict(latent, action)
-            result.append(latent)
-        return torch.stack(result, dim=1)
-
-    def strided(self, stride: int) -> Batch:
-        """Another batch of this kind."""
-        coarse = super().strided(stride)
-        if coarse is not self:
-            coarse.__class__ = _Probe
-            coarse.leaves = self.leaves  # type: ignore[attr-defined]
-        return coarse
-
-    def goals(self, last: Literal["segment", "episode"], random: int, scope: Literal["batch", "same_layout"]) -> Goals:
-        """Goals without gradient."""
-        goals = super().goals(last, random, scope)
-        return Goals(goals.points.detach(), goals.same)
-
-
 @check(after=("finite",))
 def targets_detached(subject: Subject) -> None:
     """No gradient reaches the states that `detached` names."""
@@ -183,7 +135,7 @@ def targets_detached(subject: Subject) -> None:
     if made.detached == "none":
         raise Skip("it does not claim that targets are detached (Objective.detached)")
     world = world_for(made)
-    batch = world.batch(states=_states(made), kind=_Probe)
+    batch = world.batch(states=states_for(made), kind=Probe)
     batch.leaves = []
     made.loss(batch, world.model, world.noise()).value.backward()
     for leaf in batch.leaves:
@@ -241,94 +193,17 @@ def inputs_untouched(subject: Subject) -> None:
     """It changes nothing of its batch in place."""
     made = subject.make()
     used = evaluate(made)[2]
-    fresh = world_for(made).batch(states=_states(made))
+    fresh = world_for(made).batch(states=states_for(made))
     for name in ("actions", "latents", "points", "predictions"):
         same = bool(torch.equal(getattr(used, name), getattr(fresh, name)))
         cause = "an operation in place (`add_`, `x[...] = `) on a tensor that all objectives share"
         expect(same, f"batch.{name} as it was", "other numbers", cause)
 
 
-class _Settled(WindowBatch):
-    """A batch whose targets and goals stand still: they are those of another model."""
-
-    old: WindowBatch
-    first: int
-
-    @cached_property
-    def latents(self) -> Tensor:
-        """Latents, those of the targets from the other model."""
-        return torch.cat([super().latents[:, : self.first], self.old.latents[:, self.first :].detach()], dim=1)
-
-    @cached_property
-    def points(self) -> Tensor:
-        """Points, likewise."""
-        points = self._model.head(self.latents[:, : self.first])
-        return torch.cat([points, self.old.points[:, self.first :].detach()], dim=1)
-
-    def strided(self, stride: int) -> Batch:
-        """Another batch of this kind."""
-        coarse = super().strided(stride)
-        if coarse is not self and isinstance(coarse, WindowBatch):
-            coarse.__class__ = _Settled
-            return settle(coarse, self.old.strided(stride), self.first)  # type: ignore[arg-type]
-        return coarse
-
-    def goals(self, last: Literal["segment", "episode"], random: int, scope: Literal["batch", "same_layout"]) -> Goals:
-        """Goals of the other model."""
-        goals = self.old.goals(last, random, scope)
-        return Goals(goals.points.detach(), goals.same)
-
-
-def settle(batch: Any, old: WindowBatch, first: int) -> Any:
-    """Let the states of a batch from number `first` on be those of `old`."""
-    batch.old, batch.first = old, first
-    return batch
-
-
-class _Course:
-    """Training of an objective on the toy chain.
-
-    The value of a loss with targets of its own making need not fall: they move as the model learns. So where the
-    objective claims to detach targets, these are taken from the untrained model.
-    """
-
-    def __init__(self, made: Objective) -> None:
-        self.made, self.world, self.still = made, world_for(made), world_for(made)
-        self.settled = made.detached != "none"
-        self.states = max(2, made.min_length) if self.settled else _states(made)
-        names = set(made.trains) - {"own"} - ({"distance"} if self.settled else set())
-        parts: list[nn.Module] = [getattr(self.world.model, name) for name in sorted(names)]
-        parts += [self.world.model.action_encoder] if "predictor" in names else []
-        parts += [made] if "own" in made.trains else []
-        self.weights = [p for part in parts for p in part.parameters() if p.requires_grad]
-
-    def value(self, step: int) -> Tensor:
-        """Value of the loss on the batch of a step."""
-        batch = self.world.batch(16, self.states, step, _Settled if self.settled else WindowBatch)
-        if self.settled:
-            first = self.states - 1 if self.made.detached == "last" else 1
-            settle(batch, self.still.batch(16, self.states, step), first)
-        return self.made.loss(batch, self.world.model, self.world.noise(step)).value
-
-    def level(self) -> float:
-        """Mean value on four batches that are not trained on."""
-        return sum(float(self.value(1000 + k).detach()) for k in range(4)) / 4
-
-    def train(self) -> None:
-        """Take all steps."""
-        optimiser = torch.optim.Adam(self.weights, lr=3e-3)
-        for step in range(STEPS):
-            optimiser.zero_grad()
-            self.value(step).backward()
-            optimiser.step()
-            self.made.after_step(self.world.model)
-            self.world.averages.update()
-
-
-@check(after=("finite", "trains_only_declared", "trains_all_declared", "targets_detached", "inputs_untouched"))
+@check(after=("trains_only_declared", "trains_all_declared", "targets_detached", "shortest_window", "inputs_untouched"))
 def falls(subject: Subject) -> None:
     """Training lowers it on a toy chain (with targets that stand still where it detaches them)."""
-    course = _Course(subject.make())
+    course = Course(subject.make())
     before = course.level()
     course.train()
     after = course.level()

@@ -142,7 +142,7 @@ def horizon_one(subject: Subject) -> None:
     expect(plan.shape == (4, 1, 2), "actions [4, 1, 2]", list(plan.shape), "it plans `params.horizon` steps always")
 
 
-@check()
+@check(after=("works", "horizon_one"))
 def warm_start(subject: Subject) -> None:
     """It goes on from its state after one action or several, and when the horizon shrinks towards the end."""
     made = subject.make()
@@ -169,7 +169,7 @@ def inputs_untouched(subject: Subject) -> None:
     expect(same, "the state as it was", "other numbers", "an operation in place; a resumed run would differ")
 
 
-@check(after=("works", "bounds"))
+@check(after=("works", "bounds", "horizon_one"))
 def beats_random(subject: Subject) -> None:
     """In closed loop it comes nearer to the goal than random actions do."""
     made = subject.make()
