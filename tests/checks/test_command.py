@@ -19,7 +19,6 @@ PLANNER = """
             print("hello")
             return Plan(problem.action_set.clip(problem.noise(problem.horizon, problem.action_dim)))
 """
-ROWS = "constructs, deterministic"
 
 
 def test_table_and_json(vgbench_cli, tmp_plugin):
@@ -107,7 +106,8 @@ def test_globals_are_as_before_whatever_a_plugin_does(tmp_plugin, tmp_path):
 
     code = PLANNER.replace(
         'print("hello")',
-        "import os, random, torch; os.chdir('/'); random.seed(1); torch.manual_seed(1); torch.set_default_dtype(torch.float64)",
+        "import os, random, torch; os.chdir('/'); random.seed(1); torch.manual_seed(1); "
+        "torch.set_default_dtype(torch.float64)",
     )
     tmp_plugin(code, planners={"mine": "Mine"})
     before = os.getcwd(), random.getstate(), torch.get_rng_state(), torch.get_default_dtype()  # noqa: PTH109

@@ -48,7 +48,7 @@ def test_conformance_under_pytest(tmp_path, tmp_plugin):
         """)
     )
     command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", str(tmp_path / "test_mine.py")]
-    variables = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
+    variables = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1", "COLUMNS": "300"}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=variables)
     out = done.stdout
     assert done.returncode == 1, out + done.stderr
@@ -61,13 +61,13 @@ def test_conformance_under_pytest(tmp_path, tmp_plugin):
 
 
 def test_an_unknown_check_is_refused_at_once():
-    with pytest.raises(UsageError, match="no check 'bound' of kind planner. Did you mean 'bounds'"):
+    with pytest.raises(UsageError, match=r"no check 'bound' of kind planner\. Did you mean 'bounds'"):
         conformance("planner", "random", expected_failures={"bound": "because"})
     with pytest.raises(UsageError, match="Did you mean 'planner'"):
         conformance("planer", "random")
 
 
-def test_tmp_plugin_is_undone(pytestconfig, tmp_path):
+def test_tmp_plugin_is_undone(tmp_path):
     from vgbench.testing.distributions import Distributions
 
     before = list(sys.path)
