@@ -51,7 +51,7 @@ OBJECTIVE = [
     ("works", [("return Loss(value, ", "return Loss(value.detach(), ")]),
     ("works", [("square().mean()\n", "square()\n")]),
     ("finite", [("        return Loss", "        value = value + (0 * d).sqrt().sum()\n        return Loss")]),
-    ("logs", [("d.detach().mean()", "d.mean()")]),
+    ("logs_detached", [("d.detach().mean()", "d.mean()")]),
     ("logs", [("d.detach().mean()", "d.detach()")]),
     ("trains_only_declared", [('"head", ', "")]),
     ("trains_all_declared", [('"own"})', '"own", "predictor"})')]),

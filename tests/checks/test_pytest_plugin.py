@@ -56,7 +56,7 @@ def test_conformance_under_pytest(tmp_path, tmp_plugin):
     assert failed == ["test_as_it_is[bounds]", "test_too_much[rows]"]
     assert "XFAIL test_mine.py::test_excused[bounds] - not clipped: bounds: Plans lie in the action set" in out
     assert "rows was expected to fail (no reason), but it is ok: take it out" in out
-    assert "it declares itself a floor for others to beat" in out
+    assert "which never asks for the cost" in out and "waits for bounds, which failed" in out
     assert "expected `api = 1` in the class; saw no declaration" in out  # a warning
 
 

@@ -142,7 +142,7 @@ class Objective(Plugin, nn.Module, ABC):
 
             def loss(self, batch, model, noise):
                 d = model.distance(batch.points[:, :-1], batch.points[:, 1:])
-                return Loss((d - 1).square().mean(), {"distance": d.mean()})
+                return Loss((d - 1).square().mean(), {"distance": d.detach().mean()})
 
     Its own modules (`self.something = nn.Linear(...)`) are trained if `trains` holds "own", and checkpointed always.
     """

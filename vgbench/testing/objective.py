@@ -79,11 +79,17 @@ def finite(subject: Subject) -> None:
 
 @check()
 def logs(subject: Subject) -> None:
-    """What is logged are scalars without gradient."""
+    """What is logged are scalars by name."""
     for name, value in evaluate(subject.make())[1].logs.items():
         scalar = isinstance(value, float | int) or (isinstance(value, Tensor) and value.numel() == 1)
         seen = f"{name}: {f'shape {list(value.shape)}' if isinstance(value, Tensor) else type(value).__name__}"
         expect(isinstance(name, str) and scalar, "scalars by name", seen, "a tensor that was not reduced")
+
+
+@check(after=("logs",), severity="warn")
+def logs_detached(subject: Subject) -> None:
+    """What is logged has no gradient."""
+    for name, value in evaluate(subject.make())[1].logs.items():
         attached = isinstance(value, Tensor) and value.requires_grad
         expect(not attached, "logs without gradient", f"{name} with one", "a missing `.detach()`: it keeps the graph")
 
