@@ -1,55 +1,14 @@
-"""Shared fixtures."""
+"""Shared fixtures. `tmp_plugin` comes from vgbench itself (`vgbench.testing.pytest_plugin`)."""
 
-import importlib
 import json
 import os
 import subprocess
 import sys
-import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-PLUGIN_GROUPS = {"environments", "objectives", "distances", "networks", "planners", "hooks"}
-
-
-@pytest.fixture
-def tmp_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Make an installed distribution with plugins, by what an installer would write: a module and a .dist-info.
-
-    `tmp_plugin(code, objectives={"mine": "Mine"}, dist="vgx-mine", version="0.1")` returns the folder, which is already
-    on `sys.path`; give it to a subprocess as PYTHONPATH.
-    """
-    made: list[str] = []
-
-    def make(
-        code: str = "",
-        dist: str = "vgx-mine",
-        version: str = "0.1",
-        raw: str | None = None,
-        **plugins: Mapping[str, str],
-    ) -> Path:
-        assert set(plugins) <= PLUGIN_GROUPS, plugins
-        module = dist.replace("-", "_")
-        folder = tmp_path / f"site-{len(made)}"
-        info = folder / f"{module}-{version}.dist-info"
-        info.mkdir(parents=True)
-        (folder / f"{module}.py").write_text(textwrap.dedent(code))
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\nSummary: of {dist}\n")
-        lines = []
-        for group, names in plugins.items():
-            lines += [f"[vgbench.{group}]", *(f"{name} = {module}:{attr}" for name, attr in names.items())]
-        (info / "entry_points.txt").write_text(raw if raw is not None else "\n".join(lines) + "\n")
-        monkeypatch.syspath_prepend(folder)
-        importlib.invalidate_caches()
-        made.append(module)
-        return folder
-
-    yield make
-    for module in made:
-        sys.modules.pop(module, None)
 
 
 @pytest.fixture

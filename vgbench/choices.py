@@ -215,11 +215,16 @@ class Choices:
             Assignment(str(address), value, f"--config {name}", f"--config {name}: {address}={value}")
             for address, value in self._file.get("set", {}).items()
         ]
-        given += [_parse_set(text, "--set", not self._request.loose) for text in self._request.sets]
-        return given + [_parse_set(text, "--grid", True) for text in self._request.grid]
+        given += [parse_set(text, "--set", not self._request.loose) for text in self._request.sets]
+        return given + [parse_set(text, "--grid", True) for text in self._request.grid]
 
 
-def _parse_set(text: str, option: str, binding: bool) -> Assignment:
+def parse_set(text: str, option: str, binding: bool) -> Assignment:
+    """Read `name.param=value` as it was written after `option`; see `Assignment` for `binding`.
+
+    Raises:
+        UsageError: it has another form.
+    """
     address, equals, raw = text.partition("=")
     written = f"{option} {text}"
     if not equals or not address.strip() or not raw.strip():

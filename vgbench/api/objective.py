@@ -11,6 +11,7 @@ from vgbench.api.plugin import Plugin
 
 Part = Literal["encoder", "head", "distance", "predictor", "own"]
 Need = Literal["asymmetric", "quasimetric", "levels"]
+Detached = Literal["none", "last", "later"]
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class Objective(Plugin, nn.Module, ABC):
 
             def loss(self, batch, model, noise):
                 d = model.distance(batch.points[:, :-1], batch.points[:, 1:])
-                return Loss((d - 1).square().mean(), {"distance": d.mean()})
+                return Loss((d - 1).square().mean(), {"distance": d.detach().mean()})
 
     Its own modules (`self.something = nn.Linear(...)`) are trained if `trains` holds "own", and checkpointed always.
     """
@@ -169,6 +170,14 @@ class Objective(Plugin, nn.Module, ABC):
     def stride(self) -> int:
         """Steps between the states of the windows that `loss` looks at (see `Batch.strided`)."""
         return 1
+
+    @property
+    def detached(self) -> Detached:
+        """States of a window that are targets only, so that no gradient reaches them: a claim, verified by the checks.
+
+        `last`: the last one (a value's backup); `later`: all but the first (a roll-out's targets). Goals do not count.
+        """
+        return "none"
 
     @abstractmethod
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vgbench.cli import (
+    check,
     collect,
     diagnose,
     figure,
@@ -38,6 +39,7 @@ app.command("run", epilog=run.EPILOG)(run.run)
 app.command("suite", epilog=suite.EPILOG)(suite.suite)
 app.command("sweep", epilog=sweep.EPILOG)(sweep.sweep)
 app.command("list", epilog=list.EPILOG)(list.list_)
+app.command("check", epilog=check.EPILOG)(check.check)
 app.command("show", epilog=show.EPILOG)(show.show)
 app.command("report", epilog=report.EPILOG)(report.report)
 app.command("rescore", epilog=rescore.EPILOG)(rescore.rescore)

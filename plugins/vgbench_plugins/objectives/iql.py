@@ -71,6 +71,11 @@ class IQL(Objective):
         """Steps between the states that are compared."""
         return int(self.params.stride)
 
+    @property
+    def detached(self) -> Literal["last"]:
+        """The last state of a window is a target only."""
+        return "last"
+
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
         """Value of the loss; `batch.goal_distances` [B, T + 1, G] is used for both sides of the backup."""
         params = self.params

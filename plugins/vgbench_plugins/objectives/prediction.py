@@ -27,6 +27,11 @@ class Prediction(Objective):
         )
         momentum: float = Field(0.99, ge=0.0, lt=1.0, description="of the moving average; used by target=ema only")
 
+    @property
+    def detached(self) -> Literal["none", "later"]:
+        """All but the first state are targets; with target=online they have a gradient all the same."""
+        return "none" if self.params.target == "online" else "later"
+
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
         """Value of the loss on `batch.predictions` [B, T, D]; logs the error of the first and the last step."""
         error = (batch.predictions - self._targets(batch)).square()

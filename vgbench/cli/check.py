@@ -1,0 +1,57 @@
+"""`vgbench check`: whether a plugin keeps the contract of its kind."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table
+
+if TYPE_CHECKING:
+    from vgbench.testing import Outcome
+
+EPILOG = examples(
+    "vgbench check objective iql",
+    "vgbench check distance my-package:mine -k triangle -k prepared",
+    "vgbench check objective prediction --set prediction.target=ema --format json",
+)
+
+
+@handled
+def check(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="environment, objective, distance, network, planner or hook.")
+    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `vgbench list` prints it; also DIST:NAME.")],
+    only: Annotated[
+        list[str] | None, typer.Option("-k", metavar="ID", help="This check alone; may be given several times.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Check it with this value.")
+    ] = None,
+    format: Format = "table",
+    debug: Debug = False,
+) -> None:
+    """Check that a plugin keeps the contract of its kind, in many small checks.
+
+    Each is ok, FAIL, a warning, or skipped for a reason. The exit code is 1 if one is FAIL.
+    """
+    from vgbench.testing import Session
+
+    session = Session.find(kind, name, set_ or ())
+    outcomes = session.run(only or ())
+    counts = {status: sum(o.status == status for o in outcomes) for status in ("ok", "FAIL", "warn", "skip")}
+    entry = session.entry
+    if format == "json":
+        about = {"kind": entry.kind, "name": entry.address, "dist": entry.dist, "version": entry.version}
+        print_json(about | {"ok": not counts["FAIL"], "counts": counts, "checks": [o.json() for o in outcomes]})
+    else:
+        print_table(["CHECK", "RESULT", "WHAT"], [[o.id, o.status, _words(o)] for o in outcomes])
+        print(f"\n{entry}: {', '.join(f'{count} {status}' for status, count in counts.items() if count)}")
+    if counts["FAIL"]:
+        raise typer.Exit(1)
+
+
+def _words(outcome: "Outcome") -> str:
+    """What is promised, or why that is not kept."""
+    where = f" ({outcome.where})" if outcome.where else ""
+    return f"{outcome.message}{where}" if outcome.message else outcome.about
