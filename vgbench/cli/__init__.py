@@ -10,7 +10,9 @@ import typer
 from vgbench.cli import (
     collect,
     diagnose,
+    export,
     figure,
+    import_,
     ladder,
     list,
     plot,
@@ -47,6 +49,8 @@ app.command("diagnose", epilog=diagnose.EPILOG)(diagnose.diagnose)
 app.command("ladder", epilog=ladder.EPILOG)(ladder.ladder)
 app.command("collect", epilog=collect.EPILOG)(collect.collect)
 app.command("tasks", epilog=tasks.EPILOG)(tasks.tasks)
+app.command("export", epilog=export.EPILOG)(export.export)
+app.command("import", epilog=import_.EPILOG)(import_.import_)
 
 
 def _version(asked: bool) -> None:
