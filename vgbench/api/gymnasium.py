@@ -48,8 +48,7 @@ class GymnasiumEnvironment(Environment):
     others define `get_state` and `set_state`.
 
     A batch is a Python loop over one env that is set to each state in turn: right, but slow next to a world that
-    steps all its states together (a step of PointMaze takes about half a millisecond). Planning is not held up by it,
-    since plans are made in latent space.
+    steps all its states together. Planning is hardly held up by it, since plans are rolled out in latent space.
     """
 
     distance_unit: ClassVar[str] = ""
@@ -192,7 +191,10 @@ class GymnasiumEnvironment(Environment):
     def _env(self) -> Any:
         """Return the env, made and reset once."""
         if self._made is None:
-            env = self.make()
+            try:
+                env = self.make()
+            except Exception as err:  # whatever an env's maker raises: a name that is not there, a missing package
+                raise UsageError(f"{type(self).__name__}.make failed: {type(err).__name__}: {err}") from err
             if not all(hasattr(env, name) for name in ("reset", "step", "observation_space", "action_space")):
                 raise UsageError(f"{type(self).__name__}.make returned {env!r}; expected a gymnasium.Env")
             env.reset(seed=0)  # Gymnasium refuses steps before the first reset

@@ -107,13 +107,19 @@ class TaskEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         return self._seen(), self._info()
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        """Act for one step, see the class for reward and end."""
+        """Act for one step, see the class for reward and end.
+
+        Raises:
+            UsageError: the action has another shape than the action space.
+        """
+        taken = torch.as_tensor(np.asarray(action, np.float32))
+        if taken.shape != self.action_space.shape:
+            raise UsageError(f"an action has shape {tuple(taken.shape)}; expected {self.action_space.shape}")
         noise = None
         if self._world.spec.noise_dim:
             keyed = KeyedNoise(self._seed, torch.tensor([self._index]), self._steps, Stream.ENVIRONMENT)
             noise = keyed.normal(self._world.spec.noise_dim)
-        taken = torch.as_tensor(np.asarray(action, np.float32)).reshape(1, -1)
-        self._state = self._world.step(self._state, taken, noise)
+        self._state = self._world.step(self._state, taken[None], noise)
         self._steps += 1
         info = self._info()
         return self._seen(), float(info["is_success"]) - 1.0, info["is_success"], False, info

@@ -35,9 +35,7 @@ def export(path: Path, name: str) -> dict[str, Any]:
         VgbenchError: the file is damaged.
     """
     minari = library()
-    from minari.storage import get_dataset_path
-
-    folder = Path(get_dataset_path(checked(name)))
+    folder = _folder(checked(name))
     if folder.exists():
         raise UsageError(f"--minari {name}: there is a data set of that name in {folder}; raise the number after -v")
     data, spec = dataset.load(path)
@@ -58,19 +56,28 @@ def export(path: Path, name: str) -> dict[str, Any]:
     return result | {"environment": spec["environment"], "fingerprint": about["fingerprint"]}
 
 
+def _folder(name: str) -> Path:
+    """Folder of a local data set; that of all for an empty name."""
+    from minari.storage import get_dataset_path
+
+    try:
+        return Path(get_dataset_path(name))
+    except OSError as err:  # it makes the folder of all
+        raise UsageError(f"--minari: cannot write to {err.filename}: {err.strerror or err}") from err
+
+
 @contextmanager
 def _aside(name: str) -> Iterator[Path]:
     """Have Minari write into a folder beside its data sets, from which a whole one is moved to its place."""
     from minari.namespace import create_namespace, list_local_namespaces
-    from minari.storage import get_dataset_path
 
-    namespace = name.rpartition("/")[0]
+    namespace, root = name.rpartition("/")[0], _folder("")
     try:
         if namespace and namespace not in list_local_namespaces():
             create_namespace(namespace)
-        place = Path(tempfile.mkdtemp(prefix=".vgbench-", dir=get_dataset_path()))
+        place = Path(tempfile.mkdtemp(prefix=".vgbench-", dir=root))
     except OSError as err:
-        raise UsageError(f"--minari {name}: cannot write to {get_dataset_path()}: {err.strerror or err}") from err
+        raise UsageError(f"--minari {name}: cannot write to {root}: {err.strerror or err}") from err
     before = os.environ.get("MINARI_DATASETS_PATH")
     os.environ["MINARI_DATASETS_PATH"] = str(place)
     try:
