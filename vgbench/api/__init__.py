@@ -16,6 +16,7 @@ from vgbench.api.environment import (
     Tasks,
     Trajectories,
 )
+from vgbench.api.gymnasium import GymnasiumEnvironment
 from vgbench.api.network import Network, NetworkShapes
 from vgbench.api.objective import Batch, Goals, Loss, Model, Noise, Objective, ObjectiveShapes
 from vgbench.api.params import Params
@@ -32,6 +33,7 @@ __all__ = [
     "Environment",
     "EnvironmentSpec",
     "Goals",
+    "GymnasiumEnvironment",
     "Loss",
     "Model",
     "Network",

@@ -281,3 +281,27 @@ class Environment(Plugin, ABC):
             ValueError: a model trained on these data must not be judged on these tasks; the message says why.
         """
         return {}
+
+    def recorded_states(self, recorded: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Make states of what something else recorded of one episode, for `vgbench import`.
+
+        Args:
+            recorded: arrays [T + 1, ...] by name, such as the entries of a Gymnasium `Dict` observation.
+
+        Returns:
+            The arrays of `spec.state` [T + 1, ...]; here those of the same names.
+
+        Raises:
+            ValueError: an array is missing, or has another shape; the message says which.
+        """
+        states = {}
+        for name, array in self.spec.state.items():
+            if name not in recorded:
+                raise ValueError(
+                    f"state {name!r} was not recorded; there is {', '.join(sorted(recorded)) or 'nothing'}"
+                )
+            found = recorded[name]
+            if found.shape[1:] != array.shape:
+                raise ValueError(f"{name!r} was recorded with shape {found.shape[1:]}; expected {array.shape}")
+            states[name] = found.astype(array.dtype)
+        return states

@@ -11,7 +11,9 @@ from vgbench.cli import (
     check,
     collect,
     diagnose,
+    export,
     figure,
+    import_,
     ladder,
     list,
     plot,
@@ -49,6 +51,8 @@ app.command("diagnose", epilog=diagnose.EPILOG)(diagnose.diagnose)
 app.command("ladder", epilog=ladder.EPILOG)(ladder.ladder)
 app.command("collect", epilog=collect.EPILOG)(collect.collect)
 app.command("tasks", epilog=tasks.EPILOG)(tasks.tasks)
+app.command("export", epilog=export.EPILOG)(export.export)
+app.command("import", epilog=import_.EPILOG)(import_.import_)
 
 
 def _version(asked: bool) -> None:

@@ -4,11 +4,11 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, say
+from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, print_lines, say
 from vgbench.errors import UsageError
 
 EPILOG = examples(
@@ -73,13 +73,7 @@ def collect(
     if format == "json":
         print_json(about)
         return
-    _print_lines({key: value for key, value in about.items() if key != "card" and value is not None} | data.card)
-
-
-def _print_lines(about: dict[str, Any]) -> None:
-    width = max(map(len, about))
-    for key, value in about.items():
-        print(f"{key:<{width}}  {value}")
+    print_lines({key: value for key, value in about.items() if key != "card" and value is not None} | data.card)
 
 
 class Progress:

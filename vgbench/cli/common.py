@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec
 
@@ -74,6 +74,13 @@ def check_writable(option: str, path: Path) -> None:
 def print_json(value: Any) -> None:
     """Print one JSON value as the result."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_lines(about: Mapping[str, Any]) -> None:
+    """Print names and values, a line each."""
+    width = max(map(len, about))
+    for key, value in about.items():
+        print(f"{key:<{width}}  {value}")
 
 
 def shown(value: Any) -> str:

@@ -1,0 +1,84 @@
+"""`vgbench import`: another library's data set as a training set."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, print_lines, say
+from vgbench.errors import UsageError
+
+EPILOG = examples(
+    "vgbench import --minari vgbench/wall-v0 --out wall.h5",
+    "vgbench import --minari D4RL/pointmaze/umaze-v2 --env umaze --length 64 --out umaze.h5",
+    "vgbench run --env umaze --recipe vf --encoder vector --data umaze.h5",
+)
+
+
+@handled
+def import_(
+    minari: Annotated[str, typer.Option(metavar="NAME-vN", help="A Minari data set on this machine.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write (HDF5); must not exist.")],
+    env: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Environment that the data are of; known for what vgbench exported."),
+    ] = None,
+    length: Annotated[
+        int | None, typer.Option(help="States of a trajectory, into which episodes are cut (default: the protocol's).")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of the environment's.")
+    ] = None,
+    format: Format = "table",
+    debug: Debug = False,
+) -> None:
+    """Write a data set of Minari (vgbench[minari]) as a training set for --data.
+
+    What `vgbench export` wrote comes back as it was, to the last bit. Of others, the environment reads its states off
+    the observations (and infos) of the same names; where they are not enough to step from, they are for training alone.
+    """
+    from vgbench import dataset
+    from vgbench.minari import importing
+
+    if out.exists():
+        raise UsageError(f"--out {out} exists already; choose another name or delete it")
+    found = importing.opened(minari)
+    exported = importing.exported_here(found)
+    check_writable("--out", out)
+    if exported:
+        name = exported["specification"]["environment"]
+        _as_it_was(minari, name, env, {"--length": length, "--set": set_})
+        data = importing.restore(found, exported, out)
+    else:
+        name, data = _converted(found, env, length, set_ or [], out)
+    about: dict[str, Any] = {"file": str(out), "minari": minari, "environment": name, "trajectories": len(data)}
+    about |= {"length": data.length, "fingerprint": dataset.fingerprint(data)}
+    if format == "json":
+        print_json(about | {"card": data.card})
+    else:
+        print_lines(about | data.card)
+
+
+def _as_it_was(minari: str, name: str, env: str | None, others: dict[str, Any]) -> None:
+    """Refuse options that an exported data set leaves nothing to decide for."""
+    if env is not None and env.rpartition(":")[2].replace("-", "_") != name:
+        raise UsageError(f"--env {env}: {minari} was exported from data of environment {name!r}")
+    for option, value in others.items():
+        if value:
+            raise UsageError(f"{option}: {minari} was exported by vgbench and comes back as it was; leave it out")
+
+
+def _converted(found: Any, env: str | None, length: int | None, sets: list[str], out: Path) -> tuple[str, Any]:
+    """Import what something else recorded."""
+    from vgbench.minari import importing
+    from vgbench.registry import Registry
+    from vgbench.resolve import Request, resolve_data
+
+    if env is None:
+        known = ", ".join(e.address for e in Registry().entries("environment"))
+        raise UsageError(f"{found.id} was not exported by vgbench: say with --env which environment it is of ({known})")
+    given = [*sets, *([f"data.length={length}"] if length is not None else [])]
+    asked = resolve_data(Request(env=env, sets=given))
+    for note in asked.notes:
+        say(f"note: {note}")
+    return asked.environment.name, importing.convert(found, asked, out)
