@@ -13,6 +13,7 @@ from vgbench.cli import (
     figure,
     ladder,
     list,
+    new,
     plot,
     report,
     rescore,
@@ -45,6 +46,7 @@ app.command("figure", epilog=figure.EPILOG)(figure.figure)
 app.command("plot", epilog=plot.EPILOG)(plot.plot)
 app.command("diagnose", epilog=diagnose.EPILOG)(diagnose.diagnose)
 app.command("ladder", epilog=ladder.EPILOG)(ladder.ladder)
+app.command("new", epilog=new.EPILOG)(new.new)
 app.command("collect", epilog=collect.EPILOG)(collect.collect)
 app.command("tasks", epilog=tasks.EPILOG)(tasks.tasks)
 
