@@ -51,7 +51,7 @@ def next_commands(printed):
 
 @pytest.mark.parametrize("kind", GROUPS)
 def test_a_new_plugin_is_listed_and_runs_untouched(new, vgbench_cli, tmp_path, kind):
-    folder, printed = new(kind, f"my_{kind}")
+    _, printed = new(kind, f"my_{kind}")
     listed = [row for row in vgbench_cli("list", kind, "--format", "json").json() if row["name"] == f"my_{kind}"]
     assert [(row["dist"], row["version"]) for row in listed] == [(f"vgbench-my-{kind}", "0.1.0")]
     shown = vgbench_cli("show", kind, f"my_{kind}", "--format", "json").json()
@@ -111,7 +111,7 @@ def test_dashes_and_underscores_are_one(vgbench_cli, tmp_path):
         (["objective", ""], r"NAME '': expected .* e\.g\. mine"),
         (["objective", "class"], r"no word of Python's own; e\.g\. my_class"),
         (["objective", "none"], r"e\.g\. my_none"),
-        (["objective", "plugins"], "would be called vgbench_plugins, which is installed"),
+        (["objective", "plugins"], "its package would be called vgbench_plugins, which is installed"),
         (["objective", "train"], "stands for something else in --set train.param=value"),
         (["objectve", "mine"], r"KIND: unknown value 'objectve'\. Did you mean 'objective'"),
         (["recipe", "mine"], "KIND: unknown value 'recipe'"),

@@ -14,7 +14,6 @@ from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 from typing import Any
 
-from vgbench import API_VERSION
 from vgbench.errors import UsageError
 from vgbench.wording import same, suggest
 
@@ -59,6 +58,11 @@ class Entry:
         return f"{self.dist} {self.version}"
 
     @property
+    def module(self) -> str:
+        """Module that loading the plugin imports."""
+        return self.value.partition(":")[0].strip()
+
+    @property
     def address(self) -> str:
         """Name by which `find` returns this plugin and no other."""
         return f"{self.dist}:{self.name}" if self.shadowed else self.name
@@ -73,37 +77,20 @@ class Entry:
         Raises:
             UsageError: it cannot be imported, is no plugin of its kind, or was made for another plugin interface.
         """
+        point = EntryPoint(self.name, self.value, GROUPS[self.kind])
+        if not EntryPoint.pattern.match(self.value):
+            raise UsageError(f"{self.kind} {self.name!r} from {self.source}: {self.value!r} is not `module:Class`")
         try:
-            loaded = EntryPoint(self.name, self.value, GROUPS[self.kind]).load()
+            loaded = point.load()
         except (Exception, SystemExit) as err:
             raise UsageError(
                 f"{self.kind} {self.name!r} from {self.source} failed to import ({self.value}): "
                 f"{type(err).__name__}: {err}"
             ) from err
-        self._check(loaded)
+        from vgbench.contract import check_class
+
+        check_class(self, loaded, HOME)
         return loaded
-
-    def _check(self, loaded: Any) -> None:
-        """Refuse what is not a complete plugin of this kind for this version of the interface."""
-        who = f"{self.kind} {self.name!r} from {self.source}"
-        wants = getattr(loaded, "api", API_VERSION)
-        if wants != API_VERSION:
-            old = HOME if isinstance(wants, int) and wants > API_VERSION else self.dist
-            raise UsageError(f"{who} targets plugin API {wants}; this is API {API_VERSION}: upgrade {old}")
-        if self.kind == "hook":
-            return
-        import vgbench.api
-
-        base = getattr(vgbench.api, self.kind.capitalize())
-        if not (isinstance(loaded, type) and issubclass(loaded, base)):
-            wanted = f"vgbench.api.{base.__name__}"
-            raise UsageError(f"{who} is no {self.kind}: {self.value} must be a subclass of {wanted}")
-        missing = sorted(getattr(loaded, "__abstractmethods__", ()))
-        if missing:
-            raise UsageError(f"{who} is not complete: {self.value} does not define {', '.join(missing)}")
-        params: Any = getattr(loaded, "Params", None)
-        if not (isinstance(params, type) and issubclass(params, vgbench.api.Params)):
-            raise UsageError(f"{who}: {self.value}.Params must be a subclass of vgbench.api.Params")
 
 
 class Registry:

@@ -85,7 +85,7 @@ def _checked(kind: str, given: str) -> str:
     module = f"vgbench_{name}"
     if importlib.util.find_spec(module) is not None:
         raise UsageError(
-            f"NAME {given!r}: the package would be called {module}, which is installed; choose another name"
+            f"NAME {given!r}: its package would be called {module}, which is installed; choose another name"
         )
     return name
 
