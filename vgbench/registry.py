@@ -98,9 +98,11 @@ class Registry:
 
     Attributes:
         problems: what was wrong on the way; a broken package takes nobody else down.
+        remedies: the command that mends it, for each of them.
     """
 
     problems: tuple[str, ...]
+    remedies: dict[str, str]
 
     def __init__(self) -> None:
         """Scan the installed distributions, as far as VGBENCH_PLUGINS (`none`, or a list of them) allows.
@@ -108,7 +110,8 @@ class Registry:
         Raises:
             UsageError: vgbench itself is not installed, so that not even its own plugins can be found.
         """
-        self._entries, self.problems = _scan(tuple(sys.path), os.environ.get("VGBENCH_PLUGINS"))
+        self._entries, remedies = _scan(tuple(sys.path), os.environ.get("VGBENCH_PLUGINS"))
+        self.problems, self.remedies = tuple(remedies), dict(remedies)
 
     def entries(self, kind: str | None = None) -> tuple[Entry, ...]:
         """All plugins, or those of one kind, sorted by kind and name."""
@@ -144,10 +147,10 @@ class Registry:
 
 
 @lru_cache(maxsize=8)
-def _scan(path: tuple[str, ...], only: str | None) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
-    """Plugins and problems on a path; `only` is the value of VGBENCH_PLUGINS."""
+def _scan(path: tuple[str, ...], only: str | None) -> tuple[tuple[Entry, ...], dict[str, str]]:
+    """Plugins on a path, and problems with their remedies; `only` is the value of VGBENCH_PLUGINS."""
     found: dict[str, list[Entry]] = {}
-    problems = []
+    problems: dict[str, str] = {}
     for dist in distributions(path=list(path)):
         # The text is looked at before anything is parsed: most distributions have nothing to do with vgbench.
         try:
@@ -155,7 +158,8 @@ def _scan(path: tuple[str, ...], only: str | None) -> tuple[tuple[Entry, ...], t
                 continue
             entries = list(_entries(dist))
         except Exception as err:
-            problems.append(f"the entry points of {_name(dist)} cannot be read: {type(err).__name__}: {err}")
+            words = f"the entry points of {_name(dist)} cannot be read: {type(err).__name__}: {err}"
+            problems[words] = f"pip install --force-reinstall {_name(dist)}"
             continue
         if entries:
             # The first on the path is the one that an import would find.
@@ -164,9 +168,10 @@ def _scan(path: tuple[str, ...], only: str | None) -> tuple[tuple[Entry, ...], t
         raise UsageError(_not_installed())
     if only is not None:
         wanted = {canonical(name) for name in only.split(",") if name.strip()} - {"none"}
-        problems += [f"VGBENCH_PLUGINS names {name}, which has no plugins here" for name in sorted(wanted - set(found))]
+        for name in sorted(wanted - set(found)):
+            problems[f"VGBENCH_PLUGINS names {name}, which has no plugins here"] = f"pip install {name}"
         found = {name: entries for name, entries in found.items() if name in wanted | {HOME}}
-    return tuple(_shadow([entry for entries in found.values() for entry in entries])), tuple(problems)
+    return tuple(_shadow([entry for entries in found.values() for entry in entries])), problems
 
 
 def _not_installed() -> str:

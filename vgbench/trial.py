@@ -61,9 +61,7 @@ def _try_parts(spec: RunSpec, model: JEPA, environment: EnvironmentSpec) -> None
                 f"{who}: as {role} it returned values that are not finite, expected {wanted} of finite ones"
             )
         if gradient and not result.requires_grad:
-            raise UsageError(
-                f"{who}: as {role} it returned a tensor without gradient (detached?), expected {wanted} with"
-            )
+            raise UsageError(f"{who}: as {role} it returned no gradient (detached?), expected {wanted} with one")
         return result
 
     actions = draw(environment.actions.dim)
@@ -116,7 +114,7 @@ def check_arrays(who: str, method: str, found: Any, spec: Mapping[str, ArraySpec
     Raises:
         RunFailed: one is missing or has another shape or type, or is not finite.
     """
-    if not isinstance(found, dict) or set(found) < set(spec):
+    if not isinstance(found, dict) or not set(spec) <= set(found):
         names = sorted(found) if isinstance(found, dict) else f"a {type(found).__name__}"
         raise RunFailed(f"{who}: {method} returned {names}, expected a dictionary with {sorted(spec)}")
     for name, array in spec.items():

@@ -10,6 +10,7 @@ import typer
 from vgbench.cli import (
     collect,
     diagnose,
+    doctor,
     figure,
     ladder,
     list,
@@ -46,6 +47,7 @@ app.command("figure", epilog=figure.EPILOG)(figure.figure)
 app.command("plot", epilog=plot.EPILOG)(plot.plot)
 app.command("diagnose", epilog=diagnose.EPILOG)(diagnose.diagnose)
 app.command("ladder", epilog=ladder.EPILOG)(ladder.ladder)
+app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command("new", epilog=new.EPILOG)(new.new)
 app.command("collect", epilog=collect.EPILOG)(collect.collect)
 app.command("tasks", epilog=tasks.EPILOG)(tasks.tasks)
