@@ -246,7 +246,7 @@ WHILE = {
     "plan that is none": (
         "planner",
         PLANNER.format("actions"),
-        r"plan returned a Tensor, expected a vgbench\.api\.Plan",
+        r"plan returned a Tensor, expected vgbench\.api\.Plan",
     ),
     "plan of another shape": (
         "planner",
@@ -358,6 +358,13 @@ def test_a_failure_inside_another_plugin_names_both(fails):
     told = fails("objective", code, 1)
     assert re.search(r"error: distance 'euclidean' \(vgbench 0\.1\.0\): forward raised RuntimeError", told)
     assert "called by objective 'mine' (vgx-mine 0.3)" in told
+
+
+def test_other_commands_name_the_plugin_too(tmp_plugin, vgbench_cli):
+    tmp_plugin(HEAD + environment(collect="1 / 0"), environments={"mine": "Mine"}, dist="vgx-mine", version="0.3")
+    result = vgbench_cli("collect", "--env", "mine", "--scale", "smoke", "--out", "mine.h5")
+    assert result.exit_code == 1 and "Traceback" not in result.stderr
+    assert "error: environment 'mine' (vgx-mine 0.3): collect raised ZeroDivisionError" in result.stderr
 
 
 def test_the_traceback_is_shown_on_request(tmp_plugin, vgbench_cli):
