@@ -32,6 +32,11 @@ def test_the_plugin_example_trains_from_a_package_of_its_own(tmp_path, vgbench_p
     assert json.loads(done.stdout)["objectives"] == {"approach": 1.0, "vcreg": 1.0}
 
 
+def test_the_plugin_example_is_short():
+    code = [line for line in block("python", "class Approach").splitlines() if line.strip()]
+    assert len(code) <= 20 and len(block("toml", "entry-points").splitlines()) <= 6
+
+
 def test_the_commands_of_the_readme_resolve(vgbench_cli):
     lines = [shlex.split(line, comments=True) for line in block("console", "vgbench list").splitlines()]
     for _, verb, *arguments in lines:

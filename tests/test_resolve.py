@@ -25,10 +25,10 @@ MINE = """
         min_length = 4
 
         class Params(vgbench.api.Params):
-            mode: str = "a"
-            level: str | None = None
+            mode: str = Field("a", description="any text")
+            level: str | None = Field(None, description="any text, or none")
             must: float = Field(gt=0, description="has no default")
-            tau: float = 0.5
+            tau: float = Field(0.5, description="a number")
 
         def loss(self, batch, model, noise):
             raise NotImplementedError
@@ -37,7 +37,7 @@ MINE = """
         floor = True
 
         class Params(vgbench.api.Params):
-            norm: str = "x"
+            norm: str = Field("x", description="any text")
 
         def plan(self, problem, state):
             raise NotImplementedError

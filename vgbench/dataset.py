@@ -18,6 +18,7 @@ from torch import Tensor
 
 import vgbench
 from vgbench.api import Environment, State, Trajectories
+from vgbench.blame import owner
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.settings import DataSettings
 
@@ -209,6 +210,9 @@ def _sample(
 def _check(environment: Environment, data: Trajectories, settings: DataSettings) -> None:
     """Hold what an environment collected against what it says of itself."""
     n, length, spec = settings.trajectories, settings.length, environment.spec
+    who = owner(environment, "environment")
+    if not isinstance(data, Trajectories):
+        raise VgbenchError(f"{who}: collect returned a {type(data).__name__}, expected vgbench.api.Trajectories")
     expected: dict[str, tuple[Any, tuple[int, ...], str]] = {
         "actions": (data.actions, (n, length - 1, spec.actions.dim), "float32")
     }
@@ -222,9 +226,9 @@ def _check(environment: Environment, data: Trajectories, settings: DataSettings)
     for what, (found, shape, dtype) in expected.items():
         if found is None or found.shape != shape or str(found.dtype) != dtype:
             got = "nothing" if found is None else f"{found.dtype} {found.shape}"
-            raise VgbenchError(
-                f"{type(environment).__name__}.collect: {what} must be {dtype} {shape}, but it gave {got}"
-            )
+            raise VgbenchError(f"{who}: collect: {what} must be {dtype} {shape}, but it gave {got}")
+        if np.issubdtype(found.dtype, np.floating) and not np.isfinite(found).all():
+            raise VgbenchError(f"{who}: collect: {what} must be finite, but it has NaN or infinity")
 
 
 class Dataset:

@@ -13,5 +13,9 @@ class UsageError(VgbenchError):
     exit_code = 2
 
 
+class OtherApi(UsageError):
+    """A plugin was made for another version of the plugin interface."""
+
+
 class RunFailed(VgbenchError):
     """A run stopped before its end: a loss that is not finite, a disk that is full, ..."""

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from vgbench.api import Environment, Tasks
+from vgbench.blame import owner
+from vgbench.errors import RunFailed
 from vgbench.interrupt import Stop
 from vgbench.noise import KeyedNoise, Stream
 from vgbench.observers import Observers
@@ -178,6 +180,9 @@ class Evaluation:
         """Record distances; drop the tasks that leave. Returns the rows of the plans that are left."""
         goal = {name: value[progress.active] for name, value in self.tasks.goal.items()}
         distance = self.environment.goal_distance(progress.state, goal)
+        if not bool(torch.isfinite(distance).all()):
+            who = owner(self.environment, "environment")
+            raise RunFailed(f"{who}: goal_distance is not finite after step {progress.step} of stage '{self.name}'")
         solved = self.environment.success(progress.state, goal)
         record, active = progress.record, progress.active
         record["final_distance"][active] = distance

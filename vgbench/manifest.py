@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from vgbench import trial
 from vgbench.api import Environment, State, Tasks, Trajectories
+from vgbench.blame import owner
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.store import Record, write_atomically
 
@@ -144,17 +146,21 @@ def sample(
 
     Raises:
         UsageError: the environment refuses these data.
-        VgbenchError: it gave another number of tasks, or tasks that are solved at their start.
+        VgbenchError: it gave another number of tasks or other arrays, or tasks that are solved at their start.
     """
     try:
         tasks = environment.sample_tasks(count, seed, data)
         figures = environment.check_tasks(tasks, data)
     except ValueError as err:
         raise UsageError(f"the tasks and data do not fit together: {err}") from err
+    who = owner(environment, "environment")
+    if not isinstance(tasks, Tasks):
+        raise VgbenchError(f"{who}: sample_tasks returned a {type(tasks).__name__}, expected vgbench.api.Tasks")
+    for end, state in (("start", tasks.start), ("goal", tasks.goal)):
+        trial.check_arrays(who, f"sample_tasks ({end})", state, environment.spec.state, count)
     solved = int(environment.success(tasks.start, tasks.goal).sum())
-    if solved or len(tasks) != count:
-        what = f"{solved} tasks solved at their start" if solved else f"{len(tasks)} tasks, not {count}"
-        raise VgbenchError(f"environment '{about['name']}' sampled {what}")
+    if solved:
+        raise VgbenchError(f"{who} sampled {solved} tasks solved at their start")
     return of(environment, protocol, about, seed, tasks), figures
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from vgbench.catalogue import Catalogue, Protocol
 from vgbench.choices import Choice, Choices, told
 from vgbench.config_file import split_weight
+from vgbench.contract import check_use
 from vgbench.errors import UsageError
 from vgbench.recipes import Recipe
 from vgbench.registry import Entry, Registry, canonical
@@ -27,8 +28,10 @@ class Piece:
 
     @cached_property
     def cls(self) -> type[Any]:
-        """The plugin's class."""
-        return self.entry.load()
+        """The plugin's class, fit to be part of a run."""
+        cls = self.entry.load()
+        check_use(self.entry, cls)
+        return cls
 
     @property
     def trains_predictor(self) -> bool:

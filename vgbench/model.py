@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from vgbench.api import Distance, EnvironmentSpec, Network, NetworkShapes
+from vgbench.blame import owner
 from vgbench.blocks import in_blocks
+from vgbench.errors import UsageError
 
 ENCODER_BLOCK = 64
 """Rows that the encoder sees at a time when it is not being trained."""
@@ -114,13 +116,28 @@ def build(networks: Mapping[str, Network], spec: EnvironmentSpec, latent_dim: in
     action_dim = spec.actions.dim
     action_encoder: nn.Module = identity
     if "action_encoder" in networks:
-        action_encoder = networks["action_encoder"].build(shapes(action_dim))
+        action_encoder = _built(networks["action_encoder"], shapes(action_dim))
         action_dim = int(action_encoder.out_dim)  # type: ignore[arg-type]
-    encoder, predictor = (networks[role].build(shapes(action_dim)) for role in ("encoder", "predictor"))
+    encoder, predictor = (_built(networks[role], shapes(action_dim)) for role in ("encoder", "predictor"))
     # Last, so that a model with a head begins with the encoder and predictor of one without.
-    head: nn.Module = networks["head"].build(shapes(action_dim)) if "head" in networks else identity
+    head: nn.Module = _built(networks["head"], shapes(action_dim)) if "head" in networks else identity
     point_dim = latent_dim if isinstance(head, nn.Identity) else int(head.out_dim)  # type: ignore[arg-type]
     return JEPA(encoder, predictor, action_encoder, head), point_dim
+
+
+def _built(network: Network, shapes: NetworkShapes) -> nn.Module:
+    """Module of a network; one whose size the core must ask for has to tell it.
+
+    Raises:
+        UsageError: it is no module, or does not tell.
+    """
+    module = network.build(shapes)
+    who = owner(network, "network")
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"{who}: build returned a {type(module).__name__}, expected a torch.nn.Module")
+    if network.role in ("action_encoder", "head") and not isinstance(getattr(module, "out_dim", None), int):
+        raise UsageError(f"{who}: the {network.role} that it builds has no out_dim, expected its output's size (int)")
+    return module
 
 
 def parameter_count(module: nn.Module) -> int:

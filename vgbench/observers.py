@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from vgbench import hookspecs
+from vgbench.contract import check_use
 from vgbench.errors import UsageError, VgbenchError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Observers:
         self._manager = pluggy.PluginManager("vgbench")
         self._manager.add_hookspecs(hookspecs)
         self.errors: list[str] = []
+        self._sources: dict[str, str] = {}  # distribution and version, by name
 
     def load(self, registry: "Registry", asked: Iterable[str] = ()) -> "Observers":
         """Register an instance of every installed observer; one that cannot be imported is reported.
@@ -37,14 +39,16 @@ class Observers:
         for entry in registry.entries("hook"):
             try:
                 made = entry.load()
+                check_use(entry, made)
                 if entry.address in wanted or not getattr(made, "on_request", False):
+                    self._sources[entry.address] = entry.source
                     self.register(made(), entry.address)
-            except Exception as err:  # whatever a stranger's code raises
+            except (Exception, SystemExit) as err:  # whatever a stranger's code raises
                 known = isinstance(err, ImportError | VgbenchError)
                 if known and entry.address in wanted:  # better than hours of a run that nobody is told of
                     raise UsageError(f"{wanted[entry.address]}: {err}") from err
                 cause = str(err) if isinstance(err, VgbenchError) else f"{type(err).__name__}: {err}"
-                self._report(entry.address, cause)
+                self._report(entry.address, cause if str(entry.dist) in cause else f"{cause} ({entry.source})")
         return self
 
     def register(self, observer: object, name: str) -> None:
@@ -57,8 +61,10 @@ class Observers:
             chosen: Callable[..., Any] = implementation.function
             try:
                 chosen(*(arguments[name] for name in implementation.argnames))
-            except Exception as err:  # whatever a stranger's code raises
-                self._report(implementation.plugin_name, f"{type(err).__name__} in {hook}: {err}")
+            except (Exception, SystemExit) as err:  # whatever a stranger's code raises
+                name = implementation.plugin_name
+                source = f" ({self._sources[name]})" if name in self._sources else ""
+                self._report(name, f"{type(err).__name__} in {hook}: {err}{source}")
                 self._manager.unregister(implementation.plugin)
 
     def _report(self, name: str, cause: str) -> None:

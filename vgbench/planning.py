@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vgbench.api import ActionSet, Plan, Planner
+from vgbench.blame import owner
 from vgbench.blocks import padded, starts
 from vgbench.errors import RunFailed
 from vgbench.model import JEPA
@@ -50,13 +51,15 @@ class Counter:
     """Counts evaluations of the predictor, and holds a planner to the number of candidates that it declares."""
 
     candidates: int
+    planner: Planner | None = None
     evaluations: int = 0
 
     def add(self, tasks: int, candidates: int, horizon: int) -> None:
         """Count one rollout."""
         if candidates > self.candidates:
+            who = owner(self.planner, "planner") if self.planner else "a planner"
             raise RunFailed(
-                f"a planner asked for the cost of {candidates} sequences per task, but declares candidates="
+                f"{who} asked for the cost of {candidates} sequences per task, but declares candidates="
                 f"{self.candidates}: let its property `candidates` say how many (the size of blocks depends on it)"
             )
         self.evaluations += tasks * candidates * horizon
@@ -156,7 +159,7 @@ class Controller:
         shared = (self.action_set, noise, torch.full_like(tasks["id"], left), horizon, executed)
         if self.model is None:
             return self._checked(self.planner.plan(BlindProblem(*shared), state), len(tasks["id"]), horizon)
-        counter = Counter(self.planner.candidates)
+        counter = Counter(self.planner.candidates, self.planner)
         problem = LatentProblem(self.model, tasks["latent"], tasks["goal"], self.settings, counter, *shared)
         context = torch.enable_grad() if self.planner.gradient else torch.inference_mode()
         with context:
@@ -166,19 +169,27 @@ class Controller:
 
     def _checked(self, plan: Plan, tasks: int, horizon: int) -> Plan:
         """Detach a plan, and refuse one that cannot be executed or remembered."""
-        name, shape = type(self.planner).__name__, tuple(plan.actions.shape)
+        if not isinstance(plan, Plan) or not isinstance(plan.actions, Tensor):
+            got = plan.actions if isinstance(plan, Plan) else plan
+            raise self._refused(
+                f"plan returned a {type(got).__name__}, expected vgbench.api.Plan with actions [B, H, A]"
+            )
+        shape = tuple(plan.actions.shape)
         steps = shape[1] if len(shape) == 3 else 0
         if shape != (tasks, steps, self.action_set.dim) or not 1 <= steps <= horizon:
             want = f"[{tasks}, 1 to {horizon}, {self.action_set.dim}]"
-            raise RunFailed(f"planner {name} must return actions of shape {want}, but they are {list(shape)}")
+            raise self._refused(f"it must return actions of shape {want}, but they are {list(shape)}")
         if not bool(torch.isfinite(plan.actions).all()):
-            raise RunFailed(f"planner {name} returned actions that are not finite")
+            raise self._refused("it returned actions that are not finite")
         for what, tensors in (("state", plan.state), ("info", plan.info)):
             for key, value in tensors.items():
-                if len(value) != tasks:
-                    raise RunFailed(f"planner {name}: {what} {key!r} must have a row for each of {tasks} tasks")
+                if not isinstance(value, Tensor) or not value.ndim or len(value) != tasks:
+                    raise self._refused(f"{what} {key!r} must be a tensor with a row for each of {tasks} tasks")
         kept = [{key: value.detach() for key, value in tensors.items()} for tensors in (plan.state, plan.info)]
         return Plan(plan.actions.detach(), *kept)
+
+    def _refused(self, what: str) -> RunFailed:
+        return RunFailed(f"{owner(self.planner, 'planner')}: {what}")
 
     def blocks(
         self, tasks: dict[str, Tensor], state: dict[str, Tensor], first: int, step: int, executed: int

@@ -14,7 +14,6 @@ from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 from typing import Any
 
-from vgbench import API_VERSION
 from vgbench.errors import UsageError
 from vgbench.wording import same, suggest
 
@@ -59,6 +58,11 @@ class Entry:
         return f"{self.dist} {self.version}"
 
     @property
+    def module(self) -> str:
+        """Module that loading the plugin imports."""
+        return self.value.partition(":")[0].strip()
+
+    @property
     def address(self) -> str:
         """Name by which `find` returns this plugin and no other."""
         return f"{self.dist}:{self.name}" if self.shadowed else self.name
@@ -73,37 +77,20 @@ class Entry:
         Raises:
             UsageError: it cannot be imported, is no plugin of its kind, or was made for another plugin interface.
         """
+        point = EntryPoint(self.name, self.value, GROUPS[self.kind])
+        if not EntryPoint.pattern.match(self.value):
+            raise UsageError(f"{self.kind} {self.name!r} from {self.source}: {self.value!r} is not `module:Class`")
         try:
-            loaded = EntryPoint(self.name, self.value, GROUPS[self.kind]).load()
+            loaded = point.load()
         except (Exception, SystemExit) as err:
             raise UsageError(
                 f"{self.kind} {self.name!r} from {self.source} failed to import ({self.value}): "
                 f"{type(err).__name__}: {err}"
             ) from err
-        self._check(loaded)
+        from vgbench.contract import check_class
+
+        check_class(self, loaded, HOME)
         return loaded
-
-    def _check(self, loaded: Any) -> None:
-        """Refuse what is not a complete plugin of this kind for this version of the interface."""
-        who = f"{self.kind} {self.name!r} from {self.source}"
-        wants = getattr(loaded, "api", API_VERSION)
-        if wants != API_VERSION:
-            old = HOME if isinstance(wants, int) and wants > API_VERSION else self.dist
-            raise UsageError(f"{who} targets plugin API {wants}; this is API {API_VERSION}: upgrade {old}")
-        if self.kind == "hook":
-            return
-        import vgbench.api
-
-        base = getattr(vgbench.api, self.kind.capitalize())
-        if not (isinstance(loaded, type) and issubclass(loaded, base)):
-            wanted = f"vgbench.api.{base.__name__}"
-            raise UsageError(f"{who} is no {self.kind}: {self.value} must be a subclass of {wanted}")
-        missing = sorted(getattr(loaded, "__abstractmethods__", ()))
-        if missing:
-            raise UsageError(f"{who} is not complete: {self.value} does not define {', '.join(missing)}")
-        params: Any = getattr(loaded, "Params", None)
-        if not (isinstance(params, type) and issubclass(params, vgbench.api.Params)):
-            raise UsageError(f"{who}: {self.value}.Params must be a subclass of vgbench.api.Params")
 
 
 class Registry:
@@ -111,9 +98,11 @@ class Registry:
 
     Attributes:
         problems: what was wrong on the way; a broken package takes nobody else down.
+        remedies: the command that mends it, for each of them.
     """
 
     problems: tuple[str, ...]
+    remedies: dict[str, str]
 
     def __init__(self) -> None:
         """Scan the installed distributions, as far as VGBENCH_PLUGINS (`none`, or a list of them) allows.
@@ -121,7 +110,8 @@ class Registry:
         Raises:
             UsageError: vgbench itself is not installed, so that not even its own plugins can be found.
         """
-        self._entries, self.problems = _scan(tuple(sys.path), os.environ.get("VGBENCH_PLUGINS"))
+        self._entries, remedies = _scan(tuple(sys.path), os.environ.get("VGBENCH_PLUGINS"))
+        self.problems, self.remedies = tuple(remedies), dict(remedies)
 
     def entries(self, kind: str | None = None) -> tuple[Entry, ...]:
         """All plugins, or those of one kind, sorted by kind and name."""
@@ -157,10 +147,10 @@ class Registry:
 
 
 @lru_cache(maxsize=8)
-def _scan(path: tuple[str, ...], only: str | None) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
-    """Plugins and problems on a path; `only` is the value of VGBENCH_PLUGINS."""
+def _scan(path: tuple[str, ...], only: str | None) -> tuple[tuple[Entry, ...], dict[str, str]]:
+    """Plugins on a path, and problems with their remedies; `only` is the value of VGBENCH_PLUGINS."""
     found: dict[str, list[Entry]] = {}
-    problems = []
+    problems: dict[str, str] = {}
     for dist in distributions(path=list(path)):
         # The text is looked at before anything is parsed: most distributions have nothing to do with vgbench.
         try:
@@ -168,7 +158,8 @@ def _scan(path: tuple[str, ...], only: str | None) -> tuple[tuple[Entry, ...], t
                 continue
             entries = list(_entries(dist))
         except Exception as err:
-            problems.append(f"the entry points of {_name(dist)} cannot be read: {type(err).__name__}: {err}")
+            words = f"the entry points of {_name(dist)} cannot be read: {type(err).__name__}: {err}"
+            problems[words] = f"pip install --force-reinstall {_name(dist)}"
             continue
         if entries:
             # The first on the path is the one that an import would find.
@@ -177,9 +168,10 @@ def _scan(path: tuple[str, ...], only: str | None) -> tuple[tuple[Entry, ...], t
         raise UsageError(_not_installed())
     if only is not None:
         wanted = {canonical(name) for name in only.split(",") if name.strip()} - {"none"}
-        problems += [f"VGBENCH_PLUGINS names {name}, which has no plugins here" for name in sorted(wanted - set(found))]
+        for name in sorted(wanted - set(found)):
+            problems[f"VGBENCH_PLUGINS names {name}, which has no plugins here"] = f"pip install {name}"
         found = {name: entries for name, entries in found.items() if name in wanted | {HOME}}
-    return tuple(_shadow([entry for entries in found.values() for entry in entries])), tuple(problems)
+    return tuple(_shadow([entry for entries in found.values() for entry in entries])), problems
 
 
 def _not_installed() -> str:

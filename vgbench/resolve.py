@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from vgbench.api import Params
+from vgbench.blame import blamed
 from vgbench.catalogue import SCALES, Catalogue, Protocol, Reading, Scale, catalogue
 from vgbench.choices import Choice, Choices, Request, told
 from vgbench.data_file import DataFile
@@ -341,7 +342,9 @@ def _device(choices: Choices) -> tuple[str, str]:
 
 def _check(spec: RunSpec) -> None:
     """Check what two values say together."""
-    planner, every = spec.planner.cls(spec.planner.params), spec.settings["mpc"].replan_every
+    every = spec.settings["mpc"].replan_every
+    with blamed(UsageError):
+        planner = spec.planner.cls(spec.planner.params)
     if not planner.floor and planner.horizon < every:
         raise UsageError(
             f"mpc.replan_every={every} is more than {spec.planner.name}.horizon={planner.horizon}: actions beyond the "

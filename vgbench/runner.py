@@ -12,8 +12,9 @@ from torch import Tensor
 import vgbench
 from vgbench import dataset, manifest, training
 from vgbench import model as jepa
-from vgbench.api import Environment, ObjectiveShapes, Tasks, Trajectories
-from vgbench.errors import UsageError, VgbenchError
+from vgbench.api import Environment, EnvironmentSpec, ObjectiveShapes, Tasks, Trajectories
+from vgbench.blame import blamed, explain
+from vgbench.errors import RunFailed, UsageError, VgbenchError
 from vgbench.evaluation import Evaluation
 from vgbench.fit import check_terms, check_window
 from vgbench.interrupt import Stop, deferred_interrupts
@@ -26,6 +27,7 @@ from vgbench.sharing import Shared
 from vgbench.spec import Chosen, RunSpec
 from vgbench.statistics import wilson
 from vgbench.store import Record, RunFolder, write_json
+from vgbench.trial import try_environment, try_model
 
 
 def run(
@@ -48,7 +50,7 @@ def run(
 
     Raises:
         UsageError: the folder holds something else, or the parts of the run do not fit together.
-        RunFailed: training diverged.
+        RunFailed: training diverged, or a plugin failed or broke its contract.
     """
     folder = RunFolder(out or Path("runs") / f"{spec.title()}-{spec.key()}")
     folder.check(spec)
@@ -61,7 +63,8 @@ def run(
         status = "failed"
         try:
             observers.call("vgbench_run_started", title=spec.title(), folder=str(folder.path))
-            result = _Run(spec, folder, observers, stop, share).execute()
+            with blamed(RunFailed, f"What was done is kept in {folder.path}: mend it and give the same command again"):
+                result = _Run(spec, folder, observers, stop, share).execute()
             folder.update(status="done", error=None, plugin_errors=observers.errors)
             write_json(folder.path / "result.json", result)
             status = "done"
@@ -84,8 +87,13 @@ def rehearse(spec: RunSpec) -> tuple[Environment, JEPA, tuple[training.Term, ...
         The environment, the model and the objectives of its (first) stage.
 
     Raises:
-        UsageError: the parts of the run do not fit together.
+        UsageError: the parts of the run do not fit together, or a plugin fails or breaks its contract.
     """
+    with blamed(UsageError):
+        return _rehearse(spec)
+
+
+def _rehearse(spec: RunSpec) -> tuple[Environment, JEPA, tuple[training.Term, ...]]:
     environment = build_environment(spec.environment)
     kinds = {array.kind for array in environment.spec.observations.values()}
     if spec.settings["model"].image_norm != "channel" and "image" not in kinds:
@@ -96,12 +104,15 @@ def rehearse(spec: RunSpec) -> tuple[Environment, JEPA, tuple[training.Term, ...
     built = {group: build_terms(spec, chosen, model, action_dim) for _, chosen, group in spec.stages()}
     for group, terms in built.items():
         check_window(group, spec.settings[group].window, terms)
+    try_model(spec, model, environment.spec)
     return environment, model, built["train"]
 
 
 def build_environment(chosen: Chosen) -> Environment:
     """Instance of the chosen environment."""
     environment: Environment = chosen.cls(chosen.params)
+    if not isinstance(environment.spec, EnvironmentSpec):
+        raise UsageError(f"{chosen.entry}: its spec is {environment.spec!r}, expected a vgbench.api.EnvironmentSpec")
     return environment
 
 
@@ -121,7 +132,7 @@ def _fitting(what: str) -> Iterator[None]:
     try:
         yield
     except ValueError as err:
-        raise UsageError(f"the {what} do not fit together: {err}") from err
+        raise UsageError(f"the {what} do not fit together: {explain(err) or err}") from err
 
 
 def build_terms(spec: RunSpec, chosen: Iterable[Chosen], model: JEPA, action_dim: int) -> tuple[training.Term, ...]:
@@ -183,7 +194,9 @@ class _Run:
             self.observers.call("vgbench_stage_started", **start)
             trajectories, path = load_data(self.spec, self.environment, self._progress)
             self.observers.call("vgbench_stage_ended", stage="collect")
-        return dataset.Dataset(self.environment, trajectories, self.device), path
+        data = dataset.Dataset(self.environment, trajectories, self.device)
+        try_environment(data)
+        return data, path
 
     def _progress(self, done: int, total: int) -> None:
         if self.stop.requested:

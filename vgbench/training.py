@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vgbench.api import Objective
 from vgbench.batch import MovingAverages, WindowBatch
+from vgbench.blame import owner
 from vgbench.dataset import Dataset
 from vgbench.errors import RunFailed, UsageError
 from vgbench.interrupt import Stop
@@ -19,6 +20,7 @@ from vgbench.noise import ScalarNoise, Stream
 from vgbench.observers import Observers
 from vgbench.settings import TrainSettings
 from vgbench.store import RunFolder, checkpoint_seconds
+from vgbench.trial import bad_gradient, check_loss
 
 LOG_EVERY = 10  # steps
 
@@ -30,6 +32,12 @@ class Term:
     name: str
     objective: Objective
     weight: float
+
+    @property
+    def who(self) -> str:
+        """Words for messages: objective 'iql' (vgbench 0.1.0)."""
+        words = owner(self.objective, "")
+        return words if words.startswith("objective ") else f"objective '{self.name}'"
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,7 @@ class Trainer:
         self._sampler = WindowSampler(data, stage.settings, stage.seed)
         self.total = total_steps(stage.settings, self._sampler.steps_per_epoch)
         self.step = 0
+        self._checked = False  # whether a loss of each objective was held against its contract
 
     def _check_window(self) -> None:
         for term in self.stage.terms:
@@ -179,7 +188,7 @@ class Trainer:
         parameters = [p for p in self._parts.parameters() if p.grad is not None]
         norm = nn.utils.clip_grad_norm_(parameters, settings.clip or math.inf)
         if not bool(torch.isfinite(norm)):
-            raise self._failure("the gradient is not finite")
+            raise self._failure(bad_gradient(self._parts, self.stage.terms, self.model.distance))
         self._optimizer.step()
         if self._averages is not None:
             self._averages.update()
@@ -201,13 +210,15 @@ class Trainer:
         logs: dict[str, Tensor | float] = {}
         for term in self.stage.terms:
             loss = term.objective.loss(batch, self.model, noise)
+            check_loss(term, loss, thoroughly=not self._checked)
             value = loss.value
             if not bool(torch.isfinite(value)):
-                raise self._failure(f"the loss of objective '{term.name}' is {float(value.detach())}")
+                raise self._failure(f"the loss of {term.who} is {float(value.detach())}")
             total = total + term.weight * value
             logs[term.name] = value.detach()
             for key, figure in loss.logs.items():
                 logs[f"{term.name}.{key}"] = figure.detach() if isinstance(figure, Tensor) else figure
+        self._checked = True
         return total, logs
 
     def _failure(self, what: str) -> RunFailed:

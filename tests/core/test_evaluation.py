@@ -155,12 +155,12 @@ class Fixed(Planner):
         (lambda b, h: torch.zeros(b, h + 1, 2), "must return actions of shape"),
         (lambda b, h: torch.zeros(b + 1, h, 2), "must return actions of shape"),
         (lambda b, h: torch.zeros(b, h, 3), "must return actions of shape"),
-        (lambda b, h: torch.full((b, h, 2), torch.nan), "not finite"),
+        (lambda b, h: torch.full((b, h, 2), torch.nan), "are not finite"),
     ],
     ids=["no-step", "too-long", "too-many", "wrong-dim", "nan"],
 )
 def test_a_plan_that_cannot_be_executed_names_the_planner(play, make, message):
-    with pytest.raises(RunFailed, match=rf"planner Fixed .*{message}"):
+    with pytest.raises(RunFailed, match=rf"planner Fixed: it .*{message}"):
         play(planner=Fixed(make), name="floor")
 
 

@@ -11,11 +11,13 @@ from vgbench.cli import (
     check,
     collect,
     diagnose,
+    doctor,
     export,
     figure,
     import_,
     ladder,
     list,
+    new,
     plot,
     report,
     rescore,
@@ -41,7 +43,6 @@ app.command("run", epilog=run.EPILOG)(run.run)
 app.command("suite", epilog=suite.EPILOG)(suite.suite)
 app.command("sweep", epilog=sweep.EPILOG)(sweep.sweep)
 app.command("list", epilog=list.EPILOG)(list.list_)
-app.command("check", epilog=check.EPILOG)(check.check)
 app.command("show", epilog=show.EPILOG)(show.show)
 app.command("report", epilog=report.EPILOG)(report.report)
 app.command("rescore", epilog=rescore.EPILOG)(rescore.rescore)
@@ -53,6 +54,9 @@ app.command("collect", epilog=collect.EPILOG)(collect.collect)
 app.command("tasks", epilog=tasks.EPILOG)(tasks.tasks)
 app.command("export", epilog=export.EPILOG)(export.export)
 app.command("import", epilog=import_.EPILOG)(import_.import_)
+app.command("new", epilog=new.EPILOG)(new.new)
+app.command("check", epilog=check.EPILOG)(check.check)
+app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 
 
 def _version(asked: bool) -> None:

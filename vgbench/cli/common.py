@@ -46,8 +46,10 @@ def handled(command: Callable[P, None]) -> Callable[P, None]:
                 say(f"error: {err}")
                 raise typer.Exit(err.exit_code) from None
             # Not foreseen: a bug of ours or of a plugin, or the machine's.
+            from vgbench.blame import explain
+
             hint = "" if kwargs.get("debug") else " (run it again with --debug to see where)"
-            say(f"error: {type(err).__name__}: {err}{hint}")
+            say(f"error: {explain(err) or f'{type(err).__name__}: {err}{hint}'}")
             raise typer.Exit(1) from None
 
     return wrapper

@@ -1,0 +1,36 @@
+"""`vgbench new`: a plugin of your own, as a distribution that can be installed at once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vgbench.cli.common import Debug, examples, handled
+
+EPILOG = examples("vgbench new objective my_loss", "vgbench new environment ring --into projects")
+
+
+@handled
+def new(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="environment, objective, distance, network, planner or hook.")
+    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name in vgbench: lower_snake.")],
+    into: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder in which vgbench-NAME is made; by default this one.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write a plugin to start from, in a new folder vgbench-NAME.
+
+    It has a pyproject.toml with the entry point, the class, a test of the contract and a README, and runs as it is.
+    """
+    from vgbench.scaffold import new as write
+
+    project = write(kind, name, into)
+    for path in project.files:
+        print(project.folder / path)
+    print("\nnext:")
+    print(f'  pip install -e "{project.folder}[test]"')
+    print(f"  vgbench check {project.kind} {project.name}")
+    print(f"  vgbench {project.run}")
