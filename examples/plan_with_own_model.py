@@ -1,7 +1,7 @@
 """Swing a pendulum up with a torch model of your own and a planner of vgbench; no environment, no training.
 
-A planner sees a problem (what actions cost, which are admissible, where randomness comes from) and nothing else. Anything
-that can predict and price a sequence of actions can be such a problem, here a module that steps a pendulum.
+A planner sees a problem (what actions cost, which are admissible, where randomness comes from) and nothing else.
+Anything that can predict and price a sequence of actions can be such a problem, here a module that steps a pendulum.
 
 python examples/plan_with_own_model.py
 """

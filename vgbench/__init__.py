@@ -1,7 +1,7 @@
 """vgbench: a benchmark toolkit for planning with JEPA world models.
 
-From Python, `vgbench.run(env="wall", recipe="vf", scale="smoke")` is what `vgbench run` is in a shell. Importing vgbench
-is cheap: what computes is imported by the first call.
+From Python, `vgbench.run(env="wall", recipe="vf", scale="smoke")` is what `vgbench run` is in a shell. Importing
+vgbench is cheap: what computes is imported by the first call.
 """
 
 from typing import TYPE_CHECKING, Any

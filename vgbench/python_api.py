@@ -73,14 +73,28 @@ def run(
     are under `notes` in the result's record.
 
     Args:
-        env: environment; its usual protocol. Or name the `protocol` itself.
-        recipe: objectives, distance and training by name, in place of those three.
+        env: environment; its usual protocol is taken.
+        protocol: where it is judged, by name, instead of `env`.
+        recipe: objectives, distance and training by name, instead of the next three.
         objective: `NAME` or `NAME:WEIGHT`, or several of them.
-        set: values of parameters: `{"iql.tau": 0.8}`, or as in a shell, `["iql.tau=0.8"]`.
-        observer: observers to tell beside those that always are.
+        distance: distance between latents.
+        planner: planner; the protocol's by default, as the networks are.
+        encoder: network.
+        predictor: network.
+        training: `auto`, `separate` or `joint`.
+        scale: `smoke`, `quick` (default) or `paper`.
+        reading: `literal` (default) or `pldm`.
+        seed: seed of training; 0 by default, like the next two.
+        data_seed: seed of the training set.
+        task_seed: seed of the tasks.
+        device: `auto`, `cpu` or `cuda`.
         out: the run folder itself; by default a name under `runs/`.
-
-    The other arguments are the options of `vgbench run --help`.
+        config: choices from a file; the other arguments win over it.
+        set: values of parameters: `{"iql.tau": 0.8}`, or as in a shell, `["iql.tau=0.8"]`; they win over all.
+        data: train on this file of `vgbench collect`.
+        recipes: file with recipes of your own.
+        tasks: plan these tasks, of `vgbench tasks` or of a run.
+        observer: observers to tell of the progress, beside those that always are.
 
     Raises:
         UsageError: something does not exist, is out of its range, or contradicts something else; nothing was computed.
@@ -182,5 +196,5 @@ def _sets(values: Mapping[str, Any] | Sequence[str]) -> tuple[str, ...]:
         try:
             given.append(f"{name}={json.dumps(value, ensure_ascii=False)}")
         except TypeError as err:
-            raise UsageError(f"set={{{name!r}: ...}}: expected a plain value, not {type(value).__name__}") from err
+            raise UsageError(f"set: {name!r}: expected a plain value, not {type(value).__name__}") from err
     return tuple(given)

@@ -22,8 +22,8 @@ class QRL(Objective):
     Under the triangle inequality no distance can then exceed the sum of steps on any path, and what is as large as
     that allows is the shortest path. phi(d) = -softplus_beta(offset - d) grows less where d is far beyond `offset`.
 
-    The constraint has a multiplier lambda >= 0, a parameter of this objective: minimised over the distance and
-    *maximised* over lambda is  -E[phi] + lambda (E[relu(d(s, s') - cost)^2] - epsilon^2).  One optimiser does both, since
+    The constraint has a multiplier lambda >= 0, a parameter of this objective. What is minimised over the distance and
+    *maximised* over lambda is -E[phi] + lambda (E[relu(d(s, s') - cost)^2] - epsilon^2). One optimiser does both, since
     the gradient in lambda is handed to it with the opposite sign. lambda = softplus(dual_speed * raw), so that Adam,
     whose steps are of the size of the learning rate, moves it `dual_speed` times as fast as the weights.
 
