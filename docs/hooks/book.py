@@ -9,8 +9,8 @@ from vgbench.describe import describe
 
 _OPENING = """# Recipes and protocols
 
-What follows is `registry.yaml`, which ships with vgbench; `vgbench show recipe NAME` and its like print the same. Values
-are written `name.param`, as for `--set`. Recipes of your own go to a file: `vgbench run --recipes FILE --recipe NAME`.
+What follows is `registry.yaml`, which ships with vgbench; `vgbench show recipe NAME` and its like print the same.
+Values are written `name.param`, as for `--set`. Recipes of your own go to a file: `vgbench run --recipes FILE`.
 
 """
 

@@ -70,7 +70,8 @@ def _parameter(plugin: str, row: dict[str, Any]) -> list[str]:
 _OBSERVER = """# Observer
 
 Told of the progress of a run. Its class has any of the functions below as methods, each marked with
-`vgbench.api.hookimpl` and taking any of the arguments by name. A package registers one under the entry-point group `vgbench.hooks`:
+`vgbench.api.hookimpl` and taking any of the arguments by name. A package registers one under the entry-point group
+`vgbench.hooks`:
 
 ```toml
 [project.entry-points."vgbench.hooks"]

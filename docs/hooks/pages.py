@@ -47,8 +47,8 @@ result = vgbench.run(env="wall", recipe="vf", scale="smoke", set={"iql.tau": 0.8
 print(result.success_rate, result.interval, result.folder)
 ```
 
-`examples/run_from_python.py` compares two values of a parameter; `examples/plan_with_own_model.py` uses a planner alone,
-with a torch model of one's own.
+`examples/run_from_python.py` compares two values of a parameter; `examples/plan_with_own_model.py` uses a planner
+alone, with a torch model of one's own.
 
 ::: vgbench.python_api.run
 
