@@ -111,13 +111,11 @@ def run(
     for name in ("seed", "data_seed", "task_seed"):
         if type(given.get(name, 0)) is not int:
             raise UsageError(f"{name}={given[name]!r}: a seed must be a whole number")
-    request = Request(
-        **{name: given.get(name) for name in _PLAIN},
-        objectives=_several(objective),
-        sets=_sets(set),
-        **{name: Path(given[name]) if name in given else None for name in ("config", "data", "recipes", "tasks")},
-    )
-    call = f"vgbench.run({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+    fields: dict[str, Any] = {name: given.get(name) for name in _PLAIN}
+    fields |= {name: Path(given[name]) for name in ("config", "data", "recipes", "tasks") if name in given}
+    request = Request(**fields, objectives=_several(objective), sets=_sets(set))
+    written = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+    call = f"vgbench.run({', '.join(f'{name}={value!r}' for name, value in written.items())})"
     record = perform(prepare(request), Path(out) if out is not None else None, [call], _several(observer))
     low, high = record["ci95"]
     return Result(
