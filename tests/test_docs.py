@@ -4,8 +4,8 @@ import fnmatch
 import json
 import os
 import re
+import runpy
 import shlex
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -22,48 +22,63 @@ BLOCK = re.compile(
 )
 
 
-def announce(project, site):
-    """What `pip install -e .` leaves behind: the entry points of pyproject.toml, in a .dist-info."""
-    about = tomllib.loads((project / "pyproject.toml").read_text())["project"]
-    info = site / f"{about['name'].replace('-', '_')}-{about['version']}.dist-info"
-    info.mkdir(parents=True, exist_ok=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n")
-    groups = about["entry-points"].items()
-    lines = [line for group, points in groups for line in (f"[{group}]", *(f"{k} = {v}" for k, v in points.items()))]
-    (info / "entry_points.txt").write_text("\n".join(lines))
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """`pip install -e .` in this process: entry points of pyproject.toml in a .dist-info, and the code on the path."""
+    made = []
+
+    def install(project):
+        about = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+        site = tmp_path / f"site-{len(made)}"  # a new one each time: a folder's entry points are read once
+        info = site / f"{about['name'].replace('-', '_')}-{about['version']}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n")
+        lines = []
+        for group, points in about["entry-points"].items():
+            lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
+        (info / "entry_points.txt").write_text("\n".join(lines))
+        monkeypatch.syspath_prepend(project)
+        monkeypatch.syspath_prepend(site)
+        sys.modules.pop("my_plugins", None)
+        made.append(site)
+
+    yield install
+    sys.modules.pop("my_plugins", None)
 
 
-def test_the_page_on_plugins_can_be_followed_to_its_end(tmp_path):
-    """Files are written and commands are given in the order of the page; only pip is stood in for."""
-    project, site = tmp_path / "my-plugins", tmp_path / "site"
+def test_the_page_on_plugins_can_be_followed_to_its_end(tmp_path, monkeypatch, vgbench_cli, install):
+    """Files are written and commands are given in the order of the page; only pip and pytest are stood in for."""
+    project = tmp_path / "my-plugins"
     project.mkdir()
-    path = os.pathsep.join([str(site), str(project)])
-    env = os.environ | {"PYTHONPATH": path, "VGBENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    programs = {"vgbench": ["-c", "from vgbench.cli import main; main()"], "python": []}
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
     last, given = "", []
     for block in BLOCK.finditer(PLUGIN):
-        title = block["title"]
-        if title:
-            name, _, continued = title.partition(", ")
+        if block["title"]:
+            name, _, continued = block["title"].partition(", ")
             with (project / name).open("a" if continued else "w", encoding="utf-8") as file:
                 file.write(block["text"])
         elif block["language"] == "text":
             assert block["text"].strip() in last
         for line in block["text"].splitlines() if block["language"] == "console" else ():
-            program, *arguments = shlex.split(line)
-            given.append(program)
-            if program == "pip":
-                assert arguments == ["install", "-e", "."]
-                announce(project, site)
-                continue
-            command = [sys.executable, *programs[program], *arguments]
-            done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=300)
-            last = done.stdout + done.stderr
-            assert (done.returncode == 2) == ("fails" in block["more"]), f"{line}\n{last}"
-            assert done.returncode in (0, 2), f"{line}\n{last}"
-            if arguments[:2] == ["list", "objective"]:
-                assert re.search(r"triplet +my-plugins 0\.1", last)
-    assert given.count("vgbench") == 6 and "python" in given
+            given.append(line)
+            if line == "pip install -e .":
+                install(project)
+            elif line.startswith("python -m pytest "):
+                names = runpy.run_path(str(project / line.split()[-1]))
+                tests = [test for name, test in names.items() if name.startswith("test_")]
+                assert len(tests) == 2
+                for test in tests:
+                    test()
+            else:
+                program, *arguments = shlex.split(line)
+                assert program == "vgbench"
+                done = vgbench_cli(*arguments)
+                last = done.stdout + done.stderr
+                assert done.exit_code == (2 if "fails" in block["more"] else 0), f"{line}\n{last}"
+                if arguments[:2] == ["list", "objective"]:
+                    assert re.search(r"triplet +my-plugins 0\.1", last)
+    assert len(given) == 9
 
 
 @pytest.fixture(scope="module")
