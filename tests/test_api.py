@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vgbench.api import Box, NormBall
+from vgbench.api import Box, NormBall, Params
 
 
 @pytest.mark.parametrize("action_set", [NormBall(2, 1.5), Box((0.0, 0.0), (1.0, 1.0)), Box((0.5, -2.0), (1.0, 3.0))])
@@ -33,3 +33,10 @@ def test_scaling_a_set_scales_its_boundary():
 def test_an_upside_down_box_is_refused():
     with pytest.raises(ValueError, match="must be below"):
         Box((0.0, 1.0), (1.0, 1.0))
+
+
+@pytest.mark.filterwarnings("ignore:Field name")
+@pytest.mark.parametrize("name", ["later", "identity"])
+def test_a_parameter_cannot_take_a_name_of_params_itself(name):
+    with pytest.raises(TypeError, match=f"a parameter cannot be called '{name}'"):
+        type("Mine", (Params,), {"__annotations__": {name: int}, name: 1, "__module__": __name__})

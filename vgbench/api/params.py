@@ -24,6 +24,13 @@ class Params(BaseModel):
     At its default such a field is not part of a run's identity, so that runs keep their keys and data sets their names.
     """
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse a field whose name has a meaning here: it would take that meaning away, to odd effects later."""
+        taken = sorted({"later", "identity"} & set(cls.model_fields))
+        if taken:
+            raise TypeError(f"{cls.__qualname__}: a parameter cannot be called {taken[0]!r}, a name that Params uses")
+
     def identity(self) -> dict[str, Any]:
         """Return what of the parameters decides results, as JSON values: all but those of `later` at their defaults."""
         values = self.model_dump(mode="json")

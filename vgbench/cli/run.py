@@ -77,8 +77,8 @@ def run(
 
     A run that was interrupted goes on; one that is complete is printed again.
     """
-    from vgbench.own_recipes import check
-    from vgbench.resolve import Request, resolve
+    from vgbench.choices import Request
+    from vgbench.python_api import perform, prepare
 
     request = Request(
         env,
@@ -102,23 +102,14 @@ def run(
         recipes=recipes,
         tasks=tasks,
     )
-    spec = resolve(request)
-    check(request)
+    spec = prepare(request)
     if dry_run:
         from vgbench.cli.plan import print_plan
 
         print_plan(spec, format)
         return
-    from vgbench import runner
-    from vgbench.observers import Observers
-    from vgbench.registry import Registry
-
-    observers = Observers().load(Registry(), observer or ())
-    for note in spec.notes:
-        say(f"note: {note}")
-    if scale_means_nothing(spec.scale):
-        say("note: scale smoke checks that everything works; its numbers mean nothing")
-    result = runner.run(spec, out, ["vgbench", *sys.argv[1:]], observers)
+    argv = ["vgbench", *sys.argv[1:]]
+    result = perform(spec, out, argv, observer or (), note=lambda text: say(f"note: {text}"))
     if format == "json":
         print_json(result)
     else:

@@ -1,0 +1,61 @@
+"""Pages that follow from the code: made when the site is built, and never committed (a hook of MkDocs)."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).parent))
+
+import book  # noqa: E402 - the folder of this file, found by the line above
+import command_line  # noqa: E402
+import kinds  # noqa: E402
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages."""
+    pages = {"cli.md": command_line.page(), "registry.md": book.page(), "python.md": _PYTHON, **kinds.pages()}
+    for name, text in pages.items():
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, *, page: Any, **kwargs: Any) -> str:
+    """Turn links to files outside of the site (records under `results/`) into their names."""
+    depth = page.file.src_uri.count("/")
+
+    def plain(match: re.Match[str]) -> str:
+        outside = match["target"].count("../") > depth
+        return f"{match['text']} (`{match['target'].replace('../', '')}`)" if outside else match[0]
+
+    return re.sub(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<target>(?:\.\./)+[^)#]*)\)", plain, markdown)
+
+
+_PYTHON = """# From Python
+
+`vgbench.run` does what `vgbench run` does, with the same names; importing vgbench is cheap, since what computes is
+imported by the first call.
+
+```python
+import vgbench
+
+result = vgbench.run(env="wall", recipe="vf", scale="smoke", set={"iql.tau": 0.8})
+print(result.success_rate, result.interval, result.folder)
+```
+
+`examples/run_from_python.py` compares two values of a parameter; `examples/plan_with_own_model.py` uses a planner
+alone, with a torch model of one's own.
+
+::: vgbench.python_api.run
+
+::: vgbench.python_api.Result
+
+## Errors
+
+::: vgbench.errors
+    options: { show_root_heading: false, show_root_toc_entry: false, heading_level: 3 }
+"""

@@ -1,0 +1,1 @@
+"""QRL's objective and MRN's distance, as plugins of vgbench."""
