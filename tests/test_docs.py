@@ -78,7 +78,7 @@ def test_the_page_on_plugins_can_be_followed_to_its_end(tmp_path, monkeypatch, v
                 assert done.exit_code == (2 if "fails" in block["more"] else 0), f"{line}\n{last}"
                 if arguments[:2] == ["list", "objective"]:
                     assert re.search(r"triplet +my-plugins 0\.1", last)
-    assert len(given) == 9
+    assert len(given) == 10
 
 
 @pytest.fixture(scope="module")

@@ -86,9 +86,8 @@ def test_the_distribution_installed_into_a_clean_environment(tmp_path):
     listed = json.loads(call(vgbench, "list", "--format", "json", cwd=tmp_path, env=env))
     ours = {(row["kind"], row["name"], row["version"]) for row in listed if row["dist"] == "vgbench-qrl"}
     assert ours == {("objective", "qrl", "0.1.0"), ("distance", "mrn", "0.1.0")}
-    if "check" in call(vgbench, "--help", cwd=tmp_path, env=env):
-        call(vgbench, "check", "objective", "qrl", cwd=tmp_path, env=env)
-        call(vgbench, "check", "distance", "mrn", cwd=tmp_path, env=env)
+    call(vgbench, "check", "objective", "qrl", cwd=tmp_path, env=env)
+    call(vgbench, "check", "distance", "mrn", cwd=tmp_path, env=env)
     result = json.loads(call(vgbench, *RUN.split(), cwd=tmp_path, env=env))
     assert (result["objectives"], result["distance"], result["n"]) == ({"qrl": 1.0}, "mrn", 4)
     call(binaries / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", QRL / "tests", cwd=tmp_path, env=env)

@@ -20,6 +20,10 @@ def protocols():
     return sorted({path.parents[2].name for path in RECORDS.glob("*/*/s0/ladder.json")}, reverse=True)
 
 
+def recipes(protocol):
+    return [recipe for recipe in RECIPES if (RECORDS / protocol / recipe / "s0/ladder.json").exists()]
+
+
 def ladder(protocol, recipe):
     record = json.loads((RECORDS / protocol / recipe / "s0/ladder.json").read_text())
     return {row["name"]: row for row in record["rows"]}
@@ -42,7 +46,7 @@ def run_rows():
     yield f"| protocol | recipe | {' | '.join(ROWS.values())} |"
     yield "|---" * (len(ROWS) + 2) + "|"
     for protocol in protocols():
-        for recipe in RECIPES:
+        for recipe in recipes(protocol):
             rows = ladder(protocol, recipe)
             yield f"| {protocol} | {recipe} | {' | '.join(share(rows[name]) for name in ROWS)} |"
 
@@ -61,7 +65,7 @@ def diagnosis_rows():
     yield f"| protocol | recipe | {' | '.join(titles)} |"
     yield "|---" * (len(titles) + 2) + "|"
     for protocol in protocols():
-        for recipe in RECIPES:
+        for recipe in recipes(protocol):
             blocks = json.loads((RECORDS / protocol / recipe / "s0/diagnosis.json").read_text())["blocks"]
             groups = blocks["rank"]["groups"]
             far = groups["far third" if "far third" in groups else "across the door"]

@@ -20,6 +20,7 @@ _KINDS = {
             "Trajectories",
             "Tasks",
             "StateGrid",
+            "GymnasiumEnvironment",
         ],
     ),
     "objective": (
