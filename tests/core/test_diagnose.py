@@ -14,6 +14,7 @@ from vgbench.api import Environment, StateGrid
 from vgbench.diagnosis import dynamics, order, shape
 from vgbench.diagnosis.view import GoalView
 from vgbench.diagnosis.words import text
+from vgbench.ladder import verdicts
 from vgbench.planning import Counter, LatentProblem
 from vgbench.settings import MpcSettings
 from vgbench_plugins.environments.wall import Wall
@@ -190,6 +191,32 @@ def test_a_predictor_that_ignores_actions_is_named():
     assert "the predictor ignores them" in text(record)
     errors |= {"latent_shuffled": [1.1, 0.8]}
     assert "ignores" not in text(record)
+
+
+@pytest.mark.parametrize(
+    ("value", "model", "both", "said"),
+    [
+        (99, 98, 97, "nothing that these tasks show is missing"),
+        (80, 98, 81, "the value falls short"),
+        (99, 70, 71, "the model falls short"),
+        (80, 70, 60, "the value and the model fall short"),
+        (98, 98, 85, "neither half alone"),
+        (98, None, 85, "a rung is missing"),
+    ],
+)
+def test_a_ladder_says_which_half_falls_short(value, model, both, said):
+    rungs = [
+        ("exact", "true", 99, {}),
+        ("exact", "learnt", value, {"run": "r"}),
+        ("learnt", "learnt", both, {"run": "r"}),
+    ]
+    rungs.append(("learnt", "true, by a probe", model, {"run": "r"}))
+    rows = [
+        {"dynamics": dynamics, "value": value, "n": 100} | ({"skipped": "no"} if k is None else {"successes": k}) | more
+        for dynamics, value, k, more in rungs
+    ]
+    (sentence,) = verdicts({"rows": rows})
+    assert sentence.startswith("r: ") and said in sentence
 
 
 def test_descent_by_hand():

@@ -40,7 +40,7 @@ def ladder(
     what as many episodes of a run cost, and more where a step of the environment is slow.
     """
     from vgbench.errors import UsageError
-    from vgbench.ladder import climb, find_place
+    from vgbench.ladder import climb, find_place, verdicts
     from vgbench.store import write_json
 
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
@@ -57,6 +57,8 @@ def ladder(
     print_table(
         ["controller", "dynamics", "value", "success [95 %]", "steps", "note"], [_row(r) for r in record["rows"]]
     )
+    for sentence in verdicts(record):
+        print(sentence)
 
 
 def _row(row: dict[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vgbench.errors import VgbenchError
+from vgbench.ladder.words import verdicts
 from vgbench.report.formats import NONE, figure, span
 from vgbench.store import read_json
 
@@ -21,6 +22,7 @@ class Ladder:
     protocol: str
     text: str
     rows: list[list[str]]
+    verdicts: list[str]
 
 
 def find(folders: Iterable[Path], scale: str, protocols: Iterable[str]) -> tuple[list[Ladder], list[str]]:
@@ -33,7 +35,7 @@ def find(folders: Iterable[Path], scale: str, protocols: Iterable[str]) -> tuple
             if record["scale"] != scale or record["protocol"] not in protocols:
                 left_out.append(f"{path}: it is of {record['protocol']}, scale {record['scale']}")
                 continue
-            rows = [_row(row) for row in record["rows"]]
+            rows, said = [_row(row) for row in record["rows"]], verdicts(record)
         except VgbenchError as err:
             left_out.append(str(err))
         except (KeyError, TypeError, ValueError) as err:
@@ -41,7 +43,7 @@ def find(folders: Iterable[Path], scale: str, protocols: Iterable[str]) -> tuple
         else:
             budget = f", {record['budget']} samples a plan" if record.get("budget") else ""
             text = f"The first {record['tasks']} tasks of {record['protocol']}{budget}; 95 % Wilson intervals."
-            found.append(Ladder(path, record["protocol"], text, rows))
+            found.append(Ladder(path, record["protocol"], text, rows, said))
     return found, left_out
 
 
