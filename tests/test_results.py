@@ -56,3 +56,17 @@ def test_a_record_is_whole_and_from_a_clean_commit(folder):
     assert run["git"] and run["git"]["dirty"] is False
     rows = [json.loads(line) for line in (folder / "episodes.jsonl").read_text().splitlines()]
     assert sum(row["success"] for row in rows) == result["successes"] and len(rows) == result["n"]
+
+
+def test_the_table_of_coverage_is_the_simulations():
+    record = json.loads((ROOT / "results/interval-coverage.json").read_text())
+    table = (ROOT / "docs/decisions.md").read_text().split("<!-- coverage -->")[1].strip().split("\n\n")[0]
+    shown = [re.findall(r"\d?\.\d{3}", line) for line in table.splitlines()[2:]]
+    for seeds, figures in zip((3, 5, 10), shown, strict=True):
+        expected = []
+        for kind in ("wilson_over_seeds", "student", "bootstrap"):
+            for extreme in (False, True):
+                rows = [r for r in record["rows"] if r["seeds"] == seeds and r["seed_std"] > 0]
+                covered = [r[kind] for r in rows if (r["rate"] == 0.99) == extreme]
+                expected += [min(covered), max(covered)]
+        assert [float(figure) for figure in figures] == pytest.approx(expected, abs=5e-4)
