@@ -152,7 +152,7 @@ def test_a_new_plugin_installs_from_its_folder(vgbench_cli, vgbench_process, tmp
     """Through the build system that it names, into a folder of its own."""
     assert vgbench_cli("new", "objective", "mine").exit_code == 0
     site = tmp_path / "site"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, "vgbench-mine"]
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, "./vgbench-mine"]
     subprocess.run(install, cwd=tmp_path, check=True)
     variables = {"PYTHONPATH": str(site), "VGBENCH_CACHE": str(tmp_path / "cache")}
     listed = json.loads(vgbench_process("list", "objective", "--format", "json", **variables).stdout)
