@@ -99,7 +99,7 @@ def try_environment(data: Dataset) -> None:
     check_arrays(who, "observe", data.observations(index, torch.zeros_like(index)), spec.observations, count)
     check_arrays(who, "goal_observation", environment.goal_observation(state), spec.observations, count)
     after = state
-    if all(bool(torch.isfinite(value).all()) for value in state.values()):  # else recorded elsewhere, and only to look at
+    if all(bool(torch.isfinite(value).all()) for value in state.values()):  # else recorded elsewhere
         noise = torch.zeros(count, spec.noise_dim, device=device) if spec.noise_dim else None
         after = environment.step(state, torch.zeros(count, spec.actions.dim, device=device), noise)
         check_arrays(who, "step", after, spec.state, count)
