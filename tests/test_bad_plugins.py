@@ -203,14 +203,18 @@ WHILE = {
     "loss of another shape": (
         "objective",
         OBJECTIVE.format("Loss(d.mean(dim=0)[:3])"),
-        r"loss returned shape \[3\], expected a scalar",
+        r"loss returned shape \[3\], expected a scalar \(a missing \.mean\(\)\?\)",
     ),
     "loss without gradient": (
         "objective",
         OBJECTIVE.format("Loss(d.mean().detach())"),
         r"loss returned a value without gradient .*it trains \(distance, encoder, head\)",
     ),
-    "loss of NaN": ("objective", OBJECTIVE.format("Loss(d.mean() * float('nan'))"), r"is nan"),
+    "loss of NaN": (
+        "objective",
+        OBJECTIVE.format("Loss(d.mean() * float('nan'))"),
+        r"is nan.*`vgbench check objective mine` finds, or try a lower train\.lr or train\.clip=1$",
+    ),
     "loss that is none": (
         "objective",
         OBJECTIVE.format("d.mean()"),

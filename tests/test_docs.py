@@ -76,6 +76,8 @@ def test_the_page_on_plugins_can_be_followed_to_its_end(tmp_path, monkeypatch, v
                 done = vgbench_cli(*arguments)
                 last = done.stdout + done.stderr
                 assert done.exit_code == (2 if "fails" in block["more"] else 0), f"{line}\n{last}"
+                if arguments[0] == "check":
+                    assert " warn " not in last and " FAIL " not in last, last
                 if arguments[:2] == ["list", "objective"]:
                     assert re.search(r"triplet +my-plugins 0\.1", last)
     assert len(given) == 10

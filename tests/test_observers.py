@@ -45,6 +45,10 @@ def test_a_run_tells_its_events_to_a_file_and_survives_those_that_fail(vgbench_c
 
         class OnRequest(AtTheEnd):
             on_request = True
+
+            @hookimpl
+            def vgbench_there_is_no_such_hook(self):
+                pass
     """
     tmp_plugin(code, hooks={"late": "AtTheEnd", "quiet": "OnRequest"})
     result = vgbench_cli(*SMOKE, "--observer", "jsonl")

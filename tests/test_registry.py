@@ -197,3 +197,13 @@ def test_a_broken_observer_never_stops_a_run(tmp_plugin, vgbench_process, tmp_pa
     assert done.returncode == 0, done.stderr
     assert "'raises' is switched off: RuntimeError: boom (vgx-mine 0.1)" in done.stderr
     assert "'unknown' is switched off" in done.stderr
+
+
+def test_a_group_that_does_not_exist_is_told_with_the_one_that_was_meant(tmp_plugin):
+    """Else a typing error in pyproject.toml would install, and be found nowhere."""
+    raw = "[vgbench.planner]\nnear = vgx_odd:Near\nfar = vgx_odd:Far\n[vgbench_other.things]\nx = a:b\n"
+    tmp_plugin(raw=raw, dist="vgx-odd", version="0.3")
+    (told,) = Registry().problems
+    assert told.startswith("vgx-odd 0.3 registers near, far in vgbench.planner, which is no group of plugins. ")
+    assert "Did you mean 'vgbench.planners'?" in told
+    assert Registry().remedies[told].startswith("mend [project.entry-points] in the pyproject.toml of vgx-odd")

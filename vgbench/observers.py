@@ -39,10 +39,11 @@ class Observers:
         for entry in registry.entries("hook"):
             try:
                 made = entry.load()
+                if entry.address not in wanted and getattr(made, "on_request", False):
+                    continue  # whatever is wrong with it, nobody asked
                 check_use(entry, made)
-                if entry.address in wanted or not getattr(made, "on_request", False):
-                    self._sources[entry.address] = entry.source
-                    self.register(made(), entry.address)
+                self._sources[entry.address] = entry.source
+                self.register(made(), entry.address)
             except (Exception, SystemExit) as err:  # whatever a stranger's code raises
                 known = isinstance(err, ImportError | VgbenchError)
                 if known and entry.address in wanted:  # better than hours of a run that nobody is told of

@@ -157,6 +157,7 @@ def _scan(path: tuple[str, ...], only: str | None) -> tuple[tuple[Entry, ...], d
             if "vgbench." not in (dist.read_text("entry_points.txt") or ""):
                 continue
             entries = list(_entries(dist))
+            problems |= _unknown_groups(dist)
         except Exception as err:
             words = f"the entry points of {_name(dist)} cannot be read: {type(err).__name__}: {err}"
             problems[words] = f"pip install --force-reinstall {_name(dist)}"
@@ -190,6 +191,21 @@ def _entries(dist: Distribution) -> Iterator[Entry]:
         if point.group in kinds:
             about = dist.metadata["Summary"] or ""
             yield Entry(kinds[point.group], same(point.name), point.value, _name(dist), dist.version or "?", about)
+
+
+def _unknown_groups(dist: Distribution) -> dict[str, str]:
+    """Entry points that nothing would ever look for, such as those of `vgbench.planner`, and what to do about them."""
+    known = GROUPS.values()
+    lost: dict[str, list[str]] = {}
+    for point in dist.entry_points:
+        if point.group.startswith(f"{HOME}.") and point.group not in known:
+            lost.setdefault(point.group, []).append(point.name)
+    fix = f"mend [project.entry-points] in the pyproject.toml of {_name(dist)}, then pip install it again"
+    return {
+        f"{_name(dist)} {dist.version} registers {', '.join(names)} in {group}, which is no group of plugins. "
+        f"{suggest(group, known)}": fix
+        for group, names in lost.items()
+    }
 
 
 def _name(dist: Distribution) -> str:

@@ -222,9 +222,17 @@ class Trainer:
         return total, logs
 
     def _failure(self, what: str) -> RunFailed:
+        group, terms = self.stage.group, self.stage.terms
+        ways = [f"a lower {group}.lr", f"{group}.clip=1"]
+        smaller = [n for n in ("gamma", "tau") if any(hasattr(term.objective.params, n) for term in terms)]
+        if smaller:
+            ways.append(f"a smaller {' or '.join(smaller)}")
+        advice = f"Try {', '.join(ways[:-1])} or {ways[-1]}"
+        if self.step == 0:  # with fresh weights, so that hardly the settings are to blame
+            checks = " and ".join(f"`vgbench check objective {term.name}`" for term in terms)
+            advice = f"See what {checks} find{'s' if len(terms) == 1 else ''}, or t{advice[1:]}"
         return RunFailed(
-            f"step {self.step} of stage '{self.stage.name}': {what}. {self._folder.kept(self.stage.name)} "
-            f"Try a lower {self.stage.group}.lr, {self.stage.group}.clip=1, or a smaller gamma or tau"
+            f"step {self.step} of stage '{self.stage.name}': {what}. {self._folder.kept(self.stage.name)} {advice}"
         )
 
     def _save(self) -> None:

@@ -151,7 +151,7 @@ def check_loss(term: "Term", loss: Any, thoroughly: bool) -> None:
         got = type(value if isinstance(loss, Loss) else loss).__name__
         raise RunFailed(f"{term.who}: loss returned a {got}, expected vgbench.api.Loss with a scalar tensor")
     if value.ndim:
-        raise RunFailed(f"{term.who}: loss returned shape {list(value.shape)}, expected a scalar")
+        raise RunFailed(f"{term.who}: loss returned shape {list(value.shape)}, expected a scalar (a missing .mean()?)")
     if not thoroughly:
         return
     if not value.requires_grad:

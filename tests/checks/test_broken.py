@@ -76,3 +76,24 @@ def test_every_check_has_a_broken_plugin():
     own = {(kind, check.id) for kind in GROUPS for check in checks(kind) if check.id not in shared}
     assert own <= seen, own - seen
     assert shared <= {check for _, check in seen}
+
+
+def test_an_objective_is_not_blamed_for_a_distance_that_is_broken(session, tmp_plugin):
+    code = """
+        from vgbench.api import Distance
+
+        class Flat(Distance):
+            def forward(self, x, y):
+                return (x - y).square().sum(-1, keepdim=True)
+    """
+    tmp_plugin(code, dist="vgx-flat", distances={"flat": "Flat"})
+    fussy = SOURCES["objective"].replace("value = (d ", "value = (d * torch.ones(d.shape[:2]) ")
+    assert fussy != SOURCES["objective"]
+    outcomes = session("objective", fussy).run()
+    assert [(o.id, o.message) for o in outcomes if o.status == "FAIL"] == []
+
+
+def test_the_distance_that_an_objective_fails_with_is_named(session):
+    code = SOURCES["objective"].replace("        d = ", "        model.distance.weight\n        d = ")
+    (bad,) = [o for o in session("objective", code).run() if o.status == "FAIL"]
+    assert bad.id == "fits_distances" and bad.message.endswith(", with distance euclidean")

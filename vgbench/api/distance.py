@@ -28,8 +28,11 @@ class Distance(Plugin, nn.Module, ABC):
     """
 
     symmetric: bool = False
+    """Claims d(x, y) = d(y, x)."""
     quasimetric: bool = False
+    """Claims the triangle inequality, and d(x, x) = 0."""
     levels: int = 1
+    """How many levels it is put together of; with more than one, `level` has to be defined."""
 
     def __init__(self, params: Any, dim: int) -> None:
         """Keep the validated parameters and the dimension `dim` of the points."""

@@ -220,6 +220,7 @@ class Environment(Plugin, ABC):
     """
 
     abilities: ClassVar[frozenset[str]] = frozenset()
+    """Names of the optional methods above that it has, such as `frozenset({"cost_to_go"})`; others are not called."""
     pair_label_names: ClassVar[tuple[str, ...]] = ()
     """What the numbers of `pair_labels` mean."""
     map_extent: tuple[float, float, float, float]

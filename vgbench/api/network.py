@@ -15,7 +15,13 @@ Role = Literal["encoder", "predictor", "action_encoder", "head"]
 
 @dataclass(frozen=True)
 class NetworkShapes:
-    """Sizes that a network is built for."""
+    """Sizes that a network is built for.
+
+    Attributes:
+        observations: shape (without batch) and kind of each array that an encoder is given.
+        latent_dim: numbers of a latent, D.
+        action_dim: numbers of an action as the predictor gets it, A.
+    """
 
     observations: Mapping[str, ArraySpec]
     latent_dim: int
@@ -42,6 +48,7 @@ class Network(Plugin, ABC):
     """
 
     role: ClassVar[Role]
+    """Which module it builds: "encoder", "predictor", "action_encoder" or "head"."""
 
     def __init__(self, params: Any) -> None:
         """Keep the validated parameters."""

@@ -176,13 +176,22 @@ def fits_distances(subject: Subject) -> None:
         try:
             cls = entry.load()
             distance = cls(cls.Params(), LATENT)
+            sound = distance(torch.ones(2, 1, LATENT), torch.zeros(3, LATENT)).shape == (2, 3)
         except Exception:  # that distance's own checks say what is wrong with it
             continue
         bound, far = distance.upper_bound, made.distance_range
-        if all(offers(distance, need) for need in made.needs) and (bound is None or far is None or bound >= far):
+        if (
+            sound
+            and all(offers(distance, need) for need in made.needs)
+            and (bound is None or far is None or bound >= far)
+        ):
             tried.append(entry.address)
-            world, loss, _ = evaluate(made, distance)
-            loss.value.backward()
+            try:
+                world, loss, _ = evaluate(made, distance)
+                loss.value.backward()
+            except Exception as err:
+                err.add_note(f"with distance {entry.address}")
+                raise
             good = loss.value.isfinite() and all(
                 p.grad is None or bool(p.grad.isfinite().all()) for p in world.model.parameters()
             )

@@ -116,6 +116,7 @@ class Session:
         except (Exception, SystemExit) as err:  # whatever a stranger's code raises
             known = isinstance(err, UsageError)
             status, message = "FAIL", str(err) if known else f"{type(err).__name__}: {err}"
+            message = ", ".join([message, *getattr(err, "__notes__", ())])
             where = place(err, self.entry.value.partition(":")[0])
         seconds = round(time.perf_counter() - started, 3)
         return Outcome(check.id, status, check.about, message, where, seconds, waits)  # type: ignore[arg-type]
