@@ -54,7 +54,8 @@ def _mend(entry: Entry, cause: BaseException | None) -> str:
         if canonical(dist.metadata["Name"] or "") == canonical(entry.dist):
             project = editable(dist)
             if project is not None:
-                return f"mend {entry.module} in {project}, then {_pip(f'install -e {project}')}"
+                again = _pip(f'install -e "{project}"')
+                return f"mend {entry.module} in {project}, then {again}"
     return f"{_pip(f'install --upgrade --force-reinstall {entry.dist}')}, or {_pip(f'uninstall {entry.dist}')}"
 
 
