@@ -119,8 +119,13 @@ def main() -> int:
         from benchmarks.table import show
 
         show(record, Console())
-    checks = [c for b in record["benchmarks"] for case in b.get("cases", ()) for c in case["checks"]]
-    return 0 if all(check["passed"] for check in checks) else 1
+    return status(record)
+
+
+def status(record: dict[str, Any]) -> int:
+    """Exit status: 1 if a check failed."""
+    cases = [case for benchmark in record["benchmarks"] for case in benchmark.get("cases", ())]
+    return 0 if all(check["passed"] for case in cases for check in case["checks"]) else 1
 
 
 if __name__ == "__main__":
