@@ -123,6 +123,7 @@ class Play:
     def peer(self, name: str, whole: bool) -> None:
         """Play all tasks with a controller for each."""
         trained, environment, settings = self.trained, self.trained.environment, self.settings
+        torch.manual_seed(trained.spec.task_seed)  # it draws from the global generator
         controllers = [self.mppi(task) for task in range(self.count)]
         state, active, step = dict(self.tasks.start), list(range(self.count)), 0
         solved = torch.zeros(self.count, dtype=torch.bool)
@@ -229,12 +230,12 @@ def case(play: Play) -> Case:
 
 
 def checks(play: Play) -> Iterator[Check]:
-    """The first plan of the first task is the same, given the same noise."""
+    """The first plan of the first task is the same, given the same noise, and so are the costs that it rests on."""
     if not peers.PYTORCH_MPPI.present:
         return
     latent = play.trained.model.encode_blocks(play.trained.environment.observe(play.tasks.start))[:1]
     task = {"id": torch.zeros(1, dtype=torch.int64), "latent": latent, "goal": play.goals[:1]}
-    ours = play.controller.plan(task, {}, 0, 0).actions[0]
+    plan = play.controller.plan(task, {}, 0, 0)
     noise = KeyedNoise(play.trained.spec.task_seed, task["id"], 0, Stream.PLANNER)
     mppi, params = play.mppi(0), play.planner.params
     if params.initial_noise or params.iterations > 1:
@@ -242,9 +243,12 @@ def checks(play: Play) -> Iterator[Check]:
     draws = noise.normal(params.samples, -(-mppi.T // params.noise_hold), play.action_set.dim)[0]
     draws = draws.repeat_interleave(params.noise_hold, dim=1)[:, : mppi.T] * play.planner.noise_std
     mppi._sample_noise = lambda shape: draws
-    error = difference(ours, play.command(mppi, latent[0], 0))
+    actions = play.command(mppi, latent[0], 0)
+    theirs = torch.stack([mppi.cost_total.min(), mppi.cost_total.mean()])
+    costs = difference(torch.cat([plan.info["cost"], plan.info["cost_mean"]]), theirs)
     for name in ("pytorch-mppi", "pytorch-mppi until success"):
-        yield Check(name, "first plan from the same noise", error, 1e-2)
+        yield Check(name, "least and mean cost of the same action sequences", costs, 1e-4)
+        yield Check(name, "first plan from the same noise", difference(plan.actions[0], actions), 1e-2)
 
 
 def facts(play: Play) -> Record:
