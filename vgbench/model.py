@@ -66,10 +66,12 @@ class JEPA(nn.Module):
         for name, (mean, std) in self.statistics.items():
             if name in self.whitening:
                 result[name] = whitened(observations[name], mean, self.whitening[name])
-                continue
-            shape = [-1] + [1] * (observations[name].ndim - 2)
-            scale = 1 / std
-            result[name] = observations[name] * scale.reshape(shape) - (mean * scale).reshape(shape)
+            elif observations[name].dtype == torch.uint8 and observations[name].ndim == 4:
+                result[name] = _scaled_image(observations[name], mean, 1 / std, _layout(self.encoder))
+            else:
+                shape = [-1] + [1] * (observations[name].ndim - 2)
+                scale = 1 / std
+                result[name] = observations[name] * scale.reshape(shape) - (mean * scale).reshape(shape)
         return result
 
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
@@ -89,6 +91,26 @@ class JEPA(nn.Module):
         scaled = (latents - self.latent_shift) / self.latent_scale
         result: Tensor = self.predictor(scaled, self.action_encoder(actions)) * self.latent_scale + self.latent_shift
         return result
+
+
+def _layout(encoder: nn.Module) -> torch.memory_format:
+    """Order in memory of the images that an encoder computes on: that of its convolutions' weights.
+
+    Others keep the usual order, since `view(len(x), -1)` fails after channels_last.
+    """
+    last = torch.channels_last
+    weights = (w for w in encoder.parameters() if w.ndim == 4)
+    wanted = any(w.is_contiguous(memory_format=last) and not w.is_contiguous() for w in weights)
+    return last if wanted else torch.contiguous_format
+
+
+def _scaled_image(image: Tensor, mean: Tensor, scale: Tensor, layout: torch.memory_format) -> Tensor:
+    """(image - mean) * scale by channel: image [N, C, H, W] uint8, mean and scale [C]; in memory as `layout` says.
+
+    Bytes are reordered before they become floats of four times the size, and those are changed in place: half the time.
+    """
+    result = image.contiguous(memory_format=layout).to(scale.dtype)
+    return result.mul_(scale.reshape(-1, 1, 1)).sub_((mean * scale).reshape(-1, 1, 1))
 
 
 def whitened(image: Tensor, mean: Tensor, matrix: Tensor) -> Tensor:

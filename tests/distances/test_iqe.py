@@ -171,6 +171,67 @@ def test_gradient_can_be_differentiated_in_the_upstream_weight():
     torch.autograd.grad(grad.square().sum(), x)
 
 
+def training_pair(windows=40, states=16, goals=7):
+    """Points of a training step, more than are computed in one go."""
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(windows, states, 1, 512, generator=generator, requires_grad=True)
+    return x, torch.randn(windows, 1, goals, 512, generator=generator, requires_grad=True)
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def rows_of_points():
+    generator = torch.Generator().manual_seed(6)
+    return [torch.randn(2100, 512, generator=generator, requires_grad=True) for _ in range(2)]
+
+
+@pytest.mark.parametrize("reduction", ["maxmean", "sum"])
+@pytest.mark.parametrize("pair", [training_pair, rows_of_points])
+def test_pieces_change_no_bit_of_distance_or_gradient(threads, reduction, pair):
+    """A first dimension of one cannot be cut: the same points beneath it are computed all at once."""
+    x, y = pair()
+    distance = IQE(IQE.Params(reduction=reduction), 512)
+    assert union_length(x, y, 8).grad_fn.name() == "CatBackward0"  # else this would compare a thing with itself
+    assert union_length(x[None], y[None], 8).grad_fn.name() != "CatBackward0"
+    cut, whole = distance(x, y), distance(x[None], y[None])[0]
+    assert torch.equal(cut, whole)
+    weight = torch.randn(cut.shape, generator=torch.Generator().manual_seed(7))
+    inputs = (x, y, *distance.parameters())
+    for a, b in zip(*(torch.autograd.grad((d * weight).sum(), inputs) for d in (cut, whole)), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_pieces_against_windows_one_by_one_and_only_one_side_that_learns():
+    x, y = training_pair()
+    weight = torch.randn(40, 16, 7, 64, generator=torch.Generator().manual_seed(8))
+    for end, other in ((x, y), (y, x)):
+        fixed = other.detach()
+        length = union_length(end, fixed, 8) if end is x else union_length(fixed, end, 8)
+        (grad,) = torch.autograd.grad((length * weight).sum(), end)
+        for window in (0, 8, 9, 39):
+            alone = end[window].detach().requires_grad_()
+            pair = (alone, fixed[window]) if end is x else (fixed[window], alone)
+            value = union_length(*pair, 8)
+            assert torch.equal(value, length[window])
+            assert torch.equal(torch.autograd.grad((value * weight[window]).sum(), alone)[0], grad[window])
+
+
+def test_brute_force_where_pieces_meet():
+    x, y = (p.detach() for p in rows_of_points())
+    got = union_length(x, y, 8)
+    assert got.shape == (2100, 64)
+    for row in (0, 1023, 1024, 2047, 2048, 2099):
+        left, right = x[row].tolist(), y[row].tolist()
+        expected = [brute_union(left[i : i + 8], right[i : i + 8]) for i in range(0, 512, 8)]
+        np.testing.assert_allclose(got[row], expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("reduction", ["maxmean", "sum", "mean", "max"])
 def test_prepared_equals_plain(reduction):
     torch.manual_seed(0)

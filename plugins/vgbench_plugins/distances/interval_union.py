@@ -16,6 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_CACHED = 2**19
+"""Numbers of x, broadcast with y, that a thread works on at a time: measured fastest, forward and backward."""
+
 
 def union_length(x: Tensor, y: Tensor, size: int) -> Tensor:
     """Lebesgue measure of the union over j of [x_kj, max(x_kj, y_kj)] for every component k.
@@ -24,8 +27,21 @@ def union_length(x: Tensor, y: Tensor, size: int) -> Tensor:
 
     Example: x = (0, 1, 5), y = (2, 3, 4), size = 3: |[0, 2] u [1, 3] u empty| = 3.
     """
-    length: Tensor = _UnionLength.apply(x, y, size)
+    pieces = [_UnionLength.apply(a, b, size) for a, b in _pieces(x, y)]
+    length: Tensor = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
     return length
+
+
+def _pieces(x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Cut x and y along a first dimension that they share, into pieces that stay in the cache of a core.
+
+    Rows are computed by themselves, and what is summed over for a gradient lies within a row: pieces change no bit.
+    """
+    if x.device.type != "cpu" or x.ndim != y.ndim or x.ndim < 2 or len(x) != len(y):
+        return [(x, y)]
+    numbers = torch.broadcast_shapes(x.shape[1:], y.shape[1:]).numel()
+    rows = max(1, _CACHED * torch.get_num_threads() // max(1, numbers))
+    return list(zip(x.split(rows), y.split(rows), strict=True))
 
 
 def sort_ends(y: Tensor, size: int) -> tuple[Tensor, Tensor]:
