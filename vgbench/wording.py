@@ -1,4 +1,4 @@
-"""Phrases that several error messages share."""
+"""Phrases that several messages share, and names and values as they are written in them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,6 +7,17 @@ from typing import Any
 def same(name: str) -> str:
     """Spelling under which names are compared: `-` and `_` are one."""
     return name.strip().replace("-", "_")
+
+
+def shown(value: Any) -> str:
+    """Return a value as one would write it after `--set`; in tables, too."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple | set | frozenset):
+        return f"[{', '.join(map(shown, value))}]"
+    return str(value)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

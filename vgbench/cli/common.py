@@ -85,17 +85,6 @@ def print_lines(about: Mapping[str, Any]) -> None:
         print(f"{key:<{width}}  {value}")
 
 
-def shown(value: Any) -> str:
-    """Return a value in a table, as one would write it after `--set`."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(shown, value))}]"
-    return str(value)
-
-
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], wrap: int = -1) -> None:
     """Print columns. In a terminal the column `wrap` is folded to the width; piped, nothing is cut or folded."""
     if not sys.stdout.isatty():

@@ -7,6 +7,7 @@ import typer
 
 from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, print_lines, say
 from vgbench.errors import UsageError
+from vgbench.wording import same
 
 EPILOG = examples(
     "vgbench import --minari vgbench/wall-v0 --out wall.h5",
@@ -61,7 +62,7 @@ def import_(
 
 def _as_it_was(minari: str, name: str, env: str | None, others: dict[str, Any]) -> None:
     """Refuse options that an exported data set leaves nothing to decide for."""
-    if env is not None and env.rpartition(":")[2].replace("-", "_") != name:
+    if env is not None and same(env.rpartition(":")[2]) != name:
         raise UsageError(f"--env {env}: {minari} was exported from data of environment {name!r}")
     for option, value in others.items():
         if value:

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from vgbench.cli.common import print_json, print_table, say, shown
-from vgbench.wording import duration
+from vgbench.cli.common import print_json, print_table, say
+from vgbench.wording import duration, shown
 
 if TYPE_CHECKING:
     from vgbench.spec import RunSpec, Value

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, shown
+from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table
+from vgbench.wording import shown
 
 EPILOG = examples("vgbench show objective iql", "vgbench show protocol maze", "vgbench show setting train")
 

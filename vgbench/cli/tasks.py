@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, say
+from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, print_lines, say
 from vgbench.errors import UsageError
 
 EPILOG = examples(
@@ -49,7 +49,9 @@ def tasks(
     asked = resolve_data(request, tasks=True)
     for note in asked.notes:
         say(f"note: {note}")
-    _prepare(out)
+    if out.exists():
+        raise UsageError(f"--out {out} exists already; choose another name or delete it")
+    check_writable("--out", out)
     chosen = asked.environment
     environment = chosen.cls(chosen.params)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -65,16 +67,4 @@ def tasks(
     if format == "json":
         print_json(about)
         return
-    width = max(map(len, about))
-    for key, value in about.items():
-        print(f"{key:<{width}}  {value}")
-
-
-def _prepare(out: Path) -> None:
-    """Refuse a file that is there, before anything is collected, and make its folder."""
-    if out.exists():
-        raise UsageError(f"--out {out} exists already; choose another name or delete it")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as err:
-        raise UsageError(f"--out {out}: cannot write there: {err.strerror or err}") from err
+    print_lines(about)

@@ -13,6 +13,7 @@ from vgbench.registry import GROUPS, HOME
 from vgbench.testing.checking import Collector, Failure, Skip, expect
 from vgbench.testing.isolation import changed, fresh_modules, package_of, seed_all, snapshot
 from vgbench.testing.subject import Subject, equal
+from vgbench.wording import shown
 
 PARAMETRISED = tuple(kind for kind in GROUPS if kind != "hook")
 MODULES = ("objective", "distance", "network")
@@ -149,21 +150,12 @@ def params_set(subject: Subject) -> None:
 
     for name in subject.cls.Params.model_fields:
         value = getattr(subject.params, name)
-        text = _text(value)
+        text = shown(value)
         other = Subject(subject.entry, [*subject.sets, f"{subject.entry.name}.{name}={text}"])
         parse_set(other.sets[-1], "--set", True)
         back = getattr(other.params, name)
         cause = "a type that text cannot carry (a nested model, blanks at the ends); use numbers, text, tuples"
         expect(back == value, f"{value!r} from `--set {other.sets[-1]}`", repr(back), cause)
-
-
-def _text(value: Any) -> str:
-    """Write a value as one would after `--set name.param=`."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, tuple | list | set | frozenset):
-        return f"[{', '.join(map(_text, value))}]"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @FIRST(after=("loads",), kinds=PARAMETRISED)
