@@ -12,6 +12,7 @@ from torch import Tensor
 import vgbench
 from vgbench import dataset, manifest, training
 from vgbench import model as jepa
+from vgbench.allocator import keep_freed_memory
 from vgbench.api import Environment, EnvironmentSpec, ObjectiveShapes, Tasks, Trajectories
 from vgbench.blame import blamed, explain
 from vgbench.errors import RunFailed, UsageError, VgbenchError
@@ -57,6 +58,7 @@ def run(
     result = folder.result()
     if result is not None:
         return result | {"run_dir": str(folder.path)}
+    keep_freed_memory()
     rehearse(spec)
     observers = observers or Observers().load(Registry())
     with folder.opened(spec, argv), deferred_interrupts() as stop:

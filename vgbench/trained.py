@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from vgbench.allocator import keep_freed_memory
 from vgbench.api import Environment, Tasks
 from vgbench.dataset import Dataset
 from vgbench.errors import UsageError
@@ -51,6 +52,7 @@ def load_trained(path: Path, option: str = "RUN") -> Trained:
     folder = RunFolder(path)
     run = folder.attach()
     spec = resolve(Request(config=path / "config.yaml"))
+    keep_freed_memory()
     state = _weights(folder, spec, option)
     environment = build_environment(spec.environment)
     model = _model(folder, spec, environment, state)
