@@ -26,6 +26,7 @@ from vgbench.wording import choice
 NAMES = {
     "solve": "one planning solve at the paper's sizes, Euclid and IQE",
     "evaluation": "a whole evaluation, against one controller per task",
+    "equal": "a whole evaluation at equal success, both sides with settings searched for",
     "iqe": "IQE in training and planning shapes, against sorting",
     "training": "training steps against the bare encoder; frames drawn",
     "collect": "data collection: wall, and maze against PointMaze",
