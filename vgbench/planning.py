@@ -130,8 +130,8 @@ def plan_horizon(planner: Planner, settings: MpcSettings) -> int:
 def block_rows(settings: MpcSettings, device: str) -> int:
     """Candidate sequences in a block: a GPU wants many.
 
-    On a CPU 256 rows run at 96 % of the rate of 1024 (docs/performance.md), and the last block, which is padded, costs a
-    quarter: towards the end few tasks are left.
+    On a CPU 256 rows run at 96 % of the rate of 1024 (docs/performance.md), and the last block, which is padded, costs
+    a quarter: towards the end few tasks are left.
     """
     return settings.block_rows or (32768 if device == "cuda" else 256)
 
