@@ -72,13 +72,19 @@ Axis = tuple[str, tuple[int, ...], Callable[[int], Work]]
 
 
 def growth(options: Options) -> Case:
-    """Planning time over the number of tasks, samples, steps and threads, everything else as at the quick scale."""
+    """Planning time over the number of tasks, samples, steps, threads and rows of a block, at much the same size."""
     k, h = options.pick((256, 24), (128, 8), (8, 2))
     axes: tuple[Axis, ...] = (
         ("tasks", options.pick((1, 4, 16, 64), (1, 4, 16), (1, 2)), lambda n: Work(k, h, "iqe", n)),
         ("samples", options.pick((64, 256, 1024, 4096), (64, 256, 1024), (4, 8)), lambda n: Work(n, h, "iqe", 4)),
         ("horizon", options.pick((8, 24, 48, 96), (4, 8, 16), (1, 2)), lambda n: Work(k, n, "iqe", 4)),
         ("threads", _threads(), lambda n: Work(k, h, "iqe", 16)),
+        # All of them divide 1024 rows: none is padded.
+        (
+            "block rows",
+            options.pick((64, 128, 256, 512, 1024), (64, 256, 1024), (4, 8)),
+            lambda n: Work(64, h, "iqe", 16),
+        ),
     )
 
     def facts(sides: dict[str, Record]) -> Record:
@@ -97,6 +103,8 @@ def _threads() -> tuple[int, ...]:
 
 def _point(axis: str, value: int, work: Work, repeats: int) -> Record:
     controller, before = work.controller(), torch.get_num_threads()
+    if axis == "block rows":
+        controller.settings = controller.settings.model_copy(update={"block_rows": value})
     spent = []
     torch.set_num_threads(value if axis == "threads" else before)
     try:
@@ -114,10 +122,10 @@ def _plot(found: dict[str, list[Record]], folder: Path) -> None:
     """A panel for each axis, both scales logarithmic; bars are quartiles. The grey line is proportional growth."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 3), layout="constrained")
+    figure = Figure(figsize=(15, 3), layout="constrained")
     for panel, (name, points) in zip(figure.subplots(1, len(found)), found.items(), strict=True):
         x, (low, y, high) = [p["value"] for p in points], _quartiles(points)
-        slope = -1 if name == "threads" else 1
+        slope = {"threads": -1, "block rows": 0}.get(name, 1)
         panel.plot(x, [y[0] * (value / x[0]) ** slope for value in x], color="0.7")
         errors = [[b - a for a, b in zip(low, y, strict=True)], [b - a for a, b in zip(y, high, strict=True)]]
         panel.errorbar(x, y, errors, marker="o", capsize=3)
