@@ -41,7 +41,7 @@ def _panel(axes: Any, over: str, rows: Sequence[Record]) -> None:
 
 
 def plot_budget(path: Path, rows: Sequence[Record], title: str) -> None:
-    """Draw the rows of `vgbench.budget.rows` as PNG: success over evaluations per task, which are on a log scale.
+    """Draw the rows of `vgbench.sweep_budget.rows` as PNG: success over evaluations per task, which are on a log scale.
 
     A planner that asks for none is a level line.
     """
