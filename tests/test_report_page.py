@@ -132,6 +132,29 @@ def test_a_diagnosis_and_a_ladder_are_shown(record, runs, page):
     assert "expert - - .90 [.70, .97] of 20 12.3" in made.text and "skipped: no <map>" in made.text
 
 
+def test_budgets_of_sweeps_are_shown(record, runs, page):
+    record("maze", "vf_quasi")
+    row = {"curve": "icem", "evaluations_per_task": 12345.6, "success_rate": 0.9, "n": 20, "ci95": [0.7, 0.97]}
+    rows = [row | {"settings": "icem.samples=8"}, row | {"evaluations_per_task": None, "n": 0, "settings": "<none>"}]
+    rows[1] |= {"success_rate": None, "ci95": None}
+    sweep = {"name": "vf-maze-planner", "scale": "quick", "budget": rows}
+    for name, content in (
+        ("good", sweep),
+        ("other", {"name": "of taus", "scale": "quick", "budget": []}),
+        ("early", {"name": "not done", "scale": "quick"}),
+        ("smoke", sweep | {"scale": "smoke"}),
+        ("odd", sweep | {"budget": [{"curve": "a", "n": 3}]}),
+    ):
+        (runs / name).mkdir()
+        (runs / name / "sweep.json").write_text(json.dumps(content))
+    made = page()
+    assert "icem 12,346 .90 [.70, .97] of 20 icem.samples=8" in made.text and "<none>" in made.text
+    assert sum(image["src"].startswith("data:image/png") for image in made.images) == 1
+    assert "smoke/sweep.json: it is of scale smoke" in made.text
+    assert "odd/sweep.json is not what `vgbench sweep` wrote" in made.text
+    assert "of taus" not in made.text and "not done" not in made.text
+
+
 def test_thirty_drawn_cells_are_quick_and_small(record, vgbench_cli, page, tmp_path):
     first = record("maze", "vf_quasi")
     assert vgbench_cli("plot", first).exit_code == 0

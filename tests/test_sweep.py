@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from vgbench.api import Params
-from vgbench.budget import rows as budget
 from vgbench.catalogue import catalogue
 from vgbench.errors import UsageError
 from vgbench.resolve import Request, resolve
 from vgbench.sharing import stages
 from vgbench.sweep import of_grid, of_registry, read_grid
+from vgbench.sweep_budget import rows as budget
 from vgbench.sweep_plot import plot, plot_budget
 
 TINY = [  # of scale smoke, which is small already

@@ -41,17 +41,24 @@ def _panel(axes: Any, over: str, rows: Sequence[Record]) -> None:
 
 
 def plot_budget(path: Path, rows: Sequence[Record], title: str) -> None:
-    """Draw the rows of `vgbench.budget.rows` as PNG: success over evaluations per task, which are on a log scale.
+    """Draw the rows of `vgbench.sweep_budget.rows` as PNG: success over evaluations per task, which are on a log scale.
 
     A planner that asks for none is a level line.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    costs = [row["evaluations_per_task"] for row in rows if row["evaluations_per_task"]]
+    if costs:  # a log scale finds no limits for a single point
+        axes.set_xlim(min(costs) / 1.5, max(costs) * 1.5)
     for index, curve in enumerate(dict.fromkeys(row["curve"] for row in rows)):
         known = [row for row in rows if row["curve"] == curve and row["success_rate"] is not None]
         paid = [row for row in known if row["evaluations_per_task"]]

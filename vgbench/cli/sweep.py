@@ -128,18 +128,18 @@ def _alone(name: str, **options: Any) -> None:
 
 def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], format: str) -> None:
     """Write points, CSV and pictures; print the points; leave with 1 if a cell is missing."""
-    from vgbench import budget
     from vgbench import sweep as sweeps
+    from vgbench import sweep_budget
     from vgbench.sweep_plot import plot
 
     rows = sweeps.figures(points, outcomes)
-    costs = budget.rows(rows)
+    costs = sweep_budget.rows(rows)
     root, meaningless = campaign.root, campaign.scale == "smoke"
     title = f"{campaign.cells[0].spec.protocol}, scale {campaign.scale}" + (" (meaningless)" if meaningless else "")
     campaign.amend(points=rows, budget=costs)
     sweeps.write_csv(root / "sweep.csv", rows)
     plot(root / "sweep.png", rows, title)
-    pictures = [root / "sweep.png", *([budget.write(root, costs, title)] if costs else [])]
+    pictures = [root / "sweep.png", *([sweep_budget.write(root, costs, title)] if costs else [])]
     missing = [outcome for outcome in outcomes if outcome.status not in ("done", "complete")]
     if format == "json":
         cells = [outcome.record() for outcome in outcomes]

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import vgbench
 from vgbench.errors import VgbenchError
-from vgbench.report import formats, ladders
+from vgbench.report import budgets, formats, ladders
 from vgbench.report.claims import Finding
 from vgbench.report.gallery import Gallery, diagnosis, gallery
 from vgbench.report.pictures import LOGS, LeftOut
@@ -38,7 +38,7 @@ def page(
         table: what ran.
         findings: what became of the claims.
         left_out: a line for each folder that is no record.
-        folders: where ladders may lie, beside the runs.
+        folders: where ladders and sweeps may lie, beside the runs.
         draw: draw what needs the models first, as `vgbench plot` does; else only what it drew before is shown.
         say: told of each run that is being drawn.
     """
@@ -59,6 +59,7 @@ def page(
         runs.setdefault(cell.protocol, []).append(_run(cell, record, draw))
     places = [*folders, *(record.path for _, record in records)]
     found, unread = ladders.find(places, table.scale, table.suite.protocols)
+    costs, unread_costs = budgets.find(folders, table.scale, uri)
     headers, tested = formats.claims_grid(finding for finding in findings if finding.rates)
     _, open_claims = formats.claims_grid(finding for finding in findings if not finding.rates)
     content = {
@@ -73,7 +74,9 @@ def page(
         "runs": runs,
         "ladder_headers": ladders.HEADERS,
         "ladders": found,
-        "left_out": [*left_out, *unread],
+        "budget_headers": budgets.HEADERS,
+        "budgets": costs,
+        "left_out": [*left_out, *unread, *unread_costs],
         "version": vgbench.__version__,
     }
     return jinja.get_template(TEMPLATE).render(content)
