@@ -31,7 +31,7 @@ TUNING_SEED = 1000
 LOSS = 0.02
 """Success on the tuning tasks that may be given up for speed, by either side alike."""
 
-SAMPLES, HORIZONS = (8, 16, 32, 64, 128, 256), (8, 16, 24)
+SAMPLES, HORIZONS = (8, 16, 32, 64, 128), (8, 16, 24)
 PEER = "pytorch-mppi until success"
 
 
@@ -68,12 +68,15 @@ def mppi(planner: MPPI, samples: Sequence[int], horizons: Sequence[int]) -> list
 
 
 def ours(planner: MPPI, samples: Sequence[int], horizons: Sequence[int]) -> list[Planner]:
-    """All of our planners with every K and H that share an evaluation's budget among their rounds."""
+    """All of our planners with every K and H, and MPPI with elites carried over, too."""
     planners = mppi(planner, samples, horizons)
-    for cls, rounds in ((CEM, 2), (ICEM, 2)):
+    planners += [
+        MPPI(p.params.model_copy(update={"elites": p.params.samples // 8})) for p in mppi(planner, samples, horizons)
+    ]
+    common = {"iterations": 2, "noise": planner.noise_std, "noise_hold": planner.params.noise_hold}
+    for cls in (CEM, ICEM):
         for k, h in itertools.product(samples, horizons):
-            common = {"samples": k, "horizon": h, "iterations": rounds, "noise": planner.noise_std}
-            planners.append(cls(cls.Params(**common)))
+            planners.append(cls(cls.Params(samples=k, horizon=h, **common)))
     return planners
 
 
@@ -119,7 +122,10 @@ class Found:
 def told(planner: Planner) -> Record:
     """What tells a planner of the search from others."""
     params = planner.params
-    return {"planner": type(planner).__name__.lower(), "samples": params.samples, "horizon": params.horizon}
+    name = type(planner).__name__.lower()
+    if getattr(params, "elites", 0) and isinstance(planner, MPPI):
+        name += f" with {params.elites} elites"
+    return {"planner": name, "samples": params.samples, "horizon": params.horizon}
 
 
 def case(search: Search, found: dict[str, Found], tasks: Tasks) -> Case:
