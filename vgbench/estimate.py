@@ -8,6 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vgbench.api import Environment
+from vgbench.budget import most_tasks, task_bytes
 from vgbench.model import JEPA
 from vgbench.planning import block_rows, plan_horizon
 from vgbench.runner import rehearse
@@ -112,11 +113,13 @@ def _memory(spec: RunSpec, model: JEPA, environment: Environment, states: int) -
     data, dim = spec.settings["data"], spec.settings["model"].latent_dim
     latents = data.trajectories * data.length * dim * 4 if _cached(spec) else 0
     planner = spec.planner.cls(spec.planner.params)
-    rows = max(block_rows(spec.settings["mpc"], spec.device), planner.candidates)
+    tasks = max(1, block_rows(spec.settings["mpc"], spec.device) // planner.candidates)
+    tasks = min(tasks, most_tasks(spec, planner, model, environment) or tasks)
     train = spec.settings["train"]
     # The activations of a batch are kept for the backward pass, and their gradients come beside them.
     activations = 2.0 * _activations(model, environment) * train.batch * states
-    return int(_LIBRARIES + weights + latents + max(activations, rows * dim * 4 * 8))
+    plans = tasks * task_bytes(spec, planner, model, environment)
+    return int(_LIBRARIES + weights + latents + max(activations, plans))
 
 
 def _activations(model: JEPA, environment: Environment) -> float:

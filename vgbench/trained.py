@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from vgbench import numerics
 from vgbench.api import Environment, Tasks
 from vgbench.dataset import Dataset
 from vgbench.errors import UsageError
@@ -56,7 +57,9 @@ def load_trained(path: Path, option: str = "RUN") -> Trained:
     model = _model(folder, spec, environment, state)
     device = torch.device(spec.device)
     data = Dataset(environment, load_data(spec, environment)[0], device)
-    return Trained(folder, run, spec, environment, data, model.to(device), load_tasks(spec, environment, data))
+    model.to(device)
+    numerics.accelerate(model, spec)
+    return Trained(folder, run, spec, environment, data, model, load_tasks(spec, environment, data))
 
 
 def last_stage(spec: RunSpec) -> str:
