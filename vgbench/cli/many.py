@@ -57,9 +57,12 @@ def check_place(executor: str, workers: int | None, threads: int, address: str |
     return place
 
 
-def say_device(campaign: "Campaign") -> None:
-    """Say which device the cells compute on, if nobody named one."""
+def prepare(campaign: "Campaign") -> None:
+    """See that a compiler works, if one is asked for; say which device the cells compute on, if nobody named one."""
+    from vgbench.numerics import check_compiler
+
     spec = campaign.cells[0].spec
+    check_compiler(spec)
     if spec.picks["device"].source == "found":
         from vgbench.machine import about
 

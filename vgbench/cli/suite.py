@@ -20,9 +20,9 @@ from vgbench.cli.many import (
     check_place,
     default_folder,
     not_default,
+    prepare,
     print_outcomes,
     print_plan,
-    say_device,
 )
 from vgbench.errors import UsageError
 
@@ -90,7 +90,7 @@ def suite(
     if dry_run:
         print_plan(campaign, format, estimate)
         return
-    say_device(campaign)
+    prepare(campaign)
     place = replace(place, gpu=cells[0].spec.device_kind != "cpu")
     outcomes = campaign.run(executor, place, ["vgbench", *sys.argv[1:]], say, retry_failed)
     finish(campaign.root, asked.name, outcomes, format)

@@ -32,9 +32,9 @@ from vgbench.cli.many import (
     check_place,
     default_folder,
     not_default,
+    prepare,
     print_outcomes,
     print_plan,
-    say_device,
 )
 from vgbench.errors import UsageError
 from vgbench.wording import rate_text
@@ -124,7 +124,7 @@ def sweep(
     if dry_run:
         print_plan(campaign, format, estimate)
         return
-    say_device(campaign)
+    prepare(campaign)
     place = replace(place, gpu=cells[0].spec.device_kind != "cpu")
     outcomes = campaign.run(executor, place, ["vgbench", *sys.argv[1:]], say, retry_failed)
     _finish(campaign, points, outcomes, format)
