@@ -5,10 +5,12 @@
     python -m benchmarks evaluation --run runs/wall_small-vf_quasi-quick-s0-... --repeats 3
     python -m benchmarks startup --plots results/benchmarks/plots
     python -m benchmarks --quick
+    python -m benchmarks solve training --quick --against results/benchmarks/quick.json
 
 Peers come with `pip install -c constraints.txt -e ".[bench]"`; one that is not installed is reported with the command
-that installs it. Threads are those of OMP_NUM_THREADS, or of --threads, for both sides alike. Exit status: 1 if a side
-did not compute what ours does (its times are then compared with nothing), 2 for a wrong option.
+that installs it. Threads are those of OMP_NUM_THREADS, or of --threads, for both sides alike, and so is the allocator's
+setting of a run. Exit status: 1 if a side did not compute what ours does (its times are then compared with nothing) or
+if a limit's share is far below that of --against, 2 for a wrong option.
 """
 
 import argparse
@@ -26,6 +28,7 @@ from vgbench.wording import choice
 NAMES = {
     "solve": "one planning solve at the paper's sizes, Euclid and IQE",
     "evaluation": "a whole evaluation, against one controller per task",
+    "equal": "a whole evaluation at equal success, both sides with settings searched for",
     "iqe": "IQE in training and planning shapes, against sorting",
     "training": "training steps against the bare encoder; frames drawn",
     "collect": "data collection: wall, and maze against PointMaze",
@@ -49,6 +52,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tiny", action="store_true", help="smallest sizes: only shows that everything runs")
     parser.add_argument("--threads", type=int, help="of PyTorch, for all sides; 1 to the number of cores")
     parser.add_argument("--run", type=Path, help="folder of a trained run, for `evaluation`")
+    parser.add_argument("--against", type=Path, help="an older record (JSON) that this one must not fall far behind")
     parser.add_argument("--plots", type=Path, help="folder for the pictures of `startup`")
     options = parser.parse_args(arguments)
     options.names = [choice(name, NAMES, "NAME") for name in options.names] or list(NAMES)
@@ -60,7 +64,19 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         raise UsageError(f"--threads is {options.threads}, expected 1 to {cores}, the number of cores")
     if options.run is not None and not options.run.is_dir():
         raise UsageError(f"--run {options.run}: there is no such folder; expected the folder of a trained run")
+    if options.against is not None:
+        options.against = _record(options.against)
     return options
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as err:
+        raise UsageError(f"--against {path}: {err}") from err
+    if not isinstance(record, dict) or not isinstance(record.get("benchmarks"), list):
+        raise UsageError(f"--against {path}: expected a record that `python -m benchmarks --format json` has written")
+    return record
 
 
 def listing() -> dict[str, Any]:
@@ -75,8 +91,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run the benchmarks that were asked for."""
     import torch
 
-    from benchmarks import harness, peers
+    from benchmarks import guard, harness, peers
+    from vgbench.allocator import keep_freed_memory
 
+    keep_freed_memory()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     size = "tiny" if options.tiny else "quick" if options.quick else "full"
@@ -95,6 +113,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         cases = [harness.measure(case, options.repeats) for case in module.cases(asked)]
         seconds = round(time.perf_counter() - began, 1)
         record["benchmarks"].append({"name": name, "summary": NAMES[name], "seconds": seconds, "cases": cases})
+    if options.against is not None:
+        record["against"] = guard.compare(record, options.against)
     return record
 
 
@@ -123,9 +143,10 @@ def main() -> int:
 
 
 def status(record: dict[str, Any]) -> int:
-    """Exit status: 1 if a check failed."""
+    """Exit status: 1 if a check failed, or a limit's share fell."""
     cases = [case for benchmark in record["benchmarks"] for case in benchmark.get("cases", ())]
-    return 0 if all(check["passed"] for case in cases for check in case["checks"]) else 1
+    checks = [*(check for case in cases for check in case["checks"]), *record.get("against", ())]
+    return 0 if all(check["passed"] for check in checks) else 1
 
 
 if __name__ == "__main__":

@@ -72,7 +72,9 @@ def of_run(protocol: str, recipe: str, scale: str, folder: str, *sets: str) -> d
 def of_plan(samples: str, horizon: str, distance: str, tasks: str) -> dict[str, float]:
     """Planning with a predictor of the paper's size."""
     from benchmarks.work import Work
+    from vgbench.allocator import keep_freed_memory
 
+    keep_freed_memory()
     work = Work(int(samples), int(horizon), distance, int(tasks))
     problem, controller = work.problem, work.controller()
     peaks = {"start": peak()}

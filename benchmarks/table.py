@@ -7,6 +7,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.guard import lines
+
 
 def show(record: dict[str, Any], console: Console) -> None:
     """Print every benchmark: a table per case, its checks, its further figures."""
@@ -17,6 +19,8 @@ def show(record: dict[str, Any], console: Console) -> None:
         console.print(Text(f"\n{benchmark['name']}: {benchmark['summary']}", style="bold"))
         for case in benchmark["cases"]:
             console.print(_case(case))
+    for line in lines(record.get("against", [])):
+        console.print(Text(line))
     absent = [peer for peer in record["peers"] if peer["version"] is None]
     for peer in absent:
         console.print(Text(f"absent: {peer['name']}; get it by: {peer['install']}"))

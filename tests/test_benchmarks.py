@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import iqe, planners, solve
+from benchmarks import guard, iqe, planners, solve
 from benchmarks.harness import Case, Check, Side, difference, measure, summary
 from benchmarks.sorted_iqe import sorted_iqe
 from benchmarks.work import DIM, Work
+from vgbench.errors import UsageError
 from vgbench_plugins.distances.iqe import IQE
 
 ROOT = Path(__file__).parents[1]
@@ -156,3 +157,32 @@ def test_the_listing_tells_how_to_get_a_peer(monkeypatch, capsys):
     record = json.loads(capsys.readouterr().out)
     assert [item["name"] for item in record["benchmarks"]] == list(command.NAMES)
     assert all(peer["install"].startswith("pip install ") for peer in record["peers"])
+
+
+def _solved(share, size="quick"):
+    limit = {"name": "matrix products", "kind": "limit", "ratio": {"median": share}}
+    sides = [{"name": "vgbench", "kind": "ours", "ratio": {"median": 1.0}}, limit]
+    return {
+        "size": size,
+        "benchmarks": [{"name": "solve", "cases": [{"case": "500 x 10", "sides": sides, "checks": []}]}],
+    }
+
+
+@pytest.mark.parametrize(("share", "code"), [(0.95, 0), (0.61, 0), (0.59, 1), (1.2, 0)])
+def test_a_share_that_fell_fails(share, code):
+    record = _solved(share)
+    record["against"] = guard.compare(record, _solved(0.9))
+    assert command.status(record) == code
+
+
+def test_records_of_different_sizes_are_not_compared():
+    with pytest.raises(UsageError, match="no limit in common"):
+        guard.compare(_solved(0.9), _solved(0.9, size="full"))
+
+
+def test_an_older_record_is_read_before_anything_is_measured(tmp_path):
+    path = tmp_path / "other.json"
+    for text in ("{", "[]", '{"a": 1}'):
+        path.write_text(text)
+        with pytest.raises(UsageError, match="--against"):
+            command.parse(["solve", "--against", str(path)])

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from vgbench.api import Params
+from vgbench.budget import rows as budget
 from vgbench.catalogue import catalogue
 from vgbench.errors import UsageError
 from vgbench.resolve import Request, resolve
 from vgbench.sharing import stages
 from vgbench.sweep import of_grid, of_registry, read_grid
-from vgbench.sweep_plot import plot
+from vgbench.sweep_plot import plot, plot_budget
 
 TINY = [  # of scale smoke, which is small already
     "data.trajectories=8",
@@ -81,7 +82,7 @@ def test_a_grid_of_the_planner_trains_once_with_the_same_rows_as_alone(vgbench, 
         assert (last / name).read_text() == (tmp_path / "alone" / name).read_text()
     assert not shared(tmp_path / "alone")
 
-    assert out.splitlines()[-2:] == ["out/sweep.png", "out"]
+    assert out.splitlines()[-3:] == ["out/sweep.png", "out/budget.png", "out"]
     with (tmp_path / "out" / "sweep.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {(r["curve"], r["value"]) for r in rows} == {
@@ -92,6 +93,39 @@ def test_a_grid_of_the_planner_trains_once_with_the_same_rows_as_alone(vgbench, 
     for point in points:
         result = load(tmp_path / "out" / point["folder"] / "s0" / "result.json")
         assert (point["successes"], point["n"], point["ci95"]) == (result["successes"], result["n"], result["ci95"])
+
+
+def test_planners_as_an_axis_train_once_and_are_compared_by_their_budget(vgbench, tmp_path):
+    grids = ["planner=mppi,icem,random", "mppi.samples=8,16", "icem.samples=8"]
+    command = [*SWEEP, "--recipe", "vf", *(part for grid in grids for part in ("--grid", grid)), "--format", "json"]
+    answer = json.loads(vgbench(*command)[0])
+    names = ["mppi.samples=8-planner=mppi", "mppi.samples=16-planner=mppi", "icem.samples=8-planner=icem"]
+    folders = [tmp_path / "out" / f"vf-{name}" / "s0" for name in (*names, "planner=random")]
+    assert [tmp_path / cell["folder"] for cell in answer["cells"]] == folders
+    assert sorted(len(shared(folder)) for folder in folders) == [0, 2, 2, 2]  # one trained encoder and predictor
+    assert len({(folder / "train.jsonl").read_text() for folder in folders}) == 1
+    results = [load(folder / "result.json") for folder in folders]
+    assert [result["planner"] for result in results] == ["mppi", "mppi", "icem", "random"]
+
+    # Smoke scale plans at steps 0 and 4 of 8; tasks that are solved before step 4 need no second plan.
+    per_plan = {"mppi": 4, "icem": 4 * (1 + 6 / 8 + 5 / 8)}  # steps, times the samples of each round over the first's
+    cost = {row["folder"]: row for row in answer["budget"]}
+    for result, folder in zip(results, folders, strict=True):
+        row, rows = cost[folder.parent.name], [json.loads(t) for t in (folder / "episodes.jsonl").open()]
+        samples = 16 if "16" in folder.parent.name else 8
+        plans = sum(2 if episode["steps"] > 4 else 1 for episode in rows)
+        assert row["evaluations_per_task"] == plans * samples * per_plan.get(result["planner"], 0) / len(rows)
+        assert (row["successes"], row["n"], row["ci95"]) == (result["successes"], result["n"], result["ci95"])
+    assert [(row["curve"], row["settings"]) for row in answer["budget"]] == [
+        ("mppi", "mppi.samples=8"),
+        ("mppi", "mppi.samples=16"),
+        ("icem", "icem.samples=8"),
+        ("random", ""),
+    ]
+    with (tmp_path / "out" / "budget.csv").open() as file:
+        assert [row["folder"] for row in csv.DictReader(file)] == list(cost)
+    assert (tmp_path / "out" / "budget.png").read_bytes().startswith(b"\x89PNG")
+    assert load(tmp_path / "out" / "sweep.json")["budget"] == answer["budget"]
 
 
 @pytest.mark.slow
@@ -239,7 +273,43 @@ def test_points_of_a_product_have_folders_of_their_own():
     }
 
 
-@pytest.mark.parametrize("text", ["iql.tau", "tau=1,2", "iql.tau=", "iql.tau=1,,2", "iql.tau=0.5,0.5", "=1"])
+def product(*texts):
+    """Points of grids, as (curve, axis, value, all values)."""
+    _, points = of_grid("vf", "maze", read_grid(texts))
+    assert len({point.place for point in points}) == len(points)
+    return [(point.curve, point.over, point.values[point.over], len(point.values)) for point in points]
+
+
+def test_a_slot_makes_curves_and_is_the_axis_only_where_nothing_else_is():
+    assert product("planner=a,b") == [("vf", "planner", "a", 1), ("vf", "planner", "b", 1)]
+    both = [(f"vf, planner={name}", "planner.n", n, 2) for name in "ab" for n in "12"]
+    assert product("planner=a,b", "planner.n=1,2") == product("planner.n=1,2", "planner=a,b") == both
+
+
+def test_values_for_a_plugin_are_left_out_where_another_is_chosen():
+    assert product("planner=a,b,dist:c", "a.n=1,2", "planner:c.m=3", "iql.tau=0.5,0.6") == [
+        *[(f"vf, planner=a, iql.tau={tau}", "a.n", n, 3) for tau in ("0.5", "0.6") for n in "12"],
+        *[("vf, planner=b", "iql.tau", tau, 2) for tau in ("0.5", "0.6")],
+        *[(f"vf, planner=dist:c, iql.tau={tau}", "planner:c.m", "3", 3) for tau in ("0.5", "0.6")],
+    ]
+    # Values for a plugin that no cell chooses are kept, to be refused.
+    assert product("planner=a,b", "c.n=1") == [(f"vf, planner={name}", "c.n", "1", 2) for name in "ab"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "iql.tau",
+        "tau=1,2",
+        "planer=mppi",
+        "planner=",
+        "planner=mppi,mppi",
+        "iql.tau=",
+        "iql.tau=1,,2",
+        "iql.tau=0.5,0.5",
+        "=1",
+    ],
+)
 def test_a_grid_that_is_none_is_refused(text):
     with pytest.raises(UsageError, match="--grid"):
         read_grid([text])
@@ -265,6 +335,14 @@ VF = ["--recipe", "vf", "--protocol", "wall_small", *SMALL]
             [*VF, "--grid", "objective.tau=0.5,0.6", "--grid", "iql.tau=0.6"],
             ["--grid objective.tau=0.5", "iql.tau=0.6"],
         ),
+        ([*VF, "--grid", "planer=mppi,icem"], ["--grid planer=mppi,icem", "'planner'"]),
+        ([*VF, "--grid", "planner=mppi,icme"], ["cell vf-planner=icme/s0", "--grid planner=icme", "'icem'"]),
+        (
+            [*VF, "--grid", "planner=cem,icem", "--grid", "mppi.samples=8"],
+            ["--grid mppi.samples=8", "not part of this"],
+        ),
+        ([*VF, "--grid", "planner=cem", "--grid", "cem.elites=65"], ["--grid cem.elites=65", "more than samples=32"]),
+        ([*VF, "--grid", "planner=mppi,mppi"], ["a value stands there twice"]),
         (["--recipe", "vq", *VF[2:], "--grid", "iql.tau=0.5"], ["no recipe named", "vf"]),
         ([*VF, "--grid", "train.window=8,65"], ["cell vf-train.window=65/s0", "data.length"]),
     ],
@@ -287,5 +365,40 @@ def test_the_picture_shows_what_there_is(tmp_path):
 
     rows = [row("a", "iql.tau", "0.9", 0.4), row("a", "iql.tau", "0.5", None), row("b", "mpc.aggregate", "sum", 1.0)]
     plot(tmp_path / "one.png", rows, "title")
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+    assert [p.name for p in tmp_path.iterdir()] == ["one.png"]
+
+
+def point(planner, values, cost, rate=0.5, recipe="vf"):
+    folder = "-".join([recipe, *(f"{name}={value}" for name, value in values.items())])
+    about = {"recipe": recipe, "planner": planner, "values": values, "evaluations_per_task": cost, "folder": folder}
+    return about | {"success_rate": rate, "successes": 5, "n": 10, "ci95": [rate - 0.2, rate + 0.2]}
+
+
+def test_a_budget_has_a_curve_for_each_planner_by_cost():
+    points = [
+        point("a", {"planner": "x:a", "x:a.n": "9", "iql.tau": "0.5"}, 90.0),
+        point("a", {"planner": "x:a", "x:a.n": "3", "iql.tau": "0.5"}, 30.0),
+        point("b", {"planner": "b", "planner.n": "3", "mpc.replan_every": "2", "iql.tau": "0.5"}, 50.0),
+        point("b", {"planner": "b", "planner.n": "3", "mpc.replan_every": "2", "iql.tau": "0.6"}, 40.0),
+    ]
+    assert [(row["curve"], row["settings"], row["evaluations_per_task"]) for row in budget([*points, points[0]])] == [
+        ("a, iql.tau=0.5", "x:a.n=3", 30.0),
+        ("a, iql.tau=0.5", "x:a.n=9", 90.0),
+        ("b, iql.tau=0.5", "planner.n=3 mpc.replan_every=2", 50.0),
+        ("b, iql.tau=0.6", "planner.n=3 mpc.replan_every=2", 40.0),
+    ]
+    other = point("a", {"planner": "x:a", "x:a.n": "3", "iql.tau": "0.5"}, 30.0, recipe="vf_quasi")
+    assert budget([*points, other])[0]["curve"] == "a, vf, iql.tau=0.5"
+
+
+def test_there_is_no_budget_where_nothing_of_the_planner_varies():
+    assert budget([point("a", {"iql.tau": tau}, 5.0) for tau in ("0.5", "0.6")]) == []
+    assert budget([point("a", {"a.n": "3"}, 5.0)]) == []
+
+
+def test_the_budget_s_picture_shows_what_there_is(tmp_path):
+    rows = budget([point("a", {"a.n": "1"}, 5.0), point("b", {}, 0.0), point("c", {}, None, 1.0), point("d", {}, 7.0)])
+    plot_budget(tmp_path / "one.png", [rows[0] | {"success_rate": None, "ci95": None}, *rows[1:]], "title")
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
     assert [p.name for p in tmp_path.iterdir()] == ["one.png"]

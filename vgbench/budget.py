@@ -1,88 +1,56 @@
-"""How many tasks are planned at a time: what a block of plans takes, and what there is for it."""
+"""Success against budget: what planners solve for so many evaluations of the predictor, of the points of a sweep."""
 
-# ruff: noqa: TID253 - imported only by modules that compute
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-import torch
-from torch import Tensor, nn
+from vgbench.store import Record
+from vgbench.sweep import bare, write_csv
 
-from vgbench.api import Environment, Planner
-from vgbench.compute import show_size
-from vgbench.errors import UsageError
-from vgbench.machine import free_memory
-from vgbench.model import JEPA
-from vgbench.planning import plan_horizon
-from vgbench.spec import RunSpec
-
-SHARE = 0.5
-"""Of a device's free memory, that a block of plans may take by default."""
-
-_LATENTS = 5
-"""Latents of a row that are alive at a time: before and after a step of the predictor, scaled, and in the distance."""
-
-_DRAWS = 12
-"""Numbers of 8 bytes for each number of noise, while it is drawn: the words of Philox and their products."""
+COLUMNS = ("curve", "evaluations_per_task", "success_rate", "low", "high", "successes", "n", "settings", "folder")
+_SETTINGS = ("planner", "mpc.replan_every")
+"""Addresses that say how much is computed, whoever plans."""
 
 
-def task_bytes(spec: RunSpec, planner: Planner, model: JEPA, environment: Environment) -> int:
-    """Bytes that planning for one task takes at its height, beside the weights: 1.2 to 1.5 times what was measured.
+def rows(points: Sequence[Record]) -> list[Record]:
+    """Arrange the points of `vgbench.sweep.figures` by evaluations per task, a curve for each planner.
 
-    A row (one candidate sequence) has its actions, and either the noise that is being drawn or what one step of the
-    predictor keeps alive: all steps for a planner that differentiates, and all latents for one that wants rollouts.
+    What is not of the planner (a recipe, a discount) makes curves of its own. Empty if all points are of one planner
+    with the same values.
     """
-    action_dim, dim = environment.spec.actions.dim, spec.settings["model"].latent_dim
-    horizon = plan_horizon(planner, spec.settings["mpc"])
-    numbers = horizon * action_dim
-    step = 4 * (_LATENTS * dim + 2 * _widest(model, action_dim, dim))
-    steps = step * (horizon if planner.gradient else 1) + (2 * 4 * dim * horizon if planner.rollout else 0)
-    return int(planner.candidates * (max(8 * _DRAWS * numbers, steps) + 3 * 4 * numbers))
+    unlike = {point["folder"]: point for point in points}.values()
+    found: list[Record] = []
+    for point in unlike:
+        settings, rest = _parted(point["values"], point["planner"])
+        recipes = {other["recipe"] for other in unlike}
+        names = [point["planner"], *([point["recipe"]] if len(recipes) > 1 else []), *_texts(rest)]
+        kept = ("recipe", "planner", "evaluations_per_task", "success_rate", "successes", "n", "ci95", "folder")
+        about = {"curve": ", ".join(names), "settings": " ".join(_texts(settings))}
+        found.append(about | {name: point[name] for name in kept})
+    if len({(row["planner"], row["settings"]) for row in found}) < 2:
+        return []
+    order = list(dict.fromkeys(row["curve"] for row in found))
+    return sorted(found, key=lambda row: (order.index(row["curve"]), row["evaluations_per_task"] or 0))
 
 
-def check_budget(spec: RunSpec, model: JEPA, environment: Environment) -> None:
-    """Refuse a budget that one task does not fit in.
-
-    Raises:
-        UsageError: naming the least that would do.
-    """
-    budget, planner = spec.compute.memory, spec.planner.cls(spec.planner.params)
-    if budget is None or planner.floor:
-        return
-    least = task_bytes(spec, planner, model, environment)
-    if budget < least:
-        raise UsageError(
-            f"--memory {show_size(budget)}: planning one task ({planner.candidates} candidates of "
-            f"{plan_horizon(planner, spec.settings['mpc'])} steps) takes about {show_size(least)}; give at least that, "
-            f"or lower {spec.planner.name}'s candidates or horizon"
-        )
+def _parted(values: Mapping[str, str], planner: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Values that belong to the planner, and the others."""
+    own: dict[str, str] = {}
+    rest: dict[str, str] = {}
+    for address, value in values.items():
+        mine = address in _SETTINGS or bare(address.rpartition(".")[0]) in (bare(planner), "planner")
+        (own if mine else rest)[address] = value
+    return own, rest
 
 
-def most_tasks(spec: RunSpec, planner: Planner, model: JEPA, environment: Environment) -> int | None:
-    """Tasks that fit into the memory for a block of plans; None: as many as one likes.
-
-    That is `--memory`, or a share of what is free, unless `mpc.block_rows` says how many rows are wanted.
-    """
-    if planner.floor:
-        return None
-    budget = spec.compute.memory
-    if budget is None and not spec.settings["mpc"].block_rows:
-        free = free_memory(model.latent_shift.device)
-        budget = None if free is None else int(free * SHARE)
-    return None if budget is None else max(1, budget // task_bytes(spec, planner, model, environment))
+def _texts(values: Mapping[str, str]) -> list[str]:
+    """Return `name=value` each; the planner itself is the curve's name."""
+    return [f"{name}={value}" for name, value in values.items() if name != "planner"]
 
 
-def _widest(model: JEPA, action_dim: int, dim: int) -> int:
-    """Numbers in the largest intermediate result of a step of the predictor and of the head, for one row."""
-    found = [dim]
+def write(root: Path, found: Sequence[Record], title: str) -> Path:
+    """Write budget.csv and budget.png into a sweep's folder; return the path of the picture."""
+    from vgbench.sweep_plot import plot_budget
 
-    def note(module: nn.Module, inputs: Any, output: Any) -> None:
-        if isinstance(output, Tensor):
-            found.append(output.numel())
-
-    parts = (model.predictor, model.action_encoder, model.head)
-    hooks = [module.register_forward_hook(note) for part in parts for module in part.modules()]
-    device = model.latent_shift.device
-    with torch.no_grad():
-        model.head(model.predict(torch.zeros(1, dim, device=device), torch.zeros(1, action_dim, device=device)))
-    for hook in hooks:
-        hook.remove()
-    return max(found)
+    write_csv(root / "budget.csv", found, COLUMNS)
+    plot_budget(root / "budget.png", found, title)
+    return root / "budget.png"

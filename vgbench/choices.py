@@ -20,7 +20,7 @@ class Request:
     Attributes:
         objectives: `NAME[:WEIGHT]` each.
         sets: `name.param=value` each, as typed.
-        grid: the same of a sweep's grid; they win over `sets`.
+        grid: the same of a sweep's grid; they win over `sets`. A plugin for a slot is `planner=NAME`.
         recipes: a file with recipes of the user's own.
         loose: a value of `sets` for a plugin that is not part of the run has no effect, instead of being an error.
     """
@@ -167,6 +167,10 @@ class Choices:
             )
 
     def _flag(self, key: str) -> Choice | None:
+        for text in self._request.grid:
+            name, _, picked = text.partition("=")
+            if name == key:
+                return Choice(picked, "--grid", f"--grid {text}")
         value = getattr(self._request, _FIELDS.get(key, key), None)
         if value is None or (key == "objectives" and not value):
             return None
@@ -223,7 +227,8 @@ class Choices:
             for address, value in self._file.get("set", {}).items()
         ]
         given += [parse_set(text, "--set", not self._request.loose) for text in self._request.sets]
-        return given + [parse_set(text, "--grid", True) for text in self._request.grid]
+        values = [text for text in self._request.grid if text.partition("=")[0] not in config_file.KEYS]
+        return given + [parse_set(text, "--grid", True) for text in values]
 
 
 def parse_set(text: str, option: str, binding: bool) -> Assignment:

@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vgbench.api import Environment
-from vgbench.budget import most_tasks, task_bytes
+from vgbench.block_memory import most_tasks, task_bytes
 from vgbench.model import JEPA
 from vgbench.planning import block_rows, plan_horizon
 from vgbench.runner import rehearse

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 import vgbench
-from vgbench import budget, dataset, manifest, numerics, training
+from vgbench import block_memory, dataset, manifest, numerics, training
 from vgbench import model as jepa
+from vgbench.allocator import keep_freed_memory
 from vgbench.api import Environment, EnvironmentSpec, ObjectiveShapes, Tasks, Trajectories
 from vgbench.blame import blamed, explain
 from vgbench.errors import RunFailed, UsageError, VgbenchError
@@ -57,6 +58,7 @@ def run(
     result = folder.result()
     if result is not None:
         return result | {"run_dir": str(folder.path)}
+    keep_freed_memory()
     rehearse(spec)
     numerics.check_compiler(spec)
     observers = observers or Observers().load(Registry())
@@ -106,7 +108,7 @@ def _rehearse(spec: RunSpec) -> tuple[Environment, JEPA, tuple[training.Term, ..
     for group, terms in built.items():
         check_window(group, spec.settings[group].window, terms)
     try_model(spec, model, environment.spec)
-    budget.check_budget(spec, model, environment)
+    block_memory.check_budget(spec, model, environment)
     return environment, model, built["train"]
 
 
@@ -265,7 +267,7 @@ class _Run:
         used = None if planner.floor else model
         mpc, seed = self.spec.settings["mpc"], self.spec.task_seed
         controller = Controller(planner, used, actions, mpc, seed, stream, self.spec.device, note=self._note)
-        controller.most = budget.most_tasks(self.spec, planner, model, self.environment)
+        controller.most = block_memory.most_tasks(self.spec, planner, model, self.environment)
         with self.folder.timed(name):
             common = (self.folder, self.observers, self.stop)
             whole = self.spec.settings["evaluation"].stop == "never"

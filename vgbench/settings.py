@@ -60,7 +60,7 @@ class MpcSettings(Params):
     block_rows: int = Field(
         0,
         ge=0,
-        description="candidate sequences rolled out together (0: 1024 on a CPU, 32768 on a GPU); plans are made in "
+        description="candidate sequences rolled out together (0: 256 on a CPU, 32768 on a GPU); plans are made in "
         "blocks of a constant number of tasks, so that results do not depend on how many tasks are left",
     )
 

@@ -1,4 +1,4 @@
-"""Sweeps: planning success against the values of parameters; the cells are the product of grids."""
+"""Sweeps: planning success against values of parameters, or plugins for a slot; the cells are the product of grids."""
 
 import csv
 import hashlib
@@ -16,12 +16,15 @@ from vgbench.cells import Asked, Cell, Outcome
 from vgbench.choices import Request
 from vgbench.errors import UsageError
 from vgbench.store import Record, write_atomically
-from vgbench.wording import same
+from vgbench.wording import same, suggest
+
+SLOTS = ("planner", "encoder", "predictor")
+"""What a grid can choose by name, `planner=A,B`; recipe and protocol are the sweep's own."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A value on a curve. `values` has all that its cells are given (`name.param` to text); `over` is the axis."""
+    """A value on a curve. `values` has all that its cells are given (by `name.param` or slot); `over` is the axis."""
 
     curve: str
     recipe: str
@@ -39,7 +42,7 @@ class Point:
 
 
 def read_grid(texts: Sequence[str], sets: Sequence[str] = ()) -> dict[str, list[str]]:
-    """Read `NAME.PARAM=A,B,...` each; a comma inside of brackets or quotes does not separate.
+    """Read `NAME.PARAM=A,B,...` or `SLOT=A,B,...` each; a comma inside of brackets or quotes does not separate.
 
     Raises:
         UsageError: it is not of that form, a value or a parameter stands there twice, or `--set` names the same one.
@@ -49,8 +52,13 @@ def read_grid(texts: Sequence[str], sets: Sequence[str] = ()) -> dict[str, list[
     for text in texts:
         address, equals, raw = text.partition("=")
         address, values = address.strip(), _split(raw)
-        if not equals or "." not in address or not all(values):
+        if not equals or not address or not all(values):
             raise UsageError(f"--grid {text}: expected name.param=A,B,..., e.g. --grid train.lr=1e-3,3e-3")
+        if "." not in address and address not in SLOTS:
+            raise UsageError(
+                f"--grid {text}: expected name.param=A,B,..., or the name of a slot before the =. "
+                f"{suggest(address, SLOTS)}"
+            )
         if len(set(values)) < len(values):
             raise UsageError(f"--grid {text}: a value stands there twice")
         if same(address) in map(same, grid):
@@ -80,14 +88,38 @@ def _split(text: str) -> list[str]:
 
 
 def of_grid(recipe: str, protocol: str, grid: Mapping[str, Sequence[str]]) -> tuple[str, list[Point]]:
-    """Name and points of a product of grids: the first one is the axis, the others make a curve each."""
-    (over, axis), *others = grid.items()
+    """Name and points of a product of grids: the first one is the axis, the others make a curve each.
+
+    A slot (`planner=A,B`) is the axis only of points that have no other grid. Values for one of its plugins
+    (`A.samples=...`) are left out where another one of them is chosen.
+    """
+    slots = {name: values for name, values in grid.items() if name in SLOTS}
     points = []
-    for combination in itertools.product(*(values for _, values in others)):
-        fixed = dict(zip((name for name, _ in others), combination, strict=True))
-        label = ", ".join([recipe, *(f"{name}={value}" for name, value in fixed.items())])
-        points += [Point(label, recipe, over, fixed | {over: value}) for value in axis]
+    for names in itertools.product(*slots.values()):
+        picked = dict(zip(slots, names, strict=True))
+        own = {address: values for address, values in grid.items() if _concerns(address, picked, slots)}
+        if not own:
+            over = next(iter(slots))
+            own = {over: [picked.pop(over)]}
+        (over, axis), *others = own.items()
+        for combination in itertools.product(*(values for _, values in others)):
+            fixed = picked | dict(zip((name for name, _ in others), combination, strict=True))
+            label = ", ".join([recipe, *(f"{name}={value}" for name, value in fixed.items())])
+            points += [Point(label, recipe, over, fixed | {over: value}) for value in axis]
     return "-".join([same(recipe), same(protocol), *grid]), points
+
+
+def _concerns(address: str, picked: Mapping[str, str], slots: Mapping[str, Sequence[str]]) -> bool:
+    """Whether an address is a parameter for cells with these plugins: not one of a plugin that others of them have."""
+    if address in slots:
+        return False
+    owner = bare(address.rpartition(".")[0])
+    return all(owner == bare(picked[slot]) or owner not in map(bare, names) for slot, names in slots.items())
+
+
+def bare(name: str) -> str:
+    """Return the name of a plugin without its slot or distribution (`planner:mppi`), as names are compared."""
+    return same(name).rpartition(":")[2]
 
 
 def find(name: str) -> Sweep:
@@ -137,6 +169,7 @@ def check_different(cells: Iterable[Cell]) -> None:
 def figures(points: Iterable[Point], outcomes: Iterable[Outcome]) -> list[Record]:
     """Return success by point, all seeds together, with the Wilson interval of the pooled tasks.
 
+    `evaluations_per_task` counts those of the predictor (one row, one step) until a task is solved or its time is up.
     The seeds share their tasks, so the interval does not say how much seeds differ; `by_seed` has each one's rate.
     """
     by_place: dict[str, list[Outcome]] = {}
@@ -148,19 +181,37 @@ def figures(points: Iterable[Point], outcomes: Iterable[Outcome]) -> list[Record
 def _figure(point: Point, outcomes: Sequence[Outcome]) -> Record:
     results = {outcome.cell.labels["seed"]: outcome.result for outcome in outcomes if outcome.result}
     about: Record = {"curve": point.curve, "recipe": point.recipe, "over": point.over}
+    about["planner"] = outcomes[0].cell.spec.planner.name
     about |= {"value": point.values[point.over], "values": dict(point.values), "folder": point.place}
     successes, n = (sum(result[key] for result in results.values()) for key in ("successes", "n"))
     low, high = statistics.wilson(successes, n) if n else (None, None)
     rate: Record = {"success_rate": successes / n if n else None, "successes": successes, "n": n}
     rate |= {"ci95": [round(low, 4), round(high, 4)] if low is not None and high is not None else None}
+    evaluations = sum(result["predictor_evaluations"] for result in results.values())
+    rate["evaluations_per_task"] = round(evaluations / n, 1) if n else None
     by_seed: dict[str, Any] = {str(seed): result["success_rate"] for seed, result in results.items()}
     return about | rate | {"cells": len(outcomes), "missing": len(outcomes) - len(results), "by_seed": by_seed}
 
 
-def write_csv(path: Path, rows: Sequence[Record]) -> None:
-    """Write the points as CSV, one a line."""
+COLUMNS = (
+    "curve",
+    "recipe",
+    "over",
+    "value",
+    "success_rate",
+    "low",
+    "high",
+    "successes",
+    "n",
+    "evaluations_per_task",
+    "cells",
+    "missing",
+)
+
+
+def write_csv(path: Path, rows: Sequence[Record], columns: Sequence[str] = COLUMNS) -> None:
+    """Write rows as CSV, one a line, with the ends of their intervals."""
     text = io.StringIO()
-    columns = ("curve", "recipe", "over", "value", "success_rate", "low", "high", "successes", "n", "cells", "missing")
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in rows:

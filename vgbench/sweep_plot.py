@@ -1,4 +1,4 @@
-"""The picture of a sweep: success against the values, a panel for each parameter, a curve for each label."""
+"""The pictures of a sweep: success against the values, a panel for each parameter; and against the budget."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,21 +36,54 @@ def _panel(axes: Any, over: str, rows: Sequence[Record]) -> None:
     for index, curve in enumerate(dict.fromkeys(row["curve"] for row in rows)):
         known = [row for row in rows if row["curve"] == curve and row["success_rate"] is not None]
         known.sort(key=lambda row: places[row["value"]])
-        rates = [row["success_rate"] for row in known]
+        _curve(axes, index, curve, [places[row["value"]] for row in known], known)
+    _finish(axes, over)
+
+
+def plot_budget(path: Path, rows: Sequence[Record], title: str) -> None:
+    """Draw the rows of `vgbench.budget.rows` as PNG: success over evaluations per task, which are on a log scale.
+
+    A planner that asks for none is a level line.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_xscale("log")
+    for index, curve in enumerate(dict.fromkeys(row["curve"] for row in rows)):
+        known = [row for row in rows if row["curve"] == curve and row["success_rate"] is not None]
+        paid = [row for row in known if row["evaluations_per_task"]]
+        _curve(axes, index, curve, [row["evaluations_per_task"] for row in paid], paid)
+        for row in known:
+            if row["evaluations_per_task"] == 0:
+                axes.axhline(row["success_rate"], color=COLOURS[index % len(COLOURS)], linestyle=":")
+    _finish(axes, "evaluations of the predictor per task")
+    figure.suptitle(title, fontsize=11)
+    write_atomically(path, lambda partial: figure.savefig(partial, format="png", dpi=150))
+
+
+def _curve(axes: Any, index: int, label: str, places: Sequence[float], rows: Sequence[Record]) -> None:
+    """Draw a curve with its intervals, in its own colour, marker and line."""
+    axes.errorbar(
+        places,
+        [row["success_rate"] for row in rows],
         # An interval holds its rate up to rounding; matplotlib takes no negative length.
-        below = [max(0.0, row["success_rate"] - row["ci95"][0]) for row in known]
-        above = [max(0.0, row["ci95"][1] - row["success_rate"]) for row in known]
-        axes.errorbar(
-            [places[row["value"]] for row in known],
-            rates,
-            yerr=[below, above],
-            label=curve,
-            color=COLOURS[index % len(COLOURS)],
-            marker=_MARKERS[index % len(_MARKERS)],
-            linestyle=_LINES[index % len(_LINES)],
-            capsize=3,
-        )
-    axes.set_xlabel(over)
+        yerr=[
+            [max(0.0, row["success_rate"] - row["ci95"][0]) for row in rows],
+            [max(0.0, row["ci95"][1] - row["success_rate"]) for row in rows],
+        ],
+        label=label,
+        color=COLOURS[index % len(COLOURS)],
+        marker=_MARKERS[index % len(_MARKERS)],
+        linestyle=_LINES[index % len(_LINES)],
+        capsize=3,
+    )
+
+
+def _finish(axes: Any, what: str) -> None:
+    axes.set_xlabel(what)
     axes.set_ylabel("planning success (95 % Wilson interval)")
     axes.set_ylim(-0.02, 1.02)
     axes.grid(alpha=0.3)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vgbench import numerics
+from vgbench.allocator import keep_freed_memory
 from vgbench.api import Environment, Tasks
 from vgbench.dataset import Dataset
 from vgbench.errors import UsageError
@@ -52,6 +53,7 @@ def load_trained(path: Path, option: str = "RUN") -> Trained:
     folder = RunFolder(path)
     run = folder.attach()
     spec = resolve(Request(config=path / "config.yaml"))
+    keep_freed_memory()
     state = _weights(folder, spec, option)
     environment = build_environment(spec.environment)
     model = _model(folder, spec, environment, state)

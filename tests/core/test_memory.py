@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vgbench import budget
+from vgbench import block_memory
 from vgbench.api import NormBall
 from vgbench.choices import Request
 from vgbench.compute import read_size, show_size
@@ -107,13 +107,13 @@ def test_the_budget_bounds_a_block_and_one_task_has_to_fit():
     plain = spec()
     environment, model, _ = rehearse(plain)
     planner = plain.planner.cls(plain.planner.params)
-    one = budget.task_bytes(plain, planner, model, environment)
+    one = block_memory.task_bytes(plain, planner, model, environment)
     wide = MPPI(planner.params.model_copy(update={"samples": 3 * planner.candidates}))
-    assert budget.task_bytes(plain, wide, model, environment) == 3 * one
+    assert block_memory.task_bytes(plain, wide, model, environment) == 3 * one
     for factor, tasks in ((1, 1), (2.5, 2), (40, 40)):
         asked = spec(memory=f"{int(one * factor) + 1}B")
         rehearse(asked)
-        assert budget.most_tasks(asked, planner, model, environment) == tasks
+        assert block_memory.most_tasks(asked, planner, model, environment) == tasks
     with pytest.raises(
         UsageError, match=r"--memory .*: planning one task \(\d+ candidates of \d+ steps\) takes about"
     ) as err:
@@ -121,8 +121,8 @@ def test_the_budget_bounds_a_block_and_one_task_has_to_fit():
     least = str(err.value).split("takes about ")[1].split(";")[0]
     rehearse(spec(memory=least))  # what the message names will do
     # By default a share of what is free; rows that were asked for stand.
-    assert budget.most_tasks(spec("mpc.block_rows=0"), planner, model, environment) > 100
-    assert budget.most_tasks(spec("mpc.block_rows=64"), planner, model, environment) is None
+    assert block_memory.most_tasks(spec("mpc.block_rows=0"), planner, model, environment) > 100
+    assert block_memory.most_tasks(spec("mpc.block_rows=64"), planner, model, environment) is None
 
 
 def test_a_controller_keeps_to_the_tasks_that_memory_has_room_for(small):

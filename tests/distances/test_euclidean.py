@@ -56,3 +56,21 @@ def test_prepared_gradient():
     assert (z.grad[:, 0] == 0).all()
     expected = torch.nn.functional.normalize(z.detach() - goal.unsqueeze(1), dim=-1)
     torch.testing.assert_close(z.grad[:, 1:], expected[:, 1:])
+
+
+def test_every_state_against_every_goal_is_as_pair_by_pair():
+    torch.manual_seed(0)
+    x, y = 100 + torch.randn(3, 5, 16), 100 + torch.randn(3, 4, 16)
+    y[:, 0] = x[:, 2]  # a state that is its own goal
+    together = [v.clone().requires_grad_() for v in (x, y)]
+    single = [v.clone().requires_grad_() for v in (x, y)]
+    weight = torch.randn(3, 5, 4)
+    crossed = make(16)(together[0].unsqueeze(2), together[1].unsqueeze(1))
+    paired = torch.stack([make(16)(single[0], single[1][:, g : g + 1]) for g in range(4)], dim=2)
+    torch.testing.assert_close(crossed, paired)
+    assert (crossed[:, 2, 0] == 0).all()
+    (weight * crossed).sum().backward()
+    (weight * paired).sum().backward()
+    for a, b in zip(together, single, strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+        assert a.grad.isfinite().all()

@@ -78,6 +78,13 @@ def test_example_of_the_docstring_and_its_direction():
     assert distance(y, x).item() == 1
 
 
+def test_scale_multiplies_plain_and_prepared():
+    x, y = torch.tensor([[0.0, 1.0, 5.0]]), torch.tensor([[2.0, 3.0, 4.0]])
+    distance = IQE(IQE.Params(component_dim=3, scale=2.5), 3)
+    assert distance(x, y).item() == 7.5
+    assert distance.prepare(y)(x.unsqueeze(1)).item() == 7.5
+
+
 def test_one_way_toy():
     """Up costs, down is free: swapping the arguments must fail here."""
     bottom, top = torch.zeros(8).double(), torch.ones(8).double()

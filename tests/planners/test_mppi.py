@@ -230,3 +230,48 @@ def test_held_noise_repeats_each_draw(push):
     for start, stop in ((0, 3), (3, 6), (6, 7)):
         assert torch.equal(actions[start:stop], actions[start].expand(stop - start, 2))
     assert not torch.equal(actions[0], actions[3])
+
+
+def test_coloured_noise_is_of_the_same_size_and_reaches_further(push):
+    """Without a bound, the candidates are the noise: as large at each step, and further from the start in all."""
+    seen = []
+
+    def cost(actions):
+        seen.append(actions)
+        return actions.new_zeros(actions.shape[:2])
+
+    for beta in (0.0, 2.0):
+        problem = push(GOALS, 16, action_set=Box((-99.0, -99.0), (99.0, 99.0)), cost=cost)
+        make(samples=2000, horizon=16, noise=3.0, noise_beta=beta).plan(problem, {})
+        assert seen[-1].std(dim=(0, 1, 3)).sub(3.0).abs().max() < 0.1
+    white, brown = (actions.sum(dim=2).norm(dim=-1).mean() for actions in seen)
+    assert brown > 1.5 * white
+
+
+def test_elites_of_the_last_plan_are_tried_again_shifted(push):
+    seen = []
+
+    def cost(actions):
+        seen.append(actions)
+        return (actions.cumsum(dim=2) - GOALS[:, None, None]).square().sum(dim=(2, 3))
+
+    planner = make(samples=16, elites=2, iterations=2)
+    state = planner.plan(push(GOALS, cost=cost), {}).state
+    planner.plan(push(GOALS, 6, executed=3, seed=1, cost=cost), state)
+    make(samples=16, iterations=2).plan(push(GOALS, 6, executed=3, seed=1, cost=cost), {"nominal": state["nominal"]})
+    last, first, fresh = seen[1], seen[2], seen[4]
+    for task in range(4):
+        order = sorted(range(16), key=lambda k: float(cost(last)[task, k]))
+        for rank in range(2):
+            assert torch.equal(first[task, rank, :5], last[task, order[rank], 3:])
+            assert torch.equal(first[task, rank, 5:], fresh[task, rank, 5:])
+    assert torch.equal(first[:, 2:], fresh[:, 2:])
+
+
+def test_new_parameters_leave_identities_as_they_were():
+    """Records made before them keep their keys."""
+    assert set(MPPI.Params.model_fields) - set(MPPI.Params().identity()) == {"noise_beta", "elites"}
+    named = MPPI.Params(noise_beta=1.0, elites=3).identity()
+    assert (named["noise_beta"], named["elites"]) == (1.0, 3)
+    with pytest.raises(ValueError, match="elites=8 must be less than samples=8"):
+        make(samples=8, elites=8)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 EPILOG = examples(
     "vgbench sweep --recipe vf --protocol wall_small --grid iql.tau=0.6,0.7,0.8",
     "vgbench sweep --recipe vf_quasi --protocol maze --grid mppi.samples=64,256 --grid mppi.horizon=8,16,32",
+    "vgbench sweep --recipe vf --protocol maze --grid planner=mppi,cem,icem --grid planner.samples=16,32,64",
     "vgbench sweep paper_figure_3 --dry-run",
 )
 
@@ -58,7 +59,10 @@ def sweep(
     recipes: Annotated[Path | None, typer.Option(metavar="FILE", help="Recipes of your own, for --recipe.")] = None,
     grid: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME.PARAM=A,B", help="Values; the first grid is the axis, others make a curve each."),
+        typer.Option(
+            metavar="NAME.PARAM=A,B",
+            help="Values; the first grid is the axis, others make a curve each. Or plugins, a curve each: planner=A,B.",
+        ),
     ] = None,
     scale: Annotated[str | None, typer.Option(metavar="smoke|quick|paper", help="Default quick.")] = None,
     seeds: Annotated[
@@ -88,8 +92,10 @@ def sweep(
 ) -> None:
     """Run a recipe for every combination of values, and draw success against them.
 
-    Training that cells have in common is done once: a grid over a planner's values trains one model for each seed. The
-    same command goes on with what is not complete.
+    Training that cells have in common is done once: a grid over planners or their values trains one model for each
+    seed, and success is also drawn against the evaluations of the predictor that a task takes. Values for one of the
+    plugins of such a grid are left out of cells that have another one. The same command goes on with what is not
+    complete.
     """
     from vgbench import sweep as sweeps
     from vgbench.campaign import Campaign
@@ -137,26 +143,33 @@ def _alone(name: str, **options: Any) -> None:
 
 
 def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], format: str) -> None:
-    """Write points, CSV and picture; print the points; leave with 1 if a cell is missing."""
+    """Write points, CSV and pictures; print the points; leave with 1 if a cell is missing."""
+    from vgbench import budget
     from vgbench import sweep as sweeps
     from vgbench.sweep_plot import plot
 
     rows = sweeps.figures(points, outcomes)
+    costs = budget.rows(rows)
     root, meaningless = campaign.root, campaign.scale == "smoke"
-    campaign.amend(points=rows)
+    title = f"{campaign.cells[0].spec.protocol}, scale {campaign.scale}" + (" (meaningless)" if meaningless else "")
+    campaign.amend(points=rows, budget=costs)
     sweeps.write_csv(root / "sweep.csv", rows)
-    protocol = campaign.cells[0].spec.protocol
-    plot(root / "sweep.png", rows, f"{protocol}, scale {campaign.scale}" + (" (meaningless)" if meaningless else ""))
+    plot(root / "sweep.png", rows, title)
+    pictures = [root / "sweep.png", *([budget.write(root, costs, title)] if costs else [])]
     missing = [outcome for outcome in outcomes if outcome.status not in ("done", "complete")]
     if format == "json":
         cells = [outcome.record() for outcome in outcomes]
-        print_json({"sweep": campaign.name, "dir": str(root), "points": rows, "cells": cells})
+        print_json({"sweep": campaign.name, "dir": str(root), "points": rows, "budget": costs, "cells": cells})
     else:
         table = [[r["curve"], r["over"], r["value"], rate_text(r) if r["n"] else "", _done(r)] for r in rows]
         print_table(["CURVE", "OVER", "VALUE", "SUCCESS", "SEEDS"], table)
+        if costs:
+            print()
+            print_table(["CURVE", "EVALUATIONS PER TASK", "SUCCESS", "SETTINGS"], [_cost(row) for row in costs])
         if missing:
             print_outcomes(missing)
-        print(root / "sweep.png")
+        for picture in pictures:
+            print(picture)
         print(root)
     if missing:
         raise typer.Exit(1)
@@ -164,3 +177,9 @@ def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], fo
 
 def _done(row: dict[str, Any]) -> str:
     return f"{row['cells'] - row['missing']} of {row['cells']}"
+
+
+def _cost(row: dict[str, Any]) -> list[str]:
+    evaluations = row["evaluations_per_task"]
+    known = "" if evaluations is None else f"{evaluations:,.0f}"
+    return [row["curve"], known, rate_text(row) if row["n"] else "", row["settings"]]

@@ -1,7 +1,7 @@
 """Interval quasimetric embedding (Wang & Isola 2022, arXiv 2211.15120)."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -32,7 +32,15 @@ class IQE(Distance):
     class Params(vgbench.api.Params):
         """How a point is cut up and its components are put together."""
 
+        later: ClassVar[frozenset[str]] = frozenset({"scale"})
+
         component_dim: int = Field(8, ge=1, description="numbers per component (the paper: at least 8); divides D")
+        scale: float = Field(
+            1.0,
+            gt=0,
+            description="factor of the distance: for latents of fixed size (a LayerNorm), which would not reach "
+            "1 / (1 - gamma)",
+        )
         reduction: Literal["maxmean", "sum", "mean", "max"] = Field(
             "maxmean",
             description="over components; maxmean: a * max + (1 - a) * mean with a learned, 0.269 at the start",
@@ -75,10 +83,12 @@ class IQE(Distance):
         return distance
 
     def _reduce(self, components: Tensor) -> Tensor:
-        """Reduce lengths [..., components] to [...]."""
+        """Reduce lengths [..., components] to distances [...]."""
         if self.raw is not None:
             mean, largest = components.mean(-1), components.amax(-1)
-            return torch.lerp(mean, largest, self.raw.sigmoid())
-        if self.params.reduction == "sum":
-            return components.sum(-1)
-        return components.mean(-1) if self.params.reduction == "mean" else components.amax(-1)
+            distance = torch.lerp(mean, largest, self.raw.sigmoid())
+        elif self.params.reduction == "sum":
+            distance = components.sum(-1)
+        else:
+            distance = components.mean(-1) if self.params.reduction == "mean" else components.amax(-1)
+        return distance if self.params.scale == 1.0 else distance * self.params.scale

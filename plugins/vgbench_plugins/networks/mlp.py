@@ -32,9 +32,14 @@ class MLP(Network):
         layers: list[nn.Module] = []
         width = shapes.latent_dim + shapes.action_dim
         for hidden in self.params.hidden:
-            layers += [nn.Linear(width, hidden), _ACTIVATIONS[self.params.activation]()]
+            layers += [nn.Linear(width, hidden), _activation(self.params.activation)]
             width = hidden
         return MLPPredictor(nn.Sequential(*layers, nn.Linear(width, shapes.latent_dim)), self.params.residual)
+
+
+def _activation(name: str) -> nn.Module:
+    """ReLU in place: its gradient needs the result only, and a planner's step spares an array as large as a layer."""
+    return nn.ReLU(inplace=True) if name == "relu" else _ACTIVATIONS[name]()
 
 
 class MLPPredictor(nn.Module):
@@ -48,4 +53,4 @@ class MLPPredictor(nn.Module):
     def forward(self, latents: Tensor, actions: Tensor) -> Tensor:
         """Next latents [N, latent_dim]."""
         out: Tensor = self.layers(torch.cat([latents, actions], dim=-1))
-        return latents + out if self.residual else out
+        return out.add_(latents) if self.residual else out

@@ -1,13 +1,14 @@
 """Model predictive path integral control (Williams et al. 2017, algorithm 2), batched over tasks."""
 
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 import vgbench.api
 from vgbench.api import Plan, Planner, PlannerState, Problem
+from vgbench_plugins.planners.sampling import carried, cheapest, draw, fit, mended
 
 
 class MPPI(Planner):
@@ -20,6 +21,10 @@ class MPPI(Planner):
     `lambda_` divides the cost, as in Williams et al. and PLDM (half of the field multiplies by a temperature).
     Towards 0 the best sample wins, towards infinity it is the plain mean. Candidates of NaN or infinite cost get no
     weight; if there are no others, U stays.
+
+    Coloured (`noise_beta`) or held (`noise_hold`) noise reaches further than white noise does. With `elites`, the
+    cheapest candidates of the last round, shifted by what was executed, take the place of as many of the next plan's
+    first round; they are weighed like the others.
 
     `info`: `ess` = 1 / sum w^2 (1: one sample decided), `cost` and `cost_mean` of the last round, each [B].
 
@@ -51,6 +56,21 @@ class MPPI(Planner):
         initial_noise: int = Field(
             0, ge=0, description="steps of the very first nominal plan drawn as noise (PLDM: 15)"
         )
+        noise_beta: float = Field(
+            0.0, ge=0.0, description="exponent of the noise's power spectrum along the horizon, 1 / f^beta; 0 is white"
+        )
+        elites: int = Field(
+            0, ge=0, description="cheapest sequences of a plan that are shifted and tried again in the next one"
+        )
+
+        later: ClassVar[frozenset[str]] = frozenset({"noise_beta", "elites"})
+
+        @model_validator(mode="after")
+        def _elites_among_samples(self) -> Self:
+            """Some candidates have to be new."""
+            if self.elites >= self.samples:
+                raise ValueError(f"elites={self.elites} must be less than samples={self.samples}")
+            return self
 
     @property
     def noise_std(self) -> float:
@@ -62,23 +82,23 @@ class MPPI(Planner):
         """Plan [B, H, A] from the nominal plan in `state` (key `nominal`, [B, H', A])."""
         nominal = self._start(problem, state)
         info: dict[str, Tensor] = {}
-        for _ in range(self.params.iterations):
-            noise = self._noise(problem)
+        for number in range(self.params.iterations):
+            noise = draw(problem, self.params.samples, self.params.noise_hold, self.params.noise_beta)
             if nominal is None:
                 nominal = torch.zeros_like(noise[:, 0])
             candidates = problem.action_set.clip(nominal.unsqueeze(1) + self.noise_std * noise)
-            weights, info = self._weigh(problem.cost(candidates))
+            if number == 0 and "elites" in state:
+                candidates = carried(candidates, state["elites"], problem.executed)
+            costs = problem.cost(candidates)
+            weights, info = self._weigh(costs)
             average = (weights.to(candidates.dtype)[..., None, None] * candidates).sum(dim=1)
             usable = info["ess"] > 0
             nominal = torch.where(usable[:, None, None], average, nominal)
         assert nominal is not None  # there is at least one iteration
-        return Plan(problem.action_set.clip(nominal), {"nominal": nominal}, info)
-
-    def _noise(self, problem: Problem) -> Tensor:
-        """Standard normals [B, K, H, A], each held for `noise_hold` steps."""
-        hold, horizon = self.params.noise_hold, problem.horizon
-        draws = problem.noise(self.params.samples, -(-horizon // hold), problem.action_dim)
-        return draws.repeat_interleave(hold, dim=2)[:, :, :horizon]
+        plan, kept = problem.action_set.clip(nominal), {"nominal": nominal}
+        if self.params.elites:
+            kept["elites"] = mended(*cheapest(candidates, costs, self.params.elites), plan)
+        return Plan(plan, kept, info)
 
     def _start(self, problem: Problem, state: PlannerState) -> Tensor | None:
         """Nominal plan [B, H, A] to sample around; None stands for zeros."""
@@ -113,11 +133,3 @@ class MPPI(Planner):
         ess = usable.squeeze(1) / weights.square().sum(dim=1).clamp_min(torch.finfo(weights.dtype).tiny)
         info = {"ess": ess.float(), "cost": best.squeeze(1).float(), "cost_mean": (best + mean).squeeze(1).float()}
         return weights, info
-
-
-def fit(nominal: Tensor, horizon: int) -> Tensor:
-    """Cut or pad with zeros a plan [B, H', A] to `horizon` steps."""
-    missing = horizon - nominal.shape[1]
-    if missing <= 0:
-        return nominal[:, :horizon]
-    return torch.cat([nominal, nominal.new_zeros(len(nominal), missing, nominal.shape[2])], dim=1)

@@ -1,0 +1,153 @@
+"""A whole evaluation at equal success: each side with the fastest settings that it was found to need.
+
+Both sides are searched on tuning tasks (another seed than the judged ones): every K x H of one grid, ours with every
+planner that is installed here. A side's settings are the fastest whose success is within `LOSS` of the best that this
+side reached anywhere. They then play the judged tasks, in turn, and the difference of success is told with its
+interval over the pairs. All else (noise, temperature, replanning, cost) is the run's, for both.
+"""
+
+import itertools
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks import peers
+from benchmarks.evaluation import facts, smoke_run
+from benchmarks.harness import Case, Check, Options, Record, Side
+from benchmarks.play import Play, run_planner
+from vgbench.api import Planner, Tasks
+from vgbench.errors import UsageError
+from vgbench.runner import load_tasks
+from vgbench.trained import Trained, load_trained
+from vgbench_plugins.planners.cem import CEM
+from vgbench_plugins.planners.icem import ICEM
+from vgbench_plugins.planners.mppi import MPPI
+
+TUNING_SEED = 1000
+LOSS = 0.02
+"""Success on the tuning tasks that may be given up for speed, by either side alike."""
+
+SAMPLES, HORIZONS = (8, 16, 32, 64, 128, 256), (8, 16, 24)
+PEER = "pytorch-mppi until success"
+
+
+def cases(options: Options) -> Iterator[Case]:
+    """One run: its model on tuning tasks, then on judged ones."""
+    if options.run is None and options.size != "tiny":
+        raise UsageError("benchmark 'equal' plans with a trained run: give its folder by --run")
+    with tempfile.TemporaryDirectory() as folder:
+        trained = load_trained(Path(options.run or smoke_run(Path(folder) / "run")), "--run")
+        tuning, judged, steps = options.pick((100, 400, 10**9), (16, 16, 40), (2, 3, 8))
+        planner = run_planner(trained)
+        search = Search(trained, _tasks(trained, TUNING_SEED, tuning), planner, steps)
+        grid = options.pick((SAMPLES, HORIZONS), ((16, 64), (16,)), ((4, 8), (3,)))
+        found = {"vgbench": search.run("vgbench", ours(planner, *grid), lambda play: play.ours())}
+        if peers.PYTORCH_MPPI.present:
+            found[PEER] = search.run(PEER, mppi(planner, *grid), lambda play: play.theirs(PEER, whole=False))
+        yield case(search, found, _tasks(trained, trained.spec.task_seed, judged))
+
+
+def _tasks(trained: Trained, seed: int, count: int) -> Tasks:
+    """As many tasks of the run's protocol as are asked for, of a seed."""
+    spec = trained.spec
+    evaluation: Any = spec.settings["evaluation"]
+    settings = dict(spec.settings) | {"evaluation": evaluation.model_copy(update={"tasks": count})}
+    return load_tasks(replace(spec, settings=settings, task_seed=seed), trained.environment, trained.data)
+
+
+def mppi(planner: MPPI, samples: Sequence[int], horizons: Sequence[int]) -> list[Planner]:
+    """The run's planner with every K and H."""
+    return [
+        MPPI(planner.params.model_copy(update={"samples": k, "horizon": h}))
+        for k, h in itertools.product(samples, horizons)
+    ]
+
+
+def ours(planner: MPPI, samples: Sequence[int], horizons: Sequence[int]) -> list[Planner]:
+    """All of our planners with every K and H that share an evaluation's budget among their rounds."""
+    planners = mppi(planner, samples, horizons)
+    for cls, rounds in ((CEM, 2), (ICEM, 2)):
+        for k, h in itertools.product(samples, horizons):
+            common = {"samples": k, "horizon": h, "iterations": rounds, "noise": planner.noise_std}
+            planners.append(cls(cls.Params(**common)))
+    return planners
+
+
+@dataclass
+class Search:
+    """Plays the tuning tasks with one planner after the other."""
+
+    trained: Trained
+    tasks: Tasks
+    planner: MPPI
+    steps: int
+
+    def run(self, name: str, planners: Sequence[Planner], play: Callable[[Play], None]) -> "Found":
+        """Play with each planner; the fastest of those that are good enough."""
+        rows = []
+        for planner in planners:
+            game = self.play(planner, self.tasks, TUNING_SEED)
+            began = time.perf_counter()
+            play(game)
+            spent = time.perf_counter() - began
+            solved = sum(game.success[name])
+            rows.append(told(planner) | {"solved": solved, "of": len(self.tasks), "seconds": round(spent, 2)})
+            print(f"  {name}: {rows[-1]}", file=sys.stderr)
+        least = max(row["solved"] for row in rows) - LOSS * len(self.tasks)
+        good = [index for index, row in enumerate(rows) if row["solved"] >= least]
+        best = min(good, key=lambda index: rows[index]["seconds"])
+        return Found(planners[best], rows)
+
+    def play(self, planner: Planner, tasks: Tasks, seed: int) -> Play:
+        """Return the game of a planner, which the peer gets too if it is MPPI."""
+        peer = planner if isinstance(planner, MPPI) else self.planner
+        return Play(self.trained, tasks, planner, peer, seed, self.steps)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The planner chosen, and what was tried."""
+
+    planner: Planner
+    tried: list[Record]
+
+
+def told(planner: Planner) -> Record:
+    """What tells a planner of the search from others."""
+    params = planner.params
+    return {"planner": type(planner).__name__.lower(), "samples": params.samples, "horizon": params.horizon}
+
+
+def case(search: Search, found: dict[str, Found], tasks: Tasks) -> Case:
+    """Both sides with what was found for them."""
+    play = search.play(found["vgbench"].planner, tasks, search.trained.spec.task_seed)
+    sides = [Side("vgbench", play.ours, "ours", str(told(play.planner)))]
+    if PEER in found:
+        chosen = found[PEER].planner
+        assert isinstance(chosen, MPPI)
+        play.peer = chosen
+        sides.append(Side(PEER, lambda: play.theirs(PEER, whole=False), setting=str(told(chosen))))
+    spec = search.trained.spec
+    return Case(
+        f"{spec.protocol}, {len(tasks)} tasks, equal success",
+        {"protocol": spec.protocol, "recipe": spec.recipe, "scale": spec.scale, "tasks": len(tasks)}
+        | {"tuning_seed": TUNING_SEED, "tuning_tasks": len(search.tasks), "loss_allowed": LOSS},
+        sides,
+        len(tasks),
+        "task",
+        lambda: checks(play, sides),
+        lambda sides: facts(play) | {"tried": {name: choice.tried for name, choice in found.items()}},
+        peers.missing(peers.PYTORCH_MPPI),
+        most=3,
+    )
+
+
+def checks(play: Play, sides: Sequence[Side]) -> Iterator[Check]:
+    """Both play the same number of tasks; whether they are as good at them is told by the facts."""
+    for side in sides:
+        side.run()
+        yield Check(side.name, "tasks played", abs(len(play.success[side.name]) - len(play.tasks)), 0.0)

@@ -1,0 +1,182 @@
+"""Tasks of a trained run played by our evaluation, and by one pytorch-mppi controller per task, as PLDM's code plans.
+
+The peer gets the same tasks, model, cost, noise, temperature and replanning. Encoding and the environment's steps are
+batched for it as for ours, which is kinder than its users are; only planning goes task by task.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.sorted_iqe import implementations
+from vgbench.api import Planner, Tasks
+from vgbench.errors import UsageError
+from vgbench.evaluation import Evaluation
+from vgbench.interrupt import Stop
+from vgbench.noise import KeyedNoise, Stream
+from vgbench.observers import Observers
+from vgbench.planning import Controller
+from vgbench.settings import MpcSettings
+from vgbench.store import RunFolder
+from vgbench.trained import Trained
+from vgbench_plugins.distances.iqe import IQE
+from vgbench_plugins.planners.mppi import MPPI
+
+
+def run_planner(trained: Trained) -> MPPI:
+    """Planner of a run.
+
+    Raises:
+        UsageError: it is none that the peer has.
+    """
+    planner, settings = trained.spec.planner, trained.spec.settings["mpc"]
+    if planner.cls is not MPPI:
+        raise UsageError(f"--run: its planner is {planner.name}; this benchmark holds mppi against a peer")
+    if settings.aggregate not in ("sum", "discounted"):
+        raise UsageError("--run: this benchmark knows mpc.aggregate=sum and discounted only")
+    return MPPI(planner.params)
+
+
+@dataclass
+class Play:
+    """Tasks of a trained run, at most `steps` steps each; `success` holds what came of them, by side.
+
+    Attributes:
+        planner: ours.
+        peer: MPPI with the values that the peer gets.
+    """
+
+    trained: Trained
+    tasks: Tasks
+    planner: Planner
+    peer: MPPI
+    task_seed: int
+    steps: int = 10**9
+    success: dict[str, list[bool]] = field(default_factory=dict)
+
+    @cached_property
+    def settings(self) -> MpcSettings:
+        """Of the run, cut to the steps played."""
+        settings: Any = self.trained.spec.settings["mpc"]
+        return settings.model_copy(update={"max_steps": min(self.steps, settings.max_steps)})
+
+    @cached_property
+    def action_set(self) -> Any:
+        """The environment's, in normalised units."""
+        return self.trained.environment.spec.actions.scaled(1 / self.trained.data.action_scale)
+
+    @property
+    def controller(self) -> Controller:
+        """Ours, fresh."""
+        return Controller(self.planner, self.trained.model, self.action_set, self.settings, self.task_seed)
+
+    @cached_property
+    def goals(self) -> Tensor:
+        """Points of the goals, [B, D']."""
+        seen = self.trained.environment.goal_observation(self.tasks.goal)
+        return self.trained.model.encode_blocks(seen, points=True)
+
+    def distance(self) -> tuple[str, Callable[[Tensor, Tensor], Tensor]]:
+        """Distance (state, goal) of points as the peer's users write it."""
+        ours = self.trained.model.distance
+        if isinstance(ours, IQE):
+            return list(implementations(ours.dim, ours.params.component_dim, ours.raw).items())[-1]
+        return "vector norm", lambda x, y: torch.linalg.vector_norm(x - y, dim=-1)
+
+    def ours(self, whole: bool = False) -> None:
+        """Play all tasks with our evaluation."""
+        trained = self.trained
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "checkpoints").mkdir()
+            common = (RunFolder(Path(folder)), Observers(), Stop(), whole)
+            scale = trained.data.action_scale
+            rows = Evaluation("episodes", trained.environment, self.tasks, self.controller, scale, *common).run()
+        self.success["vgbench"] = [row["success"] for row in rows]
+
+    def theirs(self, name: str, whole: bool) -> None:
+        """Play all tasks with a controller for each."""
+        trained, environment, settings = self.trained, self.trained.environment, self.settings
+        torch.manual_seed(self.task_seed)  # it draws from the global generator
+        controllers = [self.mppi(task) for task in range(len(self.tasks))]
+        state, active, step = dict(self.tasks.start), list(range(len(self.tasks))), 0
+        solved = torch.zeros(len(self.tasks), dtype=torch.bool)
+        while step < settings.max_steps and active:
+            latent = trained.model.encode_blocks(environment.observe(state))
+            rows = zip(active, latent, strict=True)
+            plans = torch.stack([self.command(controllers[task], z, step) for task, z in rows])
+            for index in range(min(settings.replan_every, settings.max_steps - step, plans.shape[1])):
+                noise = None
+                if environment.spec.noise_dim:
+                    keyed = KeyedNoise(self.task_seed, torch.tensor(active), step, Stream.ENVIRONMENT)
+                    noise = keyed.normal(environment.spec.noise_dim)
+                state = environment.step(state, plans[:, index] * trained.data.action_scale, noise)
+                step += 1
+                reached = environment.success(state, {key: x[active] for key, x in self.tasks.goal.items()})
+                solved[torch.tensor(active)[reached]] = True
+                if not whole:
+                    state, plans = {key: x[~reached] for key, x in state.items()}, plans[~reached]
+                    active = [task for task, done in zip(active, reached.tolist(), strict=True) if not done]
+                if not active:
+                    break
+        self.success[name] = solved.tolist()
+
+    @torch.inference_mode()
+    def command(self, mppi: Any, latent: Tensor, step: int) -> Tensor:
+        """Plan [H, A] of one task, clipped as ours is."""
+        horizon = min(self.peer.horizon, self.settings.max_steps - step)
+        warm_start = self.peer.params.warm_start
+        if warm_start == "none":
+            mppi.U = torch.zeros_like(mppi.U)
+        elif step and (warm_start == "shift" or horizon < mppi.T):
+            for _ in range(self.settings.replan_every):
+                mppi.shift_nominal_trajectory()
+        if horizon != mppi.T:
+            mppi.change_horizon(horizon)
+        for _ in range(self.peer.params.iterations):
+            mppi.command(latent, shift_nominal_trajectory=False)
+        return self.action_set.clip(mppi.U)
+
+    def mppi(self, task: int) -> Any:
+        """Controller of one task, in our units: the run's ball of actions and its way to read the temperature."""
+        from pytorch_mppi import MPPI as Peer
+
+        params, action_set, model = self.peer.params, self.action_set, self.trained.model
+        _, distance = self.distance()
+        goal, settings = self.goals[task], self.settings
+
+        class Controlled(Peer):
+            def _bound_action(self, action: Tensor) -> Tensor:
+                return action_set.clip(action)
+
+            def _sample_noise(self, shape: tuple[int, ...]) -> Tensor:
+                hold, steps = params.noise_hold, shape[-1]
+                short = super()._sample_noise((*shape[:-1], -(-steps // hold)))
+                return short.repeat_interleave(hold, dim=-2)[..., :steps, :]
+
+            def _compute_weighting(self, costs: Tensor) -> Tensor:
+                if params.lambda_as == "relative":
+                    self.lambda_ = params.lambda_ * float(costs.std(correction=0).clamp_min(1e-30))
+                return super()._compute_weighting(costs)
+
+        def cost(state: Tensor, action: Tensor, step: int) -> Tensor:
+            value = distance(model.head(state), goal) ** settings.power
+            return value * settings.discount**step if settings.aggregate == "discounted" else value
+
+        horizon = min(self.peer.horizon, settings.max_steps)
+        return Controlled(
+            dynamics=lambda state, action, step: model.predict(state, action),
+            running_cost=cost,
+            nx=self.trained.spec.settings["model"].latent_dim,
+            noise_sigma=self.peer.noise_std**2 * torch.eye(action_set.dim),
+            num_samples=params.samples,
+            horizon=horizon,
+            lambda_=params.lambda_,
+            step_dependent_dynamics=True,
+            U_init=torch.zeros(horizon, action_set.dim),
+        )

@@ -1,0 +1,141 @@
+"""The cross-entropy method (Rubinstein 1999; de Boer et al. 2005), batched over tasks."""
+
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+import vgbench.api
+from vgbench.api import Plan, Planner, PlannerState, Problem
+from vgbench_plugins.planners.sampling import cheapest, draw, fit
+
+
+class CEM(Planner):
+    """Fits a Gaussian, independent for each step and dimension, to the best of its own samples.
+
+    Each of `iterations` rounds, per task: candidates a_k = clip(mean + std * eps_k) by the action set, the `elites`
+    cheapest of them, mean and std (with the number of elites below the bar) of these: the *clipped* candidates. Of the
+    old mean and std the share `momentum` stays. The plan is clip(mean), or the cheapest candidate of all rounds.
+
+    Candidates of NaN or infinite cost are no elites; if there are no others, mean and std stay.
+
+    `info`: `ess` is the number of elites, `cost` the smallest and `cost_mean` the mean cost of the last round's
+    candidates, each [B].
+
+    Units: actions and noise are in normalised units (of the standard deviation of the training actions).
+    """
+
+    class Params(vgbench.api.Params):
+        """Samples, elites and warm start."""
+
+        samples: int = Field(64, ge=1, description="candidate sequences per task and iteration (K)")
+        horizon: int = Field(16, ge=1, description="steps planned (H)")
+        iterations: int = Field(4, ge=1, description="rounds of sampling per plan")
+        elites: float = Field(
+            0.1, gt=0.0, description="candidates that the Gaussian is fitted to: below 1 a share of them, else a number"
+        )
+        noise: float = Field(2.0, gt=0.0, description="standard deviation in the first round, normalised action units")
+        least_noise: float = Field(0.05, ge=0.0, description="least standard deviation of the rounds after it")
+        noise_beta: float = Field(
+            0.0, ge=0.0, description="exponent of the noise's power spectrum along the horizon, 1 / f^beta; 0 is white"
+        )
+        noise_hold: int = Field(
+            1, ge=1, description="steps for which each draw of the noise is held; above 1 the samples reach further"
+        )
+        momentum: float = Field(0.1, ge=0.0, lt=1.0, description="share of the old mean and std that stays in a round")
+        returns: Literal["mean", "best"] = Field(
+            "mean", description="the plan: the last mean, or the cheapest candidate of all rounds"
+        )
+        warm_start: Literal["shift", "none"] = Field(
+            "shift", description="first mean: the last one without executed actions, padded with zeros; or zeros"
+        )
+
+        @model_validator(mode="after")
+        def _elites_among_samples(self) -> Self:
+            """Elites are some of the candidates."""
+            if self.elites >= 1 and self.elites != int(self.elites):
+                raise ValueError(f"elites={self.elites:g}: expected a share below 1, or a whole number")
+            if self.elites > self.samples:
+                raise ValueError(f"elites={self.elites:g} is more than samples={self.samples}")
+            return self
+
+    @property
+    def elites(self) -> int:
+        """Number of elites: at least two, which a standard deviation needs, where there are two candidates."""
+        asked, samples = float(self.params.elites), int(self.params.samples)
+        return int(asked) if asked >= 1 else min(samples, max(2, round(asked * samples)))
+
+    @property
+    def kept(self) -> int:
+        """Number of elites of a round that stay in the next one."""
+        return 0
+
+    def plan(self, problem: Problem, state: PlannerState) -> Plan:
+        """Plan [B, H, A] from the mean in `state` (key `mean`, [B, H', A])."""
+        mean = self._start(problem, state)
+        std = torch.full_like(mean, self.params.noise)
+        elites, costs = mean[:, None][:, :0], mean.new_zeros(len(mean), 0)
+        winner: tuple[Tensor, Tensor] | None = None
+        for number in range(self.params.iterations):
+            candidates = self._candidates(problem, mean, std, number, state)
+            asked = problem.cost(candidates).detach()
+            kept = self.kept
+            pool = torch.cat([candidates, elites[:, :kept]], dim=1)
+            elites, costs = cheapest(pool, torch.cat([asked, costs[:, :kept].to(asked.dtype)], dim=1), self.elites)
+            mean, std = self._refit(elites, costs, mean, std)
+            winner = cheaper(winner, (elites[:, 0], costs[:, 0]))
+        assert winner is not None  # there is at least one iteration
+        plan = problem.action_set.clip(mean)
+        if self.params.returns == "best":
+            plan = torch.where(winner[1].isfinite()[:, None, None], winner[0], plan)
+        return Plan(plan, self._keep(mean, plan, elites, costs), info(asked, costs))
+
+    def _start(self, problem: Problem, state: PlannerState) -> Tensor:
+        """Mean [B, H, A] of the first round."""
+        if not state or self.params.warm_start == "none":
+            shape = (len(problem.steps_left), problem.horizon, problem.action_dim)
+            return torch.zeros(shape, device=problem.steps_left.device)
+        return fit(state["mean"][:, problem.executed :], problem.horizon)
+
+    def _candidates(self, problem: Problem, mean: Tensor, std: Tensor, number: int, state: PlannerState) -> Tensor:
+        """Candidates [B, K, H, A] of a round, admissible."""
+        noise = draw(problem, self._samples(number), self.params.noise_hold, self.params.noise_beta)
+        return problem.action_set.clip(mean.unsqueeze(1) + std.unsqueeze(1) * noise)
+
+    def _samples(self, number: int) -> int:
+        """Candidates of a round."""
+        return int(self.params.samples)
+
+    def _refit(self, elites: Tensor, costs: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and std [B, H, A] of the elites [B, E, H, A] of finite cost [B, E], mixed with the old ones."""
+        weight = costs.isfinite()[..., None, None].to(elites.dtype)
+        count = weight.sum(dim=1)
+        centre = (weight * elites).sum(dim=1) / count.clamp_min(1)
+        spread = ((weight * (elites - centre.unsqueeze(1)).square()).sum(dim=1) / count.clamp_min(1)).sqrt()
+        stays = self.params.momentum
+        new_mean = stays * mean + (1 - stays) * centre
+        new_std = (stays * std + (1 - stays) * spread).clamp_min(self.params.least_noise)
+        return torch.where(count > 0, new_mean, mean), torch.where(count > 0, new_std, std)
+
+    def _keep(self, mean: Tensor, plan: Tensor, elites: Tensor, costs: Tensor) -> PlannerState:
+        """What the next plan begins with."""
+        return {"mean": mean}
+
+
+def cheaper(one: tuple[Tensor, Tensor] | None, other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Sequences [B, H, A] and costs [B] of whichever is cheaper, task by task; the first one where they are equal."""
+    if one is None:
+        return other
+    better = other[1] < one[1]
+    return torch.where(better[:, None, None], other[0], one[0]), torch.where(better, other[1], one[1])
+
+
+def info(asked: Tensor, costs: Tensor) -> dict[str, Tensor]:
+    """Diagnostics [B] of a round's candidates, of cost [B, K], and its elites, of cost [B, E]."""
+    # In float64, as MPPI's: sums of a long horizon keep their small differences.
+    finite, asked = asked.isfinite(), asked.double()
+    least = asked.masked_fill(~finite, torch.inf).amin(dim=1)
+    mean = torch.where(finite, asked, 0.0).sum(dim=1) / finite.sum(dim=1).clamp_min(1)
+    mean = mean.masked_fill(~finite.any(dim=1), torch.inf)
+    return {"ess": costs.isfinite().sum(dim=1).float(), "cost": least.float(), "cost_mean": mean.float()}
