@@ -17,6 +17,8 @@ from vgbench.settings import MpcSettings
 from vgbench.store import RunFolder
 from vgbench.training import Stage, Trainer
 from vgbench_plugins.distances.euclidean import Euclidean
+from vgbench_plugins.planners.cem import CEM
+from vgbench_plugins.planners.icem import ICEM
 from vgbench_plugins.planners.mppi import MPPI
 
 # A value that Python asks for (item, bool, float), a shape that depends on values, and Python's numbers made a tensor,
@@ -52,14 +54,14 @@ def test_the_count_sees_what_it_is_for():
 
 
 @pytest.mark.parametrize("actions", [NormBall(2, 2.45), Box((-1.0, -1.0), (1.0, 1.0))])
-@pytest.mark.parametrize("distance", ["iqe", "euclidean"])
-def test_a_plan_waits_once_for_its_costs_and_once_for_its_actions(small, actions, distance):
+@pytest.mark.parametrize(("made", "distance"), [(MPPI, "iqe"), (MPPI, "euclidean"), (CEM, "iqe"), (ICEM, "euclidean")])
+def test_a_plan_waits_once_for_its_costs_and_once_for_its_actions(small, actions, made, distance):
     model = small.model().eval().requires_grad_(False)
     if distance == "euclidean":
         model.distance = Euclidean(Euclidean.Params(), 32)
     found = []
     for horizon, iterations in ((3, 1), (12, 1), (12, 4)):
-        planner = MPPI(MPPI.Params(samples=16, horizon=horizon, iterations=iterations))
+        planner = made(made.Params(samples=16, horizon=horizon, iterations=iterations))
         controller = Controller(planner, model, actions, MpcSettings(max_steps=20), seed=0)
         tasks = {"id": torch.arange(3), "latent": torch.randn(3, 32), "goal": torch.randn(3, 32)}
         state = controller.plan(tasks, {}, 0, 0).state
