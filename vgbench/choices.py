@@ -47,6 +47,10 @@ class Request:
     recipes: Path | None = None
     loose: bool = False
     tasks: Path | None = None
+    precision: str | None = None
+    compile: bool | None = None
+    threads: int | None = None
+    memory: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,9 @@ class Choices:
         if value is None or (key == "objectives" and not value):
             return None
         flag = _FLAGS.get(key, f"--{key.replace('_', '-')}")
+        if isinstance(value, bool):
+            flag = flag if value else f"--no-{key}"
+            return Choice(value, flag, flag)
         shown = " ".join(f"{flag} {item}" for item in value) if key == "objectives" else f"{flag} {value}"
         return Choice(value, flag, shown)
 

@@ -8,7 +8,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vgbench.api import Environment
+from vgbench.block_memory import most_tasks, task_bytes
 from vgbench.model import JEPA
+from vgbench.numerics import in_force
 from vgbench.planning import block_rows, plan_horizon
 from vgbench.runner import rehearse
 from vgbench.spec import RunSpec
@@ -34,7 +36,9 @@ def estimate(spec: RunSpec) -> dict[str, Any]:
             flops[group] = flops.get(group, 0.0) + 3.0 * windows * size["predictor"]
     flops["encode"] = frames["encoded"] * size["encoder"]
     flops["planning"] = evaluations * size["predictor"]
-    rate = matmul_rate(torch.device(spec.device))
+    with in_force(spec):
+        half = spec.compute.precision == "bfloat16"
+        rate = matmul_rate(torch.device(spec.device), dtype=torch.bfloat16 if half else torch.float32)
     seconds = {name: value / (rate * _EFFICIENCY) for name, value in flops.items()}
     return {
         "predictor_evaluations": evaluations,
@@ -112,11 +116,13 @@ def _memory(spec: RunSpec, model: JEPA, environment: Environment, states: int) -
     data, dim = spec.settings["data"], spec.settings["model"].latent_dim
     latents = data.trajectories * data.length * dim * 4 if _cached(spec) else 0
     planner = spec.planner.cls(spec.planner.params)
-    rows = max(block_rows(spec.settings["mpc"], spec.device), planner.candidates)
+    tasks = max(1, block_rows(spec.settings["mpc"], spec.device) // planner.candidates)
+    tasks = min(tasks, most_tasks(spec, planner, model, environment) or tasks)
     train = spec.settings["train"]
     # The activations of a batch are kept for the backward pass, and their gradients come beside them.
     activations = 2.0 * _activations(model, environment) * train.batch * states
-    return int(_LIBRARIES + weights + latents + max(activations, rows * dim * 4 * 8))
+    plans = tasks * task_bytes(spec, planner, model, environment)
+    return int(_LIBRARIES + weights + latents + max(activations, plans))
 
 
 def _activations(model: JEPA, environment: Environment) -> float:
@@ -136,9 +142,9 @@ def _activations(model: JEPA, environment: Environment) -> float:
     return float(sum(sizes) + sum(4 * torch.Size(array.shape).numel() for array in shapes.values()))
 
 
-def matmul_rate(device: torch.device, size: int = 1024) -> float:
-    """Floating-point operations per second of float32 matrix products on this machine, measured for a moment."""
-    a = torch.randn(size, size, device=device)
+def matmul_rate(device: torch.device, size: int = 1024, dtype: torch.dtype = torch.float32) -> float:
+    """Floating-point operations per second of matrix products on this machine, measured for a moment."""
+    a = torch.randn(size, size, device=device).to(dtype)
     for _ in range(3):
         a @ a
     began, count = time.perf_counter(), 0

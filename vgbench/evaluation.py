@@ -191,9 +191,12 @@ class Evaluation:
         record, active = progress.record, progress.active
         record["final_distance"][active] = distance
         record["min_distance"][active] = torch.minimum(record["min_distance"][active], distance)
-        first = solved & (record["steps"][active] < 0)
-        record["steps"][active[first]] = progress.step
-        left = torch.ones_like(solved) if self._whole else ~solved
+        steps = record["steps"][active]
+        record["steps"][active] = torch.where(solved & (steps < 0), progress.step, steps)
+        if self._whole:
+            return rows
+        # Indices, not a mask: with a mask a GPU would be waited for at every use.
+        left = (~solved).nonzero().squeeze(1)
         progress.active = active[left]
         progress.state = {name: value[left] for name, value in progress.state.items()}
         return rows[left]

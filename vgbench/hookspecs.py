@@ -33,6 +33,11 @@ def vgbench_stage_ended(stage: str) -> None:
 
 
 @hookspec
+def vgbench_noted(text: str) -> None:
+    """Tell the user something about the run while it goes on: that memory was short, say."""
+
+
+@hookspec
 def vgbench_run_stopped(status: str) -> None:
     """Announce that no more will be done: `done`, `interrupted` or `failed`; whatever is open is to be closed.
 

@@ -60,7 +60,8 @@ class KeyedNoise:
         call = torch.full_like(index, self._calls)
         self._calls += 1
         step, stream = (torch.full_like(index, word) for word in self._word)
-        key = (torch.tensor(self._seed, device=device), self._ids.unsqueeze(1) & _MASK)
+        # Filled on the device: a number copied there would wait for all that a GPU has still to do.
+        key = (torch.full((), self._seed, device=device), self._ids.unsqueeze(1) & _MASK)
         words = torch.stack(philox((index, call, step, stream), key), dim=-1)
         return words.reshape(len(self._ids), blocks * 4)[:, :count]
 

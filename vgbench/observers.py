@@ -68,6 +68,13 @@ class Observers:
                 self._report(name, f"{type(err).__name__} in {hook}: {err}{source}")
                 self._manager.unregister(implementation.plugin)
 
+    def note(self, text: str) -> None:
+        """Tell the user something: through the observers, or on stderr if none of them takes notes."""
+        if self._manager.hook.vgbench_noted.get_hookimpls():
+            self.call("vgbench_noted", text=text)
+        else:
+            print(f"note: {text}", file=sys.stderr)
+
     def _report(self, name: str, cause: str) -> None:
         self.errors.append(f"{name}: {cause}")
         print(f"warning: observer '{name}' is switched off: {cause}", file=sys.stderr)

@@ -2,8 +2,9 @@
 
 # ruff: noqa: TID253 - imported only by modules that compute
 import copy
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from vgbench.api import ActionSet, Plan, Planner
 from vgbench.blame import owner
-from vgbench.blocks import padded, starts
+from vgbench.blocks import padded
 from vgbench.errors import RunFailed
 from vgbench.model import JEPA
 from vgbench.noise import KeyedNoise, Stream
@@ -53,6 +54,7 @@ class Counter:
     candidates: int
     planner: Planner | None = None
     evaluations: int = 0
+    finite: list[Tensor] = field(default_factory=list)  # of each call of the cost: whether every task has a candidate
 
     def add(self, tasks: int, candidates: int, horizon: int) -> None:
         """Count one rollout."""
@@ -63,6 +65,18 @@ class Counter:
                 f"{self.candidates}: let its property `candidates` say how many (the size of blocks depends on it)"
             )
         self.evaluations += tasks * candidates * horizon
+
+    def check(self) -> None:
+        """Look at all costs of a plan together: each look waits until a GPU has done what it was given.
+
+        Raises:
+            RunFailed: a task had no candidate of finite cost.
+        """
+        if self.finite and not bool(torch.stack(self.finite).all()):
+            raise RunFailed(
+                "no candidate of a task has a finite cost: the predicted latents or their distances overflow; look at "
+                "the predictor's loss in train.jsonl, or plan with less noise or a shorter horizon"
+            )
 
 
 class LatentProblem(BlindProblem):
@@ -114,11 +128,7 @@ class LatentProblem(BlindProblem):
             total = distance if total is None else total + distance
         if total is None:
             raise ValueError("a plan needs at least one step")
-        if not bool(torch.isfinite(total).any(dim=1).all()):
-            raise RunFailed(
-                "no candidate of a task has a finite cost: the predicted latents or their distances overflow; look at "
-                "the predictor's loss in train.jsonl, or plan with less noise or a shorter horizon"
-            )
+        self.counter.finite.append(torch.isfinite(total.detach()).any(dim=1).all())
         return total / horizon if settings.aggregate == "mean" else total
 
 
@@ -133,7 +143,19 @@ def block_rows(settings: MpcSettings, device: str) -> int:
     On a CPU 256 rows run at 96 % of the rate of 1024 (docs/performance.md), and the last block, which is padded, costs
     a quarter: towards the end few tasks are left.
     """
-    return settings.block_rows or (32768 if device == "cuda" else 256)
+    return settings.block_rows or (256 if device == "cpu" else 32768)
+
+
+def out_of_memory(err: BaseException) -> bool:
+    """Whether an exception says that memory has run out; PyTorch's allocator for the CPU has no class for it."""
+    if isinstance(err, torch.OutOfMemoryError | MemoryError):
+        return True
+    words = ("not enough memory", "can't allocate memory", "CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    return isinstance(err, RuntimeError) and any(word in str(err) for word in words)
+
+
+def _say(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr, flush=True)
 
 
 @dataclass
@@ -148,12 +170,15 @@ class Controller:
     stream: Stream = Stream.PLANNER
     device: str = "cpu"
     evaluations: int = 0
+    most: int | None = None  # tasks in a block that memory has room for
+    note: Callable[[str], None] = field(default=_say, repr=False)  # is told when a block was too large
 
     @property
     def block(self) -> int:
         """Tasks in a block."""
         rows = 1 if self.planner.floor else self.planner.candidates
-        return max(1, block_rows(self.settings, self.device) // rows)
+        wanted = max(1, block_rows(self.settings, self.device) // rows)
+        return wanted if self.most is None else max(1, min(wanted, self.most))
 
     def plan(self, tasks: dict[str, Tensor], state: dict[str, Tensor], step: int, executed: int) -> Plan:
         """Plan for one block of tasks: `tasks` has `id` [B], `latent` [B, D] and `goal` [B, D']."""
@@ -166,8 +191,13 @@ class Controller:
         counter = Counter(self.planner.candidates, self.planner)
         problem = LatentProblem(self.model, tasks["latent"], tasks["goal"], self.settings, counter, *shared)
         context = torch.enable_grad() if self.planner.gradient else torch.inference_mode()
-        with context:
-            plan = self.planner.plan(problem, state)
+        try:
+            with context:
+                plan = self.planner.plan(problem, state)
+        except (ArithmeticError, ValueError, IndexError):  # a planner may not expect such costs
+            counter.check()
+            raise
+        counter.check()
         self.evaluations += problem.counter.evaluations
         return self._checked(plan, len(tasks["id"]), horizon)
 
@@ -198,14 +228,18 @@ class Controller:
     def blocks(
         self, tasks: dict[str, Tensor], state: dict[str, Tensor], first: int, step: int, executed: int
     ) -> Iterator[tuple[int, Plan]]:
-        """Yield (rows done, plan) block by block, beginning with row `first`; padded rows are cut off."""
-        count = len(tasks["id"])
-        for start in starts(count, self.block):
-            if start < first:
+        """Yield (rows done, plan) block by block, beginning with row `first`; padded rows are cut off.
+
+        A block that does not fit into memory is halved, and from there on all are of that size.
+        """
+        count, start = len(tasks["id"]), first
+        while start < count:
+            size = self.block
+            done = min(start + size, count)
+            block_state = padded(state, start, size) if state else {}
+            plan = self._fitting(padded(tasks, start, size), block_state, step, executed)
+            if plan is None:
                 continue
-            done = min(start + self.block, count)
-            block_state = padded(state, start, self.block) if state else {}
-            plan = self.plan(padded(tasks, start, self.block), block_state, step, executed)
             keep = done - start
             yield (
                 done,
@@ -215,3 +249,34 @@ class Controller:
                     {name: value[:keep] for name, value in plan.info.items()},
                 ),
             )
+            start = done
+
+    def _fitting(self, tasks: dict[str, Tensor], state: dict[str, Tensor], step: int, executed: int) -> Plan | None:
+        """Plan for one block; None, with smaller blocks from now on, if memory does not suffice.
+
+        Raises:
+            RunFailed: it does not even for one task.
+        """
+        try:
+            return self.plan(tasks, state, step, executed)
+        except (RuntimeError, MemoryError) as err:
+            if not out_of_memory(err):
+                raise
+            why = str(err).splitlines()[0] if str(err) else type(err).__name__
+        # Out here the exception is gone, and with it the tensors that its traceback held on to.
+        if self.device != "cpu":
+            torch.cuda.empty_cache()
+        size, rows = len(tasks["id"]), self.planner.candidates
+        if size == 1:
+            who = owner(self.planner, "planner")
+            raise RunFailed(
+                f"memory does not suffice to plan one task, {rows} candidates of {self.planner.horizon} steps ({why}); "
+                f"lower candidates or horizon of {who}, free memory of {self.device}, or take another --device"
+            )
+        self.most = size // 2
+        self.note(
+            f"memory did not suffice to plan {size} tasks at a time ({rows} candidates each): from step {step} on they "
+            f"are planned {self.most} at a time. That changes the last bits of costs at most; --memory or "
+            "mpc.block_rows makes blocks smaller from the start"
+        )
+        return None

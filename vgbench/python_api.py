@@ -66,6 +66,10 @@ def run(
     recipes: str | Path | None = None,
     tasks: str | Path | None = None,
     observer: str | Sequence[str] = (),
+    precision: str | None = None,
+    compile: bool | None = None,
+    threads: int | None = None,
+    memory: str | None = None,
 ) -> Result:
     """Collect data, train, plan and judge: `vgbench run` from Python, with the same names and meanings.
 
@@ -87,7 +91,7 @@ def run(
         seed: seed of training; 0 by default, like the next two.
         data_seed: seed of the training set.
         task_seed: seed of the tasks.
-        device: `auto`, `cpu` or `cuda`.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
         out: the run folder itself; by default a name under `runs/`.
         config: choices from a file; the other arguments win over it.
         set: values of parameters: `{"iql.tau": 0.8}`, or as in a shell, `["iql.tau=0.8"]`; they win over all.
@@ -95,6 +99,10 @@ def run(
         recipes: file with recipes of your own.
         tasks: plan these tasks, of `vgbench tasks` or of a run.
         observer: observers to tell of the progress, beside those that always are.
+        precision: `float32` (default), `tf32` (CUDA) or `bfloat16` (of the networks).
+        compile: whether networks go through `torch.compile`; not by default.
+        threads: of PyTorch, while this runs; 0 (default): one for each core.
+        memory: most that a block of plans may take, such as `2GiB`; by default half of what is free.
 
     Raises:
         UsageError: something does not exist, is out of its range, or contradicts something else; nothing was computed.
@@ -111,6 +119,9 @@ def run(
     for name in ("seed", "data_seed", "task_seed"):
         if type(given.get(name, 0)) is not int:
             raise UsageError(f"{name}={given[name]!r}: a seed must be a whole number")
+    for name, kind, words in (("compile", bool, "True or False"), ("threads", int, "a whole number")):
+        if type(given.get(name, kind())) is not kind:
+            raise UsageError(f"{name}={given[name]!r}: expected {words}")
     fields: dict[str, Any] = {name: given.get(name) for name in _PLAIN}
     fields |= {name: Path(given[name]) for name in ("config", "data", "recipes", "tasks") if name in given}
     request = Request(**fields, objectives=_several(objective), sets=_sets(set))
@@ -131,7 +142,7 @@ def run(
 
 _PLAIN = (
     *("env", "protocol", "recipe", "distance", "planner", "encoder", "predictor", "training", "scale", "reading"),
-    *("seed", "data_seed", "task_seed", "device"),
+    *("seed", "data_seed", "task_seed", "device", "precision", "compile", "threads", "memory"),
 )
 
 
@@ -166,12 +177,15 @@ def perform(
         note: told what the user should know before the run starts.
     """
     from vgbench import runner
+    from vgbench.machine import about
     from vgbench.observers import Observers
     from vgbench.registry import Registry
 
     told = Observers().load(Registry(), observers)
     for text in spec.notes:
         note(text)
+    if spec.picks["device"].source == "found":
+        note(about(spec.device))
     if spec.scale == "smoke":
         note("scale smoke checks that everything works; its numbers mean nothing")
     return runner.run(spec, out, argv, told)

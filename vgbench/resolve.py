@@ -1,13 +1,11 @@
 """Makes a `RunSpec` of flags, recipe, protocol, file and `--set`; all is validated before anything is computed."""
 
-# ruff: noqa: TID253 - imported only once a run is asked for
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from vgbench import machine
 from vgbench.api import Params
 from vgbench.blame import blamed
 from vgbench.catalogue import SCALES, Catalogue, Protocol, Reading, Scale, catalogue
@@ -278,7 +276,7 @@ def _spec(
     settings = {target.name: params for target, params in zip(addresses.targets, made, strict=True)}
     settings = {name: settings[name] for name in GROUPS if name in settings}
     seeds = {key: choices.number(key) for key in ("seed", "data_seed", "task_seed")}
-    device, device_source = _device(choices)
+    device, compute, machine_picks = machine.chosen(choices)
     picks = place.picks | method.picks() | {key: Value(c.value, c.source) for key, c in seeds.items()}
     rivals = [f"{p.entry} was taken; there is also {r.address}" for p in pieces for r in registry.rivals(p.entry)]
     spec = RunSpec(
@@ -294,6 +292,7 @@ def _spec(
         settings=settings,
         **{key: c.value for key, c in seeds.items()},
         device=device,
+        compute=compute,
         recipe=method.recipe.name if method.recipe else None,
         own_recipe=method.recipe.plain() if method.recipe and method.recipe.own else None,
         reweighted=tuple(f"{piece.entry.name}={piece.weight:g}" for piece in method.reweighted),
@@ -302,7 +301,7 @@ def _spec(
         reading=place.reading.name if place.reading else None,
         values={key: value for target in addresses.targets for key, value in target.values().items()},
         inert=inert,
-        picks=picks | {"device": Value(device, device_source)},
+        picks=picks | machine_picks,
         data_file=str(data.path) if data else None,
         data_fingerprint=data.fingerprint if data else None,
         notes=(*place.notes, *method.notes, *rivals, *registry.problems),
@@ -325,19 +324,6 @@ def _task_file(choices: Choices, place: _Place) -> TaskFile | None:
     """The file named by --tasks, whose number of tasks stands above the protocol's."""
     asked = choices.get("tasks")
     return TaskFile.read(Path(asked.value), asked.written, place.environment, place.protocol.name) if asked else None
-
-
-def _device(choices: Choices) -> tuple[str, str]:
-    asked = choices.get("device") or Choice("auto", "default", "")
-    name = choice(asked.value, ("auto", "cpu", "cuda"), asked.written.removesuffix(f" {asked.value}"))
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError(
-            f"{asked.written}: PyTorch {torch.__version__} finds no CUDA device here; use --device cpu, or install a "
-            "build of PyTorch with CUDA and check `nvidia-smi`"
-        )
-    if name == "auto":
-        return ("cuda" if torch.cuda.is_available() else "cpu"), "found"
-    return name, asked.source
 
 
 def _check(spec: RunSpec) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import vgbench
-from vgbench import dataset, manifest, training
+from vgbench import block_memory, dataset, manifest, numerics, training
 from vgbench import model as jepa
 from vgbench.allocator import keep_freed_memory
 from vgbench.api import Environment, EnvironmentSpec, ObjectiveShapes, Tasks, Trajectories
@@ -60,8 +60,9 @@ def run(
         return result | {"run_dir": str(folder.path)}
     keep_freed_memory()
     rehearse(spec)
+    numerics.check_compiler(spec)
     observers = observers or Observers().load(Registry())
-    with folder.opened(spec, argv), deferred_interrupts() as stop:
+    with numerics.in_force(spec), folder.opened(spec, argv), deferred_interrupts() as stop:
         status = "failed"
         try:
             observers.call("vgbench_run_started", title=spec.title(), folder=str(folder.path))
@@ -107,6 +108,7 @@ def _rehearse(spec: RunSpec) -> tuple[Environment, JEPA, tuple[training.Term, ..
     for group, terms in built.items():
         check_window(group, spec.settings[group].window, terms)
     try_model(spec, model, environment.spec)
+    block_memory.check_budget(spec, model, environment)
     return environment, model, built["train"]
 
 
@@ -173,6 +175,7 @@ class _Run:
         self.device = torch.device(spec.device)
         self.environment = build_environment(spec.environment)
         self.evaluations: dict[str, int] = {}  # of the predictor, by stage
+        self.blocks: dict[str, int] = {}  # tasks planned at a time, by stage
 
     def execute(self) -> Record:
         data, path = self._collect()
@@ -212,6 +215,7 @@ class _Run:
         whitening = data.whitening() if spec.settings["model"].image_norm == "whiten" else None
         model.set_statistics(data.statistics(), whitening)
         model.to(self.device)
+        numerics.accelerate(model, spec)
         action_dim = self.environment.spec.actions.dim
         name = "joint" if spec.training == "joint" else "encoder"
         self._stage(name, 0, spec.objectives, "train", model, data, None, action_dim)
@@ -262,13 +266,20 @@ class _Run:
         actions = self.environment.spec.actions.scaled(1 / data.action_scale)
         used = None if planner.floor else model
         mpc, seed = self.spec.settings["mpc"], self.spec.task_seed
-        controller = Controller(planner, used, actions, mpc, seed, stream, self.spec.device)
+        controller = Controller(planner, used, actions, mpc, seed, stream, self.spec.device, note=self._note)
+        controller.most = block_memory.most_tasks(self.spec, planner, model, self.environment)
         with self.folder.timed(name):
             common = (self.folder, self.observers, self.stop)
             whole = self.spec.settings["evaluation"].stop == "never"
             rows = Evaluation(name, self.environment, tasks, controller, data.action_scale, *common, whole).run()
         self.evaluations[name] = controller.evaluations
+        self.blocks[name] = controller.block
         return rows
+
+    def _note(self, text: str) -> None:
+        """Tell the user something, once, and keep it with the run."""
+        if self.folder.note(text):
+            self.observers.note(text)
 
     def _floor(self, model: JEPA, tasks: Tasks, data: dataset.Dataset) -> Record:
         """Judge the planner that ignores the cost on the same tasks."""
@@ -299,11 +310,14 @@ class _Run:
             "cost": f"{mpc.aggregate} of the distance to the power {mpc.power:g} over the horizon",
             "predictor_evaluations": self.evaluations["episodes"],
             "seeds": {"train": spec.seed, "data": spec.data_seed, "task": spec.task_seed},
+            "planned_at_a_time": self.blocks["episodes"],
             "device": spec.device,
+            "precision": spec.compute.precision,
+            "compile": spec.compute.compile,
             "threads": torch.get_num_threads(),
             "parameters": {n: jepa.parameter_count(getattr(model, n)) for n in ("encoder", "predictor")},
             "vgbench": vgbench.__version__,
-            "notes": list(spec.notes),
+            "notes": [*spec.notes, *self.folder.notes()],
         }
 
     def _times(self) -> Record:

@@ -26,12 +26,12 @@ def stages(spec: RunSpec) -> dict[str, str]:
 
     It covers environment, data, model, all networks and the distance (they draw their weights from one stream, and a
     checkpoint holds them all; a head with a stage of its own enters there), the stage's objectives with their weights
-    and its settings, seed, device, the versions of vgbench and PyTorch, and the stage before. Planner, tasks and the
-    number of threads do not enter.
+    and its settings, seed, device, precision, the versions of vgbench and PyTorch, and the stage before. Planner, tasks
+    and the number of threads do not enter.
     """
     late_head = bool(spec.head_objectives)
     data = {"fingerprint": spec.data_fingerprint} if spec.data_file else {"seed": spec.data_seed}
-    common = {
+    common = spec.compute.identity() | {
         "format": FORMAT,
         "environment": spec.environment.identity(),
         "data": data | _values(spec, "data"),
@@ -40,7 +40,7 @@ def stages(spec: RunSpec) -> dict[str, str]:
         "distance": spec.distance.identity(),
         "training": spec.training,
         "seed": spec.seed,
-        "device": spec.device,
+        "device": spec.device_kind,
         "versions": [vgbench.__version__, torch.__version__],
     }
     hashes: dict[str, str] = {}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vgbench.compute import Compute
 from vgbench.wording import place
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class RunSpec:
     seed: int
     data_seed: int
     task_seed: int
-    device: str  # "cpu" | "cuda"
+    device: str  # "cpu" | "cuda" | "cuda:N"
     recipe: str | None
     protocol: str
     scale: str
@@ -72,6 +73,7 @@ class RunSpec:
     values: dict[str, Value] = field(default_factory=dict)  # every `name.param`, with its source
     inert: dict[str, Value] = field(default_factory=dict)  # values of a recipe or protocol for plugins not chosen
     picks: dict[str, Value] = field(default_factory=dict)  # what was chosen by name (distance, seed, ...), with sources
+    compute: Compute = field(default_factory=Compute)
     data_file: str | None = None  # a file to train on, instead of collecting; its arrays have this hash
     data_fingerprint: str | None = None
     tasks_file: str | None = None  # a file to take the tasks from, instead of sampling; those played have this hash
@@ -79,6 +81,11 @@ class RunSpec:
     own_recipe: Mapping[str, Any] | None = None  # the recipe itself, where it is a user's own
     reweighted: tuple[str, ...] = ()  # NAME=WEIGHT of each objective whose weight is not the recipe's
     notes: tuple[str, ...] = ()  # said to the user: which recipe gave the values, or that none fits
+
+    @property
+    def device_kind(self) -> str:
+        """`cpu` or `cuda`: which of several devices of a kind computes makes no difference."""
+        return self.device.partition(":")[0]
 
     def stages(self) -> Iterator[tuple[str, tuple[Chosen, ...], str]]:
         """Name, objectives and group of settings of each training stage, in the order of a run."""
@@ -91,15 +98,16 @@ class RunSpec:
             yield "head", self.head_objectives, "train_head"
 
     def identity(self) -> dict[str, Any]:
-        """Canonical JSON-able content that decides the results: plugins with versions, values, seeds, device.
+        """Canonical JSON-able content that decides the results: plugins with versions, values, seeds, device, ...
 
-        Recipe, protocol, scale and reading are not part of it: they are names for values.
+        Recipe, protocol, scale and reading are not part of it: they are names for values. Nor are threads and memory.
         """
         extra: dict[str, Any] = {"data_fingerprint": self.data_fingerprint} if self.data_file else {}
         if self.tasks_file:
             extra["tasks_sha256"] = self.tasks_sha256
         if self.head_objectives:
             extra["head_objectives"] = [c.identity() | {"weight": c.weight} for c in self.head_objectives]
+        extra |= self.compute.identity()
         return extra | {
             "format": FORMAT,
             "environment": self.environment.identity(),
@@ -112,7 +120,7 @@ class RunSpec:
             "training": self.training,
             "settings": {name: group.identity() for name, group in self.settings.items()},
             "seeds": {"train": self.seed, "data": self.data_seed, "task": self.task_seed},
-            "device": self.device,
+            "device": self.device_kind,
         }
 
     def key(self) -> str:
@@ -153,6 +161,9 @@ class RunSpec:
             "data_seed": self.data_seed,
             "task_seed": self.task_seed,
             "device": self.device,
+            "precision": self.compute.precision,
+            "compile": self.compute.compile,
+            "memory": f"{self.compute.memory}B" if self.compute.memory else None,
             "data": self.data_file,
             "tasks": self.tasks_file,
             "set": {address: value.value for address, value in self.values.items()},

@@ -141,7 +141,7 @@ class RunFolder:
             self._run = {"format": FORMAT, "key": spec.key(), "title": spec.title(), "created": now, "stages": {}}
             self._run |= {"argv": argv, "identity": spec.identity(), "plugins": provenance.plugins(spec)}
             self._run |= {"recipe": spec.recipe, "protocol": spec.protocol, "scale": spec.scale}
-            self._run |= {"reading": spec.reading}
+            self._run |= {"reading": spec.reading, "notes": []}
         self._run |= {"versions": provenance.versions(), "git": provenance.git(), "machine": provenance.machine()}
         self.update(status="started")
         config = yaml_file.dump(spec.to_config())
@@ -151,6 +151,18 @@ class RunFolder:
         """Read run.json, so that checkpoints can be read; nothing is locked or written."""
         self._run = self._read_run()
         return self._run
+
+    def note(self, text: str) -> bool:
+        """Keep what happened, for the record; False if it is there already."""
+        notes: list[str] = self._run.setdefault("notes", [])
+        if text in notes:
+            return False
+        self.update(notes=[*notes, text])
+        return True
+
+    def notes(self) -> list[str]:
+        """Return what happened so far."""
+        return list(self._run.get("notes", ()))
 
     def update(self, **fields: Any) -> None:
         """Change fields of run.json."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from vgbench import numerics
 from vgbench.allocator import keep_freed_memory
 from vgbench.api import Environment, Tasks
 from vgbench.dataset import Dataset
@@ -58,7 +59,9 @@ def load_trained(path: Path, option: str = "RUN") -> Trained:
     model = _model(folder, spec, environment, state)
     device = torch.device(spec.device)
     data = Dataset(environment, load_data(spec, environment)[0], device)
-    return Trained(folder, run, spec, environment, data, model.to(device), load_tasks(spec, environment, data))
+    model.to(device)
+    numerics.accelerate(model, spec)
+    return Trained(folder, run, spec, environment, data, model, load_tasks(spec, environment, data))
 
 
 def last_stage(spec: RunSpec) -> str:

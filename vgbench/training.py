@@ -118,6 +118,12 @@ class Trainer:
         self._sampler = WindowSampler(data, stage.settings, stage.seed)
         self.total = total_steps(stage.settings, self._sampler.steps_per_epoch)
         self.step = 0
+        self.at_once = data.device.type == "cpu"
+        """Whether losses and gradients are looked at as they come, or together when they are logged.
+
+        Each look waits until a GPU has done what it was given; on a CPU it costs nothing.
+        """
+        self._unseen: list[Tensor] = []  # losses of the terms and norm of the gradient, of the steps not looked at
         self._checked = False  # whether a loss of each objective was held against its contract
 
     def _check_window(self) -> None:
@@ -182,12 +188,15 @@ class Trainer:
             self.latents,
         )
         noise = ScalarNoise(self.stage.seed, self.step, Stream.OBJECTIVE, device)
-        total, logs = self._loss(batch, noise)
+        at_once = self.at_once or not self._checked
+        total, logs = self._loss(batch, noise, at_once)
         self._optimizer.zero_grad(set_to_none=True)
         total.backward()
         parameters = [p for p in self._parts.parameters() if p.grad is not None]
         norm = nn.utils.clip_grad_norm_(parameters, settings.clip or math.inf)
-        if not bool(torch.isfinite(norm)):
+        if not at_once:
+            self._unseen.append(torch.stack([*(logs[term.name] for term in self.stage.terms), norm]))
+        elif not bool(torch.isfinite(norm)):
             raise self._failure(bad_gradient(self._parts, self.stage.terms, self.model.distance))
         self._optimizer.step()
         if self._averages is not None:
@@ -197,6 +206,7 @@ class Trainer:
         self.step += 1
         if self.step % LOG_EVERY and self.step < self.total:
             return {}
+        self._look()
         return {
             "loss": float(total.detach()),
             **{k: float(v) for k, v in logs.items()},
@@ -204,15 +214,27 @@ class Trainer:
             "lr": rate,
         }
 
-    def _loss(self, batch: WindowBatch, noise: ScalarNoise) -> tuple[Tensor, dict[str, Tensor | float]]:
+    def _look(self) -> None:
+        """Look at the losses and gradients of the steps since the last look; a run stops at the first bad one."""
+        if not self._unseen:
+            return
+        figures, first = torch.stack(self._unseen).tolist(), self.step - len(self._unseen)
+        self._unseen.clear()
+        names = [*(f"loss of {term.who}" for term in self.stage.terms), "norm of the gradient"]
+        for step, row in enumerate(figures, first):
+            for name, figure in zip(names, row, strict=True):
+                if not math.isfinite(figure):
+                    raise self._failure(f"the {name} is {figure}", step)
+
+    def _loss(self, batch: WindowBatch, noise: ScalarNoise, at_once: bool) -> tuple[Tensor, dict[str, Any]]:
         """Weighted sum of the terms, and what to log."""
         total = torch.zeros((), device=self.data.device)
-        logs: dict[str, Tensor | float] = {}
+        logs: dict[str, Any] = {}
         for term in self.stage.terms:
             loss = term.objective.loss(batch, self.model, noise)
             check_loss(term, loss, thoroughly=not self._checked)
             value = loss.value
-            if not bool(torch.isfinite(value)):
+            if at_once and not bool(torch.isfinite(value)):
                 raise self._failure(f"the loss of {term.who} is {float(value.detach())}")
             total = total + term.weight * value
             logs[term.name] = value.detach()
@@ -221,21 +243,23 @@ class Trainer:
         self._checked = True
         return total, logs
 
-    def _failure(self, what: str) -> RunFailed:
+    def _failure(self, what: str, step: int | None = None) -> RunFailed:
+        step = self.step if step is None else step
         group, terms = self.stage.group, self.stage.terms
         ways = [f"a lower {group}.lr", f"{group}.clip=1"]
         smaller = [n for n in ("gamma", "tau") if any(hasattr(term.objective.params, n) for term in terms)]
         if smaller:
             ways.append(f"a smaller {' or '.join(smaller)}")
         advice = f"Try {', '.join(ways[:-1])} or {ways[-1]}"
-        if self.step == 0:  # with fresh weights, so that hardly the settings are to blame
+        if step == 0:  # with fresh weights, so that hardly the settings are to blame
             checks = " and ".join(f"`vgbench check objective {term.name}`" for term in terms)
             advice = f"See what {checks} find{'s' if len(terms) == 1 else ''}, or t{advice[1:]}"
         return RunFailed(
-            f"step {self.step} of stage '{self.stage.name}': {what}. {self._folder.kept(self.stage.name)} {advice}"
+            f"step {step} of stage '{self.stage.name}': {what}. {self._folder.kept(self.stage.name)} {advice}"
         )
 
     def _save(self) -> None:
+        self._look()
         if not all(bool(torch.isfinite(p).all()) for p in self._parts.parameters()):
             raise self._failure("the weights are not finite")
         done = self.step >= self.total

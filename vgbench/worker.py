@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from vgbench.errors import UsageError, VgbenchError
@@ -49,14 +50,13 @@ def _same_disk(job: Job) -> None:
 
 def _run(job: Job) -> None:
     import filelock
-    import torch
 
     from vgbench import runner
     from vgbench.resolve import Request, resolve
 
-    torch.set_num_threads(job.threads)
     folder = Path(job.folder)
     spec = resolve(Request(config=folder / "config.yaml"))
+    spec = replace(spec, compute=replace(spec.compute, threads=job.threads))
     if spec.key() != job.key:
         raise UsageError(
             f"{folder}/config.yaml means a run with key {spec.key()} here, but {job.key} where the suite was started: "

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -68,6 +69,17 @@ class NormBall(ActionSet):
         return directions * (self.radius / norm.clamp_min(torch.finfo(directions.dtype).tiny))
 
 
+@lru_cache(maxsize=64)
+def _placed(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # it may be part of a graph later
+        return torch.tensor(values, dtype=dtype, device=device)
+
+
+def _vector(values: tuple[float, ...], like: Tensor) -> Tensor:
+    """Numbers as a tensor beside `like`; kept, since copying them to a GPU waits for all that it has still to do."""
+    return _placed(values, like.dtype, like.device)
+
+
 @dataclass(frozen=True)
 class Box(ActionSet):
     """Actions between `low` and `high`, component by component."""
@@ -84,7 +96,7 @@ class Box(ActionSet):
 
     def clip(self, actions: Tensor) -> Tensor:
         """Clamp each component."""
-        return torch.clamp(actions, actions.new_tensor(self.low), actions.new_tensor(self.high))
+        return torch.clamp(actions, _vector(self.low, actions), _vector(self.high, actions))
 
     def scaled(self, factor: float) -> "Box":
         """Box with both bounds multiplied by `factor` (positive)."""
@@ -92,7 +104,7 @@ class Box(ActionSet):
 
     def boundary(self, directions: Tensor) -> Tensor:
         """Point of the boundary reached by going along each direction from the middle of the box."""
-        high, low = directions.new_tensor(self.high), directions.new_tensor(self.low)
+        high, low = _vector(self.high, directions), _vector(self.low, directions)
         tiny = torch.finfo(directions.dtype).tiny
         reach = ((high - low) / 2 / directions.abs().clamp_min(tiny)).amin(dim=-1, keepdim=True)
         moves = (directions != 0).any(dim=-1, keepdim=True)

@@ -17,6 +17,26 @@ from vgbench.wording import choice
 P = ParamSpec("P")
 
 Format = Annotated[str, typer.Option("--format", metavar="table|json", help="How to print the result.")]
+Device = Annotated[
+    str | None,
+    typer.Option(metavar="auto|cpu|cuda[:N]", help="Where to compute (default auto: a GPU if there is one)."),
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        metavar="float32|tf32|bfloat16", help="Of matrix products on CUDA (tf32) or of the networks (bfloat16)."
+    ),
+]
+Compile = Annotated[
+    bool | None,
+    typer.Option("--compile/--no-compile", help="Whether networks go through torch.compile (default not)."),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE", help="Most that a block of plans may take, e.g. 2GiB (default: half of what is free)."
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from vgbench.cells import Outcome
     from vgbench.executors.base import Place
 
-Device = Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where a cell computes (default auto).")]
 Reading = Annotated[
     str | None, typer.Option(metavar="literal|pldm", help="Choices for what the paper leaves open, by name.")
 ]
 Executor = Annotated[str, typer.Option(metavar="local|ray", help="Processes of this machine, or a Ray cluster.")]
 Workers = Annotated[int | None, typer.Option(metavar="N", help="Cells at once; by default as many as there are cores.")]
-Threads = Annotated[int, typer.Option(metavar="N", help="Threads of a cell.")]
+Threads = Annotated[
+    int, typer.Option(metavar="N", help="Threads of a cell; 0: the cores, divided among --workers (without: 1).")
+]
 Address = Annotated[
     str | None,
     typer.Option(
@@ -36,28 +37,51 @@ Retry = Annotated[bool, typer.Option("--retry-failed/--keep-failed", help="Wheth
 def check_place(executor: str, workers: int | None, threads: int, address: str | None) -> "Place":
     """Check the options about where to compute, before anything else is done."""
     from vgbench import executors
-    from vgbench.executors.base import Place
+    from vgbench.executors.base import Place, cores
     from vgbench.observers import requested
     from vgbench.registry import Registry
 
     chosen = executors.find(executor)
-    for option, value in (("--workers", workers), ("--threads", threads)):
-        if value is not None and not 1 <= value <= 4096:
-            raise UsageError(f"{option} {value}: expected a whole number from 1 to 4096")
+    if workers is not None and not 1 <= workers <= 4096:
+        raise UsageError(f"--workers {workers}: expected a whole number from 1 to 4096")
+    here = address is None  # a cluster's machines have cores of their own
+    most = cores() if here else 4096
+    if not 0 <= threads <= most:
+        have = f" (this process may use {most} core{'' if most == 1 else 's'})" if here else ""
+        raise UsageError(f"--threads {threads}: expected a whole number from 1 to {most}{have}, or 0: chosen here")
+    if threads == 0:
+        threads = max(1, cores() // workers) if workers and here else 1
     place = Place(workers, threads, address)
     requested(Registry())  # every cell would fail over a wrong name
     chosen.check(place)
     return place
 
 
-def default_folder(name: str, scale: str | None, reading: str | None) -> Path:
-    """Folder of a suite or sweep: a reading other than the default one is part of its name."""
+def prepare(campaign: "Campaign") -> None:
+    """See that a compiler works, if one is asked for; say which device the cells compute on, if nobody named one."""
+    from vgbench.numerics import check_compiler
+
+    spec = campaign.cells[0].spec
+    check_compiler(spec)
+    if spec.picks["device"].source == "found":
+        from vgbench.machine import about
+
+        say(f"note: {about(spec.device)}")
+
+
+def default_folder(name: str, scale: str | None, reading: str | None, *how: str) -> Path:
+    """Folder of a suite or sweep: what is not as by default (a reading, a precision) is part of its name."""
     from vgbench.catalogue import catalogue
     from vgbench.wording import same
 
     default = catalogue().reading(None)
     other = reading is not None and (default is None or same(reading) != default.name)
-    return Path("runs") / "-".join([name, scale or "quick", *([same(reading)] if reading and other else [])])
+    return Path("runs") / "-".join([name, scale or "quick", *([same(reading)] if reading and other else []), *how])
+
+
+def not_default(precision: str | None, compile: bool | None) -> list[str]:
+    """Words for a precision and compilation that are not those by default."""
+    return [*([precision] if precision not in (None, "float32") else []), *(["compile"] if compile else [])]
 
 
 def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, say
+from vgbench.cli.common import Compile, Debug, Device, Format, Memory, Precision, examples, handled, print_json, say
 from vgbench.wording import place, rate_text
 
 EPILOG = examples(
@@ -14,6 +14,7 @@ EPILOG = examples(
     "vgbench run --protocol wall_small --recipe vf --seed 1 --set mppi.samples=512",
     "vgbench run --env maze --recipe vf --tasks tasks.json --observer jsonl",
     "vgbench run --protocol maze --recipes mine.yaml --recipe mine",
+    "vgbench run --protocol wall_big --recipe vf --scale paper --device cuda:1 --precision tf32",
     "vgbench run --config runs/NAME/config.yaml --dry-run",
 )
 
@@ -47,9 +48,13 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Seed of training (default 0).")] = None,
     data_seed: Annotated[int | None, typer.Option(help="Seed of the training set (default 0).")] = None,
     task_seed: Annotated[int | None, typer.Option(help="Seed of the tasks (default 0).")] = None,
-    device: Annotated[
-        str | None, typer.Option(metavar="auto|cpu|cuda", help="Where to compute (default auto).")
+    device: Device = None,
+    precision: Precision = None,
+    compile: Compile = None,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="Threads of PyTorch (default 0: one for each core).")
     ] = None,
+    memory: Memory = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The run folder; by default a name under runs/.")
     ] = None,
@@ -101,6 +106,10 @@ def run(
         data,
         recipes=recipes,
         tasks=tasks,
+        precision=precision,
+        compile=compile,
+        threads=threads,
+        memory=memory,
     )
     spec = prepare(request)
     if dry_run:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, say
+from vgbench.cli.common import Compile, Debug, Device, Format, Memory, Precision, examples, handled, print_json, say
 from vgbench.cli.many import (
     Address,
-    Device,
     DryRun,
     Estimate,
     Executor,
@@ -20,6 +19,8 @@ from vgbench.cli.many import (
     Workers,
     check_place,
     default_folder,
+    not_default,
+    prepare,
     print_outcomes,
     print_plan,
 )
@@ -53,6 +54,9 @@ def suite(
     ] = None,
     reading: Reading = None,
     device: Device = None,
+    precision: Precision = None,
+    compile: Compile = None,
+    memory: Memory = None,
     executor: Executor = "local",
     workers: Workers = None,
     threads: Threads = 1,
@@ -78,14 +82,16 @@ def suite(
         raise UsageError("--estimate goes with --dry-run")
     asked = suites.narrowed(suites.find(name), only or ())
     base = Request(scale=scale, reading=reading, device=device, sets=set_ or ())
+    base = replace(base, precision=precision, compile=compile, memory=memory)
     wanted = suites.cells(asked, read_seeds(seeds, asked.seeds), base)
-    root = out or default_folder(asked.name, scale, reading)
+    root = out or default_folder(asked.name, scale, reading, *not_default(precision, compile))
     cells = resolve_cells(wanted, root)
     campaign = Campaign("suite", asked.name, cells[0].spec.scale, root, cells)
     if dry_run:
         print_plan(campaign, format, estimate)
         return
-    place = replace(place, gpu=cells[0].spec.device == "cuda")
+    prepare(campaign)
+    place = replace(place, gpu=cells[0].spec.device_kind != "cpu")
     outcomes = campaign.run(executor, place, ["vgbench", *sys.argv[1:]], say, retry_failed)
     finish(campaign.root, asked.name, outcomes, format)
 

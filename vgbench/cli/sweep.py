@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, say
+from vgbench.cli.common import (
+    Compile,
+    Debug,
+    Device,
+    Format,
+    Memory,
+    Precision,
+    examples,
+    handled,
+    print_json,
+    print_table,
+    say,
+)
 from vgbench.cli.many import (
     Address,
-    Device,
     DryRun,
     Estimate,
     Executor,
@@ -20,6 +31,8 @@ from vgbench.cli.many import (
     Workers,
     check_place,
     default_folder,
+    not_default,
+    prepare,
     print_outcomes,
     print_plan,
 )
@@ -64,6 +77,9 @@ def sweep(
     ] = None,
     reading: Reading = None,
     device: Device = None,
+    precision: Precision = None,
+    compile: Compile = None,
+    memory: Memory = None,
     executor: Executor = "local",
     workers: Workers = None,
     threads: Threads = 1,
@@ -91,9 +107,8 @@ def sweep(
     place = check_place(executor, workers, threads, address)
     if estimate and not dry_run:
         raise UsageError("--estimate goes with --dry-run")
-    base = Request(
-        scale=scale, reading=reading, device=device, sets=set_ or (), data_seed=data_seed, task_seed=task_seed
-    )
+    base = Request(scale=scale, reading=reading, sets=set_ or (), data_seed=data_seed, task_seed=task_seed)
+    base = replace(base, device=device, precision=precision, compile=compile, memory=memory)
     default: tuple[int, ...] = (0,)
     if name is not None:
         _alone(name, recipe=recipe, recipes=recipes, protocol=protocol, grid=grid)
@@ -107,7 +122,7 @@ def sweep(
             raise UsageError("expected the NAME of a sweep, or --recipe, --protocol and --grid NAME.PARAM=A,B,...")
         title, points = sweeps.of_grid(recipe, protocol, sweeps.read_grid(grid, set_ or ()))
         base = replace(base, protocol=protocol, recipes=recipes)
-    root = out or default_folder(title, scale, reading)
+    root = out or default_folder(title, scale, reading, *not_default(precision, compile))
     cells = resolve_cells(sweeps.cells(points, read_seeds(seeds, default), base), root)
     check(base)
     sweeps.check_different(cells)
@@ -115,7 +130,8 @@ def sweep(
     if dry_run:
         print_plan(campaign, format, estimate)
         return
-    place = replace(place, gpu=cells[0].spec.device == "cuda")
+    prepare(campaign)
+    place = replace(place, gpu=cells[0].spec.device_kind != "cpu")
     outcomes = campaign.run(executor, place, ["vgbench", *sys.argv[1:]], say, retry_failed)
     _finish(campaign, points, outcomes, format)
 

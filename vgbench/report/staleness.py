@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from typing import Any
 
+from vgbench.compute import Compute
 from vgbench.errors import VgbenchError
 from vgbench.report.records import RunRecord
 from vgbench.spec import RunSpec
@@ -34,7 +35,8 @@ def compare(record: RunRecord, reading: str | None) -> Comparison:
         spec = _present(record.recipe, record.protocol, record.scale, record.seed, reading)
     except VgbenchError as err:
         return Comparison(None, (f"it cannot be made now: {err}",))
-    spec = replace(spec, device=record.identity.get("device", spec.device))
+    how = Compute(record.identity.get("precision", "float32"), record.identity.get("compile", False))
+    spec = replace(spec, device=record.identity.get("device", spec.device), compute=how)
     if spec.key() == record.key:
         return Comparison(spec.key())
     return Comparison(spec.key(), *_differences(record.identity, spec))

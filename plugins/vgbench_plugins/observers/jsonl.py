@@ -15,8 +15,8 @@ EVERY = 1.0
 class JsonLines:
     """Appends a line to RUN/events.jsonl for each event: `{"time": "2026-01-31T12:00:00.000Z", "event": NAME, ...}`.
 
-    Events: `run_started`, `stage_started`, `stage_progress`, `stage_ended`, `run_stopped`, `run_ended`, with the
-    arguments of the hooks in `vgbench.hookspecs`. A run that goes on appends to the file.
+    Events: `run_started`, `stage_started`, `stage_progress`, `stage_ended`, `noted`, `run_stopped`, `run_ended`, with
+    the arguments of the hooks in `vgbench.hookspecs`. A run that goes on appends to the file.
     """
 
     on_request = True
@@ -58,6 +58,11 @@ class JsonLines:
     def vgbench_stage_ended(self, stage: str) -> None:
         """Write the event."""
         self._write("stage_ended", stage=stage)
+
+    @hookimpl
+    def vgbench_noted(self, text: str) -> None:
+        """Write the event."""
+        self._write("noted", text=text)
 
     @hookimpl
     def vgbench_run_stopped(self, status: str) -> None:

@@ -61,6 +61,11 @@ class Progress:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     @hookimpl
+    def vgbench_noted(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
+
+    @hookimpl
     def vgbench_run_stopped(self, status: str) -> None:
         """Close what is open: a bar that still draws would run into the message that follows."""
         if self._bar is not None:

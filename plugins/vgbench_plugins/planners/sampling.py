@@ -24,9 +24,9 @@ def coloured(white: Tensor, beta: float) -> Tensor:
     frequency[0] = frequency[1]
     gain = frequency ** (-beta / 2)
     number = torch.full_like(gain, 2.0)  # of the coefficients of the whole transform that each one stands for
-    number[0] = 1.0
+    number[:1].fill_(1.0)
     if steps % 2 == 0:
-        number[-1] = 1.0
+        number[-1:].fill_(1.0)
     gain = gain / ((number * gain.square()).sum() / steps).sqrt()
     spectrum = torch.fft.rfft(white.to(torch.float64), dim=-2) * gain.unsqueeze(-1)
     return torch.fft.irfft(spectrum, n=steps, dim=-2).to(white.dtype)
