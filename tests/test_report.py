@@ -13,7 +13,6 @@ from vgbench.resolve import Request, resolve
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "results" / "quick" / "maze-vf_quasi-s0"  # 64 of 80, floor 14 of 80
-PAGE, RECORDS = ROOT / "docs" / "paper_table_2.md", ROOT / "results" / "paper_table_2" / "quick"
 
 
 def edit(path, change):
@@ -454,19 +453,23 @@ def test_bad_input_exits_with_2_and_names_the_option(record, vgbench_cli, args, 
     assert result.exit_code == 2 and message in result.stderr, result.stderr
 
 
-@pytest.mark.skipif(not RECORDS.is_dir(), reason="results/paper_table_2/quick has no records yet")
-def test_the_page_of_the_table_is_what_its_records_give():
-    """`vgbench report results/paper_table_2/quick --out docs/paper_table_2.md` makes it anew."""
+@pytest.mark.parametrize("name", ["paper_table_2", "stochastic_wall"])
+def test_the_page_of_a_suite_is_what_its_records_give(name):
+    """`vgbench report results/NAME/quick --suite NAME --claims --out docs/NAME.md` makes it anew."""
     from vgbench.report import claims, formats, records, table
 
-    suite = catalogue().suite("paper_table_2")
+    suite, records_of, page_of = (
+        catalogue().suite(name),
+        ROOT / "results" / name / "quick",
+        ROOT / "docs" / f"{name}.md",
+    )
     reading = catalogue().reading(None).name
-    found, left_out = records.scan([RECORDS], "quick", table.recipes(suite), reading)
+    found, left_out = records.scan([records_of], "quick", table.recipes(suite), reading)
     assert not left_out
     built = table.build(suite, "quick", found, reading)
-    page = PAGE.read_text(encoding="utf-8")
+    page = page_of.read_text(encoding="utf-8")
     assert formats.BEGIN in page
-    assert page == formats.between(page, formats.markdown(built, claims.judge(built), PAGE.parent), PAGE.name)
+    assert page == formats.between(page, formats.markdown(built, claims.judge(built), page_of.parent), page_of.name)
 
 
 def test_cells_that_have_not_begun_are_counted_in_one_line(record, report):
