@@ -1,8 +1,8 @@
-"""Tables of docs/performance.md, from records of `python -m benchmarks --format json`.
+"""Tables in Markdown, from records of `python -m benchmarks --format json`.
 
     python -m benchmarks.page results/benchmarks/solve.json
 
-prints a Markdown table for each benchmark of the record. A test holds the page to the committed ones.
+prints one for each benchmark of the record.
 """
 
 import json

@@ -1,8 +1,7 @@
 """Memory that is freed stays with the process, to be used again for the next step's arrays.
 
 By default glibc gives arrays of more than 32 MiB back to the system when they are freed, and asks for them anew in the
-next step; every page of them then has to be cleared and mapped again. Measured on two CPU cores, a training step takes
-about 15 % less time without that, and steps of a rollout up to 20 % (docs/performance.md).
+next step; every page of them then has to be cleared and mapped again, which shows in training steps and in rollouts.
 """
 
 import ctypes

@@ -140,8 +140,8 @@ def plan_horizon(planner: Planner, settings: MpcSettings) -> int:
 def block_rows(settings: MpcSettings, device: str) -> int:
     """Candidate sequences in a block: a GPU wants many.
 
-    On a CPU 256 rows run at 96 % of the rate of 1024 (docs/performance.md), and the last block, which is padded, costs
-    a quarter: towards the end few tasks are left.
+    On a CPU 256 rows run nearly at the rate of 1024, and the last block, which is padded, costs a quarter: towards the
+    end few tasks are left.
     """
     return settings.block_rows or (256 if device == "cpu" else 32768)
 
