@@ -86,7 +86,8 @@ class Play:
         """Distance (state, goal) of points as the peer's users write it."""
         ours = self.trained.model.distance
         if isinstance(ours, IQE):
-            return list(implementations(ours.dim, ours.params.component_dim, ours.raw).items())[-1]
+            name, iqe = list(implementations(ours.dim, ours.params.component_dim, ours.raw).items())[-1]
+            return name, lambda x, y: ours.params.scale * iqe(x, y)
         return "vector norm", lambda x, y: torch.linalg.vector_norm(x - y, dim=-1)
 
     def ours(self, whole: bool = False) -> None:
