@@ -5,6 +5,7 @@ import copy
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from vgbench.blocks import padded
 from vgbench.errors import RunFailed
 from vgbench.model import JEPA
 from vgbench.noise import KeyedNoise, Stream
+from vgbench.packed import packed
 from vgbench.settings import MpcSettings
 
 
@@ -180,16 +182,24 @@ class Controller:
         wanted = max(1, block_rows(self.settings, self.device) // rows)
         return wanted if self.most is None else max(1, min(wanted, self.most))
 
+    @cached_property
+    def _predicting(self) -> JEPA | None:
+        """The model as plans use it; its weights are expected to stay as they are."""
+        if self.model is None or self.planner.gradient:
+            return self.model
+        return packed(self.model, self.block * self.planner.candidates)
+
     def plan(self, tasks: dict[str, Tensor], state: dict[str, Tensor], step: int, executed: int) -> Plan:
         """Plan for one block of tasks: `tasks` has `id` [B], `latent` [B, D] and `goal` [B, D']."""
         left = self.settings.max_steps - step
         horizon = min(plan_horizon(self.planner, self.settings), left)
         noise = KeyedNoise(self.seed, tasks["id"], step, self.stream)
         shared = (self.action_set, noise, torch.full_like(tasks["id"], left), horizon, executed)
-        if self.model is None:
+        model = self._predicting
+        if model is None:
             return self._checked(self.planner.plan(BlindProblem(*shared), state), len(tasks["id"]), horizon)
         counter = Counter(self.planner.candidates, self.planner)
-        problem = LatentProblem(self.model, tasks["latent"], tasks["goal"], self.settings, counter, *shared)
+        problem = LatentProblem(model, tasks["latent"], tasks["goal"], self.settings, counter, *shared)
         context = torch.enable_grad() if self.planner.gradient else torch.inference_mode()
         try:
             with context:

@@ -1,0 +1,94 @@
+"""Dense layers with weights in oneDNN's own order, for planning on a CPU.
+
+A planner asks for the same products thousands of times. oneDNN lays a weight out once and fuses the ReLU behind it; the
+usual path (MKL) lays it out anew at each call. The two round differently, in the last bits.
+"""
+
+# ruff: noqa: TID253 - imported only by modules that compute
+import copy
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vgbench.model import JEPA
+
+
+def packed(model: JEPA, rows: int) -> JEPA:
+    """Return a model that predicts faster, `rows` rows at a time, with the weights of `model`; or `model` itself.
+
+    It is faster without gradient and outside of autocast, and must not outlive a change of the weights. Networks on a
+    GPU, compiled ones, and those in another number format stay as they are.
+    """
+    if not _usable():
+        return model
+    result = _replica(model)
+    for name in ("predictor", "action_encoder", "head"):
+        part = getattr(result, name)
+        # `nn.Module.compile` leaves no public mark.
+        if getattr(getattr(model, name), "_compiled_call_impl", None) is None:
+            _pack(part, rows)
+    return result
+
+
+class PackedLinear(nn.Linear):
+    """An `nn.Linear` that became one with a second copy of its weight."""
+
+    packed_weight: Tensor
+    after: str
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Product, and the activation that was fused."""
+        if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
+            plain = super().forward(inputs)
+            return plain.relu_() if self.after == "relu" else plain
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, self.packed_weight, self.bias, self.after, [], "")
+        return result
+
+
+def _replica(module: Any) -> Any:
+    """Copy of a module tree that shares all that the modules hold; a deep copy could fail on some of it."""
+    result = copy.copy(module)
+    children = module._modules.items()
+    result._modules = {name: None if child is None else _replica(child) for name, child in children}
+    return result
+
+
+def _pack(module: nn.Module, rows: int) -> None:
+    """Let the linear layers below `module` use packed weights."""
+    for child in module.children():
+        if type(child) is nn.Linear and child.weight.dtype == torch.float32 and child.weight.device.type == "cpu":
+            _become_packed(child, rows)
+        else:
+            _pack(child, rows)
+    if type(module) is nn.Sequential:
+        _fuse(module)
+
+
+def _become_packed(layer: Any, rows: int) -> None:
+    layer.__class__ = PackedLinear
+    layer.packed_weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), rows)
+    layer.after = "none"
+
+
+def _fuse(layers: nn.Sequential) -> None:
+    """Let packed layers apply the ReLU that follows them."""
+    for index in range(len(layers) - 1):
+        layer, following = layers[index], layers[index + 1]
+        if isinstance(layer, PackedLinear) and type(following) is nn.ReLU:
+            layer.after = "relu"
+            layers[index + 1] = nn.Identity()
+
+
+@cache
+def _usable() -> bool:
+    """Whether this PyTorch has oneDNN's linear layer (no public function has it), and it computes the same."""
+    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return False
+    layer = nn.Linear(32, 16)
+    inputs = torch.linspace(-1, 1, 8 * 32).reshape(8, 32)
+    with torch.inference_mode():
+        weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), len(inputs))
+        found = torch.ops.mkldnn._linear_pointwise(inputs, weight, layer.bias, "relu", [], "")
+        return torch.allclose(found, layer(inputs).relu(), atol=1e-5)
