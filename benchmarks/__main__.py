@@ -27,6 +27,7 @@ from vgbench.wording import choice
 
 NAMES = {
     "solve": "one planning solve at the paper's sizes, Euclid and IQE",
+    "predictor": "one step of the predictor, computed in several ways",
     "evaluation": "a whole evaluation, against one controller per task",
     "equal": "a whole evaluation at equal success, both sides with settings searched for",
     "iqe": "IQE in training and planning shapes, against sorting",

@@ -1,16 +1,23 @@
 """Tables in Markdown, from records of `python -m benchmarks --format json`.
 
     python -m benchmarks.page results/benchmarks/solve.json
+    python -m benchmarks.page docs/performance.md
 
-prints one for each benchmark of the record.
+The first prints one for each benchmark of a record; the second writes those into a page that it has marks for:
+`<!-- solve.json -->` before a table and `<!-- end -->` after it, `<!-- targets -->` for that of all targets.
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.table import time_text
+from benchmarks.targets import targets
+
+RECORDS = Path(__file__).parents[1] / "results" / "benchmarks"
+MARK = re.compile(r"(<!-- (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 Record = dict[str, Any]
 
@@ -48,10 +55,35 @@ def _cell(side: Record) -> str:
     return f"{ratio['median']:.2f} x [{ratio['q1']:.2f}, {ratio['q3']:.2f}]"
 
 
+def filled(page: str, folder: Path = RECORDS) -> str:
+    """Return a page with its tables made anew from the records in a folder."""
+
+    def made(found: re.Match[str]) -> str:
+        name = found[2]
+        parts = [_reached(folder)] if name == "targets" else list(tables(_read(folder / name)).values())
+        text = "\n\n".join("\n".join(lines) for lines in parts)
+        return f"{found[1]}\n{text}\n\n{found[3]}"
+
+    return MARK.sub(made, page)
+
+
+def _reached(folder: Path) -> list[str]:
+    lines = ["| measure | target | worst case measured | met |", "|---|---|---|---|"]
+    return lines + ["| " + " | ".join(target.cells()) + " |" for target in targets(folder)]
+
+
+def _read(path: Path) -> Record:
+    record: Record = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
 def main() -> None:
-    """Print the tables of the records named on the command line."""
-    for path in sys.argv[1:]:
-        for name, lines in tables(json.loads(Path(path).read_text(encoding="utf-8"))).items():
+    """Fill the pages, and print the tables of the records, that are named on the command line."""
+    for path in map(Path, sys.argv[1:]):
+        if path.suffix == ".md":
+            path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
+            continue
+        for name, lines in tables(_read(path)).items():
             print(f"{name}\n\n" + "\n".join(lines) + "\n")
 
 
