@@ -128,15 +128,20 @@ def told(planner: Planner) -> Record:
     return {"planner": name, "samples": params.samples, "horizon": params.horizon}
 
 
+def words(planner: Planner) -> str:
+    """Write what tells a planner from others."""
+    return "{planner}, K = {samples}, H = {horizon}".format(**told(planner))
+
+
 def case(search: Search, found: dict[str, Found], tasks: Tasks) -> Case:
     """Both sides with what was found for them."""
     play = search.play(found["vgbench"].planner, tasks, search.trained.spec.task_seed)
-    sides = [Side("vgbench", play.ours, "ours", str(told(play.planner)))]
+    sides = [Side("vgbench", play.ours, "ours", words(play.planner))]
     if PEER in found:
         chosen = found[PEER].planner
         assert isinstance(chosen, MPPI)
         play.peer = chosen
-        sides.append(Side(PEER, lambda: play.theirs(PEER, whole=False), setting=str(told(chosen))))
+        sides.append(Side(PEER, lambda: play.theirs(PEER, whole=False), setting=words(chosen)))
     spec = search.trained.spec
     return Case(
         f"{spec.protocol}, {len(tasks)} tasks, equal success",

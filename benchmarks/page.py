@@ -27,7 +27,7 @@ def tables(record: Record) -> dict[str, list[str]]:
     found = {
         benchmark["name"]: _table([c for c in benchmark["cases"] if c["sides"]]) for benchmark in record["benchmarks"]
     }
-    return {name: lines for name, lines in found.items() if lines}
+    return {name: lines + _found(record, name) for name, lines in found.items() if lines}
 
 
 def _table(cases: list[Record]) -> list[str]:
@@ -53,6 +53,19 @@ def _cell(side: Record) -> str:
         low, middle, high = (round(100 * ratio[key]) for key in ("q1", "median", "q3"))
         return f"{middle} % [{low}, {high}]"
     return f"{ratio['median']:.2f} x [{ratio['q1']:.2f}, {ratio['q3']:.2f}]"
+
+
+def _found(record: Record, name: str) -> list[str]:
+    """A second table for cases whose settings were searched: what each side was found to need, and what it solved."""
+    searched = [c for b in record["benchmarks"] if b["name"] == name for c in b["cases"] if "tried" in c["facts"]]
+    lines = ["", "| | | settings | solved | ours minus theirs [95 % interval] |", "|---|---|---|---|---|"]
+    for case in searched:
+        for side in case["sides"]:
+            success = f"{100 * case['facts']['success'][side['name']]:.1f} %"
+            minus = case["facts"].get(f"ours minus {side['name']}")
+            told = "" if minus is None else f"{minus['mean']:+.3f} [{minus['ci95'][0]:+.3f}, {minus['ci95'][1]:+.3f}]"
+            lines.append(f"| {case['case']} | {side['name']} | {side['setting']} | {success} | {told} |")
+    return lines if searched else []
 
 
 def filled(page: str, folder: Path = RECORDS) -> str:
