@@ -57,5 +57,10 @@ def duration(seconds: float) -> str:
     """Return a time as people say it: `40 s`, `12 min`, `3.5 h`, `2.1 days`."""
     for limit, unit, size in ((120.0, "s", 1.0), (7200.0, "min", 60.0), (172800.0, "h", 3600.0)):
         if seconds < limit:
-            return f"{seconds / size:.2g} {unit}"
-    return f"{seconds / 86400:.2g} days"
+            return f"{_two_digits(seconds / size)} {unit}"
+    return f"{_two_digits(seconds / 86400)} days"
+
+
+def _two_digits(value: float) -> str:
+    """Write a number with two digits that count, and never as `1.1e+02`."""
+    return f"{float(f'{value:.2g}'):g}"
