@@ -4,9 +4,11 @@
     python -m benchmarks.page docs/performance.md
 
 The first prints one for each benchmark of a record; the second writes those into a page that it has marks for:
-`<!-- solve.json -->` before a table and `<!-- end -->` after it, `<!-- targets -->` for that of all targets.
+`<!-- solve.json -->` before a table and `<!-- end -->` after it, `<!-- targets -->` for that of all targets, and
+`<!-- planner_budget/NAME -->` for the sweep over planners of that name under `results/`.
 """
 
+import csv
 import json
 import re
 import sys
@@ -73,7 +75,12 @@ def filled(page: str, folder: Path = RECORDS) -> str:
 
     def made(found: re.Match[str]) -> str:
         name = found[2]
-        parts = [_reached(folder)] if name == "targets" else list(tables(_read(folder / name)).values())
+        if name == "targets":
+            parts = [_reached(folder)]
+        elif name.endswith(".json"):
+            parts = list(tables(_read(folder / name)).values())
+        else:
+            parts = [_budget(folder.parent / name / "budget.csv")]
         text = "\n\n".join("\n".join(lines) for lines in parts)
         return f"{found[1]}\n{text}\n\n{found[3]}"
 
@@ -83,6 +90,24 @@ def filled(page: str, folder: Path = RECORDS) -> str:
 def _reached(folder: Path) -> list[str]:
     lines = ["| measure | target | worst case measured | met |", "|---|---|---|---|"]
     return lines + ["| " + " | ".join(target.cells()) + " |" for target in targets(folder)]
+
+
+def _budget(path: Path) -> list[str]:
+    """Success for so many evaluations: a row for each setting, a column for each planner."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    curves, settings = (list(dict.fromkeys(row[key] for row in rows)) for key in ("curve", "settings"))
+    cells = {(row["settings"], row["curve"]): row for row in rows}
+    lines = ["| | " + " | ".join(curves) + " |", "|---" * (len(curves) + 1) + "|"]
+    for setting in settings:
+        found = [cells.get((setting, curve)) for curve in curves]
+        texts = [f"{row['successes']} of {row['n']} ({_thousands(row)})" if row else "" for row in found]
+        lines.append(f"| `{setting.replace('planner.', '')}` | " + " | ".join(texts) + " |")
+    return lines
+
+
+def _thousands(row: dict[str, str]) -> str:
+    return f"{float(row['evaluations_per_task']) / 1000:.1f}k"
 
 
 def _read(path: Path) -> Record:

@@ -32,6 +32,18 @@ def test_the_page_is_what_its_records_give():
     assert shown | {"quick", "startup"} == {path.stem for path in RECORDS}
 
 
+def test_the_budgets_of_planners_are_those_of_their_sweeps():
+    """`python -m benchmarks.page docs/planners.md`, and the pictures beside it."""
+    docs = ROOT / "docs"
+    text = (docs / "planners.md").read_text(encoding="utf-8")
+    assert page.filled(text) == text
+    names = re.findall(r"<!-- (planner_budget)/(\S+) -->", text)
+    assert names
+    for group, name in names:
+        drawn = ROOT / "results" / group / name / "budget.png"
+        assert (docs / "figures" / f"{group}_{name}.png").read_bytes() == drawn.read_bytes()
+
+
 def test_a_target_that_was_missed_is_told():
     below, above = Target("speed", 2.0, 1.5, "x"), Target("seconds", 3.0, 2.5, "s", least=False)
     assert below.cells() == ["speed", "≥ 2.00 x", "1.50 x", "**no**"]
