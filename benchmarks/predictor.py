@@ -29,7 +29,7 @@ def case(rows: int, options: Options) -> Case:
     actions = torch.randn(rows, ACTIONS, generator=generator)
     calls = options.pick(16, 16, 1)
     ways: dict[str, tuple[Predict, str, float]] = {
-        "vgbench": (packed(model, rows).predict, "packed by oneDNN, ReLU fused", 1e-4),
+        "vgbench": (packed(model).predict, "packed by oneDNN, ReLU fused", 1e-4),
         "plain layers": (model.predict, "nn.Linear, as the network was written", 1e-4),
         "action apart": (
             _with(model, _apart(model.predictor)),

@@ -116,7 +116,7 @@ def _memory(spec: RunSpec, model: JEPA, environment: Environment, states: int) -
     data, dim = spec.settings["data"], spec.settings["model"].latent_dim
     latents = data.trajectories * data.length * dim * 4 if _cached(spec) else 0
     planner = spec.planner.cls(spec.planner.params)
-    tasks = max(1, block_rows(spec.settings["mpc"], spec.device) // planner.candidates)
+    tasks = max(1, block_rows(spec.settings["mpc"], spec.device, padded=False) // planner.candidates)
     tasks = min(tasks, most_tasks(spec, planner, model, environment) or tasks)
     train = spec.settings["train"]
     # The activations of a batch are kept for the backward pass, and their gradients come beside them.

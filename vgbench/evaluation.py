@@ -132,11 +132,7 @@ class Evaluation:
         tasks = {"id": progress.active, "latent": latent, "goal": goal}
         first, parts = progress.planned, [progress.pending] if progress.pending else []
         blocks = self.controller.blocks(tasks, progress.memory, first, progress.step, progress.executed)
-        before = self.controller.evaluations
         for done, plan in blocks:
-            # A block is filled up to its size: what was predicted for such rows was predicted for no task.
-            predicted = (self.controller.evaluations - before) * (done - progress.planned) // self.controller.block
-            before = self.controller.evaluations = before + predicted
             named = {"actions": plan.actions}
             named |= {f"state.{k}": v for k, v in plan.state.items()} | {f"info.{k}": v for k, v in plan.info.items()}
             parts.append(named)

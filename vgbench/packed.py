@@ -1,7 +1,9 @@
 """Dense layers with weights in oneDNN's own order, for planning on a CPU.
 
-A planner asks for the same products thousands of times. oneDNN lays a weight out once and fuses the ReLU behind it; the
-usual path (MKL) lays it out anew at each call. The two round differently, in the last bits.
+A planner asks for the same products thousands of times. oneDNN lays a weight out once and fuses the ReLU behind it;
+the usual path (MKL) lays it out anew at each call. The two round differently, in the last bits. And with oneDNN a
+row's result has the same bits however many rows there are and threads compute them, which `vgbench.independence`
+tries before it is relied on.
 """
 
 # ruff: noqa: TID253 - imported only by modules that compute
@@ -14,9 +16,14 @@ from torch import Tensor, nn
 
 from vgbench.model import JEPA
 
+ROWS = 256
+"""What the layout of the weights is chosen for: one number, so that there is one layout."""
 
-def packed(model: JEPA, rows: int) -> JEPA:
-    """Return a model that predicts faster, `rows` rows at a time, with the weights of `model`; or `model` itself.
+_PARTS = ("predictor", "action_encoder", "head")
+
+
+def packed(model: JEPA) -> JEPA:
+    """Return a model that predicts faster with the weights of `model`; or `model` itself.
 
     It is faster without gradient and outside of autocast, and must not outlive a change of the weights. Networks on a
     GPU, compiled ones, and those in another number format stay as they are.
@@ -24,12 +31,17 @@ def packed(model: JEPA, rows: int) -> JEPA:
     if not _usable():
         return model
     result = _replica(model)
-    for name in ("predictor", "action_encoder", "head"):
-        part = getattr(result, name)
+    for name in _PARTS:
         # `nn.Module.compile` leaves no public mark.
         if getattr(getattr(model, name), "_compiled_call_impl", None) is None:
-            _pack(part, rows)
+            _pack(getattr(result, name))
     return result
+
+
+def wholly_packed(model: JEPA) -> bool:
+    """Whether nothing that predicts has weights but packed layers."""
+    modules = [module for name in _PARTS for module in getattr(model, name).modules()]
+    return all(isinstance(m, PackedLinear) for m in modules if next(m.parameters(recurse=False), None) is not None)
 
 
 class PackedLinear(nn.Linear):
@@ -55,20 +67,20 @@ def _replica(module: Any) -> Any:
     return result
 
 
-def _pack(module: nn.Module, rows: int) -> None:
+def _pack(module: nn.Module) -> None:
     """Let the linear layers below `module` use packed weights."""
     for child in module.children():
         if type(child) is nn.Linear and child.weight.dtype == torch.float32 and child.weight.device.type == "cpu":
-            _become_packed(child, rows)
+            _become_packed(child)
         else:
-            _pack(child, rows)
+            _pack(child)
     if type(module) is nn.Sequential:
         _fuse(module)
 
 
-def _become_packed(layer: Any, rows: int) -> None:
+def _become_packed(layer: Any) -> None:
     layer.__class__ = PackedLinear
-    layer.packed_weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), rows)
+    layer.packed_weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), ROWS)
     layer.after = "none"
 
 

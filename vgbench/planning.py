@@ -15,6 +15,7 @@ from vgbench.api import ActionSet, Plan, Planner
 from vgbench.blame import owner
 from vgbench.blocks import padded
 from vgbench.errors import RunFailed
+from vgbench.independence import independent
 from vgbench.model import JEPA
 from vgbench.noise import KeyedNoise, Stream
 from vgbench.packed import packed
@@ -139,13 +140,13 @@ def plan_horizon(planner: Planner, settings: MpcSettings) -> int:
     return settings.replan_every if planner.floor else planner.horizon
 
 
-def block_rows(settings: MpcSettings, device: str) -> int:
+def block_rows(settings: MpcSettings, device: str, padded: bool = True) -> int:
     """Candidate sequences in a block: a GPU wants many.
 
-    On a CPU 256 rows run nearly at the rate of 1024, and the last block, which is padded, costs a quarter: towards the
+    On a CPU 1024 rows run faster than 256, but where the last block is padded it costs four times as much: towards the
     end few tasks are left.
     """
-    return settings.block_rows or (256 if device == "cpu" else 32768)
+    return settings.block_rows or ((256 if padded else 1024) if device == "cpu" else 32768)
 
 
 def out_of_memory(err: BaseException) -> bool:
@@ -162,7 +163,10 @@ def _say(text: str) -> None:
 
 @dataclass
 class Controller:
-    """Makes plans for many tasks with one planner, in blocks of a constant number of tasks."""
+    """Makes plans for many tasks with one planner, in blocks.
+
+    Blocks have a constant number of tasks, the last one padded, unless it was tried that plans do not depend on it.
+    """
 
     planner: Planner
     model: JEPA | None  # None for a planner that ignores the cost
@@ -173,21 +177,22 @@ class Controller:
     device: str = "cpu"
     evaluations: int = 0
     most: int | None = None  # tasks in a block that memory has room for
+    fills: bool | None = None  # whether the last block is filled up to the size of the others; None: to be tried
     note: Callable[[str], None] = field(default=_say, repr=False)  # is told when a block was too large
 
     @property
     def block(self) -> int:
         """Tasks in a block."""
         rows = 1 if self.planner.floor else self.planner.candidates
-        wanted = max(1, block_rows(self.settings, self.device) // rows)
+        wanted = max(1, block_rows(self.settings, self.device, self.fills is not False) // rows)
         return wanted if self.most is None else max(1, min(wanted, self.most))
 
     @cached_property
-    def _predicting(self) -> JEPA | None:
+    def predicting(self) -> JEPA | None:
         """The model as plans use it; its weights are expected to stay as they are."""
         if self.model is None or self.planner.gradient:
             return self.model
-        return packed(self.model, self.block * self.planner.candidates)
+        return packed(self.model)
 
     def plan(self, tasks: dict[str, Tensor], state: dict[str, Tensor], step: int, executed: int) -> Plan:
         """Plan for one block of tasks: `tasks` has `id` [B], `latent` [B, D] and `goal` [B, D']."""
@@ -195,7 +200,7 @@ class Controller:
         horizon = min(plan_horizon(self.planner, self.settings), left)
         noise = KeyedNoise(self.seed, tasks["id"], step, self.stream)
         shared = (self.action_set, noise, torch.full_like(tasks["id"], left), horizon, executed)
-        model = self._predicting
+        model = self.predicting
         if model is None:
             return self._checked(self.planner.plan(BlindProblem(*shared), state), len(tasks["id"]), horizon)
         counter = Counter(self.planner.candidates, self.planner)
@@ -243,14 +248,20 @@ class Controller:
         A block that does not fit into memory is halved, and from there on all are of that size.
         """
         count, start = len(tasks["id"]), first
+        if self.fills is None and start < count:
+            self.fills = not self._independent(tasks["latent"].shape[1])
         while start < count:
             size = self.block
             done = min(start + size, count)
-            block_state = padded(state, start, size) if state else {}
-            plan = self._fitting(padded(tasks, start, size), block_state, step, executed)
+            keep = done - start
+            rows = size if self.fills else keep
+            block_state = padded(state, start, rows) if state else {}
+            before = self.evaluations
+            plan = self._fitting(padded(tasks, start, rows), block_state, step, executed)
             if plan is None:
                 continue
-            keep = done - start
+            # What was predicted for rows that fill up a block was predicted for no task.
+            self.evaluations = before + (self.evaluations - before) * keep // rows
             yield (
                 done,
                 Plan(
@@ -260,6 +271,17 @@ class Controller:
                 ),
             )
             start = done
+
+    def _independent(self, latent_dim: int) -> bool:
+        """Whether plans do not depend on the size of their block."""
+        model, evaluations = self.predicting, self.evaluations
+        if model is None or model is self.model:
+            return False
+        self.fills = False  # for the size of the blocks that are tried
+        try:
+            return independent(self.plan, model, self.block, latent_dim, self.settings.max_steps)
+        finally:
+            self.evaluations = evaluations
 
     def _fitting(self, tasks: dict[str, Tensor], state: dict[str, Tensor], step: int, executed: int) -> Plan | None:
         """Plan for one block; None, with smaller blocks from now on, if memory does not suffice.

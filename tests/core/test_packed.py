@@ -51,7 +51,7 @@ def _mlp(activation="relu"):
 def test_it_predicts_what_the_plain_model_predicts(predictor):
     model = _model(predictor)
     before = [type(m) for m in model.modules()]
-    fast = packed(model, ROWS)
+    fast = packed(model)
     latents, actions = torch.randn(ROWS, DIM), torch.randn(ROWS, 2)
     with torch.inference_mode():
         wanted, found = (m.head(m.predict(latents, actions)) for m in (model, fast))
@@ -65,7 +65,7 @@ def test_it_predicts_what_the_plain_model_predicts(predictor):
 
 
 def test_gradients_go_through_the_weights_themselves():
-    fast = packed(_model(_mlp()), ROWS)
+    fast = packed(_model(_mlp()))
     latents, actions = torch.randn(4, DIM), torch.randn(4, 2, requires_grad=True)
     fast.head(fast.predict(latents, actions)).sum().backward()
     assert actions.grad.abs().sum() > 0
@@ -75,14 +75,14 @@ def test_autocast_stays_what_it_was():
     model = _model(_mlp())
     latents, actions = torch.randn(ROWS, DIM), torch.randn(ROWS, 2)
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-        wanted, found = (m.predictor(latents, actions) for m in (model, packed(model, ROWS)))
+        wanted, found = (m.predictor(latents, actions) for m in (model, packed(model)))
     assert torch.equal(found, wanted)
 
 
 def test_a_compiled_network_stays_compiled():
     model = _model(_mlp())
     model.predictor._compiled_call_impl = model.predictor.forward  # what `compile` leaves, without a compiler
-    assert not any(isinstance(m, PackedLinear) for m in packed(model, ROWS).predictor.modules())
+    assert not any(isinstance(m, PackedLinear) for m in packed(model).predictor.modules())
 
 
 def _plans(model):
@@ -97,7 +97,7 @@ def test_without_onednn_plans_are_made_as_ever(monkeypatch):
     model = _model(_mlp())
     fast = _plans(model)
     monkeypatch.setattr(module, "_usable", lambda: False)
-    assert packed(model, ROWS) is model
+    assert packed(model) is model
     plain = _plans(model)
     torch.testing.assert_close(fast.info["cost"], plain.info["cost"], atol=1e-4, rtol=1e-5)
     torch.testing.assert_close(fast.actions, plain.actions, atol=1e-3, rtol=1e-3)
