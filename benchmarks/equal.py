@@ -32,7 +32,6 @@ LOSS = 0.02
 
 SAMPLES, HORIZONS = (4, 8, 16, 32, 64), (4, 8, 16, 24)
 """Tried by both sides."""
-PEER = "pytorch-mppi until success"
 
 
 def cases(options: Options) -> Iterator[Case]:
@@ -47,7 +46,9 @@ def cases(options: Options) -> Iterator[Case]:
         grid = options.pick((SAMPLES, HORIZONS), ((16, 64), (16,)), ((4, 8), (3,)))
         found = {"vgbench": search.run("vgbench", ours(planner, *grid), lambda play: play.ours())}
         if peers.PYTORCH_MPPI.present:
-            found[PEER] = search.run(PEER, mppi(planner, *grid), lambda play: play.theirs(PEER, whole=False))
+            found[peers.STOPPING] = search.run(
+                peers.STOPPING, mppi(planner, *grid), lambda play: play.theirs(peers.STOPPING, whole=False)
+            )
         yield case(search, found, _tasks(trained, trained.spec.task_seed, judged))
 
 
@@ -118,8 +119,8 @@ class Found:
 def told(planner: Planner) -> Record:
     """What tells a planner of the search from others."""
     params = planner.params
-    told = {"planner": type(planner).__name__.lower(), "samples": params.samples, "horizon": params.horizon}
-    return told | {"rounds": params.iterations}
+    name = type(planner).__name__.lower()
+    return {"planner": name, "samples": params.samples, "horizon": params.horizon, "rounds": params.iterations}
 
 
 def words(planner: Planner) -> str:
@@ -131,11 +132,11 @@ def case(search: Search, found: dict[str, Found], tasks: Tasks) -> Case:
     """Both sides with what was found for them."""
     play = search.play(found["vgbench"].planner, tasks, search.trained.spec.task_seed)
     sides = [Side("vgbench", play.ours, "ours", words(play.planner))]
-    if PEER in found:
-        chosen = found[PEER].planner
+    if peers.STOPPING in found:
+        chosen = found[peers.STOPPING].planner
         assert isinstance(chosen, MPPI)
         play.peer = chosen
-        sides.append(Side(PEER, lambda: play.theirs(PEER, whole=False), setting=words(chosen)))
+        sides.append(Side(peers.STOPPING, lambda: play.theirs(peers.STOPPING, whole=False), setting=words(chosen)))
     spec = search.trained.spec
     return Case(
         f"{spec.protocol}, {len(tasks)} tasks, equal success",

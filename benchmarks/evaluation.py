@@ -47,7 +47,7 @@ def case(play: Play) -> Case:
     """Ours, and the peer in both ways."""
     sides = [Side("vgbench", play.ours, "ours", "until success")]
     written, _ = play.distance()
-    for name, whole in (("pytorch-mppi", True), ("pytorch-mppi until success", False)):
+    for name, whole in ((peers.PYTORCH_MPPI.name, True), (peers.STOPPING, False)):
         if peers.PYTORCH_MPPI.present:
             what = f"one controller per task; {written}; {'to the last step' if whole else 'until success'}"
             sides.append(Side(name, lambda name=name, whole=whole: play.theirs(name, whole), setting=what))  # type: ignore[misc]
@@ -84,7 +84,7 @@ def checks(play: Play) -> Iterator[Check]:
     actions = play.command(mppi, latent[0], 0)
     theirs = torch.stack([mppi.cost_total.min(), mppi.cost_total.mean()])
     costs = difference(torch.cat([plan.info["cost"], plan.info["cost_mean"]]), theirs)
-    for name in ("pytorch-mppi", "pytorch-mppi until success"):
+    for name in (peers.PYTORCH_MPPI.name, peers.STOPPING):
         yield Check(name, "least and mean cost of the same action sequences", costs, 1e-4)
         yield Check(name, "first plan from the same noise", difference(plan.actions[0], actions), 1e-2)
 
@@ -96,9 +96,13 @@ def facts(play: Play) -> Record:
     for name, theirs in play.success.items():
         if name == "vgbench" or len(ours) < 2:
             continue
-        differences = [float(a) - float(b) for a, b in zip(ours, theirs, strict=True)]
-        low, high = t_interval(differences)
-        equal = low > -MARGIN
-        interval = [round(low, 4), round(high, 4)]
-        found[f"ours minus {name}"] = {"mean": sum(differences) / len(ours), "ci95": interval, "not_worse": equal}
+        found[f"ours minus {name}"] = paired(ours, theirs)
     return found
+
+
+def paired(a: list[bool], b: list[bool]) -> Record:
+    """Mean difference a - b of success on the same tasks with its 95 % interval, and whether a is not worse."""
+    differences = [float(x) - float(y) for x, y in zip(a, b, strict=True)]
+    low, high = t_interval(differences)
+    interval = [round(low, 4), round(high, 4)]
+    return {"mean": sum(differences) / len(a), "ci95": interval, "not_worse": low > -MARGIN}

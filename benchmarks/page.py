@@ -26,15 +26,11 @@ Record = dict[str, Any]
 
 def tables(record: Record) -> dict[str, list[str]]:
     """Lines of a Markdown table by benchmark: a row per case, a column per side. Cases without sides are left out."""
-    found = {
-        benchmark["name"]: _table([c for c in benchmark["cases"] if c["sides"]]) for benchmark in record["benchmarks"]
-    }
-    return {name: lines + _found(record, name) for name, lines in found.items() if lines}
+    timed = {b["name"]: [case for case in b["cases"] if case["sides"]] for b in record["benchmarks"]}
+    return {name: _table(cases) + _found(cases) for name, cases in timed.items() if cases}
 
 
 def _table(cases: list[Record]) -> list[str]:
-    if not cases:
-        return []
     names = list(dict.fromkeys(side["name"] for case in cases for side in case["sides"]))
     lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for case in cases:
@@ -57,9 +53,9 @@ def _cell(side: Record) -> str:
     return f"{ratio['median']:.2f} x [{ratio['q1']:.2f}, {ratio['q3']:.2f}]"
 
 
-def _found(record: Record, name: str) -> list[str]:
+def _found(cases: list[Record]) -> list[str]:
     """A second table for cases whose settings were searched: what each side was found to need, and what it solved."""
-    searched = [c for b in record["benchmarks"] if b["name"] == name for c in b["cases"] if "tried" in c["facts"]]
+    searched = [case for case in cases if "tried" in case["facts"]]
     lines = ["", "| | | settings | solved | ours minus theirs [95 % interval] |", "|---|---|---|---|---|"]
     for case in searched:
         for side in case["sides"]:

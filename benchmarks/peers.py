@@ -35,6 +35,8 @@ class Peer:
 
 
 PYTORCH_MPPI = Peer("pytorch-mppi", "pytorch_mppi", "-c constraints.txt pytorch-mppi==0.9.1")
+STOPPING = f"{PYTORCH_MPPI.name} until success"
+"""Side of a whole evaluation in which a task's controller stops at success."""
 # Alone: its solvers need none of its other 60 packages, whose torchvision does not go with every PyTorch.
 STABLE_WORLDMODEL = Peer(
     "stable-worldmodel", "stable_worldmodel", "--no-deps stable-worldmodel==0.1.1 loguru gymnasium==1.4.0"

@@ -14,9 +14,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.evaluation import MARGIN
+from benchmarks.evaluation import paired
 from benchmarks.play import Play, run_planner
-from vgbench.statistics import t_interval
 from vgbench.trained import load_trained
 
 
@@ -34,17 +33,8 @@ def replay(folder: Path) -> tuple[dict[str, Any], list[bool], list[bool]]:
 
 def compared(then: list[bool], now: list[bool]) -> dict[str, Any]:
     """Both rates and their paired difference."""
-    differences = [float(b) - float(a) for a, b in zip(then, now, strict=True)]
-    low, high = t_interval(differences)
-    return {
-        "tasks": len(then),
-        "then": sum(then),
-        "now": sum(now),
-        "changed": sum(a != b for a, b in zip(then, now, strict=True)),
-        "difference": round(sum(differences) / len(then), 4),
-        "ci95": [round(low, 4), round(high, 4)],
-        "not_worse": low > -MARGIN,
-    }
+    changed = sum(a != b for a, b in zip(then, now, strict=True))
+    return {"tasks": len(then), "then": sum(then), "now": sum(now), "changed": changed} | paired(now, then)
 
 
 def main() -> None:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers import PYTORCH_MPPI, STOPPING
+
 Record = dict[str, Any]
 
-PEER, WHOLE, STOPPING = "pytorch-mppi", "pytorch-mppi", "pytorch-mppi until success"
+PEER = PYTORCH_MPPI.name
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def _evaluation(folder: Path) -> Iterator[Target]:
         own = [c for c in cases if ("quasi" in c["parameters"]["recipe"]) is quasi]
         if own:
             name = f"whole evaluation, {words}: against one controller per task"
-            yield Target(f"{name}, to the last step", whole, min(_ratio(c, WHOLE) for c in own), "x")
+            yield Target(f"{name}, to the last step", whole, min(_ratio(c, PEER) for c in own), "x")
             yield Target(f"{name}, until success", stopping, min(_ratio(c, STOPPING) for c in own), "x")
     equal = [c for path in sorted(folder.glob("equal-*.json")) for c in _cases(path, "equal")]
     if equal:

@@ -16,6 +16,8 @@ Rows = dict[str, Tensor]
 
 def padded(rows: Rows, start: int, size: int) -> Rows:
     """Rows `start` to `start + size` of every tensor; what is missing repeats the block's first row."""
+    if not rows:  # a planner that remembers nothing
+        return {}
     block = {name: value[start : start + size] for name, value in rows.items()}
     missing = size - len(next(iter(block.values())))
     if missing:

@@ -8,13 +8,12 @@ it does not, blocks need no padding.
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor
 
 from vgbench.api import Plan
+from vgbench.blocks import Rows, padded
 from vgbench.model import JEPA
 from vgbench.packed import wholly_packed
 
-Rows = dict[str, Tensor]
 MakePlan = Callable[[Rows, Rows, int, int], Plan]
 """Plan for tasks (`id`, `latent`, `goal`), with the planner's state, at a step, after so many executed actions."""
 
@@ -39,9 +38,9 @@ def independent(plan: MakePlan, model: JEPA, tasks: int, latent_dim: int, max_st
         state: Rows = {}
         for step in (first, min(first + _STEPS, max_steps - 1)):
             whole = plan(rows, state, step, _STEPS if state else 0)
-            for part in _parts(tasks):
-                own = plan(_cut(rows, part), _cut(state, part), step, _STEPS if state else 0)
-                if not _same(whole, own, part):
+            for start, count in _parts(tasks):
+                part = padded(rows, start, count), padded(state, start, count)
+                if not _same(whole, plan(*part, step, _STEPS if state else 0), slice(start, start + count)):
                     return False
             state = whole.state
     except Exception:  # of any kind, from a planner: what is wrong with it is told when it plans in earnest
@@ -49,17 +48,13 @@ def independent(plan: MakePlan, model: JEPA, tasks: int, latent_dim: int, max_st
     return True
 
 
-def _parts(tasks: int) -> Iterator[slice]:
-    """Blocks of 1, 2, 3, 5, 8, ... tasks, from the beginning and from the end."""
+def _parts(tasks: int) -> Iterator[tuple[int, int]]:
+    """First task and number of tasks of blocks of 1, 2, 3, 5, 8, ..., from the beginning and from the end."""
     a, b = 1, 2
     while a < tasks:
-        yield slice(0, a)
-        yield slice(tasks - a, tasks)
+        yield 0, a
+        yield tasks - a, a
         a, b = b, a + b
-
-
-def _cut(rows: Rows, part: slice) -> Rows:
-    return {name: value[part] for name, value in rows.items()}
 
 
 def _same(whole: Plan, own: Plan, part: slice) -> bool:

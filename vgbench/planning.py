@@ -183,8 +183,11 @@ class Controller:
     @property
     def block(self) -> int:
         """Tasks in a block."""
+        return self._tasks(padded=self.fills is not False)
+
+    def _tasks(self, padded: bool) -> int:
         rows = 1 if self.planner.floor else self.planner.candidates
-        wanted = max(1, block_rows(self.settings, self.device, self.fills is not False) // rows)
+        wanted = max(1, block_rows(self.settings, self.device, padded) // rows)
         return wanted if self.most is None else max(1, min(wanted, self.most))
 
     @cached_property
@@ -255,9 +258,8 @@ class Controller:
             done = min(start + size, count)
             keep = done - start
             rows = size if self.fills else keep
-            block_state = padded(state, start, rows) if state else {}
             before = self.evaluations
-            plan = self._fitting(padded(tasks, start, rows), block_state, step, executed)
+            plan = self._fitting(padded(tasks, start, rows), padded(state, start, rows), step, executed)
             if plan is None:
                 continue
             # What was predicted for rows that fill up a block was predicted for no task.
@@ -274,12 +276,11 @@ class Controller:
 
     def _independent(self, latent_dim: int) -> bool:
         """Whether plans do not depend on the size of their block."""
-        model, evaluations = self.predicting, self.evaluations
-        if model is None or model is self.model:
+        if self.predicting is None:
             return False
-        self.fills = False  # for the size of the blocks that are tried
+        evaluations, size = self.evaluations, self._tasks(padded=False)
         try:
-            return independent(self.plan, model, self.block, latent_dim, self.settings.max_steps)
+            return independent(self.plan, self.predicting, size, latent_dim, self.settings.max_steps)
         finally:
             self.evaluations = evaluations
 
