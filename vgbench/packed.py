@@ -39,9 +39,10 @@ def packed(model: JEPA) -> JEPA:
 
 
 def wholly_packed(model: JEPA) -> bool:
-    """Whether nothing that predicts has weights but packed layers."""
+    """Whether there are packed layers, and nothing else that predicts has weights."""
     modules = [module for name in _PARTS for module in getattr(model, name).modules()]
-    return all(isinstance(m, PackedLinear) for m in modules if next(m.parameters(recurse=False), None) is not None)
+    weighted = [module for module in modules if next(module.parameters(recurse=False), None) is not None]
+    return bool(weighted) and all(isinstance(module, PackedLinear) for module in weighted)
 
 
 class PackedLinear(nn.Linear):

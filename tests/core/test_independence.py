@@ -47,6 +47,13 @@ class Scaled(nn.Module):
         return self.factor * self.layer(torch.cat([latents, actions], dim=1))
 
 
+class Weightless(nn.Module):
+    """A predictor that has learnt nothing, so that nothing of it tells where it computes."""
+
+    def forward(self, latents, actions):
+        return latents + actions.sum(dim=1, keepdim=True)
+
+
 def _controller(planner, distance=Euclidean, predictor=None):
     torch.manual_seed(5)
     network = predictor or MLP(MLP.Params(hidden=(96, 64), residual=True)).build(NetworkShapes({}, DIM, 2))
@@ -97,8 +104,8 @@ def test_a_task_has_the_same_plan_in_blocks_of_any_size(planner, distance):
 
 @pytest.mark.parametrize(
     ("planner", "predictor"),
-    [(Averaging, None), (Failing, None), (MPPI, Scaled), (MPPI, lambda: nn.GRUCell(2, DIM))],
-    ids=["tasks speak", "fails when alone", "another weight", "another layer"],
+    [(Averaging, None), (Failing, None), (MPPI, Scaled), (MPPI, lambda: nn.GRUCell(2, DIM)), (MPPI, Weightless)],
+    ids=["tasks speak", "fails when alone", "another weight", "another layer", "no weight"],
 )
 def test_what_is_not_known_to_be_independent_is_filled_up(planner, predictor):
     network = predictor() if predictor else None
