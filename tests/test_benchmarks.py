@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import guard, iqe, planners, solve
+from benchmarks import guard, iqe, planners, replayed, solve
 from benchmarks.harness import Case, Check, Side, difference, measure, summary
 from benchmarks.sorted_iqe import sorted_iqe
 from benchmarks.work import DIM, Work
@@ -149,6 +149,15 @@ def test_wrong_options(arguments, said, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["benchmarks", *arguments])
     assert command.main() == 2
     assert said in capsys.readouterr().err
+
+
+def test_runs_played_again_are_compared_task_by_task():
+    then, now = [True, True, False, False], [True, False, False, False]
+    found = replayed.compared(then, now)
+    assert (found["tasks"], found["then"], found["now"], found["changed"]) == (4, 2, 1, 1)
+    # Differences 0, -1, 0, 0: mean -1/4, standard error 1/4, and 3.1824 is Student's quantile for 3 degrees of freedom.
+    assert found["mean"] == -0.25 and found["ci95"] == [-1.0456, 0.5456] and not found["not_worse"]
+    assert replayed.compared(then, then)["not_worse"]
 
 
 def test_the_listing_tells_how_to_get_a_peer(monkeypatch, capsys):
