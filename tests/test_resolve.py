@@ -269,6 +269,7 @@ def test_text_stays_text(tmp_plugin):
         ("ilq.tau=1", "there is no plugin or setting 'ilq'. Did you mean 'iql'?"),
         ("wall.layout=fixt", "must be 'fixed', 'per_dataset' or 'per_trajectory'. Did you mean 'fixed'?"),
         ("tau=1", "expected name.param, e.g. wall.step=big"),
+        ("planner=icem", "To choose a planner: --planner of `vgbench run`, --grid planner=A,B of `vgbench sweep`"),
         ("iql.tau", "expected name.param=value"),
         ("iql.tau=", "expected name.param=value"),
         ("=1", "expected name.param=value"),

@@ -93,6 +93,9 @@ _LISTS = ("tuple_type", "list_type", "set_type", "frozen_set_type")
 SLOTS = {"env": "environment"}
 """Other names of a slot, in an address."""
 
+CHOSEN = ("planner", "encoder", "predictor")
+"""Slots whose plugin a run chooses by an option and a sweep by a grid, `planner=A,B`."""
+
 
 class Addresses:
     """Finds the target of an address: by plugin name, core group, or slot (`objective.tau`)."""
@@ -117,7 +120,7 @@ class Addresses:
         """
         key, dot, param = given.address.rpartition(".")
         if not (dot and key and param):
-            raise UsageError(f"{given.written}: expected name.param, e.g. {self._example()}")
+            raise UsageError(f"{given.written}: expected name.param, e.g. {self._example()}{_choosing(given.address)}")
         key, param = same(key), same(param)
         found = self._by_key.get(SLOTS.get(key, key), [])
         if not found:
@@ -160,6 +163,13 @@ class Addresses:
                 if not field_info.is_required():
                     return f"{target.label}.{name}={field_info.default}"
         return "train.lr=1e-3"
+
+
+def _choosing(slot: str) -> str:
+    """Where a plugin is chosen, for who has written the name of its slot instead."""
+    if slot not in CHOSEN:
+        return ""
+    return f". To choose a {slot}: --{slot} of `vgbench run`, --grid {slot}=A,B of `vgbench sweep`"
 
 
 def _typed(info: FieldInfo, given: Assignment) -> Any:

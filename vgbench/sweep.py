@@ -15,11 +15,9 @@ from vgbench.catalogue import Sweep, catalogue
 from vgbench.cells import Asked, Cell, Outcome
 from vgbench.choices import Request
 from vgbench.errors import UsageError
+from vgbench.parameters import CHOSEN
 from vgbench.store import Record, write_atomically
 from vgbench.wording import same, suggest
-
-SLOTS = ("planner", "encoder", "predictor")
-"""What a grid can choose by name, `planner=A,B`; recipe and protocol are the sweep's own."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +52,10 @@ def read_grid(texts: Sequence[str], sets: Sequence[str] = ()) -> dict[str, list[
         address, values = address.strip(), _split(raw)
         if not equals or not address or not all(values):
             raise UsageError(f"--grid {text}: expected name.param=A,B,..., e.g. --grid train.lr=1e-3,3e-3")
-        if "." not in address and address not in SLOTS:
+        if "." not in address and address not in CHOSEN:
             raise UsageError(
                 f"--grid {text}: expected name.param=A,B,..., or the name of a slot before the =. "
-                f"{suggest(address, SLOTS)}"
+                f"{suggest(address, CHOSEN)}"
             )
         if len(set(values)) < len(values):
             raise UsageError(f"--grid {text}: a value stands there twice")
@@ -93,7 +91,7 @@ def of_grid(recipe: str, protocol: str, grid: Mapping[str, Sequence[str]]) -> tu
     A slot (`planner=A,B`) is the axis only of points that have no other grid. Values for one of its plugins
     (`A.samples=...`) are left out where another one of them is chosen.
     """
-    slots = {name: values for name, values in grid.items() if name in SLOTS}
+    slots = {name: values for name, values in grid.items() if name in CHOSEN}
     points = []
     for names in itertools.product(*slots.values()):
         picked = dict(zip(slots, names, strict=True))
