@@ -7,22 +7,24 @@
     python -m benchmarks --quick
     python -m benchmarks solve training --quick --against results/benchmarks/quick.json
 
-Peers come with `pip install -c constraints.txt -e ".[bench]"`; one that is not installed is reported with the command
-that installs it. Threads are those of OMP_NUM_THREADS, or of --threads, for both sides alike, and so is the allocator's
-setting of a run. Exit status: 1 if a side did not compute what ours does (its times are then compared with nothing) or
-if a limit's share is far below that of --against, 2 for a wrong option.
+Without a name all are run, except `evaluation` and `equal` where there is no --run. Peers come with
+`pip install -c constraints.txt -e ".[bench]"`; one that is not installed is reported with the command that installs it.
+Threads are those of OMP_NUM_THREADS, or of --threads, for both sides alike, and so is the allocator's setting of a run
+(unless the environment chooses another, e.g. MALLOC_ARENA_MAX=1000). Exit status: 1 if a side did not compute what ours
+does (its times are then compared with nothing) or if a limit's share is far below that of --against, 2 for a wrong
+option.
 """
 
 import argparse
 import importlib
 import json
-import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from vgbench.errors import UsageError, VgbenchError
+from vgbench.executors.base import cores
 from vgbench.wording import choice
 
 NAMES = {
@@ -35,6 +37,8 @@ NAMES = {
     "collect": "data collection: wall, and maze against PointMaze",
     "startup": "start-up, peak memory, growth of planning time",
 }
+OF_A_RUN = ("evaluation", "equal")
+"""They plan with a trained run; at the smallest size with a smoke run of their own."""
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -52,22 +56,33 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="smaller sizes: less than a minute each")
     parser.add_argument("--tiny", action="store_true", help="smallest sizes: only shows that everything runs")
     parser.add_argument("--threads", type=int, help="of PyTorch, for all sides; 1 to the number of cores")
-    parser.add_argument("--run", type=Path, help="folder of a trained run, for `evaluation`")
+    parser.add_argument("--run", type=Path, help="folder of a trained run, for `evaluation` and `equal`")
     parser.add_argument("--against", type=Path, help="an older record (JSON) that this one must not fall far behind")
     parser.add_argument("--plots", type=Path, help="folder for the pictures of `startup`")
     options = parser.parse_args(arguments)
-    options.names = [choice(name, NAMES, "NAME") for name in options.names] or list(NAMES)
+    options.names = _names([choice(name, NAMES, "NAME") for name in options.names], options.run or options.tiny)
     options.format = choice(options.format, ("table", "json"), "--format")
     if options.repeats < 1:
         raise UsageError(f"--repeats is {options.repeats}, expected 1 or more")
-    cores = os.cpu_count() or 1
-    if options.threads is not None and not 1 <= options.threads <= cores:
-        raise UsageError(f"--threads is {options.threads}, expected 1 to {cores}, the number of cores")
+    if options.threads is not None and not 1 <= options.threads <= cores():
+        raise UsageError(f"--threads is {options.threads}, expected 1 to {cores()}, the number of cores")
     if options.run is not None and not options.run.is_dir():
         raise UsageError(f"--run {options.run}: there is no such folder; expected the folder of a trained run")
     if options.against is not None:
         options.against = _record(options.against)
     return options
+
+
+def _names(named: list[str], able: object) -> list[str]:
+    """Those that are named, or all that can be run. `able`: whether there is a run to plan with."""
+    without = [name for name in named if name in OF_A_RUN and not able]
+    if without:
+        raise UsageError(f"benchmark '{without[0]}' plans with a trained run: give its folder by --run")
+    if named:
+        return named
+    if not able:
+        print(f"note: without --run, no {' and no '.join(OF_A_RUN)}", file=sys.stderr)
+    return [name for name in NAMES if able or name not in OF_A_RUN]
 
 
 def _record(path: Path) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from benchmarks.evaluation import facts, smoke_run
 from benchmarks.harness import Case, Check, Options, Record, Side
 from benchmarks.play import Play, run_planner
 from vgbench.api import Planner, Tasks
-from vgbench.errors import UsageError
 from vgbench.runner import load_tasks
 from vgbench.trained import Trained, load_trained
 from vgbench_plugins.planners.icem import ICEM
@@ -36,8 +35,6 @@ SAMPLES, HORIZONS = (4, 8, 16, 32, 64), (4, 8, 16, 24)
 
 def cases(options: Options) -> Iterator[Case]:
     """One run: its model on tuning tasks, then on judged ones."""
-    if options.run is None and options.size != "tiny":
-        raise UsageError("benchmark 'equal' plans with a trained run: give its folder by --run")
     with tempfile.TemporaryDirectory() as folder:
         trained = load_trained(Path(options.run or smoke_run(Path(folder) / "run")), "--run")
         tuning, judged, steps = options.pick((100, 400, 10**9), (16, 16, 40), (2, 3, 8))

@@ -14,7 +14,6 @@ from benchmarks import peers
 from benchmarks.harness import Case, Check, Options, Record, Side, difference
 from benchmarks.play import Play, run_planner
 from vgbench.api import Tasks
-from vgbench.errors import UsageError
 from vgbench.noise import KeyedNoise, Stream
 from vgbench.statistics import t_interval
 from vgbench.trained import load_trained
@@ -25,8 +24,6 @@ MARGIN = 0.03
 
 def cases(options: Options) -> Iterator[Case]:
     """The run's own tasks and settings; at smaller sizes fewer tasks and steps."""
-    if options.run is None and options.size != "tiny":
-        raise UsageError("benchmark 'evaluation' plans with a trained run: give its folder by --run")
     with tempfile.TemporaryDirectory() as folder:
         trained = load_trained(Path(options.run or smoke_run(Path(folder) / "run")), "--run")
         count, steps = options.pick((len(trained.tasks), 10**9), (8, 40), (2, 8))

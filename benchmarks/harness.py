@@ -12,12 +12,14 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 import vgbench
+from vgbench.provenance import git
 
 FORMAT = 1
 """Of the JSON; raised when a field changes its meaning."""
@@ -180,7 +182,7 @@ def _timed(side: Side, case: Case, spent: dict[str, list[float]], ours: str | No
 
 
 def machine() -> Record:
-    """Where it was measured: processor, threads, load and versions."""
+    """Where and when it was measured: processor, threads, load, versions and commit."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
@@ -190,6 +192,8 @@ def machine() -> Record:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "vgbench": vgbench.__version__,
+        "git": git(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 

@@ -5,13 +5,15 @@
 
 The first prints one for each benchmark of a record; the second writes those into a page that it has marks for:
 `<!-- solve.json -->` before a table and `<!-- end -->` after it, `<!-- targets -->` for that of all targets, and
-`<!-- planner_budget/NAME -->` for the sweep over planners of that name under `results/`.
+`<!-- planner_budget/NAME -->` or `<!-- paper_figure_3/quick -->` for the sweep of that folder under `results/`: over
+planners, or over values of parameters.
 """
 
 import csv
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,24 @@ Record = dict[str, Any]
 def tables(record: Record) -> dict[str, list[str]]:
     """Lines of a Markdown table by benchmark: a row per case, a column per side. Cases without sides are left out."""
     timed = {b["name"]: [case for case in b["cases"] if case["sides"]] for b in record["benchmarks"]}
-    return {name: _table(cases) + _found(cases) for name, cases in timed.items() if cases}
+    made = {name: _table(cases) + _found(cases) for name, cases in timed.items() if cases}
+    start = [case for b in record["benchmarks"] if b["name"] == "startup" for case in b["cases"]]
+    return made | ({"startup": _startup(start)} if start else {})
+
+
+def _startup(cases: list[Record]) -> list[str]:
+    """Commands above the bare interpreter, whose share says nothing, and the peak of every stage."""
+    lines = ["| command | CPU time above that of bare Python |", "|---|---|"]
+    lines += [
+        f"| `{case['case']}` | {time_text(case['facts']['cpu_seconds_above_python'])} |"
+        for case in cases
+        if case["sides"]
+    ]
+    peaks = next(case["facts"]["peak_mib"] for case in cases if case["case"] == "peak memory")
+    lines += ["", "| | stage | peak memory of the process |", "|---|---|---|"]
+    return lines + [
+        f"| {name} | {stage} | {peak:.0f} MiB |" for name, stages in peaks.items() for stage, peak in stages.items()
+    ]
 
 
 def _table(cases: list[Record]) -> list[str]:
@@ -54,16 +73,24 @@ def _cell(side: Record) -> str:
 
 
 def _found(cases: list[Record]) -> list[str]:
-    """A second table for cases whose settings were searched: what each side was found to need, and what it solved."""
-    searched = [case for case in cases if "tried" in case["facts"]]
+    """A second table for cases of whole evaluations: the settings of each side, and what it solved with them."""
+    played = [case for case in cases if "success" in case["facts"]]
     lines = ["", "| | | settings | solved | ours minus theirs [95 % interval] |", "|---|---|---|---|---|"]
-    for case in searched:
+    for case in played:
+        shared = _shared(case["parameters"])
         for side in case["sides"]:
             success = f"{100 * case['facts']['success'][side['name']]:.1f} %"
             minus = case["facts"].get(f"ours minus {side['name']}")
             told = "" if minus is None else f"{minus['mean']:+.3f} [{minus['ci95'][0]:+.3f}, {minus['ci95'][1]:+.3f}]"
-            lines.append(f"| {case['case']} | {side['name']} | {side['setting']} | {success} | {told} |")
-    return lines if searched else []
+            settings = "; ".join(filter(None, (shared, side["setting"])))
+            lines.append(f"| {case['case']} | {side['name']} | {settings} | {success} | {told} |")
+    return lines if played else []
+
+
+def _shared(parameters: Record) -> str:
+    """What all sides of a whole evaluation have in common."""
+    words = {"recipe": "{}", "samples": "K = {}", "horizon": "H = {}", "replan_every": "a plan every {} steps"}
+    return ", ".join(text.format(parameters[name]) for name, text in words.items() if name in parameters)
 
 
 def filled(page: str, folder: Path = RECORDS) -> str:
@@ -76,7 +103,7 @@ def filled(page: str, folder: Path = RECORDS) -> str:
         elif name.endswith(".json"):
             parts = list(tables(_read(folder / name)).values())
         else:
-            parts = [_budget(folder.parent / name / "budget.csv")]
+            parts = _sweep(folder.parent / name)
         text = "\n\n".join("\n".join(lines) for lines in parts)
         return f"{found[1]}\n{text}\n\n{found[3]}"
 
@@ -88,18 +115,36 @@ def _reached(folder: Path) -> list[str]:
     return lines + ["| " + " | ".join(target.cells()) + " |" for target in targets(folder)]
 
 
-def _budget(path: Path) -> list[str]:
-    """Success for so many evaluations: a row for each setting, a column for each planner."""
+def _sweep(folder: Path) -> list[list[str]]:
+    """Tables of a sweep: success for so many evaluations where it has them, else one for each parameter."""
+    if (folder / "budget.csv").exists():
+        return [_curves(_rows(folder / "budget.csv"), "settings", lambda row: f"({_thousands(row)})", "")]
+    rows = _rows(folder / "sweep.csv")
+    return [
+        _curves([row for row in rows if row["over"] == over], "value", _interval, f"`{over}`")
+        for over in dict.fromkeys(row["over"] for row in rows)
+    ]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    curves, settings = (list(dict.fromkeys(row[key] for row in rows)) for key in ("curve", "settings"))
-    cells = {(row["settings"], row["curve"]): row for row in rows}
-    lines = ["| | " + " | ".join(curves) + " |", "|---" * (len(curves) + 1) + "|"]
-    for setting in settings:
-        found = [cells.get((setting, curve)) for curve in curves]
-        texts = [f"{row['successes']} of {row['n']} ({_thousands(row)})" if row else "" for row in found]
-        lines.append(f"| `{setting.replace('planner.', '')}` | " + " | ".join(texts) + " |")
+        return list(csv.DictReader(file))
+
+
+def _curves(rows: list[dict[str, str]], key: str, note: Callable[[dict[str, str]], str], corner: str) -> list[str]:
+    """A row for each value of a key, a column for each curve: what was solved, and a note in brackets."""
+    curves, values = (list(dict.fromkeys(row[name] for row in rows)) for name in ("curve", key))
+    cells = {(row[key], row["curve"]): row for row in rows}
+    lines = [f"| {corner} | " + " | ".join(curves) + " |", "|---" * (len(curves) + 1) + "|"]
+    for value in values:
+        found = [cells.get((value, curve)) for curve in curves]
+        texts = [f"{row['successes']} of {row['n']} {note(row)}" if row else "" for row in found]
+        lines.append(f"| `{value.replace('planner.', '')}` | " + " | ".join(texts) + " |")
     return lines
+
+
+def _interval(row: dict[str, str]) -> str:
+    return f"[{float(row['low']):.2f}, {float(row['high']):.2f}]"
 
 
 def _thousands(row: dict[str, str]) -> str:

@@ -50,10 +50,11 @@ def command(arguments: list[str]) -> Case:
 def memory(options: Options) -> Case:
     """Peak memory of every stage of a run, and of planning at the paper's scale; each in a process of its own.
 
-    A few steps of each stage reach its peak: buffers do not grow afterwards.
+    A few steps of training reach its peak, and an episode as long as the horizon that of planning: buffers do not grow
+    afterwards.
     """
     scale = options.pick("quick", "quick", "smoke")
-    few = ("train.steps=3", "train_predictor.steps=3", "mpc.max_steps=4")
+    few = ("train.steps=3", "train_predictor.steps=3", "mpc.max_steps=24")
     sets = options.pick(few, (*few, "data.trajectories=100"), ("train.steps=2", "train_predictor.steps=2"))
     samples, horizon, tasks = options.pick((2000, 96, 4), (2000, 4, 4), (16, 2, 2))
 

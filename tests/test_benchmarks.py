@@ -35,6 +35,7 @@ def test_the_record_tells_where_it_was_made(everything):
     record, _ = everything
     assert record["format"] == 1 and record["size"] == "tiny" and record["repeats"] == 2
     assert record["machine"]["threads"] == 1 and record["machine"]["torch"] == torch.__version__
+    assert len(record["machine"]["git"]["commit"]) == 40
     assert [benchmark["name"] for benchmark in record["benchmarks"]] == list(command.NAMES)
 
 
@@ -134,6 +135,13 @@ def test_the_sorting_iqe_by_hand():
     assert sorted_iqe(torch.zeros(2), torch.tensor([2.0, 4.0]), 1, torch.tensor(0.25)) == 3.25
 
 
+def test_without_a_run_what_plans_with_one_is_left_out(capsys):
+    assert command.parse(["--quick"]).names == [name for name in command.NAMES if name not in ("evaluation", "equal")]
+    assert "without --run, no evaluation and no equal" in capsys.readouterr().err
+    assert command.parse(["--tiny"]).names == list(command.NAMES)
+    assert command.parse(["--run", str(ROOT)]).names == list(command.NAMES)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -142,7 +150,7 @@ def test_the_sorting_iqe_by_hand():
         (["--repeats", "0"], "--repeats is 0, expected 1 or more"),
         (["--threads", "0"], "--threads is 0, expected 1 to"),
         (["--run", "nowhere"], "--run nowhere: there is no such folder"),
-        (["evaluation", "--quick"], "give its folder by --run"),
+        (["solve", "equal", "--quick"], "benchmark 'equal' plans with a trained run: give its folder by --run"),
     ],
 )
 def test_wrong_options(arguments, said, monkeypatch, capsys):

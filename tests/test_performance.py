@@ -29,7 +29,7 @@ def test_the_page_is_what_its_records_give():
     text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
     assert page.filled(text) == text
     shown = set(re.findall(r"<!-- (\S+)\.json -->", text))
-    assert shown | {"quick", "startup"} == {path.stem for path in RECORDS}
+    assert shown | {"quick"} == {path.stem for path in RECORDS}
 
 
 def test_the_budgets_of_planners_are_those_of_their_sweeps():
