@@ -66,6 +66,7 @@ def test_a_sweep_takes_it(mine):
             "mine.yaml:4: recipes.c.extends: the recipes extend each other in a circle: a -> b -> c -> a",
         ),
         ("recipes:\n  a: {extends: a}", "mine.yaml:2: recipes.a.extends: the recipes extend each other in a circle"),
+        ("recipes:\n  a: {objectives: [iql], distance: iqe}", "mine.yaml:2: recipes.a: missing: summary, training"),
         ("recipes:\n  a: {extends: vff}", "mine.yaml:2: recipes.a.extends: no recipe named 'vff'. Did you mean 'vf'?"),
         (
             "recipes:\n  a:\n    extends: vf\n    objectives: [iqll]",

@@ -92,6 +92,8 @@ def test_one_checkpoint_has_wilsons_interval_beside_the_published_rate(record, r
     assert cell["mark"] is None  # .63 of 80 reaches up to .72
     assert content["floors"]["maze"][0]["successes"] == 14 and content["floors"]["wall_big"] == []
     assert content["cells"]["vf", "wall_big"]["state"] == "missing"
+    states = [content["cells"]["two_space", protocol]["state"] for protocol in ("wall_small", "wall_big", "maze")]
+    assert states == ["missing", "not asked", "not asked"]  # the suite runs it where the paper has it
     shown = vgbench_cli("report").stdout
     assert ".80 [.70, .87] 1 seed (paper .63)" in shown and "– (paper .94)" in shown  # noqa: RUF001
     assert "maze random .17 [.11, .27] of 80" in shown and "Wilson" in shown

@@ -1,7 +1,7 @@
 """Makes dataclasses of the sections of a YAML file; what is wrong is named with file and line."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 from vgbench.errors import UsageError
@@ -14,10 +14,11 @@ def make(cls: type[Any], raw: Any, where: Where, **extra: Any) -> Any:
     raw = mapping(raw, where)
     known(raw, {f.name for f in fields(cls)} - set(extra), where)
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
-    try:
-        return cls(**values, **extra)
-    except TypeError as err:
-        raise UsageError(f"{where}: {str(err).partition('() ')[2] or err}") from err
+    needed = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
+    without = [name for name in needed if name not in values and name not in extra]
+    if without:
+        raise UsageError(f"{where}: missing: {', '.join(without)}")
+    return cls(**values, **extra)
 
 
 def parts(cls: type[Any], raw: Any, where: Where) -> tuple[Any, ...]:

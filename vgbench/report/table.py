@@ -1,7 +1,7 @@
 """The table of a suite: for each recipe and protocol what ran, with its interval, and what was published."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +33,7 @@ class Cell:
         stale: why the present code would not make these records; empty for current ones.
         aside: other records of this cell, which are not part of the figure, each with the reason.
         younger: parameters that a record does not have, at their defaults.
+        asked: whether the suite runs this recipe on this protocol.
     """
 
     recipe: str
@@ -42,13 +43,16 @@ class Cell:
     aside: tuple[tuple[RunRecord, str], ...] = ()
     published: Published | None = None
     younger: tuple[str, ...] = ()
+    asked: bool = True
 
     @property
     def state(self) -> str:
-        """`done`, `stale`, `failed` or `missing`."""
+        """`done`, `stale`, `failed`, `missing` or `not asked`."""
         if self.records:
             return "stale" if self.stale else "done"
-        return "failed" if any(record.error for record, _ in self.aside) else "missing"
+        if any(record.error for record, _ in self.aside):
+            return "failed"
+        return "missing" if self.asked else "not asked"
 
     @property
     def rate(self) -> float:
@@ -147,7 +151,8 @@ def build(suite: Suite, scale: str, records: Iterable[RunRecord], reading: str |
             rate = suite.published.get(recipe, {}).get(protocol)
             published = None if rate is None else Published(rate, suite.published_n[protocol])
             found = [(record, compare(record, reading)) for record in sorted_in.get((recipe, protocol), [])]
-            cells[recipe, protocol] = _cell(recipe, protocol, found, published)
+            cell = _cell(recipe, protocol, found, published)
+            cells[recipe, protocol] = replace(cell, asked=suite.has(recipe, protocol))
     return Table(suite, scale, reading, cells)
 
 
