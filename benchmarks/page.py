@@ -144,7 +144,7 @@ def _curves(rows: list[dict[str, str]], key: str, note: Callable[[dict[str, str]
 
 
 def _interval(row: dict[str, str]) -> str:
-    return f"[{float(row['low']):.2f}, {float(row['high']):.2f}]"
+    return f"[{float(row['low']):.2f}, {float(row['high']):.2f}], {_thousands(row)}"
 
 
 def _thousands(row: dict[str, str]) -> str:

@@ -1,5 +1,6 @@
 """Figures of speed in the documentation against their records."""
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,13 @@ from benchmarks import page
 from benchmarks.targets import Target, targets
 
 ROOT = Path(__file__).parents[1]
+SET = {
+    ("vf", "iql.tau"): {"iql.gamma": "0.98"},
+    ("vf_quasi", "iql.tau"): {"iql.gamma": "0.93"},
+    ("vf", "iql.gamma"): {"iql.tau": "0.7"},
+    ("vf_quasi", "iql.gamma"): {"iql.tau": "0.7"},
+}
+"""What the curves of figure 3 keep (paper, Figure 3)."""
 RECORDS = sorted(page.RECORDS.glob("*.json"))
 
 
@@ -42,6 +50,22 @@ def test_the_budgets_of_planners_are_those_of_their_sweeps():
     for group, name in names:
         drawn = ROOT / "results" / group / name / "budget.png"
         assert (docs / "figures" / f"{group}_{name}.png").read_bytes() == drawn.read_bytes()
+
+
+def test_figure_3_is_that_of_its_sweep():
+    """`python -m benchmarks.page docs/figures.md`, and the picture beside it."""
+    docs, folder = ROOT / "docs", ROOT / "results" / "paper_figure_3" / "quick"
+    text = (docs / "figures.md").read_text(encoding="utf-8")
+    assert "<!-- paper_figure_3/quick -->" in text and page.filled(text) == text
+    assert (docs / "figures" / "paper_figure_3.png").read_bytes() == (folder / "sweep.png").read_bytes()
+    with (folder / "sweep.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 22 and not any(int(row["missing"]) for row in rows)
+    for row in rows:  # the table of the sweep against the records themselves
+        values = dict(SET[row["recipe"], row["over"]], **{row["over"]: row["value"]})
+        name = "-".join([row["recipe"], *(f"{key}={values[key]}" for key in sorted(values))])
+        result = json.loads((folder / name / "s0" / "result.json").read_text(encoding="utf-8"))
+        assert int(row["successes"]) == result["successes"] and int(row["n"]) == result["n"]
 
 
 def test_a_target_that_was_missed_is_told():
