@@ -1,9 +1,11 @@
 """A whole evaluation at equal success: each side with the fastest settings that it was found to need.
 
 Both sides are searched on tuning tasks (another seed than the judged ones): every K x H of one grid, ours with the
-run's planner and with iCEM in one and two rounds. A side's settings are the fastest whose success is within `LOSS` of
+run's planner, with its noise coloured along the horizon and elites carried over, and with iCEM in one and two rounds:
+what our planners offer and the peer does not. A side's settings are the fastest whose success is within `LOSS` of
 the best that this side reached anywhere. They then play the judged tasks, in turn, and the difference of success is
-told with its interval over the pairs. All else (noise of MPPI, temperature, replanning, cost) is the run's, for both.
+told with its interval over the pairs. All else (scale of MPPI's noise, temperature, replanning, cost) is the run's, for
+both.
 """
 
 import itertools
@@ -58,7 +60,7 @@ def _tasks(trained: Trained, seed: int, count: int) -> Tasks:
 
 
 def mppi(planner: MPPI, samples: Sequence[int], horizons: Sequence[int]) -> list[Planner]:
-    """Return the run's planner with every K and H."""
+    """Return a planner with every K and H."""
     return [
         MPPI(planner.params.model_copy(update={"samples": k, "horizon": h}))
         for k, h in itertools.product(samples, horizons)
@@ -66,8 +68,11 @@ def mppi(planner: MPPI, samples: Sequence[int], horizons: Sequence[int]) -> list
 
 
 def ours(planner: MPPI, samples: Sequence[int], horizons: Sequence[int]) -> list[Planner]:
-    """Return the run's planner, and iCEM in one and two rounds, with every K and H."""
+    """Return the run's planner as it is and with each of its own parts, and iCEM in one and two rounds."""
     planners = mppi(planner, samples, horizons)
+    for beta, elites in ((2.0, 0), (2.0, 1)):
+        more = planner.params.model_copy(update={"noise_beta": beta, "elites": elites})
+        planners += mppi(MPPI(more), samples, horizons)
     for rounds, k, h in itertools.product((1, 2), samples, horizons):
         # A quarter of the candidates, since a tenth of so few would be one. Coloured noise needs less than white noise.
         planners.append(ICEM(ICEM.Params(samples=k, horizon=h, iterations=rounds, elites=0.25, noise=2.0)))
@@ -117,12 +122,17 @@ def told(planner: Planner) -> Record:
     """What tells a planner of the search from others."""
     params = planner.params
     name = type(planner).__name__.lower()
-    return {"planner": name, "samples": params.samples, "horizon": params.horizon, "rounds": params.iterations}
+    about = {"planner": name, "samples": params.samples, "horizon": params.horizon, "rounds": params.iterations}
+    return about | (
+        {"noise_beta": params.noise_beta, "elites": params.elites} if isinstance(params, MPPI.Params) else {}
+    )
 
 
 def words(planner: Planner) -> str:
     """Write what tells a planner from others."""
-    return "{planner}, K = {samples}, H = {horizon}, rounds: {rounds}".format(**told(planner))
+    about = told(planner)
+    text = "{planner}, K = {samples}, H = {horizon}, rounds: {rounds}".format(**about)
+    return text + (", noise_beta = {noise_beta:g}, elites: {elites}".format(**about) if about.get("noise_beta") else "")
 
 
 def case(search: Search, found: dict[str, Found], tasks: Tasks) -> Case:

@@ -49,12 +49,11 @@ def independent(plan: MakePlan, model: JEPA, tasks: int, latent_dim: int, max_st
 
 
 def _parts(tasks: int) -> Iterator[tuple[int, int]]:
-    """First task and number of tasks of blocks of 1, 2, 3, 5, 8, ..., from the beginning and from the end."""
-    a, b = 1, 2
+    """First task and number of tasks of blocks of 1, 2, 3, 5, 8, ..., from the end and the beginning by turns."""
+    a, b, end = 1, 2, True
     while a < tasks:
-        yield 0, a
-        yield tasks - a, a
-        a, b = b, a + b
+        yield (tasks - a if end else 0), a
+        a, b, end = b, a + b, not end
 
 
 def _same(whole: Plan, own: Plan, part: slice) -> bool:
