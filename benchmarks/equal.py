@@ -3,7 +3,7 @@
 Both sides are searched on tuning tasks (another seed than the judged ones): every K x H of one grid, ours with the
 run's planner, with its noise coloured along the horizon and elites carried over, and with iCEM in one and two rounds:
 what our planners offer and the peer does not. A side's settings are the fastest whose success is within `LOSS` of
-the best that this side reached anywhere. They then play the judged tasks, in turn, and the difference of success is
+the best that this side reached anywhere; of settings as fast as these, those that solve most. They then play the judged tasks, in turn, and the difference of success is
 told with its interval over the pairs. All else (scale of MPPI's noise, temperature, replanning, cost) is the run's, for
 both.
 """
@@ -30,6 +30,9 @@ from vgbench_plugins.planners.mppi import MPPI
 TUNING_SEED = 1000
 LOSS = 0.02
 """Success on the tuning tasks that may be given up for speed, by either side alike."""
+
+CLOSE = 1.1
+"""Times that differ less, of one run each, are alike."""
 
 SAMPLES, HORIZONS = (4, 8, 16, 32), (4, 8, 16)
 """Tried by both sides. With more, no more is solved on tuning tasks (results/planner_budget), so none is faster."""
@@ -99,15 +102,21 @@ class Search:
             solved = sum(game.success[name])
             rows.append(told(planner) | {"solved": solved, "of": len(self.tasks), "seconds": round(spent, 2)})
             print(f"  {name}: {rows[-1]}", file=sys.stderr)
-        least = max(row["solved"] for row in rows) - LOSS * len(self.tasks)
-        good = [index for index, row in enumerate(rows) if row["solved"] >= least]
-        best = min(good, key=lambda index: rows[index]["seconds"])
-        return Found(planners[best], rows)
+        return Found(planners[chosen(rows, len(self.tasks))], rows)
 
     def play(self, planner: Planner, tasks: Tasks, seed: int) -> Play:
         """Return the game of a planner, which the peer gets too if it is MPPI."""
         peer = planner if isinstance(planner, MPPI) else self.planner
         return Play(self.trained, tasks, planner, peer, seed, self.steps)
+
+
+def chosen(rows: Sequence[Record], tasks: int) -> int:
+    """Index of the fastest that is good enough; of those as fast as it, within `CLOSE`, the one that solved most."""
+    least = max(row["solved"] for row in rows) - LOSS * tasks
+    good = [index for index, row in enumerate(rows) if row["solved"] >= least]
+    soon = CLOSE * min(rows[index]["seconds"] for index in good)
+    close = [index for index in good if rows[index]["seconds"] <= soon]
+    return max(close, key=lambda index: (rows[index]["solved"], -rows[index]["seconds"]))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import guard, iqe, planners, replayed, solve
+from benchmarks import equal, guard, iqe, planners, replayed, solve
 from benchmarks.harness import Case, Check, Side, difference, measure, summary
 from benchmarks.sorted_iqe import sorted_iqe
 from benchmarks.work import DIM, Work
@@ -87,6 +87,15 @@ def test_a_distance_with_exchanged_points_is_noticed():
         ratios = {side["name"]: side["ratio"] for side in record["sides"]}
         assert ratios["right"] is not None and ratios["exchanged"] is None
         assert command.status({"benchmarks": [{"cases": [record]}]}) == 1
+
+
+def test_the_fastest_settings_that_are_good_enough_are_chosen():
+    def rows(*pairs):
+        return [{"solved": solved, "seconds": seconds} for solved, seconds in pairs]
+
+    assert equal.chosen(rows((100, 9.0), (98, 4.0), (97, 1.0)), 100) == 1  # 97 is more than 2 of 100 below the best
+    assert equal.chosen(rows((98, 4.0), (100, 4.3), (99, 4.5)), 100) == 1  # 4.0 and 4.3 are alike
+    assert equal.chosen(rows((99, 4.2), (99, 4.0)), 100) == 1
 
 
 @pytest.mark.parametrize("error", [0.2, float("nan"), float("inf")])
