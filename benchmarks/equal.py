@@ -2,10 +2,10 @@
 
 Both sides are searched on tuning tasks (another seed than the judged ones): every K x H of one grid, ours with the
 run's planner, with its noise coloured along the horizon and elites carried over, and with iCEM in one and two rounds:
-what our planners offer and the peer does not. A side's settings are the fastest whose success is within `LOSS` of
-the best that this side reached anywhere; of settings as fast as these, those that solve most. They then play the judged tasks, in turn, and the difference of success is
-told with its interval over the pairs. All else (scale of MPPI's noise, temperature, replanning, cost) is the run's, for
-both.
+what our planners offer and the peer does not. A side's settings are the fastest whose success is within `LOSS` of the
+best that this side reached anywhere; of settings as fast as these, those that solve most. They then play the judged
+tasks, in turn, and the difference of success is told with its interval over the pairs. All else (scale of MPPI's noise,
+temperature, replanning, cost) is the run's, for both.
 """
 
 import itertools
