@@ -1,7 +1,7 @@
 """The table of a suite: for each recipe and protocol what ran, with its interval, and what was published."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -151,13 +151,16 @@ def build(suite: Suite, scale: str, records: Iterable[RunRecord], reading: str |
             rate = suite.published.get(recipe, {}).get(protocol)
             published = None if rate is None else Published(rate, suite.published_n[protocol])
             found = [(record, compare(record, reading)) for record in sorted_in.get((recipe, protocol), [])]
-            cell = _cell(recipe, protocol, found, published)
-            cells[recipe, protocol] = replace(cell, asked=suite.has(recipe, protocol))
+            cells[recipe, protocol] = _cell(recipe, protocol, found, published, suite.has(recipe, protocol))
     return Table(suite, scale, reading, cells)
 
 
 def _cell(
-    recipe: str, protocol: str, compared: list[tuple[RunRecord, Comparison]], published: Published | None
+    recipe: str,
+    protocol: str,
+    compared: list[tuple[RunRecord, Comparison]],
+    published: Published | None,
+    asked: bool,
 ) -> Cell:
     """Take the current records for the figure or, if there is none, the largest group of old ones that agree."""
     failed = [(record, f"failed: {record.error}") for record, _ in compared if record.error]
@@ -175,6 +178,7 @@ def _cell(
         tuple(aside),
         published,
         tuple(dict.fromkeys(name for _, comparison in taken for name in comparison.younger)),
+        asked,
     )
 
 
