@@ -290,7 +290,7 @@ def _claim(raw: Any, where: Where, suite: Suite, recipes: Any, protocols: Any) -
         if (value := raw.get(key)) is not None
     }
     claim: Claim = make(Claim, raw | sides, where)
-    claim.check(str(where), recipes, protocols)
+    claim.check(where, recipes, protocols)
     return claim
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from vgbench.errors import UsageError
 from vgbench.wording import suggest
+from vgbench.yaml_file import Where
 
 DIRECTIONS = ("greater", "not_greater")
 
@@ -35,7 +36,7 @@ class Claim:
         """Names of the recipes on both sides."""
         return self.a if self.b in (("floor",), ("same",)) else (*self.a, *self.b)
 
-    def check(self, where: str, recipes: Iterable[str], protocols: Iterable[str]) -> None:
+    def check(self, where: Where, recipes: Iterable[str], protocols: Iterable[str]) -> None:
         """Refuse names that do not exist; `where` names the claim in messages."""
         places = (self.against,) if self.against else ()
         checks = [("a", "recipe", self.a, recipes), ("b", "recipe", self.recipes()[len(self.a) :], recipes)]

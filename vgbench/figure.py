@@ -57,7 +57,7 @@ def read_figures(section: Any, where: Where, protocols: Iterable[str]) -> dict[s
         if not panels:
             raise UsageError(f"{here / 'panels'}: expected at least one panel")
         for index, panel in enumerate(panels):
-            choice(panel.protocol, protocols, str(here / "panels" / index / "protocol"))
-            choice(panel.show, SHOWS, str(here / "panels" / index / "show"))
+            choice(panel.protocol, protocols, here / "panels" / index / "protocol")
+            choice(panel.show, SHOWS, here / "panels" / index / "show")
         figures[name] = make(Figure, raw | {"panels": panels}, here, name=name)
     return figures

@@ -137,4 +137,4 @@ def _check_types(raw: Mapping[str, Any], where: Where) -> None:
         elif key != "set" and not isinstance(value, str) and not (key == "head" and value is None):
             raise UsageError(f"{where / key}: expected text, got {value!r}")
     if "training" in raw:
-        choice(raw["training"], TRAINING, str(where / "training"))
+        choice(raw["training"], TRAINING, where / "training")

@@ -187,10 +187,12 @@ def _not_installed() -> str:
 def _entries(dist: Distribution) -> Iterator[Entry]:
     """Plugins of one distribution."""
     kinds = {group: kind for kind, group in GROUPS.items()}
-    for point in dist.entry_points:
-        if point.group in kinds:
-            about = dist.metadata["Summary"] or ""
-            yield Entry(kinds[point.group], same(point.name), point.value, _name(dist), dist.version or "?", about)
+    points = [point for point in dist.entry_points if point.group in kinds]
+    if points:
+        # Once for all of them: the metadata are parsed anew each time that they are asked for.
+        name, version, about = _name(dist), dist.version or "?", dist.metadata["Summary"] or ""
+        for point in points:
+            yield Entry(kinds[point.group], same(point.name), point.value, name, version, about)
 
 
 def _unknown_groups(dist: Distribution) -> dict[str, str]:

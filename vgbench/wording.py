@@ -37,14 +37,14 @@ def place(environment: str, protocol: str) -> str:
     return protocol if protocol.startswith(environment) else f"{environment}-{protocol}"
 
 
-def choice(value: str, known: Iterable[str], option: str) -> str:
-    """Return the one of `known` that `value` names, or raise a UsageError that quotes the option."""
+def choice(value: str, known: Iterable[str], option: object) -> str:
+    """Return the one of `known` that `value` names, or raise a UsageError that quotes the option (or place in a file)."""
     from vgbench.errors import UsageError
 
     names = list(known)
     if isinstance(value, str) and same(value) in names:
         return same(value)
-    raise UsageError(f"{option.rstrip(': ')}: unknown value {value!r}. {suggest(str(value), names)}")
+    raise UsageError(f"{str(option).rstrip(': ')}: unknown value {value!r}. {suggest(str(value), names)}")
 
 
 def rate_text(rate: Mapping[str, Any]) -> str:
