@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 from benchmarks import __main__ as command
-from benchmarks import equal, guard, iqe, planners, replayed, solve
+from benchmarks import equal, guard, iqe, noise_bias, planners, replayed, solve
 from benchmarks.harness import Case, Check, Side, difference, measure, summary
 from benchmarks.sorted_iqe import sorted_iqe
 from benchmarks.work import DIM, Work
@@ -142,6 +144,18 @@ def test_the_sorting_iqe_by_hand():
     assert sorted_iqe(y, x, 3, torch.tensor(0.3)) == 1.0
     # Two components of 1: lengths 2 and 4; a quarter of the way from the mean 3 to the maximum 4.
     assert sorted_iqe(torch.zeros(2), torch.tensor([2.0, 4.0]), 1, torch.tensor(0.25)) == 3.25
+
+
+def test_noise_makes_the_value_optimistic_and_none_leaves_it():
+    still, noisy = (noise_bias.measure(draws=2, count=1, noises=(noise,))["rows"][0] for noise in (0.0, 3.0))
+    assert still["bias"] == 0 and still["order_joint_averaged"] == 1
+    # An expectile above the middle counts the lucky draws more; the mean over them has no luck.
+    assert noisy["joint"] + 1 < noisy["averaged"] < noisy["bound"]
+
+
+def test_a_mean_over_draws_by_hand():
+    ends = csr_array(np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]]))
+    assert noise_bias.mean_over(ends, 2).toarray().tolist() == [[0.5, 0.5], [0.0, 1.0]]
 
 
 def test_without_a_run_what_plans_with_one_is_left_out(capsys):

@@ -38,7 +38,7 @@ def place(environment: str, protocol: str) -> str:
 
 
 def choice(value: str, known: Iterable[str], option: object) -> str:
-    """Return the one of `known` that `value` names, or raise a UsageError that quotes the option (or place in a file)."""
+    """Return the one of `known` that `value` names, or raise a UsageError that names the option or place in a file."""
     from vgbench.errors import UsageError
 
     names = list(known)

@@ -160,7 +160,7 @@ class Wall(api.Environment):
             noise_dim=2 if params.noise else 0,
             distance_unit="px",
         )
-        self._walk = wall_data.Walk(*self._norms, persistent=params.heading == "persistent")
+        self.walk = wall_data.Walk(*self._norms, persistent=params.heading == "persistent")
         self._move = wall_geometry.stay if params.collision == "stay" else wall_geometry.stop
 
     @property
@@ -238,7 +238,7 @@ class Wall(api.Environment):
             return self._one_step(position, layout, action, noise)
 
         position, end, layout = state["position"].cpu(), goal["position"].cpu(), state["layout"].cpu()
-        walks = wall_value.walks(self._walk, stride)
+        walks = wall_value.walks(self.walk, stride)
         d = wall_value.values(position, end, layout, walks, move, tau, gamma)
         return d.float().to(state["position"].device)
 
@@ -273,7 +273,7 @@ class Wall(api.Environment):
             layouts = np.repeat(random_layouts(rng.random((1, 2))), trajectories, axis=0)
         else:
             layouts = random_layouts(rng.random((trajectories, 2)), "training" if self.params.holdout else "all")
-        walk = self._walk
+        walk = self.walk
         world = wall_data.World(self._one_step, self.params.noise)
         if self.params.policy == "random":
             return wall_data.collect(walk, world, layouts, length, rng, progress)
