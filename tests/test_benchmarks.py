@@ -146,11 +146,10 @@ def test_the_sorting_iqe_by_hand():
     assert sorted_iqe(torch.zeros(2), torch.tensor([2.0, 4.0]), 1, torch.tensor(0.25)) == 3.25
 
 
-def test_noise_makes_the_value_optimistic_and_none_leaves_it():
-    still, noisy = (noise_bias.measure(draws=2, count=1, noises=(noise,))["rows"][0] for noise in (0.0, 3.0))
-    assert still["bias"] == 0 and still["order_joint_averaged"] == 1
+def test_noise_makes_the_value_optimistic():
+    row = noise_bias.measure(draws=2, count=1, noises=(3.0,))["rows"][0]
     # An expectile above the middle counts the lucky draws more; the mean over them has no luck.
-    assert noisy["joint"] + 1 < noisy["averaged"] < noisy["bound"]
+    assert row["joint"] + 1 < row["averaged"] < row["bound"]
 
 
 def test_a_mean_over_draws_by_hand():
