@@ -58,6 +58,27 @@ def test_a_record_is_whole_and_from_a_clean_commit(folder):
     assert sum(row["success"] for row in rows) == result["successes"] and len(rows) == result["n"]
 
 
+def cell(folder):
+    """A rate as tables of the documentation have it."""
+    result = json.loads((folder / "result.json").read_text())
+    low, high = wilson(result["successes"], result["n"])
+    rate, low, high = (f"{x:.2f}".removeprefix("0") for x in (result["success_rate"], low, high))
+    return f"{result['successes']} of {result['n']} = {rate} [{low}, {high}]"
+
+
+def test_the_tables_of_the_pilot_are_its_records():
+    text = (ROOT / "docs/decisions.md").read_text()
+    rows = [
+        [part.strip() for part in line.strip("|").split("|")]
+        for line in text.split("<!-- pilot -->")[1].strip().split("\n\n")[0].splitlines()[2:]
+    ]
+    folders = {f"{row[0]}-{row[1].strip('`')}-{layout}" for row in rows for layout in ("per_dataset", "per_trajectory")}
+    assert folders == {folder.name for folder in (RESULTS / "layout_pilot/quick").iterdir()}
+    for protocol, recipe, *cells, _ in rows:
+        names = (f"{protocol}-{recipe.strip('`')}-{layout}" for layout in ("per_dataset", "per_trajectory"))
+        assert cells == [cell(RESULTS / "layout_pilot/quick" / name) for name in names]
+
+
 def test_the_table_of_coverage_is_the_simulations():
     record = json.loads((ROOT / "results/interval-coverage.json").read_text())
     table = (ROOT / "docs/decisions.md").read_text().split("<!-- coverage -->")[1].strip().split("\n\n")[0]
