@@ -79,6 +79,17 @@ def test_the_tables_of_the_pilot_are_its_records():
         assert cells == [cell(RESULTS / "layout_pilot/quick" / name) for name in names]
 
 
+def test_the_table_of_the_bias_is_its_records():
+    rows = json.loads((RESULTS / "stochastic_wall/bias.json").read_text())["rows"]
+    table = (ROOT / "docs/stochastic_wall.md").read_text().split("<!-- bias -->")[1].strip().split("\n\n")[0]
+    shown = [[part.strip() for part in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    keys = ("joint", "averaged", "bias", "order_joint_averaged", "order_joint_cost", "order_averaged_cost")
+    for row, (noise, value, bound, *figures) in zip(rows, shown, strict=True):
+        assert (noise, value, float(bound)) == (f"{row['noise']:g} px", f"`{row['value']}`", round(row["bound"], 1))
+        digits = [float(figure) for cell in figures for figure in cell.split(", ")]
+        assert digits == [round(row[key], 3 if key.startswith("order") else 2) for key in keys]
+
+
 def test_the_table_of_coverage_is_the_simulations():
     record = json.loads((ROOT / "results/interval-coverage.json").read_text())
     table = (ROOT / "docs/decisions.md").read_text().split("<!-- coverage -->")[1].strip().split("\n\n")[0]
