@@ -13,13 +13,11 @@ import json
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.sparse import csr_array
 from scipy.stats import spearmanr
 from torch import Tensor
 
 from vgbench_plugins.environments import wall_value
-from vgbench_plugins.environments.lattice import Lattice
 from vgbench_plugins.environments.wall import Wall
 
 NOISES = (0.0, 1.0, 3.0)
@@ -31,14 +29,8 @@ TASK_SEED = 1000
 
 def targets(wall: Wall, layout: Tensor, draws: int) -> csr_array:
     """States that follow each point of the grid in each walk and draw: [M * S * draws, M], rows of sum 1."""
-    rng = np.random.default_rng(1)
-
-    def move(position: Tensor, layouts: Tensor, action: Tensor) -> Tensor:
-        noise = torch.from_numpy(rng.standard_normal(action.shape).astype(np.float32)) if wall.params.noise else None
-        return wall.step({"position": position, "layout": layouts}, action, noise)["position"]
-
     walks = np.repeat(wall_value.walks(wall.walk, 1), draws, axis=0)
-    return wall_value.transitions(wall_value.lattice(*layout.tolist()), layout, walks, move)
+    return wall_value.transitions(wall_value.lattice(*layout.tolist()), layout, walks, wall.world.mover(1))
 
 
 def mean_over(ends: csr_array, draws: int) -> csr_array:
@@ -46,19 +38,6 @@ def mean_over(ends: csr_array, draws: int) -> csr_array:
     rows = ends.shape[0]
     start = np.arange(0, rows + 1, draws)
     return csr_array((np.full(rows, 1 / draws), np.arange(rows), start), (rows // draws, rows)) @ ends
-
-
-def nearest(grid: Lattice, position: Tensor) -> np.ndarray:
-    """Numbers of the points of the grid that are nearest to positions [B, 2]."""
-    number, weight = grid.locate(position)
-    return number.gather(1, weight.argmax(dim=1, keepdim=True)).squeeze(1).numpy()
-
-
-def true_cost(wall: Wall, grid: Lattice, layout: Tensor, goal: int) -> np.ndarray:
-    """Least number of steps, without noise, from every point of the grid to one of them, [M]."""
-    layouts = layout.expand(len(grid.points), 2)
-    goals = grid.points[goal].expand(len(grid.points), 2)
-    return wall.cost_to_go({"position": grid.points, "layout": layouts}, {"position": goals, "layout": layouts}).numpy()
 
 
 def order(values: np.ndarray, others: np.ndarray) -> float:
@@ -76,12 +55,16 @@ def measure(draws: int, count: int, noises: tuple[float, ...] = NOISES) -> dict[
         grid = wall_value.lattice(*layout.tolist())
         joint = targets(wall, layout, draws)
         averaged = mean_over(joint, draws)
-        goals = nearest(grid, tasks.goal["position"])
-        costs = [true_cost(wall, grid, layout, goal) for goal in goals]
+        starts, goals = (grid.nearest(side["position"]).numpy() for side in (tasks.start, tasks.goal))
+        states = wall.state_grid(tasks.start).states
+        ends = ({key: value[[goal]].expand_as(value) for key, value in states.items()} for goal in goals)
+        costs = [wall.cost_to_go(states, end).numpy() for end in ends]
         for name, (tau, gamma) in VALUES.items():
-            both = [[wall_value.solve(ends, goal, tau, gamma) for ends in (joint, averaged)] for goal in goals]
+            both = [
+                [wall_value.solve(following, goal, tau, gamma) for following in (joint, averaged)] for goal in goals
+            ]
             solved = np.array(both)  # [tasks, 2, M]
-            at_start = solved[np.arange(count), :, nearest(grid, tasks.start["position"])]
+            at_start = solved[np.arange(count), :, starts]
             rows.append(
                 {
                     "noise": noise,

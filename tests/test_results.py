@@ -58,6 +58,12 @@ def test_a_record_is_whole_and_from_a_clean_commit(folder):
     assert sum(row["success"] for row in rows) == result["successes"] and len(rows) == result["n"]
 
 
+def table(page, marker):
+    """Cells of the rows of the table that follows `<!-- marker -->`."""
+    text = (ROOT / "docs" / page).read_text().split(f"<!-- {marker} -->")[1].strip().split("\n\n")[0]
+    return [[part.strip() for part in line.strip("|").split("|")] for line in text.splitlines()[2:]]
+
+
 def cell(folder):
     """A rate as tables of the documentation have it."""
     result = json.loads((folder / "result.json").read_text())
@@ -67,11 +73,7 @@ def cell(folder):
 
 
 def test_the_tables_of_the_pilot_are_its_records():
-    text = (ROOT / "docs/decisions.md").read_text()
-    rows = [
-        [part.strip() for part in line.strip("|").split("|")]
-        for line in text.split("<!-- pilot -->")[1].strip().split("\n\n")[0].splitlines()[2:]
-    ]
+    rows = table("decisions.md", "pilot")
     folders = {f"{row[0]}-{row[1].strip('`')}-{layout}" for row in rows for layout in ("per_dataset", "per_trajectory")}
     assert folders == {folder.name for folder in (RESULTS / "layout_pilot/quick").iterdir()}
     for protocol, recipe, *cells, _ in rows:
@@ -81,8 +83,7 @@ def test_the_tables_of_the_pilot_are_its_records():
 
 def test_the_table_of_the_bias_is_its_records():
     rows = json.loads((RESULTS / "stochastic_wall/bias.json").read_text())["rows"]
-    table = (ROOT / "docs/stochastic_wall.md").read_text().split("<!-- bias -->")[1].strip().split("\n\n")[0]
-    shown = [[part.strip() for part in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    shown = table("stochastic_wall.md", "bias")
     keys = ("joint", "averaged", "bias", "order_joint_averaged", "order_joint_cost", "order_averaged_cost")
     for row, (noise, value, bound, *figures) in zip(rows, shown, strict=True):
         assert (noise, value, float(bound)) == (f"{row['noise']:g} px", f"`{row['value']}`", round(row["bound"], 1))
@@ -92,8 +93,7 @@ def test_the_table_of_the_bias_is_its_records():
 
 def test_the_table_of_coverage_is_the_simulations():
     record = json.loads((ROOT / "results/interval-coverage.json").read_text())
-    table = (ROOT / "docs/decisions.md").read_text().split("<!-- coverage -->")[1].strip().split("\n\n")[0]
-    shown = [re.findall(r"\d?\.\d{3}", line) for line in table.splitlines()[2:]]
+    shown = [re.findall(r"\d?\.\d{3}", " | ".join(row)) for row in table("decisions.md", "coverage")]
     for seeds, figures in zip((3, 5, 10), shown, strict=True):
         expected = []
         for kind in ("wilson_over_seeds", "student", "bootstrap"):

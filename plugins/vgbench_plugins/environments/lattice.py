@@ -71,6 +71,11 @@ class Lattice:
         weight = torch.where(lost, first.double(), weight / total.clamp_min(1e-9))
         return torch.where(lost, fallback, number.clamp_min(0)), weight
 
+    def nearest(self, position: Tensor) -> Tensor:
+        """Numbers [B] of the points that weigh most at positions [B, 2]."""
+        number, weight = self.locate(position)
+        return number.gather(1, weight.argmax(dim=1, keepdim=True)).squeeze(1)
+
 
 def _neighbours(
     points: np.ndarray,

@@ -55,6 +55,10 @@ class Wall(api.Environment):
     Abilities: `expert` goes the shortest way through the door; `cost_to_go` is the length of that way over the longest
     action; `value_fixed_point` is what the value loss converges to; `state_grid` has whole pixels; `pair_labels` tells
     pairs across the door from those in one room; `map_place`.
+
+    Attributes:
+        walk: law of the random data's steps.
+        world: step and noise that data are made with.
     """
 
     abilities = frozenset(
@@ -161,6 +165,7 @@ class Wall(api.Environment):
             distance_unit="px",
         )
         self.walk = wall_data.Walk(*self._norms, persistent=params.heading == "persistent")
+        self.world = wall_data.World(self._one_step, params.noise)
         self._move = wall_geometry.stay if params.collision == "stay" else wall_geometry.stop
 
     @property
@@ -229,17 +234,9 @@ class Wall(api.Environment):
         """
         if self.params.policy != "random":
             raise ValueError(f"the law of the data's steps is known for policy=random only, not {self.params.policy}")
-        rng = np.random.default_rng(1)
-
-        def move(position: Tensor, layout: Tensor, action: Tensor) -> Tensor:
-            noise = (
-                torch.from_numpy(rng.standard_normal(action.shape).astype(np.float32)) if self.params.noise else None
-            )
-            return self._one_step(position, layout, action, noise)
-
         position, end, layout = state["position"].cpu(), goal["position"].cpu(), state["layout"].cpu()
         walks = wall_value.walks(self.walk, stride)
-        d = wall_value.values(position, end, layout, walks, move, tau, gamma)
+        d = wall_value.values(position, end, layout, walks, self.world.mover(1), tau, gamma)
         return d.float().to(state["position"].device)
 
     def state_grid(self, state: api.State) -> api.StateGrid:
@@ -273,12 +270,10 @@ class Wall(api.Environment):
             layouts = np.repeat(random_layouts(rng.random((1, 2))), trajectories, axis=0)
         else:
             layouts = random_layouts(rng.random((trajectories, 2)), "training" if self.params.holdout else "all")
-        walk = self.walk
-        world = wall_data.World(self._one_step, self.params.noise)
         if self.params.policy == "random":
-            return wall_data.collect(walk, world, layouts, length, rng, progress)
+            return wall_data.collect(self.walk, self.world, layouts, length, rng, progress)
         share = self.params.expert_share
-        return wall_policies.collect(self.params.policy, share, walk, world, layouts, length, rng, progress)
+        return wall_policies.collect(self.params.policy, share, self.walk, self.world, layouts, length, rng, progress)
 
     def sample_tasks(self, count: int, seed: int, data: api.Trajectories) -> api.Tasks:
         """Sample starts and goals in opposite rooms; the first tasks of a larger `count` are those of a smaller one.

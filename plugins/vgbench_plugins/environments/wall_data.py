@@ -66,10 +66,20 @@ class World:
         self, rng: np.random.Generator, position: np.ndarray, layout: np.ndarray, action: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Positions [M, 2] after one action, and the moves [M, 2] if no wall had been in the way."""
-        normals = rng.standard_normal(action.shape).astype(np.float32) if self.noise else None
-        drawn = None if normals is None else torch.from_numpy(normals)
-        after = self.step(torch.from_numpy(position), torch.from_numpy(layout), torch.from_numpy(action), drawn)
-        return after.numpy(), action if normals is None else action + np.float32(self.noise) * normals
+        normals = self._normals(rng, action.shape)
+        after = self.step(torch.from_numpy(position), torch.from_numpy(layout), torch.from_numpy(action), normals)
+        return after.numpy(), action if normals is None else action + np.float32(self.noise) * normals.numpy()
+
+    def mover(self, seed: int) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
+        """Step of positions, layouts and actions [B, 2] that draws its noise itself, anew at each call."""
+        rng = np.random.default_rng(seed)
+        return lambda position, layout, action: self.step(
+            position, layout, action, self._normals(rng, tuple(action.shape))
+        )
+
+    def _normals(self, rng: np.random.Generator, shape: tuple[int, ...]) -> torch.Tensor | None:
+        """Standard normals for the noise of moves; None where there is none."""
+        return torch.from_numpy(rng.standard_normal(shape).astype(np.float32)) if self.noise else None
 
 
 @dataclass

@@ -53,8 +53,7 @@ def values(
         grid = lattice(*place.tolist())
         ends = transitions(grid, place, actions, move)
         rows = (layout == place).all(-1).nonzero().squeeze(-1)
-        number, weight = grid.locate(goal[rows])
-        nearest = number.gather(1, weight.argmax(dim=1, keepdim=True)).squeeze(1)
+        nearest = grid.nearest(goal[rows])
         for target in torch.unique(nearest).tolist():
             d = torch.from_numpy(solve(ends, target, tau, gamma))
             part = rows[nearest == target]
