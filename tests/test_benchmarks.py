@@ -91,10 +91,16 @@ def test_a_distance_with_exchanged_points_is_noticed():
         assert command.status({"benchmarks": [{"cases": [record]}]}) == 1
 
 
-def test_the_fastest_settings_that_are_good_enough_are_chosen():
-    def rows(*pairs):
-        return [{"solved": solved, "seconds": seconds} for solved, seconds in pairs]
+def rows(*pairs):
+    return [{"solved": solved, "seconds": seconds} for solved, seconds in pairs]
 
+
+def test_the_fastest_settings_near_the_best_play_again():
+    assert equal.finalists(rows((95, 4.0), (94, 1.0), (100, 9.0), (98, 2.0)), 100) == [3, 0, 2]  # 94 is 6 of 100 below
+    assert equal.finalists(rows(*((100, 20.0 - i) for i in range(9))), 100) == [8, 7, 6, 5, 4, 3]
+
+
+def test_the_fastest_settings_that_are_good_enough_are_chosen():
     assert equal.chosen(rows((100, 9.0), (98, 4.0), (97, 1.0)), 100) == 1  # 97 is more than 2 of 100 below the best
     assert equal.chosen(rows((98, 4.0), (100, 4.3), (99, 4.5)), 100) == 1  # 4.0 and 4.3 are alike
     assert equal.chosen(rows((99, 4.2), (99, 4.0)), 100) == 1
