@@ -4,8 +4,8 @@ Both sides are searched on tuning tasks (another seed than the judged ones): eve
 run's planner, with its noise coloured along the horizon and elites carried over, and with iCEM in one and two rounds:
 what our planners offer and the peer does not. The best of so many on a few tasks owes some of its success to luck, and
 ours tries more than the peer: so a side's fastest settings near its best, and this one, play more tasks, new ones, and
-are chosen by these alone. A side's settings are the fastest whose success there is within `LOSS` of the best; of settings as fast as
-these, those that solve most. They then play the judged tasks, in turn, and the difference of success is told with its
+are chosen by these alone: the fastest whose success there is within `LOSS` of the best; of settings as fast as these,
+those that solve most. Both sides then play the judged tasks, in turn, and the difference of success is told with its
 interval over the pairs. All else (scale of MPPI's noise, temperature, replanning, cost) is the run's, for both.
 """
 
@@ -32,7 +32,7 @@ TUNING_SEED, FINAL_SEED = 1000, 2000
 """Of the tasks that all settings play, and of those that the finalists play."""
 
 NEAR, FINALISTS = 0.1, 6
-"""Success below a side's best with which settings are still played again (on 100 tasks luck alone makes such differences),
+"""Success below a side's best with which settings are still played again (luck makes such differences on 100 tasks),
 and how many of them: the fastest, and the best itself."""
 
 LOSS = 0.02
