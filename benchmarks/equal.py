@@ -102,9 +102,9 @@ class Search:
     def run(self, name: str, planners: Sequence[Planner], play: Callable[[Play], None]) -> "Found":
         """Play with each planner, again with those near the best; the fastest of these that are good enough."""
         tried = self._tried(name, planners, play, TUNING_SEED)
-        final = [planners[index] for index in finalists(tried, len(self.tasks[TUNING_SEED]))]
+        final = [planners[index] for index in finalists(tried)]
         again = self._tried(name, final, play, FINAL_SEED)
-        return Found(final[chosen(again, len(self.tasks[FINAL_SEED]))], tried, again)
+        return Found(final[chosen(again)], tried, again)
 
     def _tried(self, name: str, planners: Sequence[Planner], play: Callable[[Play], None], seed: int) -> list[Record]:
         rows = []
@@ -124,21 +124,21 @@ class Search:
         return Play(self.trained, tasks, planner, peer, seed, self.steps)
 
 
-def finalists(rows: Sequence[Record], tasks: int) -> list[int]:
+def finalists(rows: Sequence[Record]) -> list[int]:
     """Indices of the fastest `FINALISTS` of those near the best, and of the best."""
-    fastest = sorted(_good(rows, NEAR * tasks), key=lambda index: rows[index]["seconds"])[:FINALISTS]
+    fastest = sorted(_good(rows, NEAR), key=lambda index: rows[index]["seconds"])[:FINALISTS]
     best = max(range(len(rows)), key=lambda index: rows[index]["solved"])
     return fastest if best in fastest else [*fastest, best]
 
 
 def _good(rows: Sequence[Record], loss: float) -> list[int]:
-    least = max(row["solved"] for row in rows) - loss
+    least = max(row["solved"] - loss * row["of"] for row in rows)
     return [index for index, row in enumerate(rows) if row["solved"] >= least]
 
 
-def chosen(rows: Sequence[Record], tasks: int) -> int:
+def chosen(rows: Sequence[Record]) -> int:
     """Index of the fastest that is good enough; of those as fast as it, within `CLOSE`, the one that solved most."""
-    good = _good(rows, LOSS * tasks)
+    good = _good(rows, LOSS)
     soon = CLOSE * min(rows[index]["seconds"] for index in good)
     close = [index for index in good if rows[index]["seconds"] <= soon]
     return max(close, key=lambda index: (rows[index]["solved"], -rows[index]["seconds"]))
