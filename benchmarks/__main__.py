@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from vgbench.errors import UsageError, VgbenchError
-from vgbench.executors.base import cores
-from vgbench.wording import choice
+from vgbench.hardware import cores
+from vgbench.text import choice
 
 NAMES = {
     "solve": "one planning solve at the paper's sizes, Euclid and IQE",
@@ -108,7 +108,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from benchmarks import guard, harness, peers
-    from vgbench.allocator import keep_freed_memory
+    from vgbench.hardware import keep_freed_memory
 
     keep_freed_memory()
     if options.threads is not None:

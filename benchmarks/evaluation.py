@@ -14,9 +14,9 @@ from benchmarks import peers
 from benchmarks.harness import Case, Check, Options, Record, Side, difference
 from benchmarks.play import Play, run_planner
 from vgbench.api import Tasks
-from vgbench.noise import KeyedNoise, Stream
+from vgbench.experiments.trained import load_trained
+from vgbench.rng import KeyedNoise, Stream
 from vgbench.statistics import t_interval
-from vgbench.trained import load_trained
 
 MARGIN = 0.03
 """Success of ours may lie this much below the peer's at most, with its whole interval."""

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import torch
 
 import vgbench
-from vgbench.provenance import git
+from vgbench.storage.provenance import git
 
 FORMAT = 1
 """Of the JSON; raised when a field changes its meaning."""

@@ -17,14 +17,14 @@ from torch import Tensor
 from benchmarks.sorted_iqe import implementations
 from vgbench.api import Planner, Tasks
 from vgbench.errors import UsageError
-from vgbench.evaluation import Evaluation
-from vgbench.interrupt import Stop
-from vgbench.noise import KeyedNoise, Stream
-from vgbench.observers import Observers
-from vgbench.planning import Controller
+from vgbench.experiments.trained import Trained
+from vgbench.planning.controller import Controller
+from vgbench.planning.episodes import Evaluation
+from vgbench.plugin.observers import Observers
+from vgbench.rng import KeyedNoise, Stream
 from vgbench.settings import MpcSettings
-from vgbench.store import RunFolder
-from vgbench.trained import Trained
+from vgbench.storage.interrupt import Stop
+from vgbench.storage.run_folder import RunFolder
 from vgbench_plugins.distances.iqe import IQE
 from vgbench_plugins.planners.mppi import MPPI
 

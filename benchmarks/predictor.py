@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from benchmarks.harness import Case, Check, Options, Side, difference
 from benchmarks.work import ACTIONS, DIM, Work
-from vgbench.packed import packed
+from vgbench.model.onednn import packed
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 

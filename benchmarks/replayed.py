@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.evaluation import paired
 from benchmarks.play import Play, run_planner
-from vgbench.trained import load_trained
+from vgbench.experiments.trained import load_trained
 
 
 def replay(folder: Path) -> tuple[dict[str, Any], list[bool], list[bool]]:

@@ -54,11 +54,11 @@ class Watch:
 
 def of_run(protocol: str, recipe: str, scale: str, folder: str, *sets: str) -> dict[str, float]:
     """Every stage of a run."""
-    from vgbench import runner
-    from vgbench.choices import Request
-    from vgbench.hookspecs import hookimpl
-    from vgbench.observers import Observers
-    from vgbench.resolve import resolve
+    from vgbench.api.hooks import hookimpl
+    from vgbench.config.request import Request
+    from vgbench.config.resolve import resolve
+    from vgbench.experiments import runner
+    from vgbench.plugin.observers import Observers
 
     for name in ("vgbench_stage_started", "vgbench_stage_ended"):
         setattr(Watch, name, hookimpl(getattr(Watch, name)))
@@ -72,7 +72,7 @@ def of_run(protocol: str, recipe: str, scale: str, folder: str, *sets: str) -> d
 def of_plan(samples: str, horizon: str, distance: str, tasks: str) -> dict[str, float]:
     """Planning with a predictor of the paper's size."""
     from benchmarks.work import Work
-    from vgbench.allocator import keep_freed_memory
+    from vgbench.hardware import keep_freed_memory
 
     keep_freed_memory()
     work = Work(int(samples), int(horizon), distance, int(tasks))

@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 
 from benchmarks.harness import Case, Check, Options, Side, difference
-from vgbench.choices import Request
-from vgbench.dataset import Dataset
-from vgbench.interrupt import Stop
-from vgbench.observers import Observers
-from vgbench.resolve import resolve
-from vgbench.runner import build_environment, build_model, build_terms
+from vgbench.config.request import Request
+from vgbench.config.resolve import resolve
+from vgbench.data.dataset import Dataset
+from vgbench.experiments.runner import build_environment, build_model, build_terms
+from vgbench.plugin.observers import Observers
 from vgbench.spec import RunSpec
-from vgbench.store import RunFolder
-from vgbench.training import Stage, Trainer
+from vgbench.storage.interrupt import Stop
+from vgbench.storage.run_folder import RunFolder
+from vgbench.training.stage import Stage
+from vgbench.training.trainer import Trainer
 
 
 def cases(options: Options) -> Iterator[Case]:

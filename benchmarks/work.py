@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from benchmarks.sorted_iqe import implementations
 from vgbench.api import Box, NetworkShapes
-from vgbench.model import JEPA
-from vgbench.noise import KeyedNoise, Stream
-from vgbench.planning import Controller
+from vgbench.model.jepa import JEPA
+from vgbench.planning.controller import Controller
+from vgbench.rng import KeyedNoise, Stream
 from vgbench.settings import MpcSettings
 from vgbench_plugins.distances.euclidean import Euclidean
 from vgbench_plugins.distances.iqe import IQE

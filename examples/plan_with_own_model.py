@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vgbench.api import Box
-from vgbench.registry import Registry
+from vgbench.plugin.registry import Registry
 
 STEPS, HORIZON, SAMPLES, STEP = 140, 24, 128, 0.05  # steps, steps, sequences, seconds
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vgbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from vgbench.choices import Request
+    from vgbench.config.request import Request
     from vgbench.spec import RunSpec
 
 
@@ -114,7 +114,7 @@ def run(
         print(result.success_rate, result.interval)
     """
     given = {name: value for name, value in locals().items() if value not in (None, ()) and name != "out"}
-    from vgbench.choices import Request
+    from vgbench.config.request import Request
 
     for name in ("seed", "data_seed", "task_seed"):
         if type(given.get(name, 0)) is not int:
@@ -152,8 +152,8 @@ def prepare(request: "Request") -> "RunSpec":
     Raises:
         UsageError: it cannot be run.
     """
-    from vgbench.own_recipes import check
-    from vgbench.resolve import resolve
+    from vgbench.config.resolve import resolve
+    from vgbench.experiments.check_recipes import check
 
     spec = resolve(request)
     check(request)
@@ -176,10 +176,10 @@ def perform(
         observers: those to tell beside the ones that always are.
         note: told what the user should know before the run starts.
     """
-    from vgbench import runner
-    from vgbench.machine import about
-    from vgbench.observers import Observers
-    from vgbench.registry import Registry
+    from vgbench.experiments import runner
+    from vgbench.hardware import about
+    from vgbench.plugin.observers import Observers
+    from vgbench.plugin.registry import Registry
 
     told = Observers().load(Registry(), observers)
     for text in spec.notes:

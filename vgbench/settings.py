@@ -1,6 +1,5 @@
 """Parameters of the core itself, by group: addressed like a plugin's (`--set train.lr=1e-3`)."""
 
-# ruff: noqa: TID253 - imported only once a run is being resolved
 from typing import ClassVar, Literal
 
 from pydantic import Field

@@ -4,16 +4,42 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vgbench.compute import Compute
-from vgbench.wording import place
+from vgbench.text import place
 
 if TYPE_CHECKING:
     from vgbench.api import Params
-    from vgbench.registry import Entry
+    from vgbench.plugin.entry import Entry
+    from vgbench.settings import DataSettings
 
 FORMAT = 1
+
+PRECISIONS = ("float32", "tf32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Precision and compilation, which change the last bits of results; threads and memory, which are no part of them.
+
+    Attributes:
+        precision: "float32"; "tf32": matrix products and convolutions of a CUDA device; "bfloat16": the networks'.
+        compile: whether networks go through `torch.compile`.
+        threads: of PyTorch; 0: chosen.
+        memory: bytes that a block of plans may take; None: chosen.
+    """
+
+    precision: str = "float32"
+    compile: bool = False
+    threads: int = 0
+    memory: int | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """Return what of it decides results; nothing at the defaults, so that runs older than these choices agree."""
+        plain = Compute()
+        own = {"precision": self.precision, "compile": self.compile}
+        return {name: value for name, value in own.items() if value != getattr(plain, name)}
 
 
 @dataclass(frozen=True)
@@ -49,8 +75,27 @@ class Value:
 
 
 @dataclass(frozen=True)
+class DataSpec:
+    """A resolved data set, what `vgbench collect` makes, and the tasks that `vgbench tasks` samples beside it.
+
+    Attributes:
+        tasks: their number; 0 if none were asked for.
+        file: of trajectories, to be used instead of collecting.
+    """
+
+    environment: Chosen
+    settings: "DataSettings"
+    seed: int
+    notes: tuple[str, ...] = ()
+    protocol: str = ""
+    tasks: int = 0
+    task_seed: int = 0
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
 class RunSpec:
-    """Everything that a run's results depend on, validated; see `vgbench.resolve.resolve` for how it is made."""
+    """Everything that a run's results depend on, validated; see `vgbench.config.resolve.resolve` for how it is made."""
 
     environment: Chosen
     objectives: tuple[Chosen, ...]

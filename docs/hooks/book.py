@@ -4,8 +4,8 @@ from typing import Any
 
 from tables import cell, code, table
 
-from vgbench.catalogue import catalogue
-from vgbench.describe import describe
+from vgbench.config.catalogue import catalogue
+from vgbench.config.describe import describe
 
 _OPENING = """# Recipes and protocols
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from tables import cell, code, table
 
-from vgbench.describe import describe
-from vgbench.registry import GROUPS, HOME, Registry
+from vgbench.config.describe import describe
+from vgbench.plugin.entry import GROUPS, HOME
+from vgbench.plugin.registry import Registry
 
 _KINDS = {
     "environment": (
@@ -92,7 +93,7 @@ class MyObserver:
 
 An observer that raises is reported once and switched off; the run goes on.
 
-::: vgbench.hookspecs
+::: vgbench.api.hooks
     options: { show_root_heading: false, show_root_toc_entry: false, heading_level: 2 }
 
 """

@@ -17,12 +17,12 @@ from vgbench.api.environment import (
     Trajectories,
 )
 from vgbench.api.gymnasium import GymnasiumEnvironment
+from vgbench.api.hooks import hookimpl
 from vgbench.api.network import Network, NetworkShapes
 from vgbench.api.objective import Batch, Goals, Loss, Model, Noise, Objective, ObjectiveShapes
 from vgbench.api.params import Params
 from vgbench.api.planner import Plan, Planner, PlannerState, Problem
 from vgbench.api.plugin import Plugin
-from vgbench.hookspecs import hookimpl
 
 __all__ = [
     "ActionSet",

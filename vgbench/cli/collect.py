@@ -38,8 +38,8 @@ def collect(
     debug: Debug = False,
 ) -> None:
     """Collect a training set of an environment into a file."""
-    from vgbench import dataset
-    from vgbench.resolve import Request, resolve_data
+    from vgbench.config.resolve import Request, resolve_data
+    from vgbench.data import collection, files
 
     if preview is not None and preview.suffix.lower() != ".png":
         raise UsageError(f"--preview {preview}: expected a name that ends in .png")
@@ -55,9 +55,9 @@ def collect(
     chosen = asked.environment
     environment = chosen.cls(chosen.params)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    data = dataset.collect_to_file(chosen.name, environment, asked.settings, asked.seed, out, Progress())
+    data = collection.collect_to_file(chosen.name, environment, asked.settings, asked.seed, out, Progress())
     if preview is not None:
-        from vgbench.preview import preview as draw
+        from vgbench.report.plots.preview import preview as draw
 
         draw(environment, data, preview)
     about = {
@@ -66,7 +66,7 @@ def collect(
         "trajectories": len(data),
         "length": data.length,
         "seed": asked.seed,
-        "fingerprint": dataset.fingerprint(data),
+        "fingerprint": files.fingerprint(data),
         "preview": str(preview) if preview else None,
         "card": data.card,
     }

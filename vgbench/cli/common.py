@@ -12,7 +12,7 @@ from typing import Annotated, Any, ParamSpec
 import typer
 
 from vgbench.errors import UsageError, VgbenchError
-from vgbench.wording import choice
+from vgbench.text import choice
 
 P = ParamSpec("P")
 
@@ -66,7 +66,7 @@ def handled(command: Callable[P, None]) -> Callable[P, None]:
                 say(f"error: {err}")
                 raise typer.Exit(err.exit_code) from None
             # Not foreseen: a bug of ours or of a plugin, or the machine's.
-            from vgbench.blame import explain
+            from vgbench.plugin.attribution import explain
 
             hint = "" if kwargs.get("debug") else " (run it again with --debug to see where)"
             say(f"error: {explain(err) or f'{type(err).__name__}: {err}{hint}'}")

@@ -19,7 +19,7 @@ def doctor(
 
     Exit code 1 if vgbench or anything installed for it is broken.
     """
-    from vgbench.doctor import examine
+    from vgbench.testing.installation import examine
 
     record = examine()
     if format == "json":

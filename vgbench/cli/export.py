@@ -23,7 +23,7 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write a training set as a data set of Minari (vgbench[minari]), in the folder of its local data sets."""
-    from vgbench.minari import exporting
+    from vgbench.data.minari import exporting
 
     about = exporting.export(data, minari)
     if format == "json":

@@ -30,18 +30,18 @@ def figure(
 
     The sets are those of the protocols at scale quick; they are collected where the cache has none.
     """
-    from vgbench.catalogue import catalogue
-    from vgbench.choices import told
+    from vgbench.config.catalogue import catalogue
+    from vgbench.config.request import told
 
     if out.suffix.lower() != ".png":
         raise UsageError(f"--out {out}: expected a name that ends in .png")
     with told(f"NAME {name}"):
         chosen = catalogue().figure(name)
-    from vgbench import figures
+    from vgbench.report.plots import paper_figures
 
-    panels = figures.prepare(chosen, data_seed, task_seed, set_ or ())
+    panels = paper_figures.prepare(chosen, data_seed, task_seed, set_ or ())
     check_writable("--out", out)
-    drawn = figures.draw(chosen, panels, out)
+    drawn = paper_figures.draw(chosen, panels, out)
     if format == "json":
         print_json({"figure": chosen.name, "file": str(out), "panels": drawn})
         return

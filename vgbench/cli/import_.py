@@ -7,7 +7,7 @@ import typer
 
 from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, print_lines, say
 from vgbench.errors import UsageError
-from vgbench.wording import same
+from vgbench.text import same
 
 EPILOG = examples(
     "vgbench import --minari vgbench/wall-v0 --out wall.h5",
@@ -38,8 +38,8 @@ def import_(
     What `vgbench export` wrote comes back as it was, to the last bit. Of others, the environment reads its states off
     the observations (and infos) of the same names; where they are not enough to step from, they are for training alone.
     """
-    from vgbench import dataset
-    from vgbench.minari import importing
+    from vgbench.data import files
+    from vgbench.data.minari import importing
 
     if out.exists():
         raise UsageError(f"--out {out} exists already; choose another name or delete it")
@@ -53,7 +53,7 @@ def import_(
     else:
         name, data = _converted(found, env, length, set_ or [], out)
     about: dict[str, Any] = {"file": str(out), "minari": minari, "environment": name, "trajectories": len(data)}
-    about |= {"length": data.length, "fingerprint": dataset.fingerprint(data)}
+    about |= {"length": data.length, "fingerprint": files.fingerprint(data)}
     if format == "json":
         print_json(about | {"card": data.card})
     else:
@@ -71,9 +71,9 @@ def _as_it_was(minari: str, name: str, env: str | None, others: dict[str, Any]) 
 
 def _converted(found: Any, env: str | None, length: int | None, sets: list[str], out: Path) -> tuple[str, Any]:
     """Import what something else recorded."""
-    from vgbench.minari import importing
-    from vgbench.registry import Registry
-    from vgbench.resolve import Request, resolve_data
+    from vgbench.config.resolve import Request, resolve_data
+    from vgbench.data.minari import importing
+    from vgbench.plugin.registry import Registry
 
     if env is None:
         known = ", ".join(e.address for e in Registry().entries("environment"))

@@ -39,9 +39,9 @@ def ladder(
     and the true value. With --run, tasks, data and planner are those of the (first) run. Takes minutes: a row costs
     what as many episodes of a run cost, and more where a step of the environment is slow.
     """
+    from vgbench.analysis.ladder import climb, find_place, verdicts
     from vgbench.errors import UsageError
-    from vgbench.ladder import climb, find_place, verdicts
-    from vgbench.store import write_json
+    from vgbench.storage.files import write_json
 
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise UsageError(f"--out {out}: expected the name of a file in a folder that exists")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, say
-from vgbench.wording import choice
+from vgbench.text import choice
 
 _SECTIONS = ("recipe", "protocol", "reading", "suite", "sweep")  # of registry.yaml
 
@@ -25,7 +25,8 @@ def list_(
     debug: Debug = False,
 ) -> None:
     """List plugins of every kind, recipes, protocols, readings, suites and sweeps."""
-    from vgbench.registry import GROUPS, Registry
+    from vgbench.plugin.entry import GROUPS
+    from vgbench.plugin.registry import Registry
 
     registry = Registry()
     rows = items(registry)
@@ -50,8 +51,8 @@ def list_(
 def items(registry: Any) -> list[dict[str, str]]:
     """Return kind, name, dist, version and summary of all that can be named in a run."""
     from vgbench import __version__
-    from vgbench.catalogue import catalogue
-    from vgbench.registry import HOME
+    from vgbench.config.catalogue import catalogue
+    from vgbench.plugin.entry import HOME
 
     book = catalogue()
     rows = []

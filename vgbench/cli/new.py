@@ -25,7 +25,7 @@ def new(
 
     It has a pyproject.toml with the entry point, the class, a test of the contract and a README, and runs as it is.
     """
-    from vgbench.scaffold import new as write
+    from vgbench.plugin.scaffold import new as write
 
     project = write(kind, name, into)
     for path in project.files:

@@ -28,7 +28,7 @@ def plot(
     a minute. Pictures that are there already and still hold are not drawn again.
     """
     from vgbench.errors import UsageError
-    from vgbench.report.gallery import gallery
+    from vgbench.report.plots.run_plots import gallery
 
     if not run.is_dir():
         raise UsageError(f"RUN {run}: there is no such folder; expected the folder of a run")

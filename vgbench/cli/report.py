@@ -8,7 +8,7 @@ import typer
 
 from vgbench.cli.common import Debug, examples, handled, print_table, say
 from vgbench.errors import UsageError
-from vgbench.wording import choice, suggest
+from vgbench.text import choice, suggest
 
 if TYPE_CHECKING:
     from vgbench.report.claims import Finding
@@ -62,8 +62,9 @@ def report(
 
     Marks what is missing, failed or stale. A cell never mixes scales, tasks or other values.
     """
-    from vgbench.catalogue import SCALES, catalogue
-    from vgbench.choices import told
+    from vgbench.config.catalogue import catalogue
+    from vgbench.config.definitions import SCALES
+    from vgbench.config.request import told
 
     with told(f"--suite {suite}"):
         chosen = catalogue().suite(suite)
@@ -85,7 +86,8 @@ def report(
         folders = [Path("runs") / f"{chosen.name}-{scale}"]
         _look(folders[0], f" (`vgbench suite {chosen.name} --scale {scale}` makes it)")
     from vgbench.report import claims as tests
-    from vgbench.report import records, table
+    from vgbench.report import table
+    from vgbench.storage import records
 
     read_as_name = read_as.name if read_as else None
     found, left_out = records.scan(folders, scale, table.recipes(chosen), read_as_name)
@@ -94,7 +96,7 @@ def report(
     built = table.build(chosen, scale, found, read_as_name)
     findings = tests.judge(built)
     if html is not None:
-        from vgbench.report.page import page
+        from vgbench.report.html import page
 
         _write(html, page(built, findings, left_out, folders, draw, say), "html", "--html")
         if out is None and not chosen_layout:
@@ -122,29 +124,29 @@ def _look(folder: Path, made_by: str = "") -> None:
 
 def _text(layout: str, table: "Table", findings: "list[Finding]", claims: bool, left_out: list[str], home: Path) -> str:
     """Return the report in a format; links are relative to the folder `home`."""
-    from vgbench.report import data, formats
+    from vgbench.report import export, markdown
 
     if layout == "md":
-        return formats.markdown(table, findings, home)
+        return markdown.markdown(table, findings, home)
     if layout == "csv":
-        return data.claims_csv(findings) if claims else data.table_csv(table)
+        return export.claims_csv(findings) if claims else export.table_csv(table)
     if layout == "json":
-        return data.dump(data.plain(table, findings, left_out))
+        return export.dump(export.plain(table, findings, left_out))
     return _plain_text(table, findings if claims else [])
 
 
 def _print(table: "Table", findings: "list[Finding]") -> None:
-    from vgbench.report import formats
+    from vgbench.report import markdown
 
-    cells = {place: formats.cell_text(cell) for place, cell in table.cells.items()}
-    headers, rows = formats.grid(table, cells)
+    cells = {place: markdown.cell_text(cell) for place, cell in table.cells.items()}
+    headers, rows = markdown.grid(table, cells)
     print_table([header.upper() for header in headers], rows)
-    print("\n" + "\n".join(formats.notes(table)))
+    print("\n" + "\n".join(markdown.notes(table)))
     if findings:
-        headers, rows = formats.claims_grid(findings)
+        headers, rows = markdown.claims_grid(findings)
         print()
         print_table([header.upper() for header in headers], rows)
-        print("\n" + "\n".join(formats.claims_notes(findings)))
+        print("\n" + "\n".join(markdown.claims_notes(findings)))
 
 
 def _plain_text(table: "Table", findings: "list[Finding]") -> str:
@@ -160,8 +162,8 @@ def _plain_text(table: "Table", findings: "list[Finding]") -> str:
 
 def _write(out: Path, text: str, layout: str, option: str = "--out") -> None:
     """Write the file whole or not at all; a page of the documentation keeps what is around the markers."""
-    from vgbench.report.formats import between
-    from vgbench.store import write_atomically
+    from vgbench.report.markdown import between
+    from vgbench.storage.files import write_atomically
 
     try:
         if layout == "md" and out.exists():

@@ -7,10 +7,10 @@ import typer
 
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, say
 from vgbench.errors import UsageError
-from vgbench.wording import choice, suggest
+from vgbench.text import choice, suggest
 
 if TYPE_CHECKING:
-    from vgbench.report.rescore import Rescored
+    from vgbench.analysis.rescore import Rescored
 
 EPILOG = examples(
     "vgbench rescore results/quick --radius 1",
@@ -36,7 +36,7 @@ def rescore(
     ever, the default) has no distances after it. Rates at a radius as large as the recorded one, or larger, are exact
     for --at ever; others are given as bounds.
     """
-    from vgbench.report import rescore as scores
+    from vgbench.analysis import rescore as scores
 
     at = choice(at, scores.AT, "--at")
     if not 0 < radius < float("inf"):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from vgbench.cli.common import Compile, Debug, Device, Format, Memory, Precision, examples, handled, print_json, say
-from vgbench.wording import place, rate_text
+from vgbench.text import place, rate_text
 
 EPILOG = examples(
     "vgbench run --env maze --objective iql --distance iqe",
@@ -82,7 +82,7 @@ def run(
 
     A run that was interrupted goes on; one that is complete is printed again.
     """
-    from vgbench.choices import Request
+    from vgbench.config.request import Request
     from vgbench.python_api import perform, prepare
 
     request = Request(
@@ -113,7 +113,7 @@ def run(
     )
     spec = prepare(request)
     if dry_run:
-        from vgbench.cli.plan import print_plan
+        from vgbench.cli.dry_run import print_plan
 
         print_plan(spec, format)
         return

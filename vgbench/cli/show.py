@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table
-from vgbench.wording import shown
+from vgbench.text import shown
 
 EPILOG = examples("vgbench show objective iql", "vgbench show protocol maze", "vgbench show setting train")
 
@@ -26,7 +26,7 @@ def show(
 
     Each parameter has its type, range, default and meaning.
     """
-    from vgbench.describe import describe
+    from vgbench.config.describe import describe
 
     about = describe(kind, name)
     if format == "json":

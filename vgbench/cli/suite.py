@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vgbench.cli.common import Compile, Debug, Device, Format, Memory, Precision, examples, handled, print_json, say
-from vgbench.cli.many import (
+from vgbench.cli.experiment_options import (
     Address,
     DryRun,
     Estimate,
@@ -27,7 +27,7 @@ from vgbench.cli.many import (
 from vgbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from vgbench.cells import Outcome
+    from vgbench.experiments.cells import Outcome
 
 EPILOG = examples(
     "vgbench suite paper_table_2 --dry-run",
@@ -71,19 +71,19 @@ def suite(
 
     Each cell is an ordinary run folder, DIR/PROTOCOL/RECIPE/sSEED. The same command goes on with what is not complete.
     """
-    from vgbench import suite as suites
-    from vgbench.campaign import Campaign
-    from vgbench.cells import resolve_cells
-    from vgbench.cells import seeds as read_seeds
-    from vgbench.choices import Request
+    from vgbench.config.request import Request
+    from vgbench.experiments import suite
+    from vgbench.experiments.campaign import Campaign
+    from vgbench.experiments.cells import resolve_cells
+    from vgbench.experiments.cells import seeds as read_seeds
 
     place = check_place(executor, workers, threads, address)
     if estimate and not dry_run:
         raise UsageError("--estimate goes with --dry-run")
-    asked = suites.narrowed(suites.find(name), only or ())
+    asked = suite.narrowed(suite.find(name), only or ())
     base = Request(scale=scale, reading=reading, device=device, sets=set_ or ())
     base = replace(base, precision=precision, compile=compile, memory=memory)
-    wanted = suites.cells(asked, read_seeds(seeds, asked.seeds), base)
+    wanted = suite.cells(asked, read_seeds(seeds, asked.seeds), base)
     root = out or default_folder(asked.name, scale, reading, *not_default(precision, compile))
     cells = resolve_cells(wanted, root)
     campaign = Campaign("suite", asked.name, cells[0].spec.scale, root, cells)

@@ -20,7 +20,7 @@ from vgbench.cli.common import (
     print_table,
     say,
 )
-from vgbench.cli.many import (
+from vgbench.cli.experiment_options import (
     Address,
     DryRun,
     Estimate,
@@ -37,11 +37,11 @@ from vgbench.cli.many import (
     print_plan,
 )
 from vgbench.errors import UsageError
-from vgbench.wording import rate_text
+from vgbench.text import rate_text
 
 if TYPE_CHECKING:
-    from vgbench.campaign import Campaign
-    from vgbench.sweep import Point
+    from vgbench.experiments.campaign import Campaign
+    from vgbench.experiments.sweep import Point
 
 EPILOG = examples(
     "vgbench sweep --recipe vf --protocol wall_small --grid iql.tau=0.6,0.7,0.8",
@@ -97,12 +97,12 @@ def sweep(
     plugins of such a grid are left out of cells that have another one. The same command goes on with what is not
     complete.
     """
-    from vgbench import sweep as sweeps
-    from vgbench.campaign import Campaign
-    from vgbench.cells import resolve_cells
-    from vgbench.cells import seeds as read_seeds
-    from vgbench.choices import Request
-    from vgbench.own_recipes import check
+    from vgbench.config.request import Request
+    from vgbench.experiments import sweep
+    from vgbench.experiments.campaign import Campaign
+    from vgbench.experiments.cells import resolve_cells
+    from vgbench.experiments.cells import seeds as read_seeds
+    from vgbench.experiments.check_recipes import check
 
     place = check_place(executor, workers, threads, address)
     if estimate and not dry_run:
@@ -112,20 +112,20 @@ def sweep(
     default: tuple[int, ...] = (0,)
     if name is not None:
         _alone(name, recipe=recipe, recipes=recipes, protocol=protocol, grid=grid)
-        known = sweeps.find(name)
-        title, points, default = known.name, sweeps.of_registry(known), known.seeds
+        known = sweep.find(name)
+        title, points, default = known.name, sweep.of_registry(known), known.seeds
         base = replace(base, protocol=known.protocol)
         base.data_seed = known.data_seed if data_seed is None else data_seed
         base.task_seed = known.task_seed if task_seed is None else task_seed
     else:
         if recipe is None or protocol is None or not grid:
             raise UsageError("expected the NAME of a sweep, or --recipe, --protocol and --grid NAME.PARAM=A,B,...")
-        title, points = sweeps.of_grid(recipe, protocol, sweeps.read_grid(grid, set_ or ()))
+        title, points = sweep.of_grid(recipe, protocol, sweep.read_grid(grid, set_ or ()))
         base = replace(base, protocol=protocol, recipes=recipes)
     root = out or default_folder(title, scale, reading, *not_default(precision, compile))
-    cells = resolve_cells(sweeps.cells(points, read_seeds(seeds, default), base), root)
+    cells = resolve_cells(sweep.cells(points, read_seeds(seeds, default), base), root)
     check(base)
-    sweeps.check_different(cells)
+    sweep.check_different(cells)
     campaign = Campaign("sweep", title, cells[0].spec.scale, root, cells)
     if dry_run:
         print_plan(campaign, format, estimate)
@@ -144,18 +144,17 @@ def _alone(name: str, **options: Any) -> None:
 
 def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], format: str) -> None:
     """Write points, CSV and pictures; print the points; leave with 1 if a cell is missing."""
-    from vgbench import sweep as sweeps
-    from vgbench import sweep_budget
-    from vgbench.sweep_plot import plot
+    from vgbench.experiments import budget, sweep_results
+    from vgbench.report.plots.sweep import plot, write_budget
 
-    rows = sweeps.figures(points, outcomes)
-    costs = sweep_budget.rows(rows)
+    rows = sweep_results.figures(points, outcomes)
+    costs = budget.rows(rows)
     root, meaningless = campaign.root, campaign.scale == "smoke"
     title = f"{campaign.cells[0].spec.protocol}, scale {campaign.scale}" + (" (meaningless)" if meaningless else "")
     campaign.amend(points=rows, budget=costs)
-    sweeps.write_csv(root / "sweep.csv", rows)
+    sweep_results.write_csv(root / "sweep.csv", rows)
     plot(root / "sweep.png", rows, title)
-    pictures = [root / "sweep.png", *([sweep_budget.write(root, costs, title)] if costs else [])]
+    pictures = [root / "sweep.png", *([write_budget(root, costs, title)] if costs else [])]
     missing = [outcome for outcome in outcomes if outcome.status not in ("done", "complete")]
     if format == "json":
         cells = [outcome.record() for outcome in outcomes]

@@ -40,9 +40,9 @@ def tasks(
 
     The training set takes part: it may decide the layout, or which layouts tasks must not have.
     """
-    from vgbench import dataset, manifest
     from vgbench.cli.collect import Progress
-    from vgbench.resolve import Request, resolve_data
+    from vgbench.config.resolve import Request, resolve_data
+    from vgbench.data import collection, files, task_manifest
 
     request = Request(env=env, protocol=protocol, scale=scale, reading=reading, sets=set_ or ())
     request.data_seed, request.task_seed, request.data = data_seed, task_seed, data
@@ -56,11 +56,11 @@ def tasks(
     environment = chosen.cls(chosen.params)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if asked.file:
-        trajectories = dataset.load_for(asked.file, chosen.name, environment)[0]
+        trajectories = files.load_for(asked.file, chosen.name, environment)[0]
     else:
-        trajectories = dataset.collect(chosen.name, environment, asked.settings, asked.seed, Progress())[0]
+        trajectories = collection.collect(chosen.name, environment, asked.settings, asked.seed, Progress())[0]
     where = (asked.protocol, chosen.identity(), asked.tasks, asked.task_seed)
-    found, figures = manifest.sample(environment, *where, trajectories)
+    found, figures = task_manifest.sample(environment, *where, trajectories)
     found.write(out)
     about = {"file": str(out), "protocol": asked.protocol, "n": asked.tasks, "seed": found.seed}
     about |= {"radius": found.radius, "sha256": found.sha256, **figures}

@@ -1,6 +1,5 @@
 """One environment of vgbench, one task at a time, behind Gymnasium's interface."""
 
-# ruff: noqa: TID253 - imported only with Gymnasium
 import json
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,13 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from vgbench import dataset
 from vgbench.api import Environment, State, Tasks, Trajectories
+from vgbench.config.resolve import Request, resolve_data
+from vgbench.data import files
 from vgbench.errors import UsageError, VgbenchError
-from vgbench.noise import KeyedNoise, Stream
-from vgbench.resolve import DataRequest, Request, resolve_data
-from vgbench.wording import choice
+from vgbench.rng import KeyedNoise, Stream
+from vgbench.spec import DataSpec
+from vgbench.text import choice
 
 OBSERVATIONS = ("state", "pixels")
 FEW = 20
@@ -220,7 +220,7 @@ class TaskEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
 
 def _resolved(
     environment: str, tasks: int | None, data: str | Path | None, data_seed: int, params: dict[str, Any]
-) -> DataRequest:
+) -> DataSpec:
     """Environment, tasks and data set; parameters are given by their own names here, not as `--set`."""
     name = environment.rpartition(":")[2]
     sets = [f"{name}.{key}={json.dumps(value)}" for key, value in params.items()]
@@ -233,10 +233,10 @@ def _resolved(
         raise type(err)(str(err).replace(f"--set {name}.", f"{name}: ").replace("--set ", "")) from err
 
 
-def _data(asked: DataRequest, world: Environment) -> Trajectories:
+def _data(asked: DataSpec, world: Environment) -> Trajectories:
     """Trajectories that `sample_tasks` wants to see."""
     if asked.file:
-        return dataset.load_for(asked.file, asked.environment.name, world)[0]
+        return files.load_for(asked.file, asked.environment.name, world)[0]
     settings = asked.settings.model_copy(update={"trajectories": min(FEW, asked.settings.trajectories)})
     return world.collect(settings.trajectories, settings.length, asked.seed)
 

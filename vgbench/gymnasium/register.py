@@ -4,7 +4,8 @@ import re
 
 import gymnasium
 
-from vgbench.registry import Entry, Registry
+from vgbench.plugin.entry import Entry
+from vgbench.plugin.registry import Registry
 
 NAMESPACE = "vgbench"
 
@@ -20,7 +21,7 @@ def register() -> list[str]:
 
     An episode is truncated after the steps that the environment's usual protocol gives it.
     """
-    from vgbench.catalogue import catalogue
+    from vgbench.config.catalogue import catalogue
     from vgbench.settings import MpcSettings
 
     book, names = catalogue(), []

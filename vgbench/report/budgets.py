@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vgbench.errors import VgbenchError
-from vgbench.report.formats import NONE, figure, span
-from vgbench.store import Record, read_json
+from vgbench.report.markdown import NONE, figure, span
+from vgbench.storage.files import Record, read_json
 
 HEADERS = ("planner", "evaluations of the predictor per task", "success", "settings")
 
@@ -51,7 +51,7 @@ def _row(row: Record) -> list[str]:
 
 def _draw(record: Record, uri: Callable[[Path], str]) -> str:
     """Draw anew, as records may be kept without pictures."""
-    from vgbench.sweep_plot import plot_budget
+    from vgbench.report.plots.sweep import plot_budget
 
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "budget.png"

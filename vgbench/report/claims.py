@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import ceil, floor
 
-from vgbench.claim import Claim
-from vgbench.report.records import Episodes, RunRecord
+from vgbench.config.definitions import Claim
 from vgbench.report.table import Cell, Table
 from vgbench.statistics import fisher_exact, holm, newcombe, paired_t, sign_flip, t_interval, welch_t
+from vgbench.storage.records import Episodes, RunRecord
 
 ALPHA = 0.05
 SEEDS_FOR_METHODS = 3

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vgbench.analysis.ladder.verdicts import verdicts
 from vgbench.errors import VgbenchError
-from vgbench.ladder.words import verdicts
-from vgbench.report.formats import NONE, figure, span
-from vgbench.store import read_json
+from vgbench.report.markdown import NONE, figure, span
+from vgbench.storage.files import read_json
 
 HEADERS = ("controller", "dynamics", "value", "success", "steps of solved tasks", "run")
 _FIELDS = ("protocol", "scale", "tasks", "rows")

@@ -5,10 +5,9 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from typing import Any
 
-from vgbench.compute import Compute
 from vgbench.errors import VgbenchError
-from vgbench.report.records import RunRecord
-from vgbench.spec import RunSpec
+from vgbench.spec import Compute, RunSpec
+from vgbench.storage.records import RunRecord
 
 Flat = dict[str, dict[str, Any]]  # "" or the owner of parameters -> name -> value
 
@@ -44,7 +43,7 @@ def compare(record: RunRecord, reading: str | None) -> Comparison:
 
 @cache
 def _present(recipe: str, protocol: str, scale: str, seed: int, reading: str | None) -> RunSpec:
-    from vgbench.resolve import Request, resolve
+    from vgbench.config.resolve import Request, resolve
 
     # Seeds of data and tasks are those of `vgbench suite`: the defaults.
     request = Request(protocol=protocol, recipe=recipe, scale=scale, seed=seed, device="cpu", reading=reading)

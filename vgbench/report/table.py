@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from vgbench.catalogue import Suite
-from vgbench.report.records import RunRecord
+from vgbench.config.definitions import Suite
 from vgbench.report.staleness import Comparison, compare
 from vgbench.statistics import hierarchical_bootstrap, rate_interval, t_interval, wilson
+from vgbench.storage.records import RunRecord
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ One line tests a plugin that is installed::
 `quadratic`) are in `vgbench.testing.pytest_plugin`, which pytest finds by itself where vgbench is installed.
 """
 
-from vgbench.testing.checking import Check, Outcome, Skip, expect
+from vgbench.testing.check import Check, Outcome, Skip, expect
 from vgbench.testing.conformance import conformance
 from vgbench.testing.session import Session, checks
 

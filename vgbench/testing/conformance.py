@@ -4,9 +4,9 @@ import functools
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 
-from vgbench.testing.checking import Outcome
+from vgbench.testing.check import Outcome
 from vgbench.testing.session import Session, checks
-from vgbench.wording import choice, suggest
+from vgbench.text import choice, suggest
 
 
 def conformance(
@@ -28,7 +28,7 @@ def conformance(
     import pytest
 
     from vgbench.errors import UsageError
-    from vgbench.registry import GROUPS
+    from vgbench.plugin.entry import GROUPS
 
     known = [check.id for check in checks(choice(kind.lower().removesuffix("s"), GROUPS, "kind"))]
     expected = dict(expected_failures or {})

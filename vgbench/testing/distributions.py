@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Self
 
 from vgbench.errors import UsageError
-from vgbench.registry import GROUPS
-from vgbench.wording import suggest
+from vgbench.plugin.entry import GROUPS
+from vgbench.text import suggest
 
 
 class Distributions:

@@ -1,6 +1,5 @@
 """Keeps a check from changing what others see, and tells whose code raised."""
 
-# ruff: noqa: TID253 - imported only once a plugin is being checked
 import contextlib
 import importlib
 import importlib.util

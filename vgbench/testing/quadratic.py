@@ -1,6 +1,5 @@
 """A planning problem whose optimum is known: a point that is pushed about and should reach a goal."""
 
-# ruff: noqa: TID253 - imported only once something is computed
 import copy
 from collections.abc import Callable, Sequence
 
@@ -8,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vgbench.api import ActionSet, NormBall
-from vgbench.noise import KeyedNoise, Stream
+from vgbench.rng import KeyedNoise, Stream
 
 
 class Quadratic:

@@ -6,18 +6,19 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from vgbench.errors import UsageError
-from vgbench.registry import GROUPS, Registry
-from vgbench.testing.checking import Check, Failure, Outcome, Skip
-from vgbench.wording import choice, same, suggest
+from vgbench.plugin.entry import GROUPS
+from vgbench.plugin.registry import Registry
+from vgbench.testing.check import Check, Failure, Outcome, Skip
+from vgbench.text import choice, same, suggest
 
 if TYPE_CHECKING:
-    from vgbench.registry import Entry
+    from vgbench.plugin.entry import Entry
 
 
 @functools.cache
 def checks(kind: str) -> tuple[Check, ...]:
     """All checks of a kind, in the order in which they are run."""
-    from vgbench.testing import common
+    from vgbench.testing.checks import common
     from vgbench.testing.subject import behaviour
 
     return (*common.FIRST.of(kind), *behaviour(kind).CHECKS, *common.LAST.of(kind))

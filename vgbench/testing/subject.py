@@ -1,6 +1,5 @@
 """The plugin under test, and how one of its kind is made and used."""
 
-# ruff: noqa: TID253 - imported only once a plugin is being checked
 import importlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -10,10 +9,10 @@ import torch
 from torch import Tensor
 
 from vgbench.api import Params
-from vgbench.choices import parse_set
-from vgbench.parameters import Addresses, Target
-from vgbench.registry import Entry
-from vgbench.testing.checking import Check
+from vgbench.config.parameters import Addresses, Target
+from vgbench.config.request import parse_set
+from vgbench.plugin.entry import Entry
+from vgbench.testing.check import Check
 from vgbench.testing.isolation import seed_all
 
 
@@ -31,7 +30,7 @@ class Behaviour(Protocol):
 
 def behaviour(kind: str) -> Behaviour:
     """Return the module of a kind."""
-    return cast("Behaviour", importlib.import_module(f"vgbench.testing.{kind}"))
+    return cast("Behaviour", importlib.import_module(f"vgbench.testing.checks.{kind}"))
 
 
 class Subject:

@@ -1,6 +1,5 @@
 """Small worlds for checks and tests: a chain to train on, and a distance that offers all that an objective may need."""
 
-# ruff: noqa: TID253 - imported only once something is computed
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from vgbench.api import ArraySpec, Box, Distance, Environment, EnvironmentSpec, Params, State, Tasks, Trajectories
-from vgbench.batch import MovingAverages, WindowBatch
-from vgbench.dataset import Dataset
-from vgbench.model import JEPA
-from vgbench.noise import ScalarNoise, Stream
+from vgbench.data.dataset import Dataset
+from vgbench.model.jepa import JEPA
+from vgbench.rng import ScalarNoise, Stream
+from vgbench.training.batch import MovingAverages, WindowBatch
 
 LENGTH = 12.0
 LATENT = 16

@@ -16,7 +16,7 @@ class JsonLines:
     """Appends a line to RUN/events.jsonl for each event: `{"time": "2026-01-31T12:00:00.000Z", "event": NAME, ...}`.
 
     Events: `run_started`, `stage_started`, `stage_progress`, `stage_ended`, `noted`, `run_stopped`, `run_ended`, with
-    the arguments of the hooks in `vgbench.hookspecs`. A run that goes on appends to the file.
+    the arguments of the hooks in `vgbench.api.hooks`. A run that goes on appends to the file.
     """
 
     on_request = True

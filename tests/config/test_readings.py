@@ -1,0 +1,147 @@
+"""Readings, values for joint training, and the head's own stage: what resolves, and what a run makes of it."""
+
+import json
+
+import pytest
+import torch
+
+from vgbench.config.catalogue import catalogue
+from vgbench.config.resolve import Request, resolve, resolve_data
+from vgbench.errors import UsageError
+from vgbench.plugin.registry import Registry
+from vgbench.settings import GROUPS
+from vgbench.storage import yaml_file
+from vgbench.training import stage_cache
+
+BOOK = catalogue()
+SMOKE = {"protocol": "wall_big", "scale": "smoke", "device": "cpu"}
+
+
+def values(**fields):
+    return {name: value.value for name, value in resolve(Request(device="cpu", **fields)).values.items()}
+
+
+def test_one_reading_is_the_default():
+    assert sum(reading.default for reading in BOOK.readings.values()) == 1
+    made = resolve(Request(recipe="vf", **SMOKE))
+    assert made.reading == BOOK.reading(None).name and made.picks["reading"].source == "default"
+
+
+@pytest.mark.parametrize("scale", ["smoke", "quick", "paper"])
+def test_readings_decide_what_is_open_at_every_scale(scale):
+    literal, pldm = (values(protocol="wall_big", recipe="vf", scale=scale, reading=r) for r in ("literal", "pldm"))
+    assert (literal["mppi.noise_as"], pldm["mppi.noise_as"]) == ("std", "variance")
+    assert pldm["wall.layout"] == "fixed" and literal["wall.layout"] != "fixed"
+    assert (literal["mppi.warm_start"], pldm["mppi.warm_start"]) == ("shift", "hold")
+    others = {name for name in literal if literal[name] != pldm[name]}
+    assert others == {"mppi.noise_as", "wall.layout", "wall.fixed_layout", "mppi.warm_start"}
+
+
+def test_readings_may_depend_on_protocol_and_recipe():
+    maze = values(protocol="maze", recipe="pred_vcreg", reading="pldm", scale="paper")
+    assert (maze["vcreg.std_coeff"], maze["mpc.replan_every"], maze["mpc.power"]) == (35.026, 4, 2.0)
+    wall = values(protocol="wall_big", recipe="pred_vcreg", reading="pldm", scale="paper")
+    assert (wall["vcreg.std_coeff"], wall["vcreg.axes"], wall["mpc.power"]) == (3.0, "batch_time", 2.0)
+    assert values(protocol="wall_big", recipe="vf", reading="pldm")["mpc.power"] == 1.0
+
+
+def test_every_value_of_a_reading_is_a_parameter():
+    for reading in BOOK.readings.values():
+        assert set(reading.protocols) <= set(BOOK.protocols) and set(reading.recipes) <= set(BOOK.recipes)
+        for address in reading.addresses():
+            owner, _, param = address.rpartition(".")
+            plugins = [e for e in Registry().entries() if e.name == owner and e.kind != "hook"]
+            known = plugins[0].load().Params if plugins else GROUPS[owner]
+            assert param in known.model_fields, address
+
+
+def test_a_users_values_stand_above_the_reading(tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_text("set: {mppi.warm_start: none}")
+    got = values(protocol="wall_big", recipe="vf", reading="pldm", config=file, sets=["wall.layout=per_dataset"])
+    assert (got["mppi.warm_start"], got["wall.layout"]) == ("none", "per_dataset")
+
+
+def test_an_unknown_reading_and_a_contradicted_file_are_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"--reading pldn.*Did you mean 'pldm'"):
+        resolve(Request(recipe="vf", reading="pldn", **SMOKE))
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml_file.dump(resolve(Request(recipe="vf", reading="literal", **SMOKE)).to_config()))
+    again = resolve(Request(config=file, reading="literal"))
+    assert again.reading == "literal"
+    with pytest.raises(UsageError, match=r"--reading pldm contradicts --config .*wall\.layout"):
+        resolve(Request(config=file, reading="pldm"))
+
+
+def test_data_are_collected_under_a_reading():
+    assert resolve_data(Request(protocol="wall_big", reading="pldm")).environment.params.layout == "fixed"
+
+
+def test_joint_training_has_its_own_number_of_steps():
+    joint, separate = (resolve(Request(protocol="wall_big", recipe=r)) for r in ("vf_pred", "vf"))
+    assert joint.values["train.steps"].source == "protocol wall_big, scale quick, joint training"
+    assert joint.settings["train"].steps > separate.settings["train"].steps
+
+
+def test_the_heads_stage_resolves_and_comes_back_from_its_file(tmp_path):
+    made = resolve(Request(recipe="two_space", **SMOKE))
+    assert [c.name for c in made.head_objectives] == ["iql"] and made.networks["head"].name == "projector"
+    assert made.values["train_head.steps"].value == 6
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml_file.dump(made.to_config()))
+    again = resolve(Request(config=file))
+    assert again.key() == made.key() and again.recipe == "two_space"
+    plain = resolve(Request(recipe="pred_vcreg", **SMOKE))
+    assert "train_head.steps" not in plain.values and plain.key() != made.key()
+    with pytest.raises(UsageError, match="train_head"):
+        resolve(Request(recipe="pred_vcreg", sets=["train_head.steps=3"], **SMOKE))
+
+
+def test_a_head_stage_that_cannot_be_is_refused(tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_text("head: projector\nhead_objectives: [vcreg]\nobjectives: [prediction, vcreg]\ndistance: euclidean")
+    with pytest.raises(UsageError, match=r"head_objectives.*objective 'vcreg'.*trains neither head nor distance"):
+        resolve(Request(config=file, **SMOKE))
+    file.write_text(
+        "head: projector\nhead_objectives: [iql]\nobjectives: [prediction, regressive]\ndistance: euclidean"
+    )
+    with pytest.raises(UsageError, match=r"objective 'regressive'.*trains the head together with the encoder"):
+        resolve(Request(config=file, **SMOKE))
+
+
+def run(tmp_path, name, recipe, share=None):
+    from vgbench.experiments import runner
+    from vgbench.plugin.observers import Observers
+
+    small = ["data.trajectories=20", "train.steps=3", "train.batch=4", "evaluation.tasks=2", "mpc.max_steps=4"]
+    spec = resolve(Request(recipe=recipe, sets=small, **SMOKE))
+    result = runner.run(spec, tmp_path / name, observers=Observers(), share=share)
+    stages = {
+        p.stem: torch.load(p, weights_only=True)["content"] for p in (tmp_path / name / "checkpoints").glob("*.pt")
+    }
+    return result, stages, [json.loads(line) for line in (tmp_path / name / "episodes.jsonl").read_text().splitlines()]
+
+
+def test_two_spaces_share_the_first_with_pred_vcreg_and_train_the_head_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
+    alone, stages, rows = run(tmp_path, "alone", "two_space")
+    before, after = stages["joint"]["model"], stages["head"]["model"]
+    changed = {name.partition(".")[0] for name in after if not torch.equal(before[name], after[name])}
+    assert changed == {"head"}
+    first, shared, _ = run(tmp_path, "first", "pred_vcreg", tmp_path / "share")
+    assert all(torch.equal(shared["joint"]["model"][name], before[name]) for name in shared["joint"]["model"])
+    second, adopted, again = run(tmp_path, "second", "two_space", tmp_path / "share")
+    assert second["stages"]["joint"]["shared"] is True and "shared" not in second["stages"]["head"]
+    assert all(torch.equal(adopted["head"]["model"][name], after[name]) for name in after)
+    assert again == rows and second["successes"] == alone["successes"]
+    # The other way round: a run without a head takes over what one with a head has trained.
+    run(tmp_path, "third", "two_space", tmp_path / "other")
+    fourth, _, _ = run(tmp_path, "fourth", "pred_vcreg", tmp_path / "other")
+    assert fourth["stages"]["joint"]["shared"] is True and fourth["successes"] == first["successes"]
+
+
+def test_stages_of_equal_hash():
+    two, one = (stage_cache.stages(resolve(Request(recipe=r, **SMOKE))) for r in ("two_space", "pred_vcreg"))
+    assert two["joint"] == one["joint"] and set(two) == {"joint", "head"} and set(one) == {"joint"}
+    wide = stage_cache.stages(resolve(Request(recipe="two_space", sets=["projector.hidden=[8]"], **SMOKE)))
+    assert wide["joint"] == two["joint"] and wide["head"] != two["head"]

@@ -1,0 +1,151 @@
+"""registry.yaml against what is installed and against the paper."""
+
+import itertools
+
+import pytest
+
+from vgbench.config.catalogue import SECTIONS, catalogue, catalogue_file, read
+from vgbench.config.definitions import SCALES
+from vgbench.config.resolve import Request, resolve
+from vgbench.errors import UsageError
+from vgbench.plugin.registry import Registry
+from vgbench.settings import GROUPS
+from vgbench.storage import yaml_file
+
+BOOK = catalogue()
+PROTOCOLS = ("wall_small", "wall_big", "maze")
+
+
+def spec(**fields):
+    return resolve(Request(device="cpu", **fields))
+
+
+def values(**fields):
+    return {name: value.value for name, value in spec(**fields).values.items()}
+
+
+def test_sections():
+    assert tuple(yaml_file.load(catalogue_file())) == SECTIONS
+
+
+def test_every_built_in_plugin_is_described_and_nothing_else_is():
+    installed = {(entry.kind, entry.name) for entry in Registry().entries() if entry.dist == "vgbench"}
+    described = {(kind, name) for kind, of_kind in BOOK.components.items() for name in of_kind}
+    assert described == installed
+    assert all(component.summary for of_kind in BOOK.components.values() for component in of_kind.values())
+
+
+def test_networks_are_tagged_with_their_role():
+    for entry in Registry().entries("network"):
+        assert entry.load().role in BOOK.component("network", entry.name).tags
+
+
+def test_names_are_lower_snake_and_sorted():
+    for section in (BOOK.recipes, BOOK.protocols, BOOK.suites, *BOOK.components.values()):
+        assert all(name.isidentifier() and name == name.lower() for name in section)
+        assert list(section) == sorted(section)
+
+
+@pytest.mark.parametrize(("recipe", "protocol", "scale"), list(itertools.product(BOOK.recipes, PROTOCOLS, SCALES)))
+def test_every_combination_resolves(recipe, protocol, scale):
+    made = spec(recipe=recipe, protocol=protocol, scale=scale)
+    assert (made.recipe, made.protocol, made.scale) == (recipe, protocol, scale)
+    assert made.floor is not None
+    # What has no effect belongs to a plugin that is really not part of the run, and is spelt rightly.
+    for address in made.inert:
+        owner, _, param = address.rpartition(".")
+        if owner == "train_head":
+            assert not made.head_objectives and param in GROUPS[owner].model_fields
+            continue
+        entries = [e for e in Registry().entries() if e.name == owner and e.kind != "hook"]
+        assert entries, address
+        assert param in entries[0].load().Params.model_fields
+
+
+@pytest.mark.parametrize(
+    ("name", "objectives", "distance", "training"),
+    [  # the paper's Table 1
+        ("contrastive", {"contrastive"}, "euclidean", "separate"),
+        ("regressive", {"regressive", "vcreg"}, "euclidean", "separate"),
+        ("pred_ema", {"prediction"}, "euclidean", "joint"),
+        ("pred_vcreg", {"prediction", "vcreg"}, "euclidean", "joint"),
+        ("vf", {"iql"}, "euclidean", "separate"),
+        ("vf_pred", {"iql", "prediction"}, "euclidean", "joint"),
+        ("vf_quasi", {"iql"}, "iqe", "separate"),
+        ("vf_quasi_pred", {"iql", "prediction"}, "iqe", "joint"),
+        ("vf_vcreg", {"iql", "vcreg"}, "euclidean", "separate"),
+        ("vf_vcreg_pred", {"iql", "vcreg", "prediction"}, "euclidean", "joint"),
+    ],
+)
+def test_recipes_are_rows_of_table_1(name, objectives, distance, training):
+    recipe = BOOK.recipe(name)
+    assert (set(recipe.objectives), recipe.distance, recipe.training) == (objectives, distance, training)
+    expected = {"iqe": {"iql.tau": 0.6, "iql.gamma": 0.93}, "euclidean": {"iql.tau": 0.8, "iql.gamma": 0.98}}[distance]
+    expected = expected if "iql" in objectives else {}
+    if name == "pred_ema":
+        expected = {"prediction.target": "ema", "prediction.momentum": 0.99}
+    assert dict(recipe.set) == expected and not recipe.head_objectives
+
+
+@pytest.mark.parametrize(
+    ("protocol", "samples", "horizon", "noise", "lambda_", "steps", "tasks", "data", "axes"),
+    [  # appendix 7.2
+        ("wall_small", 2000, 96, 12.0, 0.005, 200, 200, (1000, 64), "batch"),
+        ("wall_big", 2000, 64, 12.0, 0.005, 64, 200, (1000, 64), "batch"),
+        ("maze", 500, 100, 5.0, 0.0025, 200, 80, (1000, 101), "batch_time"),
+    ],
+)
+def test_paper_scale_has_the_published_numbers(protocol, samples, horizon, noise, lambda_, steps, tasks, data, axes):
+    got = values(recipe="vf_vcreg", protocol=protocol, scale="paper")
+    assert (got["mppi.samples"], got["mppi.horizon"], got["mppi.noise"]) == (samples, horizon, noise)
+    assert (got["mppi.lambda_"], got["mppi.lambda_as"], got["mppi.noise_as"]) == (lambda_, "absolute", "std")
+    assert (got["mpc.max_steps"], got["mpc.replan_every"], got["evaluation.tasks"]) == (steps, 1, tasks)
+    assert (got["data.trajectories"], got["data.length"]) == data
+    assert got["vcreg.axes"] == axes
+    assert got["mlp.hidden"] == [1024, 512] and got["mlp.residual"] is False
+    assert got["impala.channels"] == [16, 32, 64] and got["impala.blocks"] == 1
+    for stage in ("train", "train_predictor"):
+        assert got[f"{stage}.lr"] == pytest.approx(0.0028 * 64 / 256)
+        assert (got[f"{stage}.epochs"], got[f"{stage}.steps"], got[f"{stage}.batch"]) == (10, 0, 64)
+        assert (got[f"{stage}.window"], got[f"{stage}.warmup"], got[f"{stage}.weight_decay"]) == (16, 0.1, 1e-6)
+        assert got[f"{stage}.clip"] == 0
+    assert got["model.latent_dim"] == 512
+
+
+def test_wall_protocols_differ_in_the_step():
+    assert values(recipe="vf", protocol="wall_small")["wall.step"] == "small"
+    assert values(recipe="vf", protocol="wall_big")["wall.step"] == "big"
+
+
+def test_published_numbers_are_those_of_table_2():
+    rows = {  # transcribed from the paper: WS, WB, Maze
+        "contrastive": (0.49, 0.59, 0.5),
+        "regressive": (0.54, 0.57, 0.46),
+        "pred_vcreg": (0.55, 0.89, 0.54),
+        "pred_ema": (0.46, 0.43, 0.04),
+        "vf": (0.63, 0.94, 0.49),
+        "vf_pred": (0.55, 0.75, 0.49),
+        "vf_quasi": (0.71, 0.96, 0.63),
+        "vf_quasi_pred": (0.61, 0.85, 0.43),
+        "vf_vcreg": (0.49, 0.75, 0.39),
+        "vf_vcreg_pred": (0.47, 0.67, 0.39),
+    }
+    suite = BOOK.suites["paper_table_2"]
+    table = {name: dict(zip(PROTOCOLS, row, strict=True)) for name, row in rows.items()}
+    assert suite.published == table | {"two_space": {"wall_small": 0.6}}
+    assert set(suite.recipes) == set(BOOK.recipes) and set(suite.protocols) == set(PROTOCOLS)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"recipies": {}}, "unknown key 'recipies'. Did you mean 'recipes'?"),
+        ([], "expected `key: value` lines"),
+        ({"recipes": {"x": {"summary": "", "objective": []}}}, "recipes.x: unknown key 'objective'"),
+        ({"recipes": {"x": {"summary": "s"}}}, "recipes.x: missing: objectives, distance, training"),
+        ({"protocols": {"x": {"scales": {"tiny": {}}}}}, "protocols.x.scales: unknown key 'tiny'"),
+    ],
+)
+def test_mistakes_in_the_file_are_named(content, message):
+    with pytest.raises(UsageError, match=message):
+        read(content, "registry.yaml")

@@ -1,0 +1,180 @@
+"""`vgbench report --html`: one page with everything inside."""
+
+import json
+import shutil
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from vgbench.config.resolve import Request, resolve
+
+SOURCE = Path(__file__).parents[2] / "results" / "quick" / "maze-vf_quasi-s0"  # 64 of 80, floor 14 of 80
+VOID = {"meta", "img", "br", "link", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """A page taken apart: tags have to be closed in order; ids, references, texts and images are kept."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.references, self.images, self.words = [], [], [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        about = dict(attrs)
+        self.references += [about[name] for name in ("src", "href", "srcset", "data", "action") if name in about]
+        self.ids += [about["id"]] if "id" in about else []
+        self.images += [about] if tag == "img" else []
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def record(runs):
+    """Lay a copy of the record down as the current run of a cell."""
+
+    def make(protocol, recipe, seed=0, source=SOURCE):
+        path = runs / f"{protocol}-{recipe}-s{seed}"
+        shutil.copytree(source, path)
+        spec = resolve(Request(protocol=protocol, recipe=recipe, scale="quick", seed=seed, device="cpu"))
+        run, result = (json.loads((path / f"{name}.json").read_text()) for name in ("run", "result"))
+        run |= {"key": spec.key(), "recipe": recipe, "protocol": protocol, "identity": spec.identity()}
+        result |= {"key": spec.key()}
+        for name, content in (("run", run), ("result", result)):
+            (path / f"{name}.json").write_text(json.dumps(content))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def page(vgbench_cli, runs, tmp_path):
+    def call(*args):
+        result = vgbench_cli("report", runs, "--html", tmp_path / "page.html", *args)
+        assert result.exit_code == 0, result.stderr
+        assert result.stdout.strip() == str(tmp_path / "page.html")
+        made = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+        made.stderr = result.stderr
+        return made
+
+    return call
+
+
+def test_the_page_has_everything_and_asks_nobody(record, page):
+    record("maze", "vf_quasi")
+    record("maze", "vf")
+    made = page()
+    assert {"success", "claims", "runs", "left-out"} <= set(made.ids)
+    # 64 of 80, Wilson: (k + z^2/2 -+ z sqrt(k (n - k) / n + z^2/4)) / (n + z^2), z = 1.96: .70 and .87.
+    assert ".80 [.70, .87]" in made.text and "paper .63" in made.text and "floor random 14 of 80" in made.text
+    assert "quasi_over_euclidean" in made.text and "50 comparisons without records" in made.text
+    assert all(reference.startswith(("data:image/", "#")) for reference in made.references)
+    assert all(reference[1:] in made.ids for reference in made.references if reference.startswith("#"))
+    assert len(made.images) == 2 * 3 and all(image["alt"] and image["loading"] == "lazy" for image in made.images)
+    assert made.text.count("they need the run's checkpoints, which are not in its folder") == 2
+
+
+def test_what_cannot_be_used_is_named_and_the_rest_is_told(record, runs, page):
+    record("maze", "vf_quasi")
+    (record("maze", "vf") / "episodes.jsonl").write_text("{")
+    (record("wall_big", "vf") / "train.jsonl").write_text("{")
+    (runs / "stranger").mkdir()
+    (runs / "stranger" / "notes.txt").write_text("")
+    (record("wall_big", "vf_quasi") / "diagnosis.json").write_text('{"key": "other", "blocks": {}}')
+    (runs / "ladder.json").write_text('{"protocol": "maze"}')
+    text = page().text
+    for words in (
+        "maze-vf: episodes.jsonl is damaged",
+        "stranger: there is no run.json",
+        "Training: left out, train.jsonl has no line that can be read",
+        "diagnosis.json is not what vgbench wrote",
+        "ladder.json is not what vgbench wrote",
+    ):
+        assert words.replace("maze-vf:", "maze-vf-s0:") in text
+    assert ".80 [.70, .87]" in text
+
+
+def test_a_diagnosis_and_a_ladder_are_shown(record, runs, page):
+    path = record("maze", "vf_quasi")
+    errors = {name: [0.5, 0.75] for name in ("latent", "latent_shuffled", "cost", "cost_shuffled", "cost_unchanged")}
+    block = {"rollouts": 7, "horizon": 2, **errors}
+    key = json.loads((path / "run.json").read_text())["key"]
+    found = {"key": key, "title": "of a test", "goals": 3, "states": 64, "blocks": {"prediction": block}}
+    (path / "diagnosis.json").write_text(json.dumps(found))
+    rows = [
+        {"name": "expert", "dynamics": "-", "value": "-", "success_rate": 0.9, "n": 20, "ci95": [0.7, 0.97]}
+        | {"mean_steps": 12.34},
+        {"name": "straight line", "dynamics": "exact", "value": "straight", "skipped": "no <map>"},
+    ]
+    ladder = {"protocol": "maze", "scale": "quick", "tasks": 20, "budget": 64, "rows": rows}
+    (runs / "ladder-maze.json").write_text(json.dumps(ladder))
+    made = page()
+    assert "of a test: 3 goals, 64 states each" in made.text and "Mean over 7 rollouts" in made.text
+    assert "expert - - .90 [.70, .97] of 20 12.3" in made.text and "skipped: no <map>" in made.text
+
+
+def test_budgets_of_sweeps_are_shown(record, runs, page):
+    record("maze", "vf_quasi")
+    row = {"curve": "icem", "evaluations_per_task": 12345.6, "success_rate": 0.9, "n": 20, "ci95": [0.7, 0.97]}
+    rows = [row | {"settings": "icem.samples=8"}, row | {"evaluations_per_task": None, "n": 0, "settings": "<none>"}]
+    rows[1] |= {"success_rate": None, "ci95": None}
+    sweep = {"name": "vf-maze-planner", "scale": "quick", "budget": rows}
+    for name, content in (
+        ("good", sweep),
+        ("other", {"name": "of taus", "scale": "quick", "budget": []}),
+        ("early", {"name": "not done", "scale": "quick"}),
+        ("smoke", sweep | {"scale": "smoke"}),
+        ("odd", sweep | {"budget": [{"curve": "a", "n": 3}]}),
+    ):
+        (runs / name).mkdir()
+        (runs / name / "sweep.json").write_text(json.dumps(content))
+    made = page()
+    assert "icem 12,346 .90 [.70, .97] of 20 icem.samples=8" in made.text and "<none>" in made.text
+    assert sum(image["src"].startswith("data:image/png") for image in made.images) == 1
+    assert "smoke/sweep.json: it is of scale smoke" in made.text
+    assert "odd/sweep.json is not what `vgbench sweep` wrote" in made.text
+    assert "of taus" not in made.text and "not done" not in made.text
+
+
+def test_thirty_drawn_cells_are_quick_and_small(record, vgbench_cli, page, tmp_path):
+    first = record("maze", "vf_quasi")
+    assert vgbench_cli("plot", first).exit_code == 0
+    recipes = ["contrastive", "regressive", "pred_vcreg", "pred_ema", "vf", "vf_pred", "vf_quasi_pred", "vf_vcreg"]
+    for protocol in ("maze", "wall_big", "wall_small"):
+        for recipe in (*recipes, "vf_quasi", "vf_vcreg_pred"):
+            if (protocol, recipe) != ("maze", "vf_quasi"):
+                record(protocol, recipe, source=first)
+    start = time.process_time()
+    made = page()
+    assert time.process_time() - start < 20
+    assert len(made.images) == 30 * 3
+    assert (tmp_path / "page.html").stat().st_size < 15e6
+
+
+def test_options_of_the_page(record, vgbench_cli, runs, tmp_path):
+    record("maze", "vf_quasi")
+    result = vgbench_cli("report", runs, "--draw")
+    assert result.exit_code == 2 and "--draw goes with --html" in result.stderr
+    result = vgbench_cli("report", runs, "--html", tmp_path)
+    assert result.exit_code == 2 and "is a folder" in result.stderr
+    result = vgbench_cli("report", runs, "--html", tmp_path / "page.html", "--format", "csv")
+    assert result.exit_code == 0 and "maze" in result.stdout and (tmp_path / "page.html").exists()

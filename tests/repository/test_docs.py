@@ -1,0 +1,154 @@
+"""What the documentation says holds: its plugin works as written, and a run folder is what its page describes."""
+
+import fnmatch
+import json
+import os
+import re
+import runpy
+import shlex
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+DOCS = Path(__file__).parents[2] / "docs"
+PLUGIN = (DOCS / "plugin.md").read_text(encoding="utf-8")
+RUNS = (DOCS / "runs.md").read_text(encoding="utf-8")
+
+BLOCK = re.compile(
+    r'^```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?(?P<more>[^\n]*)\n(?P<text>.*?)^```$', re.M | re.S
+)
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """`pip install -e .` in this process: entry points of pyproject.toml in a .dist-info, and the code on the path."""
+    made = []
+
+    def install(project):
+        about = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+        site = tmp_path / f"site-{len(made)}"  # a new one each time: a folder's entry points are read once
+        info = site / f"{about['name'].replace('-', '_')}-{about['version']}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n")
+        lines = []
+        for group, points in about["entry-points"].items():
+            lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
+        (info / "entry_points.txt").write_text("\n".join(lines))
+        monkeypatch.syspath_prepend(project)
+        monkeypatch.syspath_prepend(site)
+        sys.modules.pop("my_plugins", None)
+        made.append(site)
+
+    yield install
+    sys.modules.pop("my_plugins", None)
+
+
+def test_the_page_on_plugins_can_be_followed_to_its_end(tmp_path, monkeypatch, vgbench_cli, install):
+    """Files are written and commands are given in the order of the page; only pip and pytest are stood in for."""
+    project = tmp_path / "my-plugins"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
+    last, given = "", []
+    for block in BLOCK.finditer(PLUGIN):
+        if block["title"]:
+            name, _, continued = block["title"].partition(", ")
+            with (project / name).open("a" if continued else "w", encoding="utf-8") as file:
+                file.write(block["text"])
+        elif block["language"] == "text":
+            assert block["text"].strip() in last
+        for line in block["text"].splitlines() if block["language"] == "console" else ():
+            given.append(line)
+            if line == "pip install -e .":
+                install(project)
+            elif line.startswith("python -m pytest "):
+                names = runpy.run_path(str(project / line.split()[-1]))
+                tests = [test for name, test in names.items() if name.startswith("test_")]
+                assert len(tests) == 2
+                for test in tests:
+                    test()
+            else:
+                program, *arguments = shlex.split(line)
+                assert program == "vgbench"
+                done = vgbench_cli(*arguments)
+                last = done.stdout + done.stderr
+                assert done.exit_code == (2 if "fails" in block["more"] else 0), f"{line}\n{last}"
+                if arguments[0] == "check":
+                    assert " warn " not in last and " FAIL " not in last, last
+                if arguments[:2] == ["list", "objective"]:
+                    assert re.search(r"triplet +my-plugins 0\.1", last)
+    assert len(given) == 10
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run folder of the smallest run."""
+    import vgbench
+
+    base = tmp_path_factory.mktemp("docs")
+    before = os.environ.get("VGBENCH_CACHE")
+    os.environ["VGBENCH_CACHE"] = str(base / "cache")
+    try:
+        return vgbench.run(env="wall", recipe="vf", scale="smoke", observer="jsonl", out=base / "run").folder
+    finally:
+        os.environ.pop("VGBENCH_CACHE")
+        if before is not None:
+            os.environ["VGBENCH_CACHE"] = before
+
+
+def fields(name):
+    """Documented fields of a file: pattern and what the page says."""
+    part = RUNS.split(f"## `{name}`\n")[1].split("\n## ")[0]
+    return dict(re.findall(r"^\| `([^`]+)` \| (.*) \|$", part, re.M))
+
+
+def paths(value, at=()):
+    """Paths to the leaves of JSON values; items of a list of objects are named by `0`, plain lists are leaves."""
+    if isinstance(value, dict) and value:
+        return {path for key, inner in value.items() for path in paths(inner, (*at, key))}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return {path for inner in value for path in paths(inner, (*at, "0"))}
+    return {at}
+
+
+def read(path):
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in text.splitlines()]
+    return [yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)]
+
+
+def covers(pattern, path):
+    """Whether a documented field, perhaps with `*`, is that of a path, or a part of it that is empty or a list here."""
+    return fnmatch.fnmatchcase(".".join(path), pattern) or pattern.removesuffix(".*") == ".".join(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["run.json", "result.json", "train.jsonl", "episodes.jsonl", "floor.jsonl", "tasks.json", "config.yaml"],
+)
+def test_every_field_of_a_run_folder_is_documented_and_every_documented_one_is_there(folder, name):
+    real = {path for record in read(folder / name) for path in paths(record)}
+    documented = fields(name)
+    assert [path for path in sorted(real) if not any(covers(pattern, path) for pattern in documented)] == []
+    idle = [pattern for pattern in documented if not any(covers(pattern, path) for path in real)]
+    assert [pattern for pattern in idle if "optional" not in documented[pattern]] == []
+
+
+def test_every_file_of_a_run_folder_is_documented(folder):
+    table = RUNS.split("## `run.json`")[0]
+    documented = dict(re.findall(r"^\| `([^`]+)` \| .* \| (.*) \|$", table, re.M))
+    real = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    assert [name for name in real if not any(fnmatch.fnmatchcase(name, p) for p in documented)] == []
+    idle = [pattern for pattern in documented if not fnmatch.filter(real, pattern)]
+    assert [pattern for pattern in idle if documented[pattern] != "optional"] == []
+
+
+def test_the_pages_that_the_navigation_names_exist_or_are_generated():
+    text = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
+    named = set(re.findall(r": ([\w/]+\.md)$", text, re.M))
+    generated = {"cli.md", "registry.md", "python.md", *(name for name in named if name.startswith("kinds/"))}
+    assert {path.name for path in DOCS.glob("*.md")} == named - generated

@@ -1,0 +1,104 @@
+"""Figures in the documentation against the committed records."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from vgbench.config.resolve import Request, resolve
+from vgbench.statistics import wilson
+from vgbench.storage import yaml_file
+
+ROOT = Path(__file__).parents[2]
+ROWS = [
+    (page.name, *row)
+    for page in (ROOT / "README.md", ROOT / "docs" / "results.md")
+    for row in re.findall(
+        r"^\| \[`.+?`\]\((?:\.\./)?results/(\S+)\) \| [^|]+ \| (\d+) of (\d+) = (\d?\.\d+) \[(.+?), (.+?)\] ",
+        page.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+]
+
+
+def test_there_are_figures():
+    assert {row[0] for row in ROWS} == {"README.md", "results.md"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(row[:2]))
+def test_a_figure_is_that_of_its_record(row):
+    _, name, successes, n, rate, low, high = row
+    result = json.loads((ROOT / "results" / name / "result.json").read_text())
+    assert (result["successes"], result["n"]) == (int(successes), int(n))
+    assert float(rate) == round(result["success_rate"], 2 if len(rate) <= 3 else 3)
+    assert (float(low), float(high)) == tuple(round(x, 2) for x in wilson(int(successes), int(n)))
+
+
+RESULTS = ROOT / "results"
+FOLDERS = sorted(p.parent for p in RESULTS.rglob("run.json"))
+each_record = pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.relative_to(RESULTS).as_posix())
+
+
+@each_record
+def test_a_records_configuration_still_makes_its_run(folder):
+    """What it does not have is younger than it and must be at its default, which is what the run had."""
+    recorded = yaml_file.load(folder / "config.yaml")
+    values = resolve(Request(config=folder / "config.yaml")).values
+    assert {name: values[name].value for name in recorded["set"]} == recorded["set"]
+    assert all(value.source == "default" for name, value in values.items() if name not in recorded["set"])
+
+
+@each_record
+def test_a_record_is_whole_and_from_a_clean_commit(folder):
+    run, result = (json.loads((folder / f"{name}.json").read_text()) for name in ("run", "result"))
+    assert run["status"] == "done" and run["key"] == result["key"]
+    assert run["git"] and run["git"]["dirty"] is False
+    rows = [json.loads(line) for line in (folder / "episodes.jsonl").read_text().splitlines()]
+    assert sum(row["success"] for row in rows) == result["successes"] and len(rows) == result["n"]
+
+
+def table(page, marker):
+    """Cells of the rows of the table that follows `<!-- marker -->`."""
+    text = (ROOT / "docs" / page).read_text().split(f"<!-- {marker} -->")[1].strip().split("\n\n")[0]
+    return [[part.strip() for part in line.strip("|").split("|")] for line in text.splitlines()[2:]]
+
+
+def cell(folder):
+    """A rate as tables of the documentation have it."""
+    result = json.loads((folder / "result.json").read_text())
+    low, high = wilson(result["successes"], result["n"])
+    rate, low, high = (f"{x:.2f}".removeprefix("0") for x in (result["success_rate"], low, high))
+    return f"{result['successes']} of {result['n']} = {rate} [{low}, {high}]"
+
+
+def test_the_tables_of_the_pilot_are_its_records():
+    rows = table("decisions.md", "pilot")
+    folders = {f"{row[0]}-{row[1].strip('`')}-{layout}" for row in rows for layout in ("per_dataset", "per_trajectory")}
+    assert folders == {folder.name for folder in (RESULTS / "layout_pilot/quick").iterdir()}
+    for protocol, recipe, *cells, _ in rows:
+        names = (f"{protocol}-{recipe.strip('`')}-{layout}" for layout in ("per_dataset", "per_trajectory"))
+        assert cells == [cell(RESULTS / "layout_pilot/quick" / name) for name in names]
+
+
+def test_the_table_of_the_bias_is_its_records():
+    rows = json.loads((RESULTS / "stochastic_wall/bias.json").read_text())["rows"]
+    shown = table("stochastic_wall.md", "bias")
+    keys = ("joint", "averaged", "bias", "order_joint_averaged", "order_joint_cost", "order_averaged_cost")
+    for row, (noise, value, bound, *figures) in zip(rows, shown, strict=True):
+        assert (noise, value, float(bound)) == (f"{row['noise']:g} px", f"`{row['value']}`", round(row["bound"], 1))
+        digits = [float(figure) for cell in figures for figure in cell.split(", ")]
+        assert digits == [round(row[key], 3 if key.startswith("order") else 2) for key in keys]
+
+
+def test_the_table_of_coverage_is_the_simulations():
+    record = json.loads((ROOT / "results/interval-coverage.json").read_text())
+    shown = [re.findall(r"\d?\.\d{3}", " | ".join(row)) for row in table("decisions.md", "coverage")]
+    for seeds, figures in zip((3, 5, 10), shown, strict=True):
+        expected = []
+        for kind in ("wilson_over_seeds", "student", "bootstrap"):
+            for extreme in (False, True):
+                rows = [r for r in record["rows"] if r["seeds"] == seeds and r["seed_std"] > 0]
+                covered = [r[kind] for r in rows if (r["rate"] == 0.99) == extreme]
+                expected += [min(covered), max(covered)]
+        assert [float(figure) for figure in figures] == pytest.approx(expected, abs=5e-4)

@@ -1,0 +1,88 @@
+"""What objectives, distance and data ask of each other is checked before anything is computed."""
+
+import pytest
+
+from vgbench.config.resolve import Request, resolve
+from vgbench.errors import UsageError
+from vgbench.experiments.runner import rehearse
+
+NEEDY = """
+    from vgbench.api import *
+
+    class OneWay(Objective):
+        needs = frozenset({"asymmetric"})
+
+        def loss(self, batch, model, noise):
+            raise NotImplementedError
+
+    class Triangle(OneWay):
+        needs = frozenset({"asymmetric", "quasimetric"})
+
+    class Odd(OneWay):
+        needs = frozenset({"teleport"})
+
+    class Long(OneWay):
+        needs = frozenset()
+
+        def __init__(self, params, shapes):
+            super().__init__(params, shapes)
+            self.min_length = 12
+
+    class Loose(Distance):
+        def forward(self, x, y):
+            return (y - x).relu().square().sum(-1)
+"""
+
+
+@pytest.fixture
+def rehearsed(tmp_plugin):
+    """Build all parts of a run with one objective and a distance, some of them a stranger's."""
+    names = {"one_way": "OneWay", "triangle": "Triangle", "odd": "Odd", "long": "Long"}
+    tmp_plugin(NEEDY, objectives=names, distances={"loose": "Loose"})
+
+    def build(objective, distance, *sets):
+        request = Request(
+            protocol="wall_big", scale="smoke", device="cpu", objectives=[objective], distance=distance, sets=sets
+        )
+        return rehearse(resolve(request))
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("objective", "distance", "sets"),
+    [
+        ("one_way", "iqe", ()),
+        ("one_way", "loose", ()),
+        ("one_way", "two_level", ()),
+        ("triangle", "iqe", ()),
+        ("two_level_iql", "two_level", ()),
+        ("long", "euclidean", ("train.window=12",)),
+    ],
+)
+def test_what_fits(rehearsed, objective, distance, sets):
+    assert rehearsed(objective, distance, *sets)
+
+
+@pytest.mark.parametrize(
+    ("objective", "distance", "sets", "message"),
+    [
+        ("one_way", "euclidean", (), "'one_way' needs an asymmetric distance, which distance 'euclidean' is not"),
+        ("one_way", "euclidean", (), "--distance iqe, loose, two_level"),
+        ("one_way", "two_level", ("two_level.base=euclidean",), "which distance 'two_level' is not with these values"),
+        ("triangle", "loose", (), "needs a distance with the triangle inequality.*--distance iqe, two_level"),
+        (
+            "two_level_iql",
+            "iqe",
+            (),
+            "needs a distance of several levels, which distance 'iqe'.*: --distance two_level$",
+        ),
+        ("odd", "iqe", (), r"'odd' needs \['teleport'\]; expected some of asymmetric, quasimetric, levels"),
+        ("long", "iqe", (), "train.window=8: objective 'long' with these values needs at least 12 states"),
+        ("iql", "iqe", ("iql.n_step=9",), "train.window=8: objective 'iql' with these values needs at least 10"),
+        ("iql", "iqe", ("iql.n_step=7", "iql.stride=9"), "iql.stride can be at most 8"),
+    ],
+)
+def test_what_does_not_fit_is_refused(rehearsed, objective, distance, sets, message):
+    with pytest.raises(UsageError, match=message):
+        rehearsed(objective, distance, *sets)

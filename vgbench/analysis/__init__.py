@@ -1,0 +1,1 @@
+"""Analysis of trained models and of records: diagnosis, ladder, replay, rescore."""

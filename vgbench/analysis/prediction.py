@@ -1,0 +1,168 @@
+"""The predictor and the planner: errors over the horizon, planned against realised cost; what a probe can read."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vgbench.analysis.sampling import goal_points, latents, take
+from vgbench.api import State
+from vgbench.experiments.trained import Trained
+from vgbench.planning.controller import Controller, plan_horizon
+from vgbench.rng import KeyedNoise, Stream
+from vgbench.settings import MpcSettings
+from vgbench.storage.files import Record
+
+ROLLOUTS = 256
+PLANS = 64
+"""Tasks whose first plan is executed to its end."""
+TRAIN, HELD = 2000, 1000
+"""States on which the probe is fitted, and of other trajectories on which it is judged."""
+
+
+@dataclass
+class Rollouts:
+    """B rollouts in the environment, and what the predictor makes of them.
+
+    Attributes:
+        states: H states after the start, each with leading B.
+        true: [B, H + 1, D], latents of start and states.
+        predicted: [B, H, D], from the first latent and the actions.
+        shuffled: [B, H, D], from the first latent and another rollout's actions.
+        goal: [B, D'], points of the tasks' goals.
+    """
+
+    states: list[State]
+    true: Tensor
+    predicted: Tensor
+    shuffled: Tensor
+    goal: Tensor
+
+
+def roll(trained: Trained, state: State, actions: Tensor, stream: Stream = Stream.ENVIRONMENT) -> list[State]:
+    """States after each of the normalised actions [B, H, A], in the environment itself."""
+    environment, scale, states = trained.environment, trained.data.action_scale, []
+    ids = torch.arange(len(actions), device=actions.device)
+    for step in range(actions.shape[1]):
+        noise = None
+        if environment.spec.noise_dim:
+            noise = KeyedNoise(trained.spec.task_seed, ids, step, stream).normal(environment.spec.noise_dim)
+        state = environment.step(state, actions[:, step] * scale, noise)
+        states.append(state)
+    return states
+
+
+def predict(trained: Trained, latent: Tensor, actions: Tensor) -> Tensor:
+    """Predicted latents [B, H, D] after each of the normalised actions [B, H, A]."""
+    result = []
+    with torch.no_grad():
+        for step in range(actions.shape[1]):
+            latent = trained.model.predict(latent, actions[:, step])
+            result.append(latent)
+    return torch.stack(result, dim=1)
+
+
+def rollouts(trained: Trained, seed: int) -> Rollouts:
+    """From starts of the tasks, with actions of the data: paths that training has not seen."""
+    data, planner = trained.data, trained.spec.planner
+    rng = np.random.default_rng(seed)
+    horizon = min(plan_horizon(planner.cls(planner.params), trained.spec.settings["mpc"]), data.length - 1)
+    rows = torch.arange(ROLLOUTS, device=data.device) % len(trained.tasks)
+    row = torch.from_numpy(rng.integers(0, len(data), ROLLOUTS)).to(data.device)
+    first = torch.from_numpy(rng.integers(0, data.length - horizon, ROLLOUTS)).to(data.device)
+    actions = data.actions[row.unsqueeze(1), first.unsqueeze(1) + torch.arange(horizon, device=data.device)]
+    start = take(trained.tasks.start, rows)
+    states = roll(trained, start, actions)
+    true = torch.stack([latents(trained, state) for state in (start, *states)], dim=1)
+    other = torch.roll(actions, 1, dims=0)
+    goal = goal_points(trained, take(trained.tasks.goal, rows))
+    return Rollouts(states, true, predict(trained, true[:, 0], actions), predict(trained, true[:, 0], other), goal)
+
+
+def distances(trained: Trained, latent: Tensor, goal: Tensor) -> Tensor:
+    """Learnt distances [B, H] float64 from latents [B, H, D] to points of goals [B, D']."""
+    with torch.no_grad():
+        return trained.model.distance.prepare(goal)(trained.model.head(latent)).double()
+
+
+def prediction(trained: Trained, made: Rollouts) -> Record:
+    """Error of h = 1 .. H steps: in the latent space, relative to predicting no change, and of the cost."""
+    true, here = made.true[:, 1:], made.true[:, :1]
+    still = (here - true).square().sum(-1).double().mean(0)
+    cost = distances(trained, true, made.goal)
+
+    def relative(predicted: Tensor) -> Tensor:
+        return (predicted - true).square().sum(-1).double().mean(0) / still.clamp_min(1e-12)
+
+    def of_cost(predicted: Tensor) -> Tensor:
+        return (distances(trained, predicted, made.goal) - cost).abs().mean(0)
+
+    unchanged = (distances(trained, here, made.goal) - cost).abs().mean(0)
+    figures = {
+        "latent": relative(made.predicted),
+        "latent_shuffled": relative(made.shuffled),
+        "cost": of_cost(made.predicted),
+        "cost_shuffled": of_cost(made.shuffled),
+        "cost_unchanged": unchanged,
+    }
+    return {"rollouts": len(true), "horizon": true.shape[1], **{name: _listed(x) for name, x in figures.items()}}
+
+
+def planning(trained: Trained) -> Record:
+    """The first plans of some tasks, executed to their end: promised against realised cost; and what rows recorded."""
+    spec, tasks = trained.spec, trained.tasks
+    count = min(PLANS, len(tasks))
+    start, goal = take(tasks.start, slice(0, count)), goal_points(trained, take(tasks.goal, slice(0, count)))
+    here = latents(trained, start)
+    actions = trained.environment.spec.actions.scaled(1 / trained.data.action_scale)
+    settings: MpcSettings = spec.settings["mpc"]
+    planner = spec.planner.cls(spec.planner.params)
+    controller = Controller(planner, trained.model, actions, settings, spec.task_seed, Stream.PLANNER, spec.device)
+    rows = {"id": torch.arange(count, device=trained.data.device), "latent": here, "goal": goal}
+    plans = torch.cat([plan.actions for _, plan in controller.blocks(rows, {}, 0, 0, 0)])
+    states = roll(trained, start, plans)
+    true = torch.stack([latents(trained, state) for state in states], dim=1)
+    promised = aggregate(distances(trained, predict(trained, here, plans), goal), settings)
+    realised = aggregate(distances(trained, true, goal), settings)
+    stays = aggregate(distances(trained, here.unsqueeze(1).expand_as(true), goal), settings)
+    return {
+        "plans": count,
+        "steps": plans.shape[1],
+        "promised": round(float(promised.mean()), 4),
+        "realised": round(float(realised.mean()), 4),
+        "staying": round(float(stays.mean()), 4),
+        "kept": round(float((stays - realised).mean() / (stays - promised).mean().clamp_min(1e-9)), 4),
+        "recorded": _recorded(trained),
+    }
+
+
+def aggregate(distance: Tensor, settings: MpcSettings) -> Tensor:
+    """Cost [B] of distances [B, H] along a plan, as the planning problem has it."""
+    cost = distance**settings.power
+    if settings.aggregate == "last":
+        return cost[:, -1]
+    if settings.aggregate == "discounted":
+        cost = cost * settings.discount ** torch.arange(cost.shape[1], device=cost.device)
+    return cost.mean(1) if settings.aggregate == "mean" else cost.sum(1)
+
+
+def _recorded(trained: Trained) -> Record:
+    """Means of the planner's own diagnostics in episodes.jsonl, of solved and unsolved tasks."""
+    rows = trained.folder.lines("episodes.jsonl")
+    known = {"task", "success", "steps", "start_distance", "min_distance", "final_distance"}
+    names = [name for name in (rows[0] if rows else {}) if name not in known]
+    result: Record = {}
+    for name in names:
+        for group, wanted in (("solved", True), ("unsolved", False)):
+            values = [row[name] for row in rows if row["success"] is wanted and row.get(name) is not None]
+            result.setdefault(name, {})[group] = round(float(np.mean(values)), 4) if values else None
+    return result
+
+
+def _error(found: Tensor, truth: Tensor) -> float:
+    return round(float(torch.linalg.vector_norm(found - truth, dim=-1).mean()), 4)
+
+
+def _listed(values: Tensor) -> list[float]:
+    return [round(float(value), 5) for value in values]

@@ -1,0 +1,71 @@
+"""The predictor and the planner: errors over the horizon, planned against realised cost; what a probe can read."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vgbench.analysis.prediction import HELD, TRAIN, Rollouts, _error
+from vgbench.experiments.trained import Trained
+from vgbench.storage.files import Record
+
+RIDGE = 1e-3
+"""Penalty of the probe per state, on latents of unit variance (over all dimensions)."""
+
+
+def probe(trained: Trained, made: Rollouts, seed: int) -> Record:
+    """Mean Euclidean error of a linear reading of each state array that moves, on data and where tasks begin."""
+    weights, names, errors = fit_probe(trained, seed)
+    result: Record = {"fitted_on": TRAIN, "arrays": {}}
+    seen = torch.cat([made.true[:, step] for step in range(1, made.true.shape[1])])
+    read = split(trained, apply(weights, seen))
+    dreamt = split(trained, apply(weights, made.predicted[:, -1]))
+    for name in names:
+        actual = torch.cat([state[name].flatten(1) for state in made.states]).double()
+        last = made.states[-1][name].flatten(1).double()
+        result["arrays"][name] = {
+            "about": trained.environment.spec.state[name].description,
+            "held_out": errors[name],
+            "at_tasks": _error(read[name], actual),
+            "predicted_at_horizon": _error(dreamt[name], last),
+        }
+    return result
+
+
+def fit_probe(trained: Trained, seed: int) -> tuple[Tensor, tuple[str, ...], dict[str, float]]:
+    """Ridge regression of the moving state arrays on latents of the data.
+
+    Returns:
+        Weights [D + 1, sum of sizes] float64, the arrays' names, and the mean error of each on held-out trajectories.
+    """
+    data, names = trained.data, tuple(sorted(trained.data.trajectories.states))
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(data))
+    half = max(len(data) // 2, 1)
+    sets = []
+    for rows, count in ((order[:half], TRAIN), (order[half:], HELD)):
+        row = torch.from_numpy(rng.choice(rows, count)).to(data.device)
+        time = torch.from_numpy(rng.integers(0, data.length, count)).to(data.device)
+        z = trained.model.encode_blocks(data.observations(row, time)).double()
+        state = data.state(row, time)
+        sets.append((z, torch.cat([state[name].flatten(1).double() for name in names], dim=1)))
+    (z, y), (held, truth) = sets
+    # Centred, so that the constant is not penalised.
+    middle, level = z.mean(0), y.mean(0)
+    penalty = RIDGE * len(z) * z.var(dim=0, correction=0).mean().clamp_min(1e-12)
+    gram = (z - middle).T @ (z - middle) + penalty * torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+    slope = torch.linalg.solve(gram, (z - middle).T @ (y - level))
+    weights = torch.cat([slope, (level - middle @ slope).unsqueeze(0)])
+    parts, targets = split(trained, apply(weights, held)), split(trained, truth)
+    return weights, names, {name: _error(parts[name], targets[name]) for name in names}
+
+
+def apply(weights: Tensor, latent: Tensor) -> Tensor:
+    """What a probe reads in latents [B, D]: [B, sum of sizes] float64."""
+    return latent.double() @ weights[:-1] + weights[-1]
+
+
+def split(trained: Trained, read: Tensor) -> dict[str, Tensor]:
+    """Columns of `read` [B, sum of sizes] by the arrays that they belong to."""
+    names = sorted(trained.data.trajectories.states)
+    sizes = [int(np.prod(trained.environment.spec.state[name].shape)) for name in names]
+    return dict(zip(names, read.split(sizes, dim=1), strict=True))

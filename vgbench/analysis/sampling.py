@@ -1,0 +1,122 @@
+"""What a diagnosis looks at: goals, states all around them, and the learnt distances between the two."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vgbench.api import Environment, State, StateGrid
+from vgbench.experiments.trained import Trained
+
+
+@dataclass
+class GoalView:
+    """One goal and M states of its layout.
+
+    Attributes:
+        goal: a state with leading 1.
+        states: M states; those of `grid` if the environment has one, otherwise states of the data.
+        points: [M, D'], between which distances are taken.
+        distance: [M] float64, learnt distance from each state to the goal.
+        cost: [M] float64, true least number of steps to the goal, or None.
+        sample: [S] numbers of the states that statistics over pairs use.
+    """
+
+    goal: State
+    states: State
+    grid: StateGrid | None
+    points: Tensor
+    distance: Tensor
+    cost: Tensor | None
+    sample: Tensor
+
+    def goals(self, count: int) -> State:
+        """The goal, repeated."""
+        return {name: value.expand(count, *value.shape[1:]) for name, value in self.goal.items()}
+
+
+def lacks(environment: Environment, ability: str) -> str | None:
+    """Say that an environment lacks an ability, or return None."""
+    if ability in environment.abilities:
+        return None
+    return f"{type(environment).__name__} has no ability '{ability}'"
+
+
+def take(state: State, rows: Tensor | slice) -> State:
+    """Some rows of a state."""
+    return {name: value[rows] for name, value in state.items()}
+
+
+def joined(states: list[State]) -> State:
+    """States one after another."""
+    return {name: torch.cat([state[name] for state in states]) for name in states[0]}
+
+
+def latents(trained: Trained, state: State) -> Tensor:
+    """Latents [B, D] of states."""
+    return trained.model.encode_blocks(trained.environment.observe(state)).clone()
+
+
+def points(trained: Trained, state: State) -> Tensor:
+    """Points [M, D'] of states."""
+    return trained.model.encode_blocks(trained.environment.observe(state), points=True).clone()
+
+
+def goal_points(trained: Trained, goal: State) -> Tensor:
+    """Points [B, D'] of goals, as the planner sees them."""
+    return trained.model.encode_blocks(trained.environment.goal_observation(goal), points=True).clone()
+
+
+def to_goal(trained: Trained, here: Tensor, goal: Tensor) -> Tensor:
+    """Learnt distances [M] float64 from points [M, D'] to one goal's point [1, D']."""
+    with torch.no_grad():
+        return trained.model.distance.prepare(goal)(here.unsqueeze(0))[0].double()
+
+
+class Views:
+    """Makes the views of some goals; states of a layout are encoded once."""
+
+    def __init__(self, trained: Trained, states: int, seed: int) -> None:
+        """`states` is how many states of a layout are sampled for statistics over pairs."""
+        self._trained, self._count, self._rng = trained, states, np.random.default_rng(seed)
+        self._known: dict[bytes, tuple[State, StateGrid | None, Tensor]] = {}
+
+    def make(self, goals: int) -> list[GoalView]:
+        """Views of the goals of the first tasks; without a grid, of states of the data."""
+        trained = self._trained
+        if "state_grid" in trained.environment.abilities:
+            count = min(goals, len(trained.tasks))
+            return [self._view(take(trained.tasks.goal, slice(row, row + 1)), None) for row in range(count)]
+        data = trained.data
+        chosen = torch.from_numpy(self._rng.integers(0, len(data) * data.length, goals)).to(data.device)
+        return [self._view(data.state(index // data.length, index % data.length), index) for index in chosen.split(1)]
+
+    def _view(self, goal: State, index: Tensor | None) -> GoalView:
+        trained = self._trained
+        states, grid, here = self._around(goal, index)
+        distance = to_goal(trained, here, goal_points(trained, goal))
+        count = len(here)
+        sample = torch.from_numpy(self._rng.permutation(count)[: self._count]).to(here.device)
+        view = GoalView(goal, states, grid, here, distance, None, sample)
+        if "cost_to_go" in trained.environment.abilities:
+            view.cost = trained.environment.cost_to_go(states, view.goals(count)).double()  # type: ignore[attr-defined]
+        return view
+
+    def _around(self, goal: State, index: Tensor | None) -> tuple[State, StateGrid | None, Tensor]:
+        """States of a goal's layout, its grid, and the states' points."""
+        trained, data = self._trained, self._trained.data
+        key = b"".join(goal[name].cpu().numpy().tobytes() for name in sorted(data.trajectories.static))
+        if key not in self._known:
+            grid = None
+            if index is None:
+                grid = trained.environment.state_grid(goal)  # type: ignore[attr-defined]
+                states = grid.states
+            else:
+                mates = (data.groups == data.groups[index // data.length]).nonzero().squeeze(1)
+                pick = torch.from_numpy(self._rng.integers(0, len(mates) * data.length, 2 * self._count)).to(
+                    data.device
+                )
+                states = data.state(mates[pick // data.length], pick % data.length)
+            self._known[key] = states, grid, points(trained, states)
+        return self._known[key]

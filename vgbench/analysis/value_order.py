@@ -1,0 +1,162 @@
+"""Is the learnt distance in the order of the true one, and can one walk down it?"""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+
+from vgbench.analysis.sampling import GoalView, joined, lacks, take
+from vgbench.experiments.trained import Trained
+from vgbench.statistics import hierarchical_bootstrap
+from vgbench.storage.files import Record
+
+LEAST = 8
+"""Pairs that a rank correlation needs here."""
+TOLERANCE = 1e-3
+"""A state is stuck if no neighbour is lower by more than this share of the largest distance."""
+
+
+def value_terms(trained: Trained) -> tuple[float, float | None, int] | None:
+    """Discount, expectile and steps between the states of the value loss: of the first objective with a `gamma`."""
+    for chosen in (*trained.spec.objectives, *trained.spec.head_objectives):
+        gamma, tau = (getattr(chosen.params, name, None) for name in ("gamma", "tau"))
+        if isinstance(gamma, float) and 0 < gamma < 1:
+            stride = getattr(chosen.params, "stride", 1)
+            return gamma, tau if isinstance(tau, float) and 0 < tau < 1 else None, stride
+    return None
+
+
+def rank(trained: Trained, views: list[GoalView]) -> Record:
+    """Correlation of the learnt distance with the true cost to go, over states, per goal and then averaged."""
+    missing = lacks(trained.environment, "cost_to_go")
+    if missing:
+        return {"skipped": missing}
+    labels, names = _labels(trained, views)
+    pairs = []
+    for view, label in zip(views, labels, strict=True):
+        assert view.cost is not None
+        pairs.append((_array(view.distance[view.sample]), _array(view.cost[view.sample]), label))
+    groups = {"all": slice(None), **{name: number for number, name in enumerate(names)}}
+    result: Record = {"groups": {}}
+    for name, group in groups.items():
+        rows = [(d, c) if isinstance(group, slice) else (d[label == group], c[label == group]) for d, c, label in pairs]
+        result["groups"][name] = {
+            "spearman": over_goals(rows, lambda d, c: stats.spearmanr(d, c)[0]),
+            "kendall": over_goals(rows, lambda d, c: stats.kendalltau(d, c)[0]),
+        }
+    terms = value_terms(trained)
+    if terms:
+        gamma, _, stride = terms
+        best = [(d, (1 - gamma ** np.ceil(c / stride)) / (1 - gamma)) for d, c, _ in pairs]
+        result["optimal_value"] = {"gamma": gamma, "stride": stride, **_against(best, 1 / (1 - gamma))}
+    return result
+
+
+def fixed_point(trained: Trained, views: list[GoalView]) -> Record:
+    """Comparison with what the value loss itself converges to on the run's data, without networks."""
+    missing = lacks(trained.environment, "value_fixed_point")
+    if missing:
+        return {"skipped": missing}
+    terms = value_terms(trained)
+    if terms is None or terms[1] is None:
+        return {"skipped": "no objective of the run has an expectile `tau` and a discount `gamma`"}
+    gamma, tau, stride = terms
+    counts = [len(view.sample) for view in views]
+    states = joined([take(view.states, view.sample) for view in views])
+    goals = joined([view.goals(count) for view, count in zip(views, counts, strict=True)])
+    environment: Any = trained.environment
+    try:
+        solved = environment.value_fixed_point(states, goals, tau, gamma, stride).split(counts)
+    except ValueError as err:
+        return {"skipped": str(err)}
+    truth = [_array(value) for value in solved]
+    pairs = [(_array(view.distance[view.sample]), value) for view, value in zip(views, truth, strict=True)]
+    result = {"tau": tau, "gamma": gamma, "stride": stride, **_against(pairs, 1 / (1 - gamma))}
+    result["spearman"] = over_goals(pairs, lambda d, v: stats.spearmanr(d, v)[0])
+    if views[0].cost is not None:
+        costs = [
+            (v, _array(view.cost[view.sample])) for v, view in zip(truth, views, strict=True) if view.cost is not None
+        ]
+        result["its_own_spearman_with_cost"] = over_goals(costs, lambda v, c: stats.spearmanr(v, c)[0])
+    return result
+
+
+def descent(trained: Trained, views: list[GoalView]) -> Record:
+    """Steepest descent over the grid: from which share of the states does it reach the goal?"""
+    missing = lacks(trained.environment, "state_grid")
+    if missing:
+        return {"skipped": missing}
+    functions: dict[str, Callable[[GoalView], Tensor | None]] = {
+        "learnt": lambda view: view.distance,
+        "true": lambda view: view.cost,
+        "straight": lambda view: trained.environment.goal_distance(view.states, view.goals(len(view.points))).double(),
+    }
+    result: Record = {"tolerance": TOLERANCE, "states": len(views[0].points)}
+    for name, function in functions.items():
+        figures = [_descend(trained, view, value) for view in views if (value := function(view)) is not None]
+        if figures:
+            result[name] = {key: over([figure[key] for figure in figures]) for key in figures[0]}
+    return result
+
+
+def _descend(trained: Trained, view: GoalView, value: Tensor) -> dict[str, float]:
+    """Coverage and minima of a function [M] of one goal's states."""
+    assert view.grid is not None
+    near = view.grid.neighbours
+    solved = trained.environment.success(view.states, view.goals(len(value)))
+    beside = torch.where(near >= 0, value[near.clamp_min(0)], torch.inf)
+    lowest, which = beside.min(dim=1)
+    here = torch.arange(len(value), device=value.device)
+    target = near.gather(1, which.unsqueeze(1)).squeeze(1)
+    follow = torch.where((lowest < value) & ~solved, target, here)
+    for _ in range(len(value).bit_length()):  # each round doubles the steps gone; values fall, so there is no circle
+        follow = follow[follow]
+    stuck = (lowest >= value - TOLERANCE * value.max()) & ~solved
+    return {
+        "coverage": float(solved[follow].double().mean()),
+        "minima": float(((lowest >= value) & ~solved).sum()),
+        "stuck": float(stuck.double().mean()),
+    }
+
+
+def _labels(trained: Trained, views: list[GoalView]) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """Group of each sampled pair: the environment's own, or tertiles of the true cost over all pairs."""
+    environment: Any = trained.environment
+    if "pair_labels" in environment.abilities:
+        found = [environment.pair_labels(take(v.states, v.sample), v.goals(len(v.sample))) for v in views]
+        return [label.cpu().numpy() for label in found], tuple(environment.pair_label_names)
+    costs = [_array(view.cost[view.sample]) for view in views if view.cost is not None]
+    limits = np.quantile(np.concatenate(costs), [1 / 3, 2 / 3])
+    return [np.searchsorted(limits, cost) for cost in costs], ("near third", "middle third", "far third")
+
+
+def _against(pairs: list[tuple[np.ndarray, np.ndarray]], bound: float) -> Record:
+    """Agreement of learnt distances with values in the same units: Pearson's correlation, and the mean error."""
+    return {
+        "pearson": over_goals(pairs, lambda d, v: stats.pearsonr(d, v)[0]),
+        "error_of_bound": over([float(np.abs(d - v).mean() / bound) for d, v in pairs]),
+    }
+
+
+def over_goals(pairs: list[tuple[np.ndarray, np.ndarray]], function: Callable[[Any, Any], float]) -> Record | None:
+    """Mean and interval over goals of a statistic of pairs; goals with too few pairs, or equal ones, do not count."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        figures = [float(function(a, b)) for a, b in pairs if len(a) >= LEAST]
+    figures = [figure for figure in figures if np.isfinite(figure)]
+    return over(figures) if figures else None
+
+
+def over(figures: list[float]) -> Record:
+    """Mean over goals with a bootstrap interval over these."""
+    low, high = hierarchical_bootstrap([figures])
+    return {"mean": round(float(np.mean(figures)), 4), "ci95": [round(low, 4), round(high, 4)], "goals": len(figures)}
+
+
+def _array(value: Tensor) -> np.ndarray:
+    result: np.ndarray = value.double().cpu().numpy()
+    return result

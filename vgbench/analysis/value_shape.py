@@ -1,0 +1,82 @@
+"""The learnt distance by itself: how large it gets, whether it is flat far away, and whether it is a metric."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vgbench.analysis.sampling import GoalView
+from vgbench.analysis.value_order import value_terms
+from vgbench.experiments.trained import Trained
+from vgbench.storage.files import Record
+
+TRIPLES = 2000
+STEPS = 1024
+
+
+def scale(trained: Trained, views: list[GoalView], seed: int) -> Record:
+    """Range and saturation, in the distance's own units, and the mean distance of one step of the data."""
+    terms = value_terms(trained)
+    bound, source = trained.model.distance.upper_bound, "the distance's own bound"
+    if terms:
+        bound, source = 1 / (1 - terms[0]), "1 / (1 - gamma)"
+    # What is far is told by the true cost, else by the environment's distance; never by what is being judged.
+    far = []
+    for view in views:
+        truth = view.cost
+        if truth is None:
+            truth = trained.environment.goal_distance(view.states, view.goals(len(view.points))).double()
+        far.append(view.distance[truth >= truth.quantile(2 / 3)])
+    spreads = [float(d.quantile(0.95) - d.quantile(0.05)) for d in far]
+    largest = max(float(view.distance.max()) for view in views)
+    stride = terms[2] if terms else 1
+    step = one_step(trained, stride, seed)
+    return {
+        "max": round(largest, 4),
+        "bound": None if bound is None else round(bound, 4),
+        "bound_from": source if bound is not None else None,
+        "far_mean": round(float(torch.cat(far).mean()), 4),
+        "far_spread": round(float(np.mean(spreads)), 6),
+        "far_spread_of_bound": None if bound is None else round(float(np.mean(spreads)) / bound, 6),
+        "far_spread_of_max": round(float(np.mean(spreads)) / max(largest, 1e-12), 6),
+        "step": {"steps": stride, "mean": round(float(step.mean()), 4), "std": round(float(step.std()), 4)},
+    }
+
+
+def one_step(trained: Trained, stride: int, seed: int) -> Tensor:
+    """Distances [1024] from random states of the data to those `stride` steps later."""
+    data, model = trained.data, trained.model
+    rng = np.random.default_rng(seed)
+    row = torch.from_numpy(rng.integers(0, len(data), STEPS)).to(data.device)
+    time = torch.from_numpy(rng.integers(0, data.length - stride, STEPS)).to(data.device)
+    here, there = (
+        model.encode_blocks(data.observations(row, when), points=True).clone() for when in (time, time + stride)
+    )
+    with torch.no_grad():
+        return model.distance(here, there).double()
+
+
+def metric(trained: Trained, views: list[GoalView], seed: int) -> Record:
+    """Asymmetry and violations of the triangle inequality on random triples of states of one layout each."""
+    rng = np.random.default_rng(seed)
+    asymmetry, violation, mean, worst = [], [], [], 0.0
+    distance = trained.model.distance
+    each = -(-TRIPLES // len(views))
+    for view in views:
+        pick = torch.from_numpy(rng.integers(0, len(view.points), (3, each))).to(view.points.device)
+        x, y, z = (view.points[rows] for rows in pick)
+        with torch.no_grad():
+            xy, yx, yz, xz = (distance(a, b).double() for a, b in ((x, y), (y, x), (y, z), (x, z)))
+        excess = xz - xy - yz
+        asymmetry.append((xy - yx).abs())
+        mean.append((xy + yx) / 2)
+        violation.append(excess > 1e-4 * xz.max())
+        worst = max(worst, float(excess.max()))
+    average = float(torch.cat(mean).mean())
+    return {
+        "triples": each * len(views),
+        "mean": round(average, 4),
+        "asymmetry": round(float(torch.cat(asymmetry).mean()), 6),
+        "asymmetry_of_mean": round(float(torch.cat(asymmetry).mean()) / max(average, 1e-12), 6),
+        "triangle_violations": round(float(torch.cat(violation).double().mean()), 6),
+        "triangle_worst": round(max(worst, 0.0), 6),
+    }

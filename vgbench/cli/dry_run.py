@@ -1,0 +1,50 @@
+"""What `vgbench run --dry-run` prints."""
+
+from typing import TYPE_CHECKING, Any
+
+from vgbench.cli.common import print_json, print_table, say
+from vgbench.text import duration, shown
+
+if TYPE_CHECKING:
+    from vgbench.spec import RunSpec, Value
+
+
+def print_plan(spec: "RunSpec", format: str) -> None:
+    """Print every resolved value with its source, what is inert, and estimates of the cost."""
+    from vgbench.experiments.cost import estimate
+
+    cost = estimate(spec)
+    if format == "json":
+        print_json(
+            {
+                "title": spec.title(),
+                "key": spec.key(),
+                "picks": _plain(spec.picks),
+                "values": _plain(spec.values),
+                "inert": _plain(spec.inert),
+                "notes": list(spec.notes),
+                "estimates": cost,
+                "config": spec.to_config(),
+            }
+        )
+        return
+    for note in spec.notes:
+        say(f"note: {note}")
+    print(f"{spec.title()} (key {spec.key()})\n")
+    _print_values(spec.picks | spec.values)
+    if spec.inert:
+        print("\nwithout effect (their plugins are not part of this run)")
+        _print_values(spec.inert)
+    print("\nestimates, if no task is solved before its end")
+    print(f"predictor evaluations  {cost['predictor_evaluations']:.3g}")
+    print(f"FLOPs                  {cost['flops']:.3g}")
+    print(f"memory                 {cost['memory_bytes'] / 2**20:,.0f} MiB")
+    print(f"time on this machine   {duration(cost['seconds'])}")
+
+
+def _print_values(values: "dict[str, Value]") -> None:
+    print_table(["NAME", "VALUE", "FROM"], [[name, shown(v.value), v.source] for name, v in values.items()])
+
+
+def _plain(values: "dict[str, Value]") -> dict[str, Any]:
+    return {name: {"value": value.value, "source": value.source} for name, value in values.items()}

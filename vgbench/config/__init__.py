@@ -1,0 +1,1 @@
+"""Configuration: from registry.yaml, flags and files to one validated `RunSpec`."""

@@ -1,0 +1,179 @@
+"""What `registry.yaml` says: descriptions of plugins, recipes, protocols and suites. It imports no plugin."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from vgbench.config.definitions import (
+    SCALES,
+    Claim,
+    Component,
+    Curve,
+    Figure,
+    Protocol,
+    Reading,
+    Scale,
+    Suite,
+    Sweep,
+    read_figures,
+)
+from vgbench.config.recipes import Recipe, read_recipes
+from vgbench.config.schema import known, make, mapping, parts
+from vgbench.errors import UsageError
+from vgbench.storage import yaml_file
+from vgbench.storage.yaml_file import Where
+from vgbench.text import same, suggest
+
+SECTIONS = ("components", "recipes", "protocols", "readings", "suites", "sweeps", "figures")
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The whole file."""
+
+    components: Mapping[str, Mapping[str, Component]]  # by kind, by name
+    recipes: Mapping[str, Recipe]
+    protocols: Mapping[str, Protocol]
+    readings: Mapping[str, Reading]
+    suites: Mapping[str, Suite]
+    sweeps: Mapping[str, Sweep] = field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+    def with_recipes(self, section: Any, where: Where) -> "Catalogue":
+        """Add recipes of a user's own, of a file's section that lies at `where`; they may extend those that there are.
+
+        Raises:
+            UsageError: `FILE:LINE: ...`, for what is wrong with one of them, or a name that is taken.
+        """
+        own = read_recipes(section, where, self.recipes)
+        return replace(self, recipes={**self.recipes, **own})
+
+    def recipe(self, name: str) -> Recipe:
+        """Look up a recipe; `-` and `_` are the same."""
+        if same(name) not in self.recipes:
+            raise UsageError(f"no recipe named {name!r}. {suggest(name, self.recipes)}")
+        return self.recipes[same(name)]
+
+    def protocol(self, name: str) -> Protocol:
+        """Look up a protocol; `-` and `_` are the same."""
+        if same(name) not in self.protocols:
+            raise UsageError(f"no protocol named {name!r}. {suggest(name, self.protocols)}")
+        return self.protocols[same(name)]
+
+    def reading(self, name: str | None) -> Reading | None:
+        """Look up a reading; the default one for None (there is none in a file without readings)."""
+        if name is None:
+            return next((reading for reading in self.readings.values() if reading.default), None)
+        if same(name) not in self.readings:
+            raise UsageError(f"no reading named {name!r}. {suggest(name, self.readings)}")
+        return self.readings[same(name)]
+
+    def suite(self, name: str) -> Suite:
+        """Look up a suite; `-` and `_` are the same."""
+        if same(name) not in self.suites:
+            raise UsageError(f"no suite named {name!r}. {suggest(name, self.suites)}")
+        return self.suites[same(name)]
+
+    def sweep(self, name: str) -> Sweep:
+        """Look up a sweep; `-` and `_` are the same."""
+        if same(name) not in self.sweeps:
+            raise UsageError(f"no sweep named {name!r}. {suggest(name, self.sweeps)}")
+        return self.sweeps[same(name)]
+
+    def figure(self, name: str) -> Figure:
+        """Look up a figure; `-` and `_` are the same."""
+        if same(name) not in self.figures:
+            raise UsageError(f"no figure named {name!r}. {suggest(name, self.figures)}")
+        return self.figures[same(name)]
+
+    def usual_protocol(self, environment: str) -> Protocol | None:
+        """Protocol that an environment means when it is named alone: its own, or the one for every environment."""
+        own = [protocol for protocol in self.protocols.values() if protocol.default_for == environment]
+        return next(iter([*own, *(p for p in self.protocols.values() if p.environment is None)]), None)
+
+    def component(self, kind: str, name: str) -> Component:
+        """Description of a plugin; an empty one if there is none."""
+        return self.components.get(kind, {}).get(name, Component())
+
+
+def catalogue_file() -> Path:
+    """Where registry.yaml lies: in the package (wheel), or beside it (checkout)."""
+    package = Path(__file__).resolve().parent.parent
+    shipped = package / "registry.yaml"
+    return shipped if shipped.is_file() else package.parent / "registry.yaml"
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> Catalogue:
+    """Read registry.yaml, once.
+
+    Raises:
+        UsageError: it is missing, not YAML, or has a key that means nothing.
+    """
+    path = catalogue_file()
+    return read(yaml_file.load(path), str(path))
+
+
+def read(content: Any, file: str) -> Catalogue:
+    """Make a catalogue of the file's content; `file` names it in messages."""
+    where = Where(file)
+    content = mapping(content, where)
+    known(content, SECTIONS, where)
+    components = {
+        kind: {name: make(Component, entry, where / "components" / kind / name) for name, entry in of_kind.items()}
+        for kind, of_kind in mapping(content.get("components", {}), where / "components").items()
+    }
+    protocols = {}
+    for name, raw in mapping(content.get("protocols", {}), where / "protocols").items():
+        here = where / "protocols" / name
+        scales = mapping(mapping(raw, here).get("scales", {}), here / "scales")
+        known(scales, SCALES, here / "scales")
+        made = {scale: make(Scale, block, here / "scales" / scale) for scale, block in scales.items()}
+        protocols[name] = make(Protocol, raw | {"scales": made}, here, name=name)
+    sweeps = {}
+    for name, raw in mapping(content.get("sweeps", {}), where / "sweeps").items():
+        here = where / "sweeps" / name
+        curves = parts(Curve, mapping(raw, here).get("curves"), here / "curves")
+        sweeps[name] = make(Sweep, raw | {"curves": curves}, here, name=name)
+    recipes = read_recipes(content.get("recipes", {}), where / "recipes")
+    readings = _section(content, "readings", Reading, where)
+    suites = _suites(content, where, recipes, protocols)
+    figures = read_figures(content.get("figures", {}), where / "figures", protocols)
+    return Catalogue(components, recipes, protocols, readings, suites, sweeps, figures)
+
+
+def _suites(content: Mapping[str, Any], where: Where, recipes: Any, protocols: Any) -> dict[str, Suite]:
+    """Suites, with their claims held against the recipes and protocols that there are."""
+    suites = {}
+    for name, suite in _section(content, "suites", Suite, where).items():
+        here = where / "suites" / name
+        if not isinstance(suite.claims, tuple):
+            raise UsageError(f"{here / 'claims'}: expected a list of claims, got {suite.claims!r}")
+        uncounted = {place for row in suite.published.values() for place in row} - set(suite.published_n)
+        if uncounted:
+            raise UsageError(f"{here / 'published_n'}: missing the number of tasks behind {min(uncounted)!r}")
+        claims = tuple(
+            _claim(raw, here / "claims" / index, suite, recipes, protocols) for index, raw in enumerate(suite.claims)
+        )
+        suites[name] = replace(suite, claims=claims)
+    return suites
+
+
+def _claim(raw: Any, where: Where, suite: Suite, recipes: Any, protocols: Any) -> Claim:
+    """Build a claim; every name in it must exist."""
+    raw = mapping(raw, where)
+    sides = {
+        key: suite.recipes if value == "all" else tuple(value) if isinstance(value, list) else (value,)
+        for key in ("a", "b", "protocols")
+        if (value := raw.get(key)) is not None
+    }
+    claim: Claim = make(Claim, raw | sides, where)
+    claim.check(where, recipes, protocols)
+    return claim
+
+
+def _section(content: Mapping[str, Any], key: str, cls: type[Any], where: Where) -> dict[str, Any]:
+    section = mapping(content.get(key, {}), where / key)
+    return {name: make(cls, raw, where / key / name, name=name) for name, raw in section.items()}

@@ -1,0 +1,77 @@
+"""What this machine has, and whether that is enough: devices, precisions, cores, memory, a compiler."""
+
+import torch
+
+from vgbench.config.request import Choice, Choices
+from vgbench.errors import UsageError
+from vgbench.hardware import cores, lacks, no_compiler, no_cuda, thread_count
+from vgbench.spec import PRECISIONS, Compute, Value
+from vgbench.text import choice, read_size, show_size, suggest
+
+
+def chosen(choices: Choices) -> tuple[str, Compute, dict[str, Value]]:
+    """Device, and how to compute on it, with their sources.
+
+    Raises:
+        UsageError: this machine does not have what was asked for; the message names the option.
+    """
+    device, source = _device(choices)
+    asked = choices.get("precision") or Choice("float32", "default", "")
+    precision = choice(asked.value, PRECISIONS, asked.written.removesuffix(f" {asked.value}"))
+    if problem := lacks(precision, device):
+        raise UsageError(f"{asked.written}: {problem}")
+    compiled = choices.get("compile") or Choice(False, "default", "")
+    if compiled.value and (problem := no_compiler(device)):
+        raise UsageError(f"{compiled.written}: {problem}")
+    threads = choices.get("threads") or Choice(0, "default", "")
+    check_threads(threads.value, threads.written)
+    memory = choices.get("memory") or Choice(None, "default", "")
+    size = _memory(memory)
+    picks = {
+        "device": Value(device, source),
+        "precision": Value(precision, asked.source),
+        "compile": Value(bool(compiled.value), compiled.source),
+        "threads": Value(thread_count(threads.value), "found" if threads.value == 0 else threads.source),
+        "memory": Value(show_size(size) if size else "auto", memory.source),
+    }
+    return device, Compute(precision, bool(compiled.value), threads.value, size), picks
+
+
+def _device(choices: Choices) -> tuple[str, str]:
+    asked = choices.get("device") or Choice("auto", "default", "")
+    if asked.value == "auto":
+        return ("cuda" if torch.cuda.is_available() else "cpu"), "found"
+    kind, colon, number = str(asked.value).strip().partition(":")
+    if kind not in ("cpu", "cuda") or (colon and not (kind == "cuda" and number.isdecimal())):
+        option = asked.written.removesuffix(f" {asked.value}").removesuffix(":")
+        raise UsageError(f"{option}: unknown value {asked.value!r}. {suggest(kind, ('auto', 'cpu', 'cuda', 'cuda:N'))}")
+    if kind == "cpu":
+        return kind, asked.source
+    if not torch.cuda.is_available():
+        raise UsageError(f"{asked.written}: {no_cuda()}; or take --device cpu")
+    count = torch.cuda.device_count()
+    if colon and int(number) >= count:
+        there = "is only cuda:0" if count == 1 else f"are {count}, cuda:0 to cuda:{count - 1}"
+        raise UsageError(f"{asked.written}: there {there}")
+    return (f"cuda:{int(number)}" if colon else "cuda"), asked.source
+
+
+def check_threads(count: int, written: str) -> None:
+    """Refuse a number of threads that this machine has no cores for.
+
+    Raises:
+        UsageError: naming how many cores there are.
+    """
+    most = cores()
+    if not 0 <= count <= most:
+        have = "1 core" if most == 1 else f"{most} cores"
+        raise UsageError(f"{written}: this process may use {have}: expected 1 to {most}, or 0 for a number chosen here")
+
+
+def _memory(asked: Choice) -> int | None:
+    if asked.value is None or str(asked.value).strip() == "auto":
+        return None
+    try:
+        return read_size(str(asked.value))
+    except ValueError as err:
+        raise UsageError(f"{asked.written}: {err}") from err

@@ -1,0 +1,241 @@
+"""What `registry.yaml` says: descriptions of plugins, recipes, protocols and suites. It imports no plugin."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vgbench.config.schema import make, mapping, parts
+from vgbench.errors import UsageError
+from vgbench.storage.yaml_file import Where
+from vgbench.text import choice, suggest
+
+SCALES = ("smoke", "quick", "paper")
+
+
+@dataclass(frozen=True)
+class Component:
+    """Description of a plugin."""
+
+    summary: str = ""
+    reference: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A named set of choices for what the paper leaves open; values by `name.param`, the later ones winning.
+
+    Attributes:
+        default: whether it is taken when none is named; one reading has it.
+        set: values for every run.
+        protocols: further values by protocol.
+        recipes: further values by recipe.
+    """
+
+    name: str
+    summary: str
+    reference: str = ""
+    default: bool = False
+    set: Mapping[str, Any] = field(default_factory=dict)
+    protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def values(self, protocol: str, recipe: str | None) -> dict[str, Any]:
+        """Return the values for a run of a protocol and a recipe, by `name.param`."""
+        return {**self.set, **self.protocols.get(protocol, {}), **self.recipes.get(recipe or "", {})}
+
+    def addresses(self) -> frozenset[str]:
+        """All `name.param` that the reading is about."""
+        blocks = [self.set, *self.protocols.values(), *self.recipes.values()]
+        return frozenset(address for block in blocks for address in block)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What a scale changes in a protocol; a plugin that it does not name is the protocol's.
+
+    `joint` holds further values for runs whose training is joint: their one stage has the work of two.
+    """
+
+    encoder: str | None = None
+    predictor: str | None = None
+    planner: str | None = None
+    set: Mapping[str, Any] = field(default_factory=dict)
+    joint: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Where a method is judged.
+
+    Attributes:
+        environment: name of the environment, or None: for every environment that has no protocol of its own.
+        default_for: environment that means this protocol when it is named alone.
+        floor: planner that ignores the cost, judged on the same tasks.
+        predictor_objectives: objectives of the predictor's own stage, for separate training.
+    """
+
+    name: str
+    summary: str
+    encoder: str
+    predictor: str
+    planner: str
+    environment: str | None = None
+    reference: str = ""
+    default_for: str | None = None
+    floor: str | None = None
+    predictor_objectives: tuple[str, ...] = ()
+    set: Mapping[str, Any] = field(default_factory=dict)
+    scales: Mapping[str, Scale] = field(default_factory=dict)
+
+    def values(self, scale: str) -> dict[str, Any]:
+        """Return the values at a scale, by `name.param`."""
+        return {**self.set, **self.scales.get(scale, Scale()).set}
+
+
+DIRECTIONS = ("greater", "not_greater")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a publication says of its table: each of `a` does better than each of `b` on each of the protocols, or not.
+
+    Attributes:
+        text: the publication's words, shortened.
+        a: recipes; in the file a name, a list of them, or `all`: those of the suite.
+        b: likewise, or `floor`: the protocol's floor on the same tasks, or `same`: the recipe itself, see `against`.
+        protocols: where `a` is judged.
+        direction: `greater`, or `not_greater`: a gain of less than `margin`, if any.
+        against: protocol on which `b` is judged, if it is another one.
+    """
+
+    name: str
+    text: str
+    a: tuple[str, ...]
+    b: tuple[str, ...]
+    protocols: tuple[str, ...]
+    direction: str = "greater"
+    against: str | None = None
+    margin: float = 0.05
+
+    def recipes(self) -> tuple[str, ...]:
+        """Names of the recipes on both sides."""
+        return self.a if self.b in (("floor",), ("same",)) else (*self.a, *self.b)
+
+    def check(self, where: Where, recipes: Iterable[str], protocols: Iterable[str]) -> None:
+        """Refuse names that do not exist; `where` names the claim in messages."""
+        places = (self.against,) if self.against else ()
+        checks = [("a", "recipe", self.a, recipes), ("b", "recipe", self.recipes()[len(self.a) :], recipes)]
+        checks += [("protocols", "protocol", self.protocols, protocols), ("against", "protocol", places, protocols)]
+        for key, kind, names, known in checks:
+            for name in names:
+                if name not in known:
+                    raise UsageError(f"{where}.{key}: no {kind} named {name!r}. {suggest(str(name), known)}")
+        if self.direction not in DIRECTIONS:
+            hint = suggest(str(self.direction), DIRECTIONS)
+            raise UsageError(f"{where}.direction: unknown value {self.direction!r}. {hint}")
+        if (self.b == ("same",)) != (self.against is not None):
+            raise UsageError(f"{where}: `b: same` and `against: PROTOCOL` go together")
+
+
+SHOWS = ("trajectory", "states", "tasks")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A row of states, or one trajectory, of a protocol's data set.
+
+    Attributes:
+        protocol: whose data set it is.
+        show: `trajectory` (a way with its start and end), `states` (of the data set) or `tasks` (starts to judge by).
+        where: labels that the environment must give to the trajectory (`crossing: true`).
+        count: number of pictures, each of another layout; 1 for a trajectory.
+        skip: number of fitting trajectories that are passed over.
+    """
+
+    title: str
+    protocol: str
+    show: str
+    where: Mapping[str, bool] = field(default_factory=dict)
+    count: int = 1
+    skip: int = 0
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Panels, one beside or below the other; `data_seed` and `task_seed` as for a run."""
+
+    name: str
+    summary: str
+    panels: tuple[Panel, ...]
+    reference: str = ""
+    data_seed: int = 0
+    task_seed: int = 0
+
+
+def read_figures(section: Any, where: Where, protocols: Iterable[str]) -> dict[str, Figure]:
+    """Make the figures of the file.
+
+    Raises:
+        UsageError: `FILE:LINE: ...`, for a key, protocol or kind of picture that does not exist.
+    """
+    figures = {}
+    for name, raw in mapping(section, where).items():
+        here = where / name
+        panels = parts(Panel, mapping(raw, here).get("panels"), here / "panels")
+        if not panels:
+            raise UsageError(f"{here / 'panels'}: expected at least one panel")
+        for index, panel in enumerate(panels):
+            choice(panel.protocol, protocols, here / "panels" / index / "protocol")
+            choice(panel.show, SHOWS, here / "panels" / index / "show")
+        figures[name] = make(Figure, raw | {"panels": panels}, here, name=name)
+    return figures
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Recipes x protocols x seeds, with the published success rates beside (by recipe, by protocol).
+
+    Attributes:
+        published_n: number of tasks behind the published rates, by protocol.
+        claims: what the publication says of them.
+    """
+
+    name: str
+    summary: str
+    recipes: tuple[str, ...]
+    protocols: tuple[str, ...]
+    seeds: tuple[int, ...] = (0,)
+    reference: str = ""
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    published_n: Mapping[str, int] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # protocols of a recipe that is not run on all
+
+    def has(self, recipe: str, protocol: str) -> bool:
+        """Whether the suite runs this recipe on this protocol."""
+        return protocol in self.only.get(recipe, self.protocols)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A curve of a sweep: a recipe over the values of one parameter, `over` (`name.param`), with others in `set`."""
+
+    recipe: str
+    over: str
+    values: tuple[Any, ...]
+    set: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Curves of planning success over the values of parameters, on one protocol."""
+
+    name: str
+    summary: str
+    protocol: str
+    curves: tuple[Curve, ...]
+    seeds: tuple[int, ...] = (0,)
+    data_seed: int = 0
+    task_seed: int = 0
+    reference: str = ""

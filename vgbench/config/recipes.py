@@ -1,0 +1,140 @@
+"""Recipes: rows of the paper's Table 1, variants of them, and a user's own from a file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from vgbench.config.config_file import KEYS
+from vgbench.config.schema import known, make, mapping
+from vgbench.errors import UsageError
+from vgbench.storage import yaml_file
+from vgbench.storage.yaml_file import Where
+from vgbench.text import choice, same, suggest
+
+TRAINING = ("separate", "joint")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A row of the paper's Table 1, or a variant of one. `set` holds values by `name.param`.
+
+    With `head_objectives` the latents get a head (a network of that role), which is trained on these in a stage of its
+    own, on the frozen encoder's latents: predictions in one space, the cost in another.
+
+    Attributes:
+        places: where it, each of its fields, and each value of `set` by its address, was written.
+        own: it is a user's, not one of registry.yaml.
+    """
+
+    name: str
+    summary: str
+    objectives: tuple[str, ...]
+    distance: str
+    training: str
+    reference: str = ""
+    head: str | None = None
+    head_objectives: tuple[str, ...] = ()
+    set: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, Where] = field(default_factory=dict, compare=False, repr=False)
+    own: bool = field(default=False, compare=False)
+
+    def written(self, key: str) -> str:
+        """Words for messages on one of its fields or values: `mine.yaml:7: recipes.mine.distance`."""
+        return str(self.places[key]) if key in self.places else f"recipe {self.name}"
+
+    def plain(self) -> dict[str, Any]:
+        """Return what a file would say of it, with all that it extends written out."""
+        about = {key: getattr(self, key) for key in _KEYS}
+        about = {key: list(value) if isinstance(value, tuple) else value for key, value in about.items()}
+        return {key: dict(value) if key == "set" else value for key, value in about.items() if value}
+
+
+_KEYS = tuple(f.name for f in fields(Recipe) if f.name not in ("name", "places", "own"))
+_OWN_WORDS = ("summary", "reference")
+"""Fields that a recipe does not take over from the one that it extends: it is not that row of the paper."""
+
+
+def read_file(path: Path, option: str) -> tuple[Any, Where]:
+    """Section `recipes` of a user's file, and its place. A run's config.yaml will do as well.
+
+    Raises:
+        UsageError: the file cannot be read, or has something else.
+    """
+    try:
+        content = yaml_file.load(path)
+    except UsageError as err:
+        raise UsageError(f"{option} {err}") from err
+    where = Where(str(path))
+    known(mapping(content, where), KEYS, where)
+    if content.get("recipes") is None:
+        raise UsageError(f"{option} {path}: expected a section `recipes`, with a recipe under each name")
+    return content["recipes"], where / "recipes"
+
+
+def read_recipes(section: Any, where: Where, others: Mapping[str, Recipe] | None = None) -> dict[str, Recipe]:
+    """Make the recipes of a section; `others` are those of registry.yaml, where the section is a user's.
+
+    Raises:
+        UsageError: `FILE:LINE: ...`, for unknown keys, wrong types, names that are taken, and circles of `extends`.
+    """
+    section = mapping(section, where)
+    for name in section:
+        if name != same(name) or not name.isidentifier():
+            raise UsageError(f"{where / name}: expected a name of letters, digits and _")
+        if name in (others or {}):
+            raise UsageError(f"{where / name}: there is a recipe of that name in registry.yaml; choose another one")
+    made: dict[str, Recipe] = {}
+    for name in section:
+        _make(name, section, where, others or {}, made, ())
+    own = others is not None
+    return {name: replace(made[name], own=own) for name in section}
+
+
+def _make(
+    name: str,
+    section: Mapping[str, Any],
+    where: Where,
+    others: Mapping[str, Recipe],
+    made: dict[str, Recipe],
+    chain: tuple[str, ...],
+) -> Recipe:
+    """Make a recipe, and before it the one that it extends."""
+    if name in made:
+        return made[name]
+    here, raw = where / name, dict(mapping(section[name], where / name))
+    places = (
+        {"": here} | {key: here / key for key in raw} | {address: here / "set" / address for address in _set(raw, here)}
+    )
+    parent = raw.pop("extends", None)
+    if parent is not None:
+        written, parent = here / "extends", same(str(parent))
+        if parent in (*chain, name):
+            circle = " -> ".join([*chain, name, parent])
+            raise UsageError(f"{written}: the recipes extend each other in a circle: {circle}")
+        if parent not in section and parent not in others:
+            raise UsageError(f"{written}: no recipe named {parent!r}. {suggest(parent, {*section, *others} - {name})}")
+        base = _make(parent, section, where, others, made, (*chain, name)) if parent in section else others[parent]
+        taken = {key: getattr(base, key) for key in _KEYS if key not in _OWN_WORDS}
+        raw = {"summary": f"{parent} with other choices"} | taken | raw | {"set": {**base.set, **_set(raw, here)}}
+        places = {**base.places, **places}
+    known(raw, (*_KEYS, "extends"), here)
+    _check_types(raw, here)
+    made[name] = make(Recipe, raw | {"places": places, "own": False}, here, name=name)
+    return made[name]
+
+
+def _set(raw: Mapping[str, Any], where: Where) -> dict[str, Any]:
+    return mapping(raw.get("set", {}), where / "set")
+
+
+def _check_types(raw: Mapping[str, Any], where: Where) -> None:
+    """Refuse a text where a list of names belongs, and the like."""
+    for key, value in raw.items():
+        if key in ("objectives", "head_objectives"):
+            if not (isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)):
+                raise UsageError(f"{where / key}: expected a list of names, got {value!r}")
+        elif key != "set" and not isinstance(value, str) and not (key == "head" and value is None):
+            raise UsageError(f"{where / key}: expected text, got {value!r}")
+    if "training" in raw:
+        choice(raw["training"], TRAINING, where / "training")

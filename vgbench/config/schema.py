@@ -1,0 +1,43 @@
+"""Makes dataclasses of the sections of a YAML file; what is wrong is named with file and line."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+from vgbench.errors import UsageError
+from vgbench.storage.yaml_file import Where
+from vgbench.text import suggest
+
+
+def make(cls: type[Any], raw: Any, where: Where, **extra: Any) -> Any:
+    """Build a dataclass from a mapping: only its fields are allowed as keys; lists become tuples."""
+    raw = mapping(raw, where)
+    known(raw, {f.name for f in fields(cls)} - set(extra), where)
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+    needed = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
+    without = [name for name in needed if name not in values and name not in extra]
+    if without:
+        raise UsageError(f"{where}: missing: {', '.join(without)}")
+    return cls(**values, **extra)
+
+
+def parts(cls: type[Any], raw: Any, where: Where) -> tuple[Any, ...]:
+    """Build a dataclass from each mapping of a list."""
+    if not isinstance(raw, list):
+        raise UsageError(f"{where}: expected a list, got {raw!r}")
+    return tuple(make(cls, part, where / index) for index, part in enumerate(raw))
+
+
+def mapping(value: Any, where: Where) -> dict[str, Any]:
+    """Return the value if it is a mapping."""
+    if not isinstance(value, dict):
+        raise UsageError(f"{where}: expected `key: value` lines, got {value!r}")
+    return value
+
+
+def known(value: Mapping[str, Any], allowed: Iterable[str], where: Where) -> None:
+    """Refuse keys that mean nothing."""
+    allowed = set(allowed)
+    for key in value:
+        if key not in allowed:
+            raise UsageError(f"{where.at(key)}: unknown key {key!r}. {suggest(str(key), allowed)}")

@@ -1,0 +1,1 @@
+"""Training sets and tasks: collected, checked, kept in files."""

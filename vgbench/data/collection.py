@@ -1,0 +1,87 @@
+"""Training sets: collected once, found again by the hash of their specification, drawn on the device."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+
+from vgbench.api import Environment, Trajectories
+from vgbench.data.files import digest, load, save, specification
+from vgbench.errors import UsageError, VgbenchError
+from vgbench.plugin.attribution import owner
+from vgbench.settings import DataSettings
+
+
+def cache_folder() -> Path:
+    """Folder of collected data sets: `$VGBENCH_CACHE`, or the user's cache folder."""
+    return Path(os.environ.get("VGBENCH_CACHE") or platformdirs.user_cache_dir("vgbench")) / "data"
+
+
+def collect(
+    name: str,
+    environment: Environment,
+    settings: DataSettings,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+    folder: Path | None = None,
+) -> tuple[Trajectories, Path]:
+    """Return the data set of a specification and its file, from the cache if it is there."""
+    spec = specification(name, environment, settings, seed)
+    path = (folder or cache_folder()) / f"{name}-{digest(spec)}.h5"
+    if not path.exists():
+        save(path, _sample(environment, settings, seed, progress), spec)
+    return load(path)[0], path
+
+
+def collect_to_file(
+    name: str,
+    environment: Environment,
+    settings: DataSettings,
+    seed: int,
+    path: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> Trajectories:
+    """Collect a data set and write it to `path`; refuses to replace a file."""
+    if path.exists():
+        raise UsageError(f"{path} exists already; choose another name or delete it")
+    data = _sample(environment, settings, seed, progress)
+    save(path, data, specification(name, environment, settings, seed))
+    return data
+
+
+def _sample(
+    environment: Environment, settings: DataSettings, seed: int, progress: Callable[[int, int], None] | None
+) -> Trajectories:
+    try:
+        data = environment.collect(settings.trajectories, settings.length, seed, progress)
+    except ValueError as err:
+        raise UsageError(f"data.trajectories={settings.trajectories}, data.length={settings.length}: {err}") from err
+    _check(environment, data, settings)
+    return data
+
+
+def _check(environment: Environment, data: Trajectories, settings: DataSettings) -> None:
+    """Hold what an environment collected against what it says of itself."""
+    n, length, spec = settings.trajectories, settings.length, environment.spec
+    who = owner(environment, "environment")
+    if not isinstance(data, Trajectories):
+        raise VgbenchError(f"{who}: collect returned a {type(data).__name__}, expected vgbench.api.Trajectories")
+    expected: dict[str, tuple[Any, tuple[int, ...], str]] = {
+        "actions": (data.actions, (n, length - 1, spec.actions.dim), "float32")
+    }
+    arrays = {**data.states, **data.static}
+    for name, array in spec.state.items():
+        lead: tuple[int, ...] = (n,) if name in data.static else (n, length)
+        expected[f"state {name!r}"] = (arrays.get(name), (*lead, *array.shape), array.dtype)
+    for name, array in spec.observations.items() if not spec.restores_state else ():
+        seen = (data.observations or {}).get(name)
+        expected[f"observation {name!r}"] = (seen, (n, length, *array.shape), array.dtype)
+    for what, (found, shape, dtype) in expected.items():
+        if found is None or found.shape != shape or str(found.dtype) != dtype:
+            got = "nothing" if found is None else f"{found.dtype} {found.shape}"
+            raise VgbenchError(f"{who}: collect: {what} must be {dtype} {shape}, but it gave {got}")
+        if np.issubdtype(found.dtype, np.floating) and not np.isfinite(found).all():
+            raise VgbenchError(f"{who}: collect: {what} must be finite, but it has NaN or infinity")

@@ -1,0 +1,90 @@
+"""Training sets: collected once, found again by the hash of their specification, drawn on the device."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vgbench.api import Environment, State, Trajectories
+
+
+class Dataset:
+    """Trajectories on a device: states are gathered, frames drawn when asked for.
+
+    Attributes:
+        actions: [N, T, A] divided by `action_scale`, their standard deviation over all components (one number, so
+            that a ball of actions stays a ball).
+        groups: [N] int64, the same number for trajectories with the same static state (layout).
+    """
+
+    def __init__(self, environment: Environment, data: Trajectories, device: torch.device) -> None:
+        """Move the arrays of `data` to `device`."""
+        self.environment = environment
+        self.trajectories = data
+        self.device = device
+        self._states = {name: torch.from_numpy(array).to(device) for name, array in data.states.items()}
+        self._static = {name: torch.from_numpy(array).to(device) for name, array in data.static.items()}
+        self._observations = {n: torch.from_numpy(a) for n, a in (data.observations or {}).items()}
+        self.action_scale = float(np.sqrt(np.mean(np.square(data.actions, dtype=np.float64)))) or 1.0
+        self.actions = torch.from_numpy(data.actions).to(device) / self.action_scale
+        self.groups = torch.from_numpy(_layout_groups(data)).to(device)
+
+    def __len__(self) -> int:
+        """Number of trajectories N."""
+        return len(self.trajectories)
+
+    @property
+    def length(self) -> int:
+        """Number of states in a trajectory."""
+        return self.trajectories.length
+
+    def state(self, trajectory: Tensor, time: Tensor) -> State:
+        """States at pairs of indices, both [M] int64."""
+        state = {name: array[trajectory, time] for name, array in self._states.items()}
+        return state | {name: array[trajectory] for name, array in self._static.items()}
+
+    def observations(self, trajectory: Tensor, time: Tensor) -> dict[str, Tensor]:
+        """Raw observations [M, ...] at pairs of indices, both [M] int64."""
+        if not self._observations:
+            return self.environment.observe(self.state(trajectory, time))
+        where = trajectory.cpu(), time.cpu()
+        return {name: array[where].to(self.device) for name, array in self._observations.items()}
+
+    def statistics(self, samples: int = 512) -> dict[str, tuple[Tensor, Tensor]]:
+        """Mean and standard deviation of each observation: by channel for images, by component for vectors."""
+        result = {}
+        for name, array in self._spread(samples).items():
+            values = array.to(torch.float64)
+            dims = [0, *range(2, values.ndim)]
+            std = values.std(dim=dims, correction=0)
+            result[name] = values.mean(dim=dims).float(), torch.where(std > 0, std, 1.0).float()
+        return result
+
+    def whitening(self, samples: int = 512) -> dict[str, Tensor]:
+        """Symmetric matrix [C, C] for each image, C^(-1/2) of the covariance of its channels over all pixels (ZCA).
+
+        A direction of colour with less than a thousandth of the largest variance is amplified as if it had that.
+        """
+        images = [name for name, array in self.environment.spec.observations.items() if array.kind == "image"]
+        result = {}
+        for name, array in self._spread(samples).items():
+            if name in images:
+                pixels = array.to(torch.float64).transpose(0, 1).flatten(1)
+                values, vectors = torch.linalg.eigh(torch.cov(pixels, correction=0).reshape(len(pixels), -1))
+                least = values[-1] * 1e-3 if float(values[-1]) > 0 else torch.ones_like(values[-1])
+                scale = torch.maximum(values, least).rsqrt()
+                result[name] = ((vectors * scale) @ vectors.mT).float()
+        return result
+
+    def _spread(self, samples: int) -> dict[str, Tensor]:
+        """Observations of at most `samples` states, spread evenly over the set."""
+        flat = torch.linspace(0, len(self) * self.length - 1, min(samples, len(self) * self.length), device=self.device)
+        index = flat.round().to(torch.int64)
+        return self.observations(index // self.length, index % self.length)
+
+
+def _layout_groups(data: Trajectories) -> np.ndarray:
+    """Number the distinct static states, [N] int64."""
+    if not data.static:
+        return np.zeros(len(data), dtype=np.int64)
+    rows = np.concatenate([array.reshape(len(data), -1).astype(np.float64) for array in data.static.values()], axis=1)
+    return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)

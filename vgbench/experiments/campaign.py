@@ -1,0 +1,154 @@
+"""Many cells in one folder: its record, its lock, and what happened to each cell."""
+
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from vgbench.errors import UsageError
+from vgbench.experiments import executors
+from vgbench.experiments.cells import Cell, Outcome
+from vgbench.experiments.executors.base import PASSED_ON, Job, Place
+from vgbench.experiments.scheduler import Scheduler
+from vgbench.experiments.worker import TOKEN
+from vgbench.storage import provenance, yaml_file
+from vgbench.storage.files import Record, read_json, write_atomically, write_json
+from vgbench.storage.interrupt import deferred_interrupts
+from vgbench.storage.lock import locked
+from vgbench.training import stage_cache
+
+FORMAT = 1
+SHARED = ".shared"
+"""Folder of training stages that cells share, within a suite's."""
+
+
+class Campaign:
+    """The cells of a suite or sweep under one folder.
+
+    The folder holds KIND.json (name, scale, cells with their keys, versions, command lines), written before the first
+    cell is started, and the cells' run folders. Cells that the file has and the command does not are kept in it.
+    """
+
+    def __init__(self, kind: str, name: str, scale: str, root: Path, cells: Sequence[Cell]) -> None:
+        """Look at the folder.
+
+        Raises:
+            UsageError: it holds something else.
+        """
+        self.kind, self.name, self.scale, self.root, self.cells = kind, name, scale, root, list(cells)
+        self._path = root / f"{kind}.json"
+        self._old = self._read()
+        self._record: Record = {}
+
+    def _read(self) -> Record:
+        root, path = self.root, self._path
+        if root.exists() and not root.is_dir():
+            raise UsageError(f"--out {root} is a file; expected a folder")
+        if not path.exists():
+            strangers = [p.name for p in root.iterdir() if p.name not in (".lock", TOKEN)] if root.exists() else []
+            if strangers:
+                raise UsageError(
+                    f"--out {root} holds {strangers[0]!r} but no {path.name}; choose an empty or new folder"
+                )
+            return {}
+        old = read_json(path, ("format", "name", "scale", "cells", "commands"), "choose another --out")
+        if old["format"] != FORMAT:
+            raise UsageError(f"{path} has format {old['format']}; this vgbench reads format {FORMAT}")
+        for key, mine in (("name", self.name), ("scale", self.scale)):
+            if old[key] != mine:
+                raise UsageError(
+                    f"--out {root} holds {self.kind} {old['name']} at scale {old['scale']}: choose another"
+                )
+        return old
+
+    def record(self, argv: Sequence[str]) -> Record:
+        """Return the content of KIND.json."""
+        cells = {c["folder"]: c | {"stale": c.get("stale", False)} for c in self._old.get("cells", ())}
+        for cell in self.cells:
+            if cell.stale:
+                where = self._inside(Path(cell.stale["folder"]))
+                old = cells.get(where, {"labels": dict(cell.labels)})
+                cells[where] = old | {"key": cell.stale["key"], "folder": where, "stale": True}
+            own = {"labels": dict(cell.labels), "key": cell.spec.key(), "folder": self._inside(cell.folder)}
+            cells[own["folder"]] = own | {"title": cell.spec.title(), "stale": False}
+        current = {self._inside(cell.folder): cell for cell in self.cells}
+        labels = [dict(cell.labels) for cell in self.cells]
+        for folder, about in cells.items():
+            about["stale"] = about["stale"] or (folder not in current and about["labels"] in labels)
+        command = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "argv": list(argv)}
+        return {
+            "format": FORMAT,
+            "kind": self.kind,
+            "name": self.name,
+            "scale": self.scale,
+            "commands": [*self._old.get("commands", ()), command],
+            "versions": provenance.versions(),
+            "git": provenance.git(),
+            "cells": list(cells.values()),
+        }
+
+    def amend(self, **fields: object) -> None:
+        """Add to KIND.json what has come out."""
+        self._record |= fields
+        write_json(self._path, self._record)
+
+    def _inside(self, folder: Path) -> str:
+        return folder.relative_to(self.root).as_posix()
+
+    def run(
+        self, executor: str, place: Place, argv: Sequence[str], say: Callable[[str], None], again: bool = True
+    ) -> list[Outcome]:
+        """Compute what is not complete; return an outcome for each cell.
+
+        Args:
+            executor: name of one of `vgbench.experiments.executors`.
+            place: workers, threads, address.
+            argv: the command line, for the record.
+            say: is told of progress, a line at a time.
+            again: whether cells that failed before are tried again.
+
+        Raises:
+            KeyboardInterrupt: interrupted, after the running cells have saved their state.
+        """
+        from vgbench.experiments.progress import Tally
+
+        with locked(self.root):
+            tally = Tally(self.cells, again, say)
+            waiting = tally.waiting()
+            workers = executors.find(executor)(place) if waiting else None
+            self._record = self.record(argv)
+            write_json(self._path, self._record)
+            if workers is None:
+                return tally.outcomes()
+            tally.slots, share, token = workers.slots, self.root / SHARED, self._token()
+            wants = {cell.spec.key(): tuple(stage_cache.stages(cell.spec).values()) for cell in waiting}
+            jobs = [self._job(cell, place, argv, token) for cell in waiting]
+            # After the executor, whose library may have put handlers of its own in place.
+            with deferred_interrupts() as stop:
+                Scheduler(workers, jobs, tally.ended, say, wants, partial(stage_cache.published, share)).run(stop)
+            return tally.outcomes()
+
+    def _token(self) -> str:
+        path = self.root / TOKEN
+        if not path.exists():
+            path.write_text(secrets.token_hex(16), encoding="utf-8")
+        return path.read_text(encoding="utf-8").strip()
+
+    def _job(self, cell: Cell, place: Place, argv: Sequence[str], token: str) -> Job:
+        cell.folder.mkdir(parents=True, exist_ok=True)
+        config = yaml_file.dump(cell.spec.to_config())
+        write_atomically(cell.folder / "config.yaml", lambda partial: partial.write_text(config, encoding="utf-8"))
+        env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        return Job(
+            folder=str(cell.folder),
+            key=cell.spec.key(),
+            root=str(self.root),
+            token=token,
+            argv=tuple(argv),
+            share=str(self.root / SHARED),
+            threads=place.threads,
+            cwd=str(Path.cwd()),
+            env=env,
+        )

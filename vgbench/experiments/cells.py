@@ -1,0 +1,155 @@
+"""Cells: the single runs of a suite or sweep. All are resolved and rehearsed before the first one is computed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vgbench.config.request import Request, told
+from vgbench.config.resolve import resolve
+from vgbench.errors import UsageError
+from vgbench.experiments import runner
+from vgbench.spec import RunSpec
+from vgbench.storage.files import Record, read_json
+from vgbench.storage.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of one cell. `labels` tell it from the others; `place` is its folder in the suite's."""
+
+    labels: Mapping[str, Any]
+    request: Request
+    place: Path
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A resolved cell.
+
+    Attributes:
+        folder: its run folder, as it is reached from here.
+        state: what the folder holds: "new", "complete", "unfinished" or "failed".
+        stale: another run that lies where this one would, of an older version or with other values; it stays there.
+        result: content of result.json, if complete.
+        reason: why it failed before.
+    """
+
+    labels: Mapping[str, Any]
+    spec: RunSpec
+    folder: Path
+    state: str = "new"
+    stale: Record | None = None
+    result: Record | None = None
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """Readable name: its labels."""
+        return cell_name(self.labels)
+
+
+def cell_name(labels: Mapping[str, Any]) -> str:
+    """Name a cell by its labels: `wall_small/vf/s0`."""
+    return "/".join(f"s{value}" if key == "seed" else str(value) for key, value in labels.items())
+
+
+def resolve_cells(asked: Iterable[Asked], root: Path) -> list[Cell]:
+    """Resolve and rehearse all cells, and see what their folders hold. Nothing is written.
+
+    Raises:
+        UsageError: a cell does not resolve, its parts do not fit together, its folder holds something else, or no cell
+            has the plugin that a `--set` is for. The message names the cell.
+    """
+    asked = list(asked)
+    cells: list[Cell] = []
+    fitting: set[str] = set()
+    for one in asked:
+        with told(f"cell {cell_name(one.labels)}"):
+            spec = resolve(one.request)
+            form = replace(spec, seed=0, data_seed=0, task_seed=0).key()  # seeds make no difference to what fits
+            if form not in fitting:
+                runner.rehearse(spec)
+                fitting.add(form)
+            cells.append(Cell(one.labels, spec, root / one.place))
+    _all_sets_used(asked, cells)
+    return [_placed(cell) for cell in cells]
+
+
+def _all_sets_used(asked: Sequence[Asked], cells: Sequence[Cell]) -> None:
+    """Refuse a `--set` without effect in every cell, in the words in which a single run would."""
+    for text in dict.fromkeys(text for one in asked if one.request.loose for text in one.request.sets):
+        address = text.partition("=")[0].strip()
+        concerned = [(o, c) for o, c in zip(asked, cells, strict=True) if text in o.request.sets]
+        if all(address in cell.spec.inert for _, cell in concerned):
+            with told(f"cell {concerned[0][1].name}"):
+                resolve(replace(concerned[0][0].request, loose=False))
+
+
+def _placed(cell: Cell) -> Cell:
+    """Find the cell's folder: the plain one, or one of its own beside a run with other values."""
+    holds = _run_in(cell.folder)
+    if holds is not None and holds["key"] != cell.spec.key():
+        stale = {"folder": str(cell.folder), "key": holds["key"]}
+        cell = replace(cell, stale=stale, folder=cell.folder.with_name(f"{cell.folder.name}-{cell.spec.key()}"))
+        holds = _run_in(cell.folder)
+    folder = RunFolder(cell.folder)
+    with told(f"cell {cell.name}"):
+        folder.check(cell.spec)
+    if holds is None:
+        return cell
+    result = folder.result()
+    if result is not None:
+        return replace(cell, state="complete", result=result)
+    failed = holds.get("status") == "failed"
+    return replace(
+        cell, state="failed" if failed else "unfinished", reason=(holds.get("error") or "") if failed else ""
+    )
+
+
+def _run_in(folder: Path) -> Record | None:
+    """Content of a folder's run.json, or None."""
+    path = folder / "run.json"
+    if not path.exists():
+        return None
+    return read_json(path, ("key",), "move this folder away, or choose another --out")
+
+
+@dataclass
+class Outcome:
+    """What became of a cell: "complete" (it was before), "done", "failed", "interrupted" or "waiting"."""
+
+    cell: Cell
+    status: str
+    reason: str = ""
+    result: Record | None = field(default=None, repr=False)
+
+    def record(self) -> Record:
+        """Return what a listing says of it."""
+        about: Record = {**self.cell.labels, "status": self.status, "reason": self.reason or None}
+        names = ("success_rate", "ci95", "successes", "n", "seconds", "cpu_seconds")
+        about |= {name: (self.result or {}).get(name) for name in names}
+        return about | {"key": self.cell.spec.key(), "folder": str(self.cell.folder)}
+
+
+def seeds(text: str | None, default: Sequence[int], option: str = "--seeds") -> tuple[int, ...]:
+    """Read seeds: `3` is 0, 1 and 2; `0,2` these two; `5,` the one.
+
+    Raises:
+        UsageError: it is neither a count nor a list.
+    """
+    if text is None:
+        return tuple(default)
+    parts = [part.strip() for part in text.split(",")]
+    numbers = [part for part in parts if part]
+    wrong = f"{option} {text}: expected a count (3 means 0,1,2) or a list (0,2; with a comma also for one: 5,)"
+    if not numbers or not all(part.isdecimal() for part in numbers):
+        raise UsageError(wrong)
+    if len(parts) == 1:
+        if not 1 <= int(text) <= 1000:
+            raise UsageError(wrong)
+        return tuple(range(int(text)))
+    found = tuple(map(int, numbers))
+    if len(set(found)) < len(found):
+        raise UsageError(f"{option} {text}: a seed stands there twice")
+    return found

@@ -1,0 +1,155 @@
+"""What a run will cost on this machine, before it is started."""
+
+import time
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from vgbench.api import Environment
+from vgbench.experiments.runner import rehearse
+from vgbench.model.jepa import JEPA
+from vgbench.model.precision import in_force
+from vgbench.planning.controller import block_rows, plan_horizon
+from vgbench.planning.memory import most_tasks, task_bytes
+from vgbench.spec import RunSpec
+from vgbench.training.stage import Term, total_steps
+
+_LIBRARIES = 400 * 2**20  # bytes that Python and the libraries take
+_EFFICIENCY = 0.7  # of the matrix products' rate, that whole stages reach
+
+
+def estimate(spec: RunSpec) -> dict[str, Any]:
+    """Predictor evaluations, FLOPs, bytes of memory and seconds of a run, by stage and in all (no early success).
+
+    Raises:
+        UsageError: the parts of the run do not fit together.
+    """
+    environment, model, terms = rehearse(spec)
+    size = model_flops(model, spec, environment)
+    evaluations, states = predictor_evaluations(spec), _states(spec, terms)
+    frames = _frames(spec, states)
+    flops = {name: 3.0 * count * size["encoder"] for name, count in frames["trained"].items()}
+    for group, windows in _windows(spec).items():
+        if group == "predictor" or spec.training == "joint":
+            flops[group] = flops.get(group, 0.0) + 3.0 * windows * size["predictor"]
+    flops["encode"] = frames["encoded"] * size["encoder"]
+    flops["planning"] = evaluations * size["predictor"]
+    with in_force(spec):
+        half = spec.compute.precision == "bfloat16"
+        rate = matmul_rate(torch.device(spec.device), dtype=torch.bfloat16 if half else torch.float32)
+    seconds = {name: value / (rate * _EFFICIENCY) for name, value in flops.items()}
+    return {
+        "predictor_evaluations": evaluations,
+        "flops": sum(flops.values()),
+        "memory_bytes": _memory(spec, model, environment, states),
+        "seconds": sum(seconds.values()),
+        "flops_by_stage": flops,
+        "seconds_by_stage": seconds,
+        "flops_per_second": rate,
+    }
+
+
+def predictor_evaluations(spec: RunSpec) -> int:
+    """Calls of the predictor, one row each, if no task is solved before its end."""
+    mpc, planner = spec.settings["mpc"], spec.planner.cls(spec.planner.params)
+    if planner.floor:
+        return 0
+    starts = range(0, mpc.max_steps, mpc.replan_every)
+    steps = sum(min(plan_horizon(planner, mpc), mpc.max_steps - start) for start in starts)
+    return int(spec.settings["evaluation"].tasks * planner.candidates * planner.cost_calls * steps)
+
+
+def model_flops(model: JEPA, spec: RunSpec, environment: Environment) -> dict[str, float]:
+    """Floating-point operations of the encoder and of the predictor for one row."""
+    shapes, action_dim = environment.spec.observations, environment.spec.actions.dim
+    observations = {name: torch.zeros(1, *array.shape) for name, array in shapes.items()}
+    latent = torch.zeros(1, spec.settings["model"].latent_dim)
+    result = {}
+    with torch.no_grad():
+        for name in ("encoder", "predictor"):
+            with FlopCounterMode(display=False) as counter:
+                if name == "encoder":
+                    model.encoder(observations)
+                else:
+                    model.predict(latent, torch.zeros(1, action_dim))
+            result[name] = float(counter.get_total_flops())
+    return result
+
+
+def _windows(spec: RunSpec) -> dict[str, float]:
+    """Steps of the predictor's rollouts in training, by stage."""
+    data = spec.settings["data"]
+    stages = {"joint": "train"} if spec.training == "joint" else {"encoder": "train", "predictor": "train_predictor"}
+    result = {}
+    for stage, group in stages.items():
+        settings = spec.settings[group]
+        per_epoch = data.trajectories * max(data.length - settings.window + 1, 0) // settings.batch
+        result[stage] = float(total_steps(settings, max(per_epoch, 1)) * settings.batch * (settings.window - 1))
+    return result
+
+
+def _frames(spec: RunSpec, states: int) -> dict[str, Any]:
+    """Frames through the encoder: with gradient by stage, and without."""
+    windows = _windows(spec)
+    windows.pop("predictor", None)
+    data = spec.settings["data"]
+    trained = {name: count * states / (spec.settings["train"].window - 1) for name, count in windows.items()}
+    return {"trained": trained, "encoded": data.trajectories * data.length if _cached(spec) else 0}
+
+
+def _cached(spec: RunSpec) -> bool:
+    """Whether a stage works on the latents of the whole data set."""
+    return spec.training == "separate" or bool(spec.head_objectives)
+
+
+def _states(spec: RunSpec, terms: tuple[Term, ...]) -> int:
+    """States of a window that the encoder sees, at all the strides of the objectives."""
+    window, length = spec.settings["train"].window, spec.settings["data"].length
+    return sum(min(window, length // stride) for stride in {term.objective.stride for term in terms})
+
+
+def _memory(spec: RunSpec, model: JEPA, environment: Environment, states: int) -> int:
+    """Weights, gradients and Adam's moments, the cached latents, and the activations of a block of plans."""
+    weights = sum(p.numel() for p in model.parameters()) * 4 * 4
+    data, dim = spec.settings["data"], spec.settings["model"].latent_dim
+    latents = data.trajectories * data.length * dim * 4 if _cached(spec) else 0
+    planner = spec.planner.cls(spec.planner.params)
+    tasks = max(1, block_rows(spec.settings["mpc"], spec.device, padded=False) // planner.candidates)
+    tasks = min(tasks, most_tasks(spec, planner, model, environment) or tasks)
+    train = spec.settings["train"]
+    # The activations of a batch are kept for the backward pass, and their gradients come beside them.
+    activations = 2.0 * _activations(model, environment) * train.batch * states
+    plans = tasks * task_bytes(spec, planner, model, environment)
+    return int(_LIBRARIES + weights + latents + max(activations, plans))
+
+
+def _activations(model: JEPA, environment: Environment) -> float:
+    """Bytes of all intermediate results of the encoder for one frame."""
+    sizes: list[int] = []
+
+    def note(module: torch.nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor) and not list(module.children()):
+            sizes.append(output.numel() * output.element_size())
+
+    hooks = [module.register_forward_hook(note) for module in model.encoder.modules()]
+    shapes = environment.spec.observations
+    with torch.no_grad():
+        model.encoder({name: torch.zeros(1, *array.shape) for name, array in shapes.items()})
+    for hook in hooks:
+        hook.remove()
+    return float(sum(sizes) + sum(4 * torch.Size(array.shape).numel() for array in shapes.values()))
+
+
+def matmul_rate(device: torch.device, size: int = 1024, dtype: torch.dtype = torch.float32) -> float:
+    """Floating-point operations per second of matrix products on this machine, measured for a moment."""
+    a = torch.randn(size, size, device=device).to(dtype)
+    for _ in range(3):
+        a @ a
+    began, count = time.perf_counter(), 0
+    while time.perf_counter() - began < 0.2:
+        a @ a
+        count += 1
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+    return 2.0 * size**3 * count / (time.perf_counter() - began)

@@ -1,0 +1,99 @@
+"""What an executor is: it takes jobs and says how they ended. Which, when and how often is the scheduler's matter."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+PASSED_ON = ("VGBENCH_CACHE", "VGBENCH_CHECKPOINT_SECONDS", "VGBENCH_OBSERVERS")
+"""Variables of the environment that a worker on another machine is given too."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell, in plain values: what crosses over to another process or machine.
+
+    Attributes:
+        folder: the cell's run folder, with its config.yaml; relative to `cwd` unless absolute.
+        key: that the configuration has to have on the worker too.
+        root: folder of the suite, and `token`, the content of its file `.token`: whether a worker sees the same disk.
+        argv: the command line, for the record.
+        share: folder of checkpoints that cells share, or None.
+        threads: of a cell.
+        env: variables of the environment.
+    """
+
+    folder: str
+    key: str
+    root: str
+    token: str
+    argv: tuple[str, ...] = ()
+    share: str | None = None
+    threads: int = 1
+    cwd: str = "."
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ended.
+
+    Attributes:
+        outcome: "done", "failed" (`reason` says why), "interrupted" (after `stop`), or "died": the worker is gone
+            without a word, and the same job may be submitted again.
+    """
+
+    job: Job
+    outcome: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the user said about where to compute.
+
+    Attributes:
+        workers: cells at once; None: as many as fit.
+        threads: of each cell.
+        address: of an existing cluster, for executors that know one.
+        gpu: whether a cell wants a GPU.
+    """
+
+    workers: int | None = None
+    threads: int = 1
+    address: str | None = None
+    gpu: bool = False
+
+
+class Executor(ABC):
+    """Computes jobs, several at once. A new one is a module in this folder with a subclass named `Executor`.
+
+    A worker calls `worker.perform(job)`, which never raises, and lets SIGINT through to its main thread.
+    """
+
+    @classmethod
+    def check(cls, place: Place) -> None:
+        """Raise a UsageError if what it needs is not installed, or if it does not take these options."""
+        return
+
+    slots: int
+    """Jobs that it can compute at once."""
+
+    @abstractmethod
+    def __init__(self, place: Place) -> None:
+        """Get ready; `check` has passed."""
+
+    @abstractmethod
+    def submit(self, job: Job) -> None:
+        """Start a job; called at most `slots` times more than jobs have ended."""
+
+    @abstractmethod
+    def finished(self, timeout: float) -> list[Ending]:
+        """Wait up to `timeout` seconds for a job to end; return those that have, each once."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ask all running jobs to save their state and end; they end as "interrupted"."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End whatever still runs, at once, and free what is held."""

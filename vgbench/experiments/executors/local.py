@@ -1,0 +1,107 @@
+"""Cells in processes of this machine."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from vgbench import hardware
+from vgbench.errors import UsageError
+from vgbench.experiments.executors import base
+from vgbench.experiments.executors.base import Ending, Job, Place
+
+_POLL = 0.05  # seconds
+
+
+@dataclass
+class _Running:
+    job: Job
+    process: subprocess.Popen[str]
+    log: IO[str]
+
+
+class Executor(base.Executor):
+    """A process for each cell, one thread each unless told otherwise; what it says goes to the cell's log.txt."""
+
+    @classmethod
+    def check(cls, place: Place) -> None:
+        """Refuse an address."""
+        if place.address is not None:
+            raise UsageError(f"--address {place.address}: the executor 'local' has no cluster; add --executor ray")
+
+    def __init__(self, place: Place) -> None:
+        """Take as many cells at once as there are cores for them (on a GPU: one)."""
+        self.slots = place.workers or (1 if place.gpu else max(1, hardware.cores() // place.threads))
+        self._threads = str(place.threads)
+        self._running: list[_Running] = []
+        self._stopping = False
+
+    def submit(self, job: Job) -> None:
+        """Start a process; its standard input, which it watches, ends when this process does."""
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), self._threads)
+        log = (Path(job.folder) / "log.txt").open("a", encoding="utf-8")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "vgbench.experiments.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=os.environ | job.env | threads,
+            start_new_session=True,  # a terminal's Ctrl-C reaches this process alone, which passes it on once
+        )
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):  # it died at once; `finished` sees that
+            process.stdin.write(json.dumps(asdict(job)) + "\n")
+            process.stdin.flush()
+        self._running.append(_Running(job, process, log))
+
+    def finished(self, timeout: float) -> list[Ending]:
+        """Look at all processes until one has ended."""
+        end = time.monotonic() + timeout
+        while True:
+            over = [running for running in self._running if running.process.poll() is not None]
+            if over or time.monotonic() >= end:
+                return [self._ending(running) for running in over]
+            time.sleep(_POLL)
+
+    def _ending(self, running: _Running) -> Ending:
+        self._running.remove(running)
+        process = running.process
+        assert process.stdout is not None and process.stdin is not None
+        # Not to its end: a process that the worker left behind would hold the pipe open.
+        ready, _, _ = select.select([process.stdout], [], [], 0)
+        line = process.stdout.readline() if ready else ""
+        running.log.close()
+        for pipe in (process.stdout, process.stdin):
+            with suppress(BrokenPipeError):
+                pipe.close()
+        if line.endswith("\n"):
+            return Ending(running.job, **json.loads(line))
+        if self._stopping:
+            return Ending(running.job, "interrupted")
+        code = process.returncode
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return Ending(
+            running.job, "died", f"its process ended without a word ({how}); see {running.job.folder}/log.txt"
+        )
+
+    def stop(self) -> None:
+        """Send SIGINT to every process."""
+        self._stopping = True
+        for running in self._running:
+            running.process.send_signal(signal.SIGINT)
+
+    def close(self) -> None:
+        """Kill what still runs; checkpoints are whole at any moment."""
+        for running in self._running:
+            running.process.kill()
+            running.process.wait()
+            running.log.close()
+        self._running.clear()

@@ -1,0 +1,82 @@
+"""Keeps an executor busy with cells: goes on past failures, and starts again what died."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from vgbench.experiments.executors.base import Ending, Executor, Job
+from vgbench.storage.interrupt import Stop
+
+RETRIES = 2
+"""Times that a cell is started again after its worker died."""
+
+_POLL = 0.2  # seconds between two looks at what asks to stop
+
+
+@dataclass
+class Scheduler:
+    """Computes jobs; calls `ended` for each, in the order in which they end.
+
+    Attributes:
+        jobs: what there is to do.
+        wants: for a job's key, the names of what it would compute and others need too (training stages); while one job
+            computes such a thing, no other that needs it is started.
+        exists: whether such a thing is there already.
+        ended: is told of every job that is over.
+        say: is told of a job that is started again.
+    """
+
+    executor: Executor
+    jobs: Collection[Job]
+    ended: Callable[[Ending], None]
+    say: Callable[[str], None]
+    wants: Mapping[str, Collection[str]]
+    exists: Callable[[str], bool]
+
+    def run(self, stop: Stop) -> None:
+        """Work until nothing is left.
+
+        Raises:
+            KeyboardInterrupt: `stop` was requested; the running jobs have saved their state.
+        """
+        pending, running, deaths = list(self.jobs), list[Job](), dict[str, int]()
+        try:
+            while pending or running:
+                if stop.requested:
+                    self._drain(running)
+                    raise KeyboardInterrupt
+                while len(running) < self.executor.slots and (job := self._next(pending, running)):
+                    pending.remove(job)
+                    running.append(job)
+                    self.executor.submit(job)
+                for ending in self.executor.finished(_POLL):
+                    running.remove(ending.job)
+                    if self._again(ending, deaths):
+                        pending.insert(0, ending.job)
+                    else:
+                        self.ended(ending)
+        finally:
+            self.executor.close()
+
+    def _next(self, pending: Collection[Job], running: Collection[Job]) -> Job | None:
+        """First job that waits for nothing that another one is computing."""
+        busy = {name for job in running for name in self.wants.get(job.key, ()) if not self.exists(name)}
+        for job in pending:
+            if busy.isdisjoint(self.wants.get(job.key, ())):
+                return job
+        return None
+
+    def _again(self, ending: Ending, deaths: dict[str, int]) -> bool:
+        if ending.outcome != "died" or deaths.get(ending.job.folder, 0) >= RETRIES:
+            return False
+        deaths[ending.job.folder] = deaths.get(ending.job.folder, 0) + 1
+        self.say(f"{ending.job.folder}: {ending.reason}; it goes on from its checkpoint")
+        return True
+
+    def _drain(self, running: list[Job]) -> None:
+        """Have the running jobs save their state; a second signal raises KeyboardInterrupt and ends the wait."""
+        self.say("stopping: the cells that run save their state")
+        self.executor.stop()
+        while running:
+            for ending in self.executor.finished(_POLL):
+                running.remove(ending.job)
+                self.ended(ending)

@@ -1,0 +1,57 @@
+"""Suites: recipes x protocols x seeds of registry.yaml, as cells."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from vgbench.config.catalogue import catalogue
+from vgbench.config.definitions import Suite
+from vgbench.config.request import Request
+from vgbench.errors import UsageError
+from vgbench.experiments.cells import Asked
+from vgbench.text import same, suggest
+
+
+def narrowed(suite: Suite, only: Sequence[str], option: str = "--only") -> Suite:
+    """Keep the recipes and protocols that are named; a kind of which none is named is kept whole.
+
+    Raises:
+        UsageError: the suite has nothing of that name, no name is given, or it does not run these recipes on these
+            protocols.
+    """
+    names = [same(name) for text in only for name in text.split(",") if name.strip()]
+    if only and not names:
+        raise UsageError(f"{option} {' '.join(only)}: expected names of recipes or protocols, e.g. {suite.recipes[0]}")
+    for name in names:
+        if name not in (*suite.recipes, *suite.protocols):
+            known = suggest(name, (*suite.recipes, *suite.protocols))
+            raise UsageError(f"{option} {name}: suite {suite.name} has no recipe or protocol of that name. {known}")
+    recipes = tuple(name for name in suite.recipes if name in names) or suite.recipes
+    protocols = tuple(name for name in suite.protocols if name in names) or suite.protocols
+    if not any(suite.has(recipe, protocol) for recipe in recipes for protocol in protocols):
+        places = "; ".join(f"{name} on {', '.join(suite.only.get(name, suite.protocols))}" for name in recipes)
+        raise UsageError(f"{option} {' '.join(only)}: no cell is left, suite {suite.name} runs {places}")
+    return replace(suite, recipes=recipes, protocols=protocols)
+
+
+def find(name: str) -> Suite:
+    """Look up a suite of registry.yaml."""
+    return catalogue().suite(name)
+
+
+def cells(suite: Suite, seeds: Sequence[int], base: Request) -> list[Asked]:
+    """Ask for every protocol, recipe and seed; `base` has what they have in common (scale, sets, device, ...).
+
+    Data and tasks keep their seeds, so that all cells of a protocol train on one data set and face the same tasks.
+    """
+    return [
+        Asked(
+            {"protocol": protocol, "recipe": recipe, "seed": seed},
+            replace(base, protocol=protocol, recipe=recipe, seed=seed, loose=True),
+            Path(protocol) / recipe / f"s{seed}",
+        )
+        for protocol in suite.protocols
+        for recipe in suite.recipes
+        if suite.has(recipe, protocol)
+        for seed in seeds
+    ]

@@ -1,0 +1,66 @@
+"""Sweeps: planning success against values of parameters, or plugins for a slot; the cells are the product of grids."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vgbench import statistics
+from vgbench.experiments.cells import Outcome
+from vgbench.experiments.sweep import Point
+from vgbench.storage.files import Record, write_atomically
+
+
+def figures(points: Iterable[Point], outcomes: Iterable[Outcome]) -> list[Record]:
+    """Return success by point, all seeds together, with the Wilson interval of the pooled tasks.
+
+    `evaluations_per_task` counts those of the predictor (one row, one step) until a task is solved or its time is up.
+    The seeds share their tasks, so the interval does not say how much seeds differ; `by_seed` has each one's rate.
+    """
+    by_place: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_place.setdefault(outcome.cell.labels["point"], []).append(outcome)
+    return [_figure(point, by_place[point.place]) for point in points]
+
+
+def _figure(point: Point, outcomes: Sequence[Outcome]) -> Record:
+    results = {outcome.cell.labels["seed"]: outcome.result for outcome in outcomes if outcome.result}
+    about: Record = {"curve": point.curve, "recipe": point.recipe, "over": point.over}
+    about["planner"] = outcomes[0].cell.spec.planner.name
+    about |= {"value": point.values[point.over], "values": dict(point.values), "folder": point.place}
+    successes, n = (sum(result[key] for result in results.values()) for key in ("successes", "n"))
+    low, high = statistics.wilson(successes, n) if n else (None, None)
+    rate: Record = {"success_rate": successes / n if n else None, "successes": successes, "n": n}
+    rate |= {"ci95": [round(low, 4), round(high, 4)] if low is not None and high is not None else None}
+    evaluations = sum(result["predictor_evaluations"] for result in results.values())
+    rate["evaluations_per_task"] = round(evaluations / n, 1) if n else None
+    by_seed: dict[str, Any] = {str(seed): result["success_rate"] for seed, result in results.items()}
+    return about | rate | {"cells": len(outcomes), "missing": len(outcomes) - len(results), "by_seed": by_seed}
+
+
+COLUMNS = (
+    "curve",
+    "recipe",
+    "over",
+    "value",
+    "success_rate",
+    "low",
+    "high",
+    "successes",
+    "n",
+    "evaluations_per_task",
+    "cells",
+    "missing",
+)
+
+
+def write_csv(path: Path, rows: Sequence[Record], columns: Sequence[str] = COLUMNS) -> None:
+    """Write rows as CSV, one a line, with the ends of their intervals."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        low, high = row["ci95"] or (None, None)
+        writer.writerow(row | {"low": low, "high": high})
+    write_atomically(path, lambda partial: partial.write_text(text.getvalue(), encoding="utf-8"))

@@ -1,0 +1,104 @@
+"""A finished run, loaded again: its model, data and tasks, as the runner had them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vgbench.api import Environment, Tasks
+from vgbench.config.resolve import Request, resolve
+from vgbench.data.dataset import Dataset
+from vgbench.errors import UsageError
+from vgbench.experiments.runner import build_environment, build_model, load_data, load_tasks
+from vgbench.hardware import keep_freed_memory
+from vgbench.model import precision
+from vgbench.model.jepa import JEPA
+from vgbench.spec import RunSpec
+from vgbench.storage.files import Record
+from vgbench.storage.run_folder import RunFolder
+
+
+@dataclass
+class Trained:
+    """A trained run.
+
+    Attributes:
+        run: content of run.json.
+        model: with the weights of the last stage, without gradient.
+        tasks: those that the run was judged on.
+    """
+
+    folder: RunFolder
+    run: Record
+    spec: RunSpec
+    environment: Environment
+    data: Dataset
+    model: JEPA
+    tasks: Tasks
+
+
+def load_trained(path: Path, option: str = "RUN") -> Trained:
+    """Load a run folder for reading; the training set is collected again if it is not in the cache.
+
+    Raises:
+        UsageError: there is no run, or it is not trained to its end; the message says what is missing.
+        VgbenchError: a file is damaged.
+    """
+    if not path.is_dir():
+        raise UsageError(f"{option} {path}: there is no such folder; expected the folder of a run")
+    for name in ("run.json", "config.yaml"):
+        if not (path / name).exists():
+            raise UsageError(f"{option} {path} has no {name}; expected the folder of a run, as `vgbench run` makes it")
+    folder = RunFolder(path)
+    run = folder.attach()
+    spec = resolve(Request(config=path / "config.yaml"))
+    keep_freed_memory()
+    state = _weights(folder, spec, option)
+    environment = build_environment(spec.environment)
+    model = _model(folder, spec, environment, state)
+    device = torch.device(spec.device)
+    data = Dataset(environment, load_data(spec, environment)[0], device)
+    model.to(device)
+    precision.accelerate(model, spec)
+    return Trained(folder, run, spec, environment, data, model, load_tasks(spec, environment, data))
+
+
+def last_stage(spec: RunSpec) -> str:
+    """Name of the stage after which the model is complete, which is that of its checkpoint."""
+    return [name for name, _, _ in spec.stages()][-1]
+
+
+def _weights(folder: RunFolder, spec: RunSpec, option: str) -> dict[str, Tensor]:
+    """Weights of the last stage."""
+    stage = last_stage(spec)
+    content = folder.load_checkpoint(stage)
+    place = folder.path / "checkpoints"
+    if content is None:
+        found = sorted(path.name for path in place.glob("*.pt"))
+        there = f"only {', '.join(found)}" if found else "no checkpoint at all"
+        raise UsageError(
+            f"{option} {folder.path}: the trained model is missing, {place / stage}.pt ({there}); "
+            "run it to its end with `vgbench run --config` (records kept without checkpoints cannot be looked into)"
+        )
+    if content["step"] < content["total"]:
+        raise UsageError(
+            f"{option} {folder.path}: stage '{stage}' stands at step {content['step']} of {content['total']}; "
+            "give its `vgbench run` command again to train it to its end"
+        )
+    state: dict[str, Tensor] = content["model"]
+    return state
+
+
+def _model(folder: RunFolder, spec: RunSpec, environment: Environment, state: dict[str, Tensor]) -> JEPA:
+    """Model with these weights; its statistics, whose shapes depend on the data, come with them."""
+    model = build_model(spec, environment)
+    for group in (model.statistics, model.whitening):
+        prefix = "statistics." if group is model.statistics else "whitening."
+        for name, value in state.items():
+            if name.startswith(prefix):
+                group[name.removeprefix(prefix)] = nn.Parameter(value, requires_grad=False)
+    with folder.explained(last_stage(spec)):
+        model.set_latent_scale(state["latent_shift"], state["latent_scale"])
+        model.load_state_dict(state)
+    return model.eval().requires_grad_(False)

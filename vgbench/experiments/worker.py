@@ -1,0 +1,92 @@
+"""One cell of a suite: `python -m vgbench.experiments.worker` reads a job from stdin and tells its end on stdout."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+from vgbench.errors import UsageError, VgbenchError
+from vgbench.experiments.executors.base import Job
+
+TOKEN = ".token"
+_PATIENCE = 60.0  # seconds for a predecessor whose suite was killed to let go of the folder
+
+
+def perform(job: Job) -> dict[str, str]:
+    """Run a job to its end; return `outcome` and `reason` of an `Ending`."""
+    try:
+        os.environ.update(job.env)
+        _same_disk(job)
+        _run(job)
+    except KeyboardInterrupt:
+        return {"outcome": "interrupted", "reason": ""}
+    except Exception as err:
+        traceback.print_exc()
+        reason = str(err) if isinstance(err, VgbenchError) else f"{type(err).__name__}: {err}"
+        return {"outcome": "failed", "reason": " ".join(reason.split())[:1000]}  # one line of a table
+    return {"outcome": "done", "reason": ""}
+
+
+def _same_disk(job: Job) -> None:
+    """Check that this machine sees the folder that the suite was started in."""
+    try:
+        os.chdir(job.cwd)
+        found = (Path(job.root) / TOKEN).read_text(encoding="utf-8").strip()
+    except OSError:
+        found = None
+    if found != job.token:
+        import socket
+
+        raise UsageError(
+            f"{socket.gethostname()} does not see the folder {job.root} that the suite was started with "
+            f"({'it is not there' if found is None else 'there is another one of that name'}): --out must lie on a "
+            "file system that all machines of the cluster share, at the same path"
+        )
+
+
+def _run(job: Job) -> None:
+    import filelock
+
+    from vgbench.config.resolve import Request, resolve
+    from vgbench.experiments import runner
+
+    folder = Path(job.folder)
+    spec = resolve(Request(config=folder / "config.yaml"))
+    spec = replace(spec, compute=replace(spec.compute, threads=job.threads))
+    if spec.key() != job.key:
+        raise UsageError(
+            f"{folder}/config.yaml means a run with key {spec.key()} here, but {job.key} where the suite was started: "
+            "the versions of vgbench and its plugins differ between the two, or a file was edited"
+        )
+    with filelock.FileLock(folder / ".lock", timeout=_PATIENCE):
+        pass
+    runner.run(spec, folder, job.argv, share=Path(job.share) if job.share else None)
+
+
+def _watch_parent() -> None:
+    """Interrupt this process, as Ctrl-C would, when the one that started it is gone."""
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def main() -> None:
+    """Entry point of a process for one job."""
+    answers = os.dup(1)
+    os.dup2(2, 1)  # whatever a plugin prints goes to the log
+    # Until there is something to save: an interrupted import of a large library may come out as anything.
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+    job = Job(**json.loads(sys.stdin.readline()))
+    threading.Thread(target=_watch_parent, daemon=True).start()
+    ending = perform(job)
+    os.write(answers, (json.dumps(ending) + "\n").encode())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # not through the interpreter's end: a library's threads may hang there
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Memory that is freed stays with the process, to be used again for the next step's arrays.
+
+By default glibc gives arrays of more than 32 MiB back to the system when they are freed, and asks for them anew in the
+next step; every page of them then has to be cleared and mapped again, which shows in training steps and in rollouts.
+"""
+
+import ctypes
+import importlib.util
+import os
+import re
+import shutil
+import sys
+import sysconfig
+from functools import cache
+from pathlib import Path
+
+import torch
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+_KEPT, _KEPT_BEFORE_2_36 = 2**30, 2**25
+_TRIMMED = 2**31 - 1
+
+
+@cache
+def keep_freed_memory() -> bool:
+    """Tell glibc to keep what is freed, up to 2 GiB; return whether it does.
+
+    Nothing is changed on other systems, under another allocator's name, or where the environment sets glibc's own
+    variables (`MALLOC_...`, `GLIBC_TUNABLES`), which then hold.
+    """
+    environ = os.environ
+    chosen = any(name.startswith("MALLOC_") for name in environ) or "glibc.malloc" in environ.get("GLIBC_TUNABLES", "")
+    if sys.platform != "linux" or chosen or environ.get("LD_PRELOAD"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    kept = mallopt(_MMAP_THRESHOLD, _KEPT) or mallopt(_MMAP_THRESHOLD, _KEPT_BEFORE_2_36)
+    return bool(kept and mallopt(_TRIM_THRESHOLD, _TRIMMED))
+
+
+_AMPERE = (8, 0)
+"""Compute capability from which on a CUDA device has TF32 and bfloat16."""
+
+_CUDA_BUILDS = "https://pytorch.org/get-started/locally"
+
+
+def no_cuda() -> str:
+    """Say why there is no CUDA device, and what to do about it."""
+    if torch.version.cuda is None:
+        return (
+            f"PyTorch {torch.__version__} is a build without CUDA, so it finds no CUDA device; install one with it, as "
+            f"{_CUDA_BUILDS} says"
+        )
+    return (
+        f"PyTorch {torch.__version__} is a build for CUDA {torch.version.cuda}, but finds no CUDA device; see what "
+        "`nvidia-smi` says, and whether CUDA_VISIBLE_DEVICES hides it"
+    )
+
+
+def lacks(precision: str, device: str) -> str | None:
+    """Say why a device does not have a precision, or None."""
+    if precision == "float32":
+        return None
+    if device == "cpu":
+        if precision == "bfloat16":
+            return None
+        return "TF32 is a mode of CUDA devices, and this run computes on the CPU; take float32 or bfloat16 there"
+    capability = torch.cuda.get_device_capability(device)
+    if capability >= _AMPERE:
+        return None
+    name, (major, minor) = torch.cuda.get_device_name(device), capability
+    return (
+        f"{device} ({name}) has compute capability {major}.{minor}, and {precision} needs {_AMPERE[0]}.{_AMPERE[1]} "
+        "(Ampere) or later; take float32"
+    )
+
+
+def no_compiler(device: str) -> str | None:
+    """Say what `torch.compile` misses here, or None. That a program comes out is seen when one is compiled."""
+    if device != "cpu":
+        missing = importlib.util.find_spec("triton") is None
+        return "torch.compile needs Triton on a CUDA device; run `pip install triton`" if missing else None
+    name = os.environ.get("CXX") or {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+    if shutil.which(name) is None:
+        where = " (from the variable CXX)" if os.environ.get("CXX") else ""
+        return (
+            f"torch.compile needs a C++ compiler on a CPU, and there is no {name}{where}; install one (Debian: "
+            "`apt-get install g++`) or set CXX"
+        )
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        return (
+            f"torch.compile needs the headers of Python on a CPU, and {sysconfig.get_path('include')} has no Python.h; "
+            "install them (Debian: `apt-get install python3-dev`)"
+        )
+    return None
+
+
+def thread_count(asked: int) -> int:
+    """Threads of a run: those asked for; for 0 one for each physical core, but no more than PyTorch would take.
+
+    PyTorch takes fewer where OMP_NUM_THREADS, or the program that calls vgbench, says so.
+    """
+    return asked or min(torch.get_num_threads(), physical_cores())
+
+
+def physical_cores() -> int:
+    """Cores that this process may use, counting two hardware threads of one core once."""
+    if not hasattr(os, "sched_getaffinity"):
+        return cores()
+    found = set()
+    for number in os.sched_getaffinity(0):
+        path = Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list")
+        try:
+            found.add(path.read_text(encoding="ascii").strip())
+        except OSError:  # hidden: every core counts
+            found.add(str(number))
+    return max(1, len(found))
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that are free on a device, or on the CPU those that can be had without swapping; None if that is hidden."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return None
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", text, re.M)
+    return int(found[1]) * 1024 if found else None
+
+
+def about(device: str) -> str:
+    """Say which device `auto` came to, and why."""
+    if device == "cpu":
+        return f"computing on the CPU: {no_cuda().partition(';')[0]}"
+    return f"computing on {device} ({torch.cuda.get_device_name(device)})"
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

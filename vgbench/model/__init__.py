@@ -1,0 +1,1 @@
+"""The JEPA: networks put together, and how they are computed."""

@@ -1,0 +1,79 @@
+"""Two rows through every part of a run, before hours are spent on it: shapes, types, gradients."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vgbench.api import EnvironmentSpec
+from vgbench.errors import UsageError
+from vgbench.model.jepa import JEPA
+from vgbench.spec import RunSpec
+
+ROWS = 2
+
+
+def seen(value: object) -> str:
+    """Words for what a plugin returned: `shape [3]`, or its type."""
+    return f"shape {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+def try_model(spec: RunSpec, model: JEPA, environment: EnvironmentSpec) -> None:
+    """Send two rows through encoder, predictor, head and distance; the model and torch's generator stay as they are.
+
+    Raises:
+        UsageError: one of them raises or returns something else than its contract says; names the plugin.
+    """
+    training = model.training
+    model.eval()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            _try_parts(spec, model, environment)
+    finally:
+        model.train(training)
+
+
+def _try_parts(spec: RunSpec, model: JEPA, environment: EnvironmentSpec) -> None:
+    generator = torch.Generator().manual_seed(0)
+    dim = spec.settings["model"].latent_dim
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(ROWS, *shape, generator=generator)
+
+    def ask(role: str, shape: tuple[int, ...], made: Callable[[], Any], gradient: bool = True) -> Tensor:
+        who = str(spec.distance.entry if role == "distance" else spec.networks[role].entry)
+        try:
+            result = made()
+        except Exception as err:
+            raise UsageError(f"{who}: as {role} it raised {type(err).__name__}: {err}") from err
+        wanted = f"a tensor of shape {list(shape)}"
+        if not isinstance(result, Tensor) or tuple(result.shape) != shape:
+            raise UsageError(f"{who}: as {role} it returned {seen(result)}, expected {wanted}")
+        if not bool(torch.isfinite(result).all()):
+            raise UsageError(
+                f"{who}: as {role} it returned values that are not finite, expected {wanted} of finite ones"
+            )
+        if gradient and not result.requires_grad:
+            raise UsageError(f"{who}: as {role} it returned no gradient (detached?), expected {wanted} with one")
+        return result
+
+    actions = draw(environment.actions.dim)
+    if "action_encoder" in spec.networks:
+        module, out = model.action_encoder, int(model.action_encoder.out_dim)  # type: ignore[arg-type]
+        actions = ask("action_encoder", (ROWS, out), lambda: module(draw(environment.actions.dim)), _learns(module))
+    inputs = {name: draw(*array.shape) for name, array in environment.observations.items()}
+    latents = ask("encoder", (ROWS, dim), lambda: model.encoder(inputs), _learns(model.encoder))
+    latents = latents.detach().requires_grad_()
+    ask("predictor", (ROWS, dim), lambda: model.predictor(latents, actions))
+    points = latents
+    if "head" in spec.networks:
+        points = ask("head", (ROWS, model.distance.dim), lambda: model.head(latents))
+    ask("distance", (ROWS,), lambda: model.distance(points, points.flip(0)))
+    many = torch.stack([points, points.flip(0), points * 2], dim=1)
+    ask("distance", (ROWS, 3), lambda: model.distance.prepare(points.detach())(many))
+
+
+def _learns(module: nn.Module) -> bool:
+    """Whether a module has weights that are not frozen: then its results must have a gradient."""
+    return any(parameter.requires_grad for parameter in module.parameters())

@@ -1,0 +1,1 @@
+"""Planning: the problem a planner sees, the controller around it, and the loop over episodes."""

@@ -1,0 +1,113 @@
+"""Tells whose code failed: an exception that comes out of a plugin is reported as that plugin's, with file and line.
+
+Looked up in the traceback once something has failed, so that nothing is paid for it while all is well.
+"""
+
+import functools
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from vgbench.errors import VgbenchError
+from vgbench.plugin.entry import HOME, Entry
+from vgbench.plugin.registry import Registry
+
+
+def owner(made: object, kind: str) -> str:
+    """Words for the plugin that an object, or its class, is: `objective 'iql' (vgbench 0.1.0)`, else `kind` and class.
+
+    Not for where time counts: all entry points are gone through.
+    """
+    cls = made if isinstance(made, type) else type(made)
+    entry = next((entry for entry, loaded in _loaded() if loaded is cls), None)
+    return str(entry) if entry else f"{kind} {cls.__name__}"
+
+
+@contextmanager
+def blamed(error: type[VgbenchError], advice: str = "") -> Iterator[None]:
+    """Turn an exception of a plugin's code into `error`, which names the plugin; others pass."""
+    try:
+        yield
+    except (VgbenchError, MemoryError):
+        raise
+    except (Exception, SystemExit) as err:
+        if type(err).__name__ == "OutOfMemoryError":  # torch's: the machine's, whoever asked for the last byte
+            raise
+        words = explain(err)
+        if words is None:
+            raise
+        raise error(words + (f". {advice}" if advice else "")) from err
+
+
+def explain(err: BaseException) -> str | None:
+    """Say which plugin an exception came from, where and what it was; None if it came from no plugin's code."""
+    frames = list(traceback.walk_tb(err.__traceback__))
+    owners = [_owner(frame) for frame, _ in frames]
+    what = f"{type(err).__name__}: {err}" if str(err) else type(err).__name__
+    inner = next((index for index in reversed(range(len(frames))) if owners[index]), None)
+    if inner is None:
+        found = _called_wrongly(err)
+        return f"{found} does not fit its contract: {what}" if found else None
+    frame, line = frames[inner]
+    callers = [name for name in owners[:inner] if name and name != owners[inner]]
+    called = f", called by {callers[-1]}" if callers else ""
+    place = f"{Path(frame.f_code.co_filename).name}, line {line}"
+    return f"{owners[inner]}: {frame.f_code.co_name} raised {what} ({place}{called})"
+
+
+def _called_wrongly(err: BaseException) -> str | None:
+    """Plugin whose method does not take what the core hands it: then no frame is the plugin's."""
+    found = re.match(r"(\w+)\.\w+\(\)", str(err)) if isinstance(err, TypeError) else None
+    for entry, cls in _loaded() if found else ():
+        own = (base for base in cls.__mro__ if base.__module__.partition(".")[0] not in (HOME, "torch", "builtins"))
+        if found and any(base.__name__ == found[1] for base in own):
+            return str(entry)
+    return None
+
+
+def _owner(frame: FrameType) -> str | None:
+    """Plugin that a frame's code belongs to: by its object, else by its module."""
+    module = str(frame.f_globals.get("__name__", ""))
+    if module.partition(".")[0] in (HOME, "torch"):  # methods of the base classes run on a plugin's objects, too
+        return None
+    mine = frame.f_locals.get("self")
+    entry = _registered(type(mine)) if mine is not None else None
+    return str(entry) if entry else _of_module(module, mine)
+
+
+def _of_module(module: str, mine: object) -> str | None:
+    """Plugin, or plugins, whose class stands in a module or in its package."""
+    entries = [entry for entry, _ in _loaded() if entry.module == module]
+    if not entries:
+        package = module.partition(".")[0]
+        entries = [e for e, _ in _loaded() if e.dist != HOME and e.module.partition(".")[0] == package]
+    if not entries:
+        return None
+    networks = [entry for entry in entries if entry.kind == "network"]
+    if len(networks) == 1 and hasattr(mine, "forward"):  # what a network built
+        entries = networks
+    return " or ".join(map(str, entries[:3]))
+
+
+def _registered(cls: type[Any]) -> Entry | None:
+    """Entry of a class, or of the nearest one that it descends from."""
+    known = {id(loaded): entry for entry, loaded in reversed(list(_loaded()))}
+    return next((known[id(base)] for base in cls.__mro__ if id(base) in known), None)
+
+
+def _loaded() -> Iterator[tuple[Entry, type[Any]]]:
+    """Plugins whose class is imported already; nothing is imported for it."""
+    for entry in Registry().entries():
+        attributes = EntryPoint(entry.name, entry.value, "").attr.split(".")
+        try:
+            found = functools.reduce(getattr, attributes, sys.modules[entry.module])
+        except (KeyError, AttributeError):  # not imported, or not there
+            continue
+        if isinstance(found, type):
+            yield entry, found

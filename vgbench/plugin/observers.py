@@ -1,0 +1,98 @@
+"""Loads the observers of a run. One that raises is reported once and switched off; the run goes on."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from vgbench.api import hooks as hookspecs
+from vgbench.errors import UsageError, VgbenchError
+from vgbench.plugin.contract import check_use
+
+if TYPE_CHECKING:
+    from vgbench.plugin.registry import Registry
+
+VARIABLE = "VGBENCH_OBSERVERS"
+
+
+class Observers:
+    """Calls every observer's hooks, each on its own, so that one cannot stop the others or the run."""
+
+    def __init__(self) -> None:
+        """Start with no observer."""
+        self._manager = pluggy.PluginManager("vgbench")
+        self._manager.add_hookspecs(hookspecs)
+        self.errors: list[str] = []
+        self._sources: dict[str, str] = {}  # distribution and version, by name
+
+    def load(self, registry: "Registry", asked: Iterable[str] = ()) -> "Observers":
+        """Register an instance of every installed observer; one that cannot be imported is reported.
+
+        Those with `on_request` are left out unless they are among `asked` or named, by commas, in `$VGBENCH_OBSERVERS`.
+
+        Raises:
+            UsageError: there is no observer of an asked name, or it needs a package that is not installed.
+        """
+        wanted = requested(registry, asked)
+        for entry in registry.entries("hook"):
+            try:
+                made = entry.load()
+                if entry.address not in wanted and getattr(made, "on_request", False):
+                    continue  # whatever is wrong with it, nobody asked
+                check_use(entry, made)
+                self._sources[entry.address] = entry.source
+                self.register(made(), entry.address)
+            except (Exception, SystemExit) as err:  # whatever a stranger's code raises
+                known = isinstance(err, ImportError | VgbenchError)
+                if known and entry.address in wanted:  # better than hours of a run that nobody is told of
+                    raise UsageError(f"{wanted[entry.address]}: {err}") from err
+                cause = str(err) if isinstance(err, VgbenchError) else f"{type(err).__name__}: {err}"
+                self._report(entry.address, cause if str(entry.dist) in cause else f"{cause} ({entry.source})")
+        return self
+
+    def register(self, observer: object, name: str) -> None:
+        """Add an observer: an object with some of the methods in `vgbench.api.hooks`."""
+        self._manager.register(observer, name)
+
+    def call(self, hook: str, **arguments: Any) -> None:
+        """Call `hook` of each observer in turn."""
+        for implementation in list(getattr(self._manager.hook, hook).get_hookimpls()):
+            chosen: Callable[..., Any] = implementation.function
+            try:
+                chosen(*(arguments[name] for name in implementation.argnames))
+            except (Exception, SystemExit) as err:  # whatever a stranger's code raises
+                name = implementation.plugin_name
+                source = f" ({self._sources[name]})" if name in self._sources else ""
+                self._report(name, f"{type(err).__name__} in {hook}: {err}{source}")
+                self._manager.unregister(implementation.plugin)
+
+    def note(self, text: str) -> None:
+        """Tell the user something: through the observers, or on stderr if none of them takes notes."""
+        if self._manager.hook.vgbench_noted.get_hookimpls():
+            self.call("vgbench_noted", text=text)
+        else:
+            print(f"note: {text}", file=sys.stderr)
+
+    def _report(self, name: str, cause: str) -> None:
+        self.errors.append(f"{name}: {cause}")
+        print(f"warning: observer '{name}' is switched off: {cause}", file=sys.stderr)
+
+
+def requested(registry: "Registry", asked: Iterable[str] = ()) -> dict[str, str]:
+    """Observers asked for by option or variable: by address, the words in which they were. None is imported.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    named = [(f"--observer {name}", name) for name in asked]
+    names = (name.strip() for name in os.environ.get(VARIABLE, "").split(","))
+    named += [(f"{VARIABLE}: {name}", name) for name in names if name]
+    found = {}
+    for written, name in named:
+        try:
+            found[registry.find("hook", name).address] = written
+        except UsageError as err:
+            raise UsageError(f"{written}: {err}") from err
+    return found

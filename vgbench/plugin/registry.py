@@ -1,0 +1,164 @@
+"""Index of what is installed: entry points by kind and name. Listing imports no plugin; choosing one imports that one.
+
+The built-ins are found the same way as a stranger's plugins. Which of them are worth knowing, and with which values, is
+`vgbench.config.catalogue`'s business.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+from vgbench.errors import UsageError
+from vgbench.plugin.entry import GROUPS, HOME, Entry
+from vgbench.text import same, suggest
+
+
+class Registry:
+    """All plugins that are installed. Making one is cheap: a `sys.path` is scanned once.
+
+    Attributes:
+        problems: what was wrong on the way; a broken package takes nobody else down.
+        remedies: the command that mends it, for each of them.
+    """
+
+    problems: tuple[str, ...]
+    remedies: dict[str, str]
+
+    def __init__(self) -> None:
+        """Scan the installed distributions, as far as VGBENCH_PLUGINS (`none`, or a list of them) allows.
+
+        Raises:
+            UsageError: vgbench itself is not installed, so that not even its own plugins can be found.
+        """
+        self._entries, remedies = _scan(tuple(sys.path), os.environ.get("VGBENCH_PLUGINS"))
+        self.problems, self.remedies = tuple(remedies), dict(remedies)
+
+    def entries(self, kind: str | None = None) -> tuple[Entry, ...]:
+        """All plugins, or those of one kind, sorted by kind and name."""
+        return tuple(entry for entry in self._entries if kind in (None, entry.kind))
+
+    def find(self, kind: str, name: str) -> Entry:
+        """Look up a plugin by `name` or `dist:name`; `-` and `_` are the same.
+
+        Raises:
+            UsageError: there is none of that name, or there are several and none of them is built in.
+        """
+        dist, _, bare = name.rpartition(":")
+        wanted = same(bare)
+        ours = [entry for entry in self.entries(kind) if entry.name == wanted]
+        if dist:
+            ours = [entry for entry in ours if canonical(entry.dist) == canonical(dist)]
+        else:
+            ours = [entry for entry in ours if not entry.shadowed] or ours
+        if len(ours) == 1:
+            return ours[0]
+        if ours:
+            sources = " and ".join(entry.source for entry in ours)
+            names = " or ".join(entry.address for entry in ours)
+            raise UsageError(f"{kind} {wanted!r} comes from {sources}: say which one, {names}")
+        others = [entry.kind for entry in self.entries() if entry.name == wanted and entry.kind != kind]
+        elsewhere = f"There is {_article(others[0])} of that name. " if others and not dist else ""
+        known = (entry.address for entry in self.entries(kind))
+        raise UsageError(f"no {kind} named {name!r}. {elsewhere}{suggest(name, known)}")
+
+    def rivals(self, entry: Entry) -> tuple[Entry, ...]:
+        """Return other plugins of the same kind and name: worth a note when the built-in one is taken."""
+        return tuple(e for e in self.entries(entry.kind) if e.name == entry.name and e.dist != entry.dist)
+
+
+@lru_cache(maxsize=8)
+def _scan(path: tuple[str, ...], only: str | None) -> tuple[tuple[Entry, ...], dict[str, str]]:
+    """Plugins on a path, and problems with their remedies; `only` is the value of VGBENCH_PLUGINS."""
+    found: dict[str, list[Entry]] = {}
+    problems: dict[str, str] = {}
+    for dist in distributions(path=list(path)):
+        # The text is looked at before anything is parsed: most distributions have nothing to do with vgbench.
+        try:
+            if "vgbench." not in (dist.read_text("entry_points.txt") or ""):
+                continue
+            entries = list(_entries(dist))
+            problems |= _unknown_groups(dist)
+        except Exception as err:
+            words = f"the entry points of {_name(dist)} cannot be read: {type(err).__name__}: {err}"
+            problems[words] = f"pip install --force-reinstall {_name(dist)}"
+            continue
+        if entries:
+            # The first on the path is the one that an import would find.
+            found.setdefault(canonical(entries[0].dist), entries)
+    if HOME not in found:
+        raise UsageError(_not_installed())
+    if only is not None:
+        wanted = {canonical(name) for name in only.split(",") if name.strip()} - {"none"}
+        for name in sorted(wanted - set(found)):
+            problems[f"VGBENCH_PLUGINS names {name}, which has no plugins here"] = f"pip install {name}"
+        found = {name: entries for name, entries in found.items() if name in wanted | {HOME}}
+    return tuple(_shadow([entry for entries in found.values() for entry in entries])), problems
+
+
+def _not_installed() -> str:
+    root = Path(__file__).resolve().parents[2]
+    what = f"-e {root}" if (root / "pyproject.toml").is_file() else HOME
+    return (
+        f"vgbench is not installed in this Python ({sys.executable}), so its plugins cannot be found. "
+        f"Install it: {sys.executable} -m pip install {what}"
+    )
+
+
+def _entries(dist: Distribution) -> Iterator[Entry]:
+    """Plugins of one distribution."""
+    kinds = {group: kind for kind, group in GROUPS.items()}
+    points = [point for point in dist.entry_points if point.group in kinds]
+    if points:
+        # Once for all of them: the metadata are parsed anew each time that they are asked for.
+        name, version, about = _name(dist), dist.version or "?", dist.metadata["Summary"] or ""
+        for point in points:
+            yield Entry(kinds[point.group], same(point.name), point.value, name, version, about)
+
+
+def _unknown_groups(dist: Distribution) -> dict[str, str]:
+    """Entry points that nothing would ever look for, such as those of `vgbench.planner`, and what to do about them."""
+    known = GROUPS.values()
+    lost: dict[str, list[str]] = {}
+    for point in dist.entry_points:
+        if point.group.startswith(f"{HOME}.") and point.group not in known:
+            lost.setdefault(point.group, []).append(point.name)
+    fix = f"mend [project.entry-points] in the pyproject.toml of {_name(dist)}, then pip install it again"
+    return {
+        f"{_name(dist)} {dist.version} registers {', '.join(names)} in {group}, which is no group of plugins. "
+        f"{suggest(group, known)}": fix
+        for group, names in lost.items()
+    }
+
+
+def _name(dist: Distribution) -> str:
+    """Name of a distribution, or of its folder where the metadata has none."""
+    try:
+        return dist.metadata["Name"] or str(dist.locate_file(""))
+    except Exception:
+        return str(getattr(dist, "_path", "an unnamed distribution"))
+
+
+def canonical(name: str) -> str:
+    """Name of a distribution as packaging compares it."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def _shadow(entries: list[Entry]) -> list[Entry]:
+    """Mark the plugins that another one's name hides, and sort all."""
+    owners: dict[tuple[str, str], list[str]] = {}
+    for entry in entries:
+        owners.setdefault((entry.kind, entry.name), []).append(entry.dist)
+    marked = [
+        replace(entry, shadowed=entry.dist != HOME) if len(owners[entry.kind, entry.name]) > 1 else entry
+        for entry in entries
+    ]
+    return sorted(marked, key=lambda entry: (list(GROUPS).index(entry.kind), entry.name, entry.shadowed, entry.dist))
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeio" else f"a {kind}"

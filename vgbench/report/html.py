@@ -1,0 +1,172 @@
+"""The report as one HTML page that needs nothing else: tables, claims, and the pictures of every run inside."""
+
+import base64
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import vgbench
+from vgbench.errors import VgbenchError
+from vgbench.report import budgets, ladders, markdown
+from vgbench.report.claims import Finding
+from vgbench.report.plots.picture import LOGS, LeftOut
+from vgbench.report.plots.run_plots import Gallery, diagnosis, gallery
+from vgbench.report.table import Cell, Table
+from vgbench.statistics import wilson
+from vgbench.storage.records import RunRecord
+
+TEMPLATE = "report.html.j2"
+_TYPES = {".svg": "image/svg+xml", ".webp": "image/webp", ".png": "image/png"}
+_PLAIN = " !$'()*+,-./:;=?@[]^_`{|}~"
+"""What of an SVG may stand in a double-quoted attribute as it is."""
+
+
+def page(
+    table: Table,
+    findings: Sequence[Finding],
+    left_out: Sequence[str],
+    folders: Sequence[Path] = (),
+    draw: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> str:
+    """Return the page.
+
+    Args:
+        table: what ran.
+        findings: what became of the claims.
+        left_out: a line for each folder that is no record.
+        folders: where ladders and sweeps may lie, beside the runs.
+        draw: draw what needs the models first, as `vgbench plot` does; else only what it drew before is shown.
+        say: told of each run that is being drawn.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    jinja = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    records = [(cell, record) for cell in _by_protocol(table) for record in cell.records]
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for number, (cell, record) in enumerate(records, start=1):
+        if draw:
+            say(f"{number} of {len(records)}: pictures of {record.path}")
+        runs.setdefault(cell.protocol, []).append(_run(cell, record, draw))
+    places = [*folders, *(record.path for _, record in records)]
+    found, unread = ladders.find(places, table.scale, table.suite.protocols)
+    costs, unread_costs = budgets.find(folders, table.scale, uri)
+    headers, tested = markdown.claims_grid(finding for finding in findings if finding.rates)
+    _, open_claims = markdown.claims_grid(finding for finding in findings if not finding.rates)
+    content = {
+        "table": table,
+        "cells": {place: _cell(cell) for place, cell in table.cells.items()},
+        "recipes": [r for r in dict.fromkeys(recipe for recipe, _ in table.cells) if _shown(r, table)],
+        "floors": {p: [_rate(f["successes"], f["n"]) for f in table.floors(p)] for p in table.suite.protocols},
+        "notes": markdown.notes(table),
+        "claim_headers": headers,
+        "claims": {"tested": tested, "without records": open_claims},
+        "claim_notes": markdown.claims_notes(findings),
+        "runs": runs,
+        "ladder_headers": ladders.HEADERS,
+        "ladders": found,
+        "budget_headers": budgets.HEADERS,
+        "budgets": costs,
+        "left_out": [*left_out, *unread, *unread_costs],
+        "version": vgbench.__version__,
+    }
+    return jinja.get_template(TEMPLATE).render(content)
+
+
+def _by_protocol(table: Table) -> Iterator[Cell]:
+    for protocol in table.suite.protocols:
+        yield from (cell for cell in table.cells.values() if cell.protocol == protocol)
+
+
+def _shown(recipe: str, table: Table) -> bool:
+    """Whether a recipe has a row: those of the suite do, those that only claims name if they ran."""
+    ran = any(cell.records for (name, _), cell in table.cells.items() if name == recipe)
+    return recipe in table.suite.recipes or ran
+
+
+def _rate(successes: int, n: int) -> str:
+    return f"{markdown.figure(successes / n)} {markdown.span(wilson(successes, n))}"
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    """A cell of the table: our figure, the published one, and what is to be said of it."""
+    paper = cell.published
+    return {
+        "state": cell.state,
+        "rate": markdown.figure(cell.rate) if cell.records else "",
+        "interval": markdown.span(cell.interval) if cell.records else "",
+        "seeds": [(str(record.seed), _anchor(record)) for record in cell.records],
+        "paper": f"{markdown.figure(paper.rate)} {markdown.span(paper.interval)}" if paper else "",
+        "mark": cell.mark,
+    }
+
+
+def _anchor(record: RunRecord) -> str:
+    return f"{record.recipe}-{record.protocol}-s{record.seed}-{record.key}"
+
+
+def _run(cell: Cell, record: RunRecord, draw: bool) -> dict[str, Any]:
+    """One run: its figures, its pictures by kind, and its diagnosis."""
+    floor = record.floor
+    about = {
+        "anchor": _anchor(record),
+        "title": f"{record.recipe}, seed {record.seed}",
+        "rate": _rate(record.episodes.successes, len(record.episodes)),
+        "count": f"{record.episodes.successes} of {len(record.episodes)}",
+        "floor": f"{record.floor_planner} {floor.successes} of {len(floor)}" if floor else "",
+        "path": record.path.as_posix(),
+        "stale": bool(cell.stale),
+        "pictures": {},
+        "diagnosis": "",
+        "left_out": [],
+    }
+    try:
+        # A temporary folder lives as long as this object: until the pictures are read.
+        place = None if os.access(record.path, os.W_OK) else tempfile.TemporaryDirectory()
+        made = gallery(record.path, Path(place.name) if place else None, draw)
+        about["pictures"] = _pictures(made)
+    except Exception as err:  # a plugin's, while it drew: one run must not cost the report of all others
+        why = str(err) if isinstance(err, VgbenchError) else f"{type(err).__name__}: {err}"
+        made = Gallery(record.path, (), (LeftOut("Pictures", why),))
+    found, why = diagnosis(record.path)
+    about["diagnosis"], wrong = _words(found) if found else ("", why)
+    unread = [LeftOut("Diagnosis", wrong)] if wrong and not why else []
+    about["left_out"] = [*made.left_out, *unread]
+    return about
+
+
+def _pictures(made: Gallery) -> dict[str, list[dict[str, str]]]:
+    """Pictures of a gallery by their kind, as data URIs; the many small ones last."""
+    kinds: dict[str, list[dict[str, str]]] = {}
+    for picture in made.pictures:
+        path = made.folder / picture.file
+        kinds.setdefault(picture.kind, []).append({"uri": uri(path), "text": picture.text, "legend": picture.legend})
+    details = kinds.pop(LOGS, None)
+    return kinds | ({LOGS: details} if details else {})
+
+
+def uri(path: Path) -> str:
+    """Return a picture as a data URI, for a double-quoted attribute."""
+    content, kind = path.read_bytes(), _TYPES[path.suffix]
+    if path.suffix == ".svg":
+        return f"data:{kind},{quote(content.decode(), safe=_PLAIN)}"
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _words(found: dict[str, Any]) -> tuple[str, str]:
+    """A diagnosis in words, or why it cannot be told."""
+    from vgbench.analysis.diagnosis_text import text
+
+    try:
+        return text(found), ""
+    except (KeyError, TypeError, ValueError) as err:
+        return "", f"diagnosis.json is not what this version writes: {type(err).__name__}: {err}"

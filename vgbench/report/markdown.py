@@ -1,0 +1,176 @@
+"""A report for readers: the cells and notes of a table, and Markdown."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vgbench.errors import UsageError
+from vgbench.report.claims import ALPHA, Finding
+from vgbench.report.table import Cell, Table, few
+from vgbench.storage.records import RunRecord
+
+BEGIN, END = "<!-- report: begin -->", "<!-- report: end -->"
+NONE = "–"  # noqa: RUF001
+ARROWS = {"below": " ↓", "above": " ↑", "": ""}
+
+
+def figure(rate: float) -> str:
+    """Return a rate as the literature prints it: `.94`, `1.00`."""
+    text = f"{rate:.2f}"
+    return text.removeprefix("0") if rate >= 0 else text.replace("-0.", "-.")
+
+
+def span(interval: Sequence[float]) -> str:
+    """Return an interval: `[.88, .97]`."""
+    return f"[{figure(interval[0])}, {figure(interval[1])}]"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count and its noun: `1 seed`, `3 seeds`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def cell_text(cell: Cell, seeds: str | None = None) -> str:
+    """Return a cell: our rate, its interval and seeds, then the published rate. `seeds` may link to the records."""
+    paper = f" (paper {figure(cell.published.rate)})" if cell.published else ""
+    if not cell.records:
+        return ("failed" if cell.state == "failed" else NONE) + paper
+    counted = seeds or plural(len(cell.records), "seed")
+    stale = ", stale" if cell.stale else ""
+    return f"{figure(cell.rate)} {span(cell.interval)} {counted}{stale}{paper}{ARROWS[cell.mark]}"
+
+
+def notes(table: Table) -> list[str]:
+    """Footnotes: what the figures are, the floors, and what is wrong with which cell."""
+    cells = list(table.cells.values())
+    kinds = {cell.kind for cell in cells if cell.records}
+    reading = f", reading {table.reading}" if table.reading else ""
+    lines = [f"Scale {table.scale}{reading}" + ("; its numbers mean nothing." if table.scale == "smoke" else ".")]
+    about = {
+        "wilson": "of one checkpoint: Wilson's",
+        "wilson_over_seeds": "of several seeds: Wilson's, the tasks counted for what the seeds' spread leaves of them",
+        "wilson_agreeing": "of seeds that agree exactly: Wilson's, each task counted once",
+    }
+    if kinds:
+        lines[0] += f" 95 % intervals, {'; '.join(text for kind, text in about.items() if kind in kinds)}."
+    if any(cell.published for cell in cells):
+        lines[0] += " ↓ and ↑: wholly below or above the Wilson interval of the published rate."
+    floors = [text for protocol in table.suite.protocols if (text := _floor(table, protocol))]
+    if floors:
+        lines.append(f"Floor, on the same tasks: {'; '.join(floors)}.")
+    younger = sorted({name for cell in cells if cell.state == "done" for name in cell.younger})
+    if younger:
+        lines.append(f"Some records are older than {few(younger, 6)}: the default, under which they still hold.")
+    lines += [_other_tasks(about) for about in table.task_hashes() if not about["agree"]]
+    for cell in cells:
+        where = f"{cell.recipe} on {cell.protocol}"
+        if cell.stale:
+            lines.append(f"{where} is stale, the present code would make another run: {few(cell.stale)}.")
+        lines += [f"{where}, seed {record.seed} {why}." for record, why in cell.aside]
+    return lines
+
+
+def _floor(table: Table, protocol: str) -> str:
+    rates = table.floors(protocol)
+    texts = [f"{r['planner']} {figure(r['rate'])} {span(r['ci95'])} of {r['n']}" for r in rates]
+    return f"{protocol} {' / '.join(texts)}" if texts else ""
+
+
+def _other_tasks(about: dict[str, Any]) -> str:
+    """Warn of records that one would take to be judged on the same tasks."""
+    groups = sorted(about["hashes"].items(), key=lambda item: -len(item[1]))
+    texts = [f"{', '.join(f'{r.recipe} s{r.seed}' for r in runs)} ({sha[:8]})" for sha, runs in groups]
+    return (
+        f"Warning: records on {about['protocol']} with task seed {about['task_seed']} were not judged on the same "
+        f"tasks: {' / '.join(texts)}."
+    )
+
+
+def grid(table: Table, cells: dict[tuple[str, str], str]) -> tuple[list[str], list[list[str]]]:
+    """Headers and rows: a recipe each, a column for each protocol."""
+    protocols = list(table.suite.protocols)
+    rows = [[recipe, *(cells[recipe, protocol] for protocol in protocols)] for recipe in table.suite.recipes]
+    return ["recipe", *protocols], rows
+
+
+def claims_grid(findings: Iterable[Finding]) -> tuple[list[str], list[list[str]]]:
+    """Headers and rows: a comparison each."""
+    headers = ["claim", "protocol", "comparison", "rates", "difference", "p (Holm)", "verdict"]
+    return headers, [_claim_row(finding) for finding in findings]
+
+
+def _claim_row(f: Finding) -> list[str]:
+    protocol = f"{f.protocol} against {f.claim.against}" if f.claim.against else f.protocol
+    if f.rates is None or f.interval is None or f.holm_tasks is None:
+        return [f.claim.name, protocol, f"{f.a}, {f.b}", NONE, NONE, NONE, f"undecided: {f.reason}"]
+    difference = f"{figure(f.rates[0] - f.rates[1])} {span(f.interval)}"
+    p = _p(f.holm_tasks) + (f"; over seeds {_p(f.holm_seeds)}" if f.holm_seeds is not None else "")
+    rates = f"{figure(f.rates[0])}, {figure(f.rates[1])}"
+    return [f.claim.name, protocol, f"{f.a} {f.sign} {f.b}", rates, difference, p, f"{f.verdict} {f.scope}"]
+
+
+def _p(value: float) -> str:
+    return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
+
+
+def claims_notes(findings: Sequence[Finding]) -> list[str]:
+    """Say how the claims were tested, and what they say in the publication's words."""
+    lines = [
+        f"A > B stands only where a test passes at {ALPHA:g} after Holm's correction over all {len(findings)} declared "
+        "comparisons, else A ~ B. Over tasks: McNemar's exact test (by sign flips for several checkpoints), Fisher's "
+        "where the tasks differ. Over seeds, from three on: also Student's paired test over their rates (Welch's where "
+        "the tasks differ), and the larger p-value counts. Differences have 95 % intervals that are not corrected; a "
+        "gain is absent where the interval ends below the claim's margin."
+    ]
+    words: dict[str, str] = {}
+    for finding in findings:
+        claim = finding.claim
+        absent = f" (margin {figure(claim.margin)})" if claim.direction == "not_greater" else ""
+        words.setdefault(claim.name, f"{claim.name}: “{claim.text}”{absent}.")
+    return lines + list(words.values())
+
+
+def markdown(table: Table, findings: Sequence[Finding], beside: Path) -> str:
+    """Return tables for the documentation; links to the records are relative to the folder `beside`."""
+    cells = {place: cell_text(cell, _links(cell, beside)) for place, cell in table.cells.items()}
+    parts = [_markdown_table(*grid(table, cells)), _bullets(notes(table))]
+    if findings:
+        parts += [_markdown_table(*claims_grid(findings)), _bullets(claims_notes(findings))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _links(cell: Cell, beside: Path) -> str:
+    return " ".join(f"[s{r.seed}]({_relative(r, beside)})" for r in cell.records)
+
+
+def _relative(record: RunRecord, beside: Path) -> str:
+    return Path(os.path.relpath(record.path.resolve(), beside.resolve())).as_posix()
+
+
+def _markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [list(headers), ["---"] * len(headers), *map(list, rows)]
+    return "\n".join(f"| {' | '.join(_escaped(text) for text in line)} |" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", r"\|").replace("\n", " ")
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join("* " + " ".join(line.split()).replace("<", "&lt;") for line in lines)
+
+
+def between(page: str, report: str, name: str) -> str:
+    """Return a page with the report between its two markers, or the report alone for a page without markers.
+
+    Raises:
+        UsageError: the page has one marker, several, or the end before the begin.
+    """
+    begins, ends = page.count(BEGIN), page.count(END)
+    if not begins and not ends:
+        return report
+    if (begins, ends) != (1, 1) or page.index(END) < page.index(BEGIN):
+        raise UsageError(f"{name}: expected {BEGIN} once and {END} once after it, or neither")
+    before, _, rest = page.partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{report}\n{END}{rest.partition(END)[2]}"

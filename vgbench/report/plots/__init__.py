@@ -1,0 +1,1 @@
+"""Plots of runs, sweeps and the paper's figures."""

@@ -1,0 +1,184 @@
+"""Maps of the learned distance to a goal over one layout, beside the true one where the environment knows it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from vgbench.api import Environment, State, StateGrid
+from vgbench.experiments.trained import Trained
+from vgbench.report.plots import style
+from vgbench.report.plots.picture import Drawn, LeftOut, Picture
+
+VALUE = "Value map"
+GOALS = 3
+
+
+@dataclass
+class Sheet:
+    """One layout, looked at everywhere.
+
+    Attributes:
+        place: [M, 2], where the states of the grid are on the map.
+        latents: [M, D], theirs.
+        background: [H, W, 3] uint8, the picture of the layout alone; None for an environment without images.
+    """
+
+    grid: StateGrid
+    place: np.ndarray
+    latents: Tensor
+    background: np.ndarray | None
+
+
+@dataclass
+class Atlas:
+    """Sheets of a trained run, made once for each layout."""
+
+    trained: Trained
+    _made: list[Sheet] = field(default_factory=list)
+
+    @property
+    def missing(self) -> str:
+        """Why the environment has no maps, or nothing."""
+        environment = self.trained.environment
+        lacks = [name for name in ("state_grid", "map_place") if name not in environment.abilities]
+        name = self.trained.spec.environment.name
+        return f"environment '{name}' does not offer {' and '.join(lacks)}" if lacks else ""
+
+    def sheet(self, state: State) -> Sheet:
+        """Sheet of the layout of a state (leading 1)."""
+        environment: Environment = self.trained.environment
+        grid: StateGrid = environment.state_grid(state)  # type: ignore[attr-defined]
+        for made in self._made:
+            if _alike(made.grid.states, grid.states):
+                return made
+        observations = environment.observe(grid.states)
+        place = environment.map_place(grid.states).cpu().numpy()  # type: ignore[attr-defined]
+        latents = self.trained.model.encode_blocks(observations)
+        images = [name for name, array in environment.spec.observations.items() if array.kind == "image"]
+        background = layout_alone(observations[images[0]]) if images else None
+        self._made.append(Sheet(grid, place, latents, background))
+        return self._made[-1]
+
+    def distances(self, sheet: Sheet, goal: State) -> Tensor:
+        """Learned distance [M] from the states of a sheet to a goal (leading 1)."""
+        model, environment = self.trained.model, self.trained.environment
+        with torch.inference_mode():
+            point = model.encode_blocks(environment.goal_observation(goal), points=True)
+            return model.distance.prepare(point)(model.head(sheet.latents).unsqueeze(0)).squeeze(0)
+
+
+def _alike(a: State, b: State) -> bool:
+    return all(a[name].shape == b[name].shape and bool((a[name] == b[name]).all()) for name in a)
+
+
+def layout_alone(images: Tensor) -> np.ndarray:
+    """Picture [H, W, 3] of what images [M, C, H, W] of many states have in common: the agent is in each elsewhere."""
+    some = images[torch.linspace(0, len(images) - 1, min(len(images), 65)).long()]
+    return rgb(some.median(dim=0).values.cpu().numpy())
+
+
+def rgb(image: np.ndarray) -> np.ndarray:
+    """Colours [H, W, 3] of an image [C, H, W]; other than three channels make a grey: the brightest of them."""
+    if len(image) != 3:
+        image = image.max(axis=0, keepdims=True).repeat(3, axis=0)
+    return image.transpose(1, 2, 0)
+
+
+def row(state: State, index: int) -> State:
+    """One state of several, with leading 1."""
+    return {name: value[index : index + 1] for name, value in state.items()}
+
+
+def value(atlas: Atlas, tasks: Sequence[int] = range(GOALS)) -> Drawn:
+    """Draw the distance to the goals of some tasks over the free space of their layouts."""
+    trained = atlas.trained
+    if atlas.missing:
+        yield LeftOut(VALUE, f"{atlas.missing}, which a map needs")
+        return
+    tasks = [task for task in tasks if task < len(trained.tasks)]
+    known = "cost_to_go" in trained.environment.abilities
+    made = style.figure(2.3 * len(tasks) + 0.9, 2.3 * (1 + known) + 0.2)
+    panels = made.subplots(1 + known, len(tasks), squeeze=False)
+    learned, true, sheets = [], [], []
+    for task in tasks:
+        goal = row(trained.tasks.goal, task)
+        sheets.append(atlas.sheet(goal))
+        learned.append(atlas.distances(sheets[-1], goal).cpu().numpy())
+        if known:
+            true.append(_truth(trained.environment, sheets[-1].grid.states, goal))
+    unit = trained.environment.spec.distance_unit
+    rows = [("learned distance d(s, g)", learned)] + ([("true cost to go (steps)", true)] if known else [])
+    for line, (name, values) in zip(panels, rows, strict=True):
+        low, high = (float(f([f(v[np.isfinite(v)]) for v in values])) for f in (min, max))
+        for axes, task, sheet, d in zip(line, tasks, sheets, values, strict=True):
+            mesh = draw_map(axes, sheet, d, trained.environment, (low, high))
+            star(axes, trained.environment, row(trained.tasks.goal, task))
+            axes.set_xlabel(f"x ({unit})" if unit else "x")
+        line[0].set_ylabel(f"y ({unit})" if unit else "y")
+        made.colorbar(mesh, ax=list(line), label=name, shrink=0.9, pad=0.02)
+    for axes, title in zip(panels[0], _titles(tasks, learned, true), strict=True):
+        axes.set_title(title)
+    yield Picture("value.svg", VALUE, _text(known), content=style.svg(made))
+
+
+def _truth(environment: Environment, states: State, goal: State) -> np.ndarray:
+    """True cost to go [M] in steps; NaN where there is no way."""
+    count = len(next(iter(states.values())))
+    goals = {name: value.expand(count, *value.shape[1:]) for name, value in goal.items()}
+    steps: np.ndarray = environment.cost_to_go(states, goals).double().cpu().numpy()  # type: ignore[attr-defined]
+    return np.where(np.isfinite(steps), steps, np.nan)
+
+
+def _titles(tasks: Sequence[int], learned: list[np.ndarray], true: list[np.ndarray]) -> list[str]:
+    from scipy.stats import spearmanr
+
+    titles = [f"goal of task {task}" for task in tasks]
+    for index, (d, steps) in enumerate(zip(learned, true, strict=False)):
+        whole = np.isfinite(steps) & np.isfinite(d)
+        rank = float(spearmanr(d[whole], steps[whole]).statistic) if whole.sum() > 2 else float("nan")
+        titles[index] += f"\nrank correlation {rank:.2f}"
+    return titles
+
+
+def _text(known: bool) -> str:
+    beside = (
+        " Below: the true cost to go. What counts for planning is the order of the states, not the scale: lines of "
+        "equal value should run alike, and the rank correlation (Spearman's, over the map) be near 1."
+        if known
+        else " The environment does not know the true cost to go, so there is nothing to hold it against."
+    )
+    return f"Learned distance from every free place to the goal (star), with lines of equal value.{beside}"
+
+
+def draw_map(
+    axes: Axes, sheet: Sheet, values: np.ndarray, environment: Environment, limits: tuple[float, float]
+) -> Any:
+    """Draw values [M] over a layout; returns what a colour bar wants."""
+    left, right, bottom, top = environment.map_extent
+    if sheet.background is not None:
+        grey = sheet.background.mean(axis=-1) / 255
+        axes.imshow(grey, cmap="gray", vmin=-0.6, vmax=1.6, extent=(left, right, bottom, top), interpolation="nearest")
+    xs, ys = (np.unique(sheet.place[:, axis].round(4)) for axis in (0, 1))
+    colours: dict[str, Any] = {"cmap": "viridis", "vmin": limits[0], "vmax": limits[1]}
+    if len(xs) > 1 and len(ys) > 1 and len(xs) * len(ys) <= 8 * len(values):
+        table = np.full((len(ys), len(xs)), np.nan)
+        column, line = (np.searchsorted(a, sheet.place[:, i].round(4)) for i, a in enumerate((xs, ys)))
+        table[line, column] = values
+        mesh: Any = axes.pcolormesh(xs, ys, table, shading="nearest", rasterized=True, **colours)
+        lines = axes.contour(xs, ys, table, levels=12, colors="white", linewidths=0.5, alpha=0.7)
+        lines.set_rasterized(True)
+    else:  # no lattice
+        mesh = axes.scatter(sheet.place[:, 0], sheet.place[:, 1], c=values, s=6, rasterized=True, **colours)
+    axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
+    return mesh
+
+
+def star(axes: Axes, environment: Environment, goal: State) -> None:
+    """Draw a star where a goal (leading 1) is."""
+    x, y = environment.map_place(goal)[0].tolist()  # type: ignore[attr-defined]
+    axes.plot([x], [y], "*", markersize=12, color="white", markeredgecolor="black", markeredgewidth=0.9)

@@ -1,0 +1,96 @@
+"""Keyed randomness: numbers that depend on a key and a counter, and on nothing that was drawn before.
+
+Philox4x32-10 (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2, 3") in integer tensor operations. So a
+task's noise is the same alone or in a batch of a thousand, before and after a resume, and for every planner.
+"""
+
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+_MASK = 0xFFFFFFFF
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_ROUNDS = 10
+
+
+class Stream(IntEnum):
+    """Who draws: streams with the same seed and step do not overlap."""
+
+    PLANNER = 1
+    ENVIRONMENT = 2
+    SAMPLER = 3
+    OBJECTIVE = 4
+    FLOOR = 5
+
+
+def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+    """Return four words for each counter and key; all are int64 tensors holding 32-bit values, broadcasting."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(_ROUNDS):
+        # The product of two 32-bit words wraps in int64, but its 64 bits are right: take the halves by masks.
+        p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        c0, c1, c2, c3 = (p1 >> 32) & _MASK ^ c1 ^ k0, p1 & _MASK, (p0 >> 32) & _MASK ^ c3 ^ k1, p0 & _MASK
+        k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
+    return c0, c1, c2, c3
+
+
+class KeyedNoise:
+    """Draws for a batch of keys: each row of what is drawn belongs to one of the ids.
+
+    `KeyedNoise(seed, ids, step, stream).normal(3)` is [len(ids), 3]. A second call draws afresh: the number of the
+    call is a part of the counter, so a reader must make the same calls in the same order.
+    """
+
+    def __init__(self, seed: int, ids: Tensor, step: int, stream: Stream) -> None:
+        """Key the noise by a seed (up to 64 bits), ids [B] (int64), a step and a stream."""
+        self._ids = ids.to(torch.int64)
+        self._seed = seed & _MASK
+        self._word = (step & _MASK, (int(stream) << 24) ^ (seed >> 32 & 0xFFFFFF))
+        self._calls = 0
+
+    def _words(self, count: int) -> Tensor:
+        """32-bit words [B, count] as int64."""
+        blocks = -(-count // 4)
+        device = self._ids.device
+        index = torch.arange(blocks, device=device)
+        call = torch.full_like(index, self._calls)
+        self._calls += 1
+        step, stream = (torch.full_like(index, word) for word in self._word)
+        # Filled on the device: a number copied there would wait for all that a GPU has still to do.
+        key = (torch.full((), self._seed, device=device), self._ids.unsqueeze(1) & _MASK)
+        words = torch.stack(philox((index, call, step, stream), key), dim=-1)
+        return words.reshape(len(self._ids), blocks * 4)[:, :count]
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform on [0, 1), float32 [B, *shape] (24 bits, so that 1 is never reached)."""
+        count = int(torch.Size(shape).numel())
+        return ((self._words(count) >> 8).to(torch.float32) * 2.0**-24).reshape(len(self._ids), *shape)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normals, float32 [B, *shape], by the inverse of the distribution function.
+
+        One word makes one number, computed in double precision by a scalar routine: the bits do not depend on where
+        in a vector register the number happens to lie, as they may with a vectorised Box-Muller.
+        """
+        count = int(torch.Size(shape).numel())
+        uniform = (self._words(count).to(torch.float64) + 0.5) * 2.0**-32
+        return torch.special.ndtri(uniform).to(torch.float32).reshape(len(self._ids), *shape)
+
+
+class ScalarNoise:
+    """Keyed noise without ids, for one batch as a whole: `normal(3)` is [3]. What an objective gets."""
+
+    def __init__(self, seed: int, step: int, stream: Stream, device: torch.device | str = "cpu") -> None:
+        """Key by a seed, a step and a stream."""
+        self._noise = KeyedNoise(seed, torch.zeros(1, dtype=torch.int64, device=device), step, stream)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform on [0, 1), [*shape]."""
+        return self._noise.uniform(*shape)[0]
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normals, [*shape]."""
+        return self._noise.normal(*shape)[0]

@@ -1,0 +1,1 @@
+"""Files: run folders, records, YAML, locks, provenance."""

@@ -1,0 +1,86 @@
+"""Where a run's results come from: plugins, versions, commit, machine."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import vgbench
+
+if TYPE_CHECKING:
+    from vgbench.spec import RunSpec
+
+
+def plugins(spec: "RunSpec") -> list[dict[str, Any]]:
+    """Where each plugin of a run came from."""
+    chosen = [
+        spec.environment,
+        *spec.objectives,
+        *spec.predictor_objectives,
+        *spec.head_objectives,
+        spec.distance,
+        spec.planner,
+    ]
+    chosen += [*spec.networks.values(), *([spec.floor] if spec.floor else [])]
+    return [
+        {"kind": c.entry.kind, "name": c.name, "value": c.entry.value, "dist": c.entry.dist}
+        | {"dist_version": c.entry.version, "version": c.cls.version}
+        for c in chosen
+    ]
+
+
+def versions() -> dict[str, str]:
+    """Versions of what results may depend on."""
+    found = {"vgbench": vgbench.__version__, "python": platform.python_version()}
+    for name in ("torch", "numpy", "mujoco", "h5py", "pydantic", "scipy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git() -> dict[str, Any] | None:
+    """Commit of the checkout that vgbench runs from, or None."""
+    folder = Path(__file__).resolve().parent.parent
+
+    def ask(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return done.stdout.strip()
+
+    top = ask("rev-parse", "--show-toplevel")
+    if top is None or Path(top) != folder.parent:
+        return None  # installed as a package; a repository around it is somebody else's
+    return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain"))}
+
+
+def machine() -> dict[str, Any]:
+    """The machine, in words."""
+    import torch
+
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "executable": Path(sys.executable).name,
+    }
+
+
+def _cpu() -> str:
+    """Model of the processor; Python's own answer is the architecture alone on Linux."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        text = ""
+    models = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()

@@ -1,0 +1,183 @@
+"""Run folders as a report reads them: found anywhere below a folder, and believed only if whole."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vgbench.errors import UsageError, VgbenchError
+from vgbench.storage.files import Record, read_json
+from vgbench.storage.run_folder import FORMAT
+
+_RUN = ("format", "key", "identity", "recipe", "protocol", "scale", "status")
+_RESULT = ("key", "success_rate", "successes", "n", "scale")
+
+
+class NotARecord(VgbenchError):
+    """Why a folder is left out of a report."""
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Episodes of one planner: for each task, whether it was solved and how far it began from its goal."""
+
+    success: tuple[bool, ...]
+    start_distance: tuple[float, ...]
+
+    @property
+    def successes(self) -> int:
+        """Number of tasks solved."""
+        return sum(self.success)
+
+    def __len__(self) -> int:
+        return len(self.success)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run folder: a complete run, or one that failed with `error`.
+
+    Attributes:
+        seed: of training.
+        identity: what decided the results, see `RunSpec.identity`.
+        episodes: empty for a failed run.
+        floor: episodes of the planner that ignores the cost, on the same tasks, if it was judged.
+        tasks: hash of its task manifest; None for a record that is older than manifests.
+    """
+
+    path: Path
+    key: str
+    recipe: str
+    protocol: str
+    scale: str
+    seed: int
+    identity: Record
+    reading: str | None = None
+    error: str | None = None
+    episodes: Episodes = Episodes((), ())
+    floor: Episodes | None = None
+    floor_planner: str | None = None
+    tasks: str | None = None
+
+    @property
+    def rate(self) -> float:
+        """Share of the tasks that were solved."""
+        return self.episodes.successes / len(self.episodes)
+
+
+def scan(
+    folders: Iterable[Path], scale: str, recipes: Iterable[str], reading: str | None = None
+) -> tuple[list[RunRecord], list[str]]:
+    """Read every run folder at or below some folders.
+
+    What a record is, is what it says itself; the names of folders mean nothing. Returns the records of the scale,
+    the recipes and the reading (older records name none), and a line with the reason for each folder left out.
+
+    Raises:
+        UsageError: a folder does not exist.
+    """
+    records: dict[tuple[str, str, str], RunRecord] = {}
+    left_out, wanted = [], set(recipes)
+    for folder in folders:
+        paths = list(leaves(folder))
+        waiting = [path for path in paths if _not_begun(path)]
+        if waiting:
+            left_out.append(f"{folder}: {len(waiting)} of {len(paths)} cells have not begun")
+        for path in paths:
+            if path in waiting:
+                continue
+            try:
+                record = _belonging(read(path), scale, wanted, reading)
+            except VgbenchError as err:
+                left_out.append(f"{path}: {err}")
+                continue
+            first = records.setdefault((record.recipe, record.protocol, record.key), record)
+            if first is not record:
+                better = record if first.error and not record.error else first
+                records[record.recipe, record.protocol, record.key] = better
+                other = first if better is record else record
+                left_out.append(f"{other.path}: the same run as {better.path}")
+    return list(records.values()), left_out
+
+
+def leaves(folder: Path) -> Iterator[Path]:
+    """Run folders, and folders that hold something but no run."""
+    if (folder / "run.json").exists():
+        yield folder
+        return
+    try:
+        inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as err:
+        raise UsageError(f"DIR {folder}: {err.strerror or err}; expected a folder of run folders") from err
+    deeper = [path for path in inside if path.is_dir() and not path.is_symlink()]
+    if inside and not [path for path in deeper if path.name != "checkpoints"]:
+        yield folder
+        return
+    for path in deeper:
+        yield from leaves(path)
+
+
+def _not_begun(folder: Path) -> bool:
+    """Whether a folder holds only what a suite puts there before a cell is started."""
+    names = {path.name for path in folder.iterdir()}
+    return "config.yaml" in names and names <= {"config.yaml", "log.txt", ".lock"}
+
+
+def read(path: Path) -> RunRecord:
+    """Read one run folder.
+
+    Raises:
+        NotARecord: it is no run, is not finished, or contradicts itself.
+    """
+    if not (path / "run.json").exists():
+        raise NotARecord("there is no run.json")
+    run = read_json(path / "run.json", _RUN, "left out")
+    if run["format"] != FORMAT:
+        raise NotARecord(f"it has run format {run['format']}; this vgbench reads format {FORMAT}")
+    if not run["recipe"]:
+        raise NotARecord("its run is of no recipe")
+    try:
+        about = {name: run[name] for name in ("key", "recipe", "protocol", "scale", "identity")}
+        about |= {"path": path, "seed": int(run["identity"]["seeds"]["train"]), "reading": run.get("reading")}
+    except (KeyError, TypeError, ValueError) as err:
+        raise NotARecord(f"its run.json has no identity.seeds.train: {err}") from err
+    if run["status"] == "failed":
+        return RunRecord(**about, error=" ".join(str(run.get("error") or "no reason was noted").split()).rstrip("."))
+    if run["status"] != "done" or not (path / "result.json").exists():
+        raise NotARecord(f"the run is not finished (status {run['status']})")
+    result = read_json(path / "result.json", _RESULT, "left out")
+    episodes = _episodes(path / "episodes.jsonl", result)
+    if result["key"] != run["key"]:
+        raise NotARecord(f"result.json has key {result['key']}, run.json {run['key']}")
+    floor = result.get("floor")
+    judged = _episodes(path / "floor.jsonl", floor) if floor else None
+    tasks = (result.get("tasks") or {}).get("sha256")
+    planner = floor["planner"] if floor else None
+    return RunRecord(**about, episodes=episodes, floor=judged, floor_planner=planner, tasks=tasks)
+
+
+def _episodes(path: Path, rate: Any) -> Episodes:
+    """Rows of a JSONL file in the order of their tasks; they have to give the rate that result.json has."""
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows.sort(key=lambda row: row["task"])
+        tasks = [row["task"] for row in rows]
+        made = Episodes(tuple(bool(r["success"]) for r in rows), tuple(float(r["start_distance"]) for r in rows))
+    except OSError as err:
+        raise NotARecord(f"{path.name} cannot be read: {err.strerror or err}") from err
+    except (ValueError, KeyError, TypeError) as err:
+        raise NotARecord(f"{path.name} is damaged: {err}") from err
+    if not rows or tasks != list(range(len(rows))) or (made.successes, len(rows)) != (rate["successes"], rate["n"]):
+        raise NotARecord(f"{path.name} contradicts result.json")
+    return made
+
+
+def _belonging(record: RunRecord, scale: str, recipes: set[str], reading: str | None) -> RunRecord:
+    if record.scale != scale:
+        raise NotARecord(f"it is of scale {record.scale}, not {scale}")
+    if reading and record.reading and record.reading != reading:
+        raise NotARecord(f"it is of reading {record.reading}, not {reading}")
+    if record.recipe not in recipes:
+        raise NotARecord(f"recipe {record.recipe} is not part of the suite")
+    return record

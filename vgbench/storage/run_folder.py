@@ -1,0 +1,258 @@
+"""The run folder: written atomically, locked while in use, resumed by running the same command again."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vgbench.errors import UsageError, VgbenchError
+from vgbench.storage import provenance, yaml_file
+from vgbench.storage.lock import locked
+
+if TYPE_CHECKING:
+    from vgbench.spec import RunSpec
+from vgbench.storage.files import Record, _now, _plain, _write_text, read_json, write_atomically, write_json
+
+FORMAT = 1
+
+
+def checkpoint_seconds() -> float:
+    """Longest time between two checkpoints: `$VGBENCH_CHECKPOINT_SECONDS`, or 20."""
+    text = os.environ.get("VGBENCH_CHECKPOINT_SECONDS", "20")
+    try:
+        return float(text)
+    except ValueError as err:
+        raise UsageError(f"VGBENCH_CHECKPOINT_SECONDS={text}: expected a number of seconds") from err
+
+
+class RunFolder:
+    """Files of one run.
+
+    run.json (who, what, with which versions; status), config.yaml (accepted by `--config`), train.jsonl, episodes.jsonl
+    and floor.jsonl, checkpoints/, and result.json, which is written last and marks the run complete.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; nothing is written before `opened`."""
+        self.path = path
+        self._run: Record = {}
+        self._clock: _Clock | None = None
+
+    @contextmanager
+    def opened(self, spec: "RunSpec", argv: Iterable[str]) -> Iterator[None]:
+        """Lock the folder for one process, and make or check its run.json and config.yaml."""
+        with locked(self.path):
+            try:
+                (self.path / "checkpoints").mkdir(exist_ok=True)
+            except OSError as err:
+                raise UsageError(f"--out {self.path}: cannot write there: {err.strerror or err}") from err
+            self._prepare(spec, list(argv))
+            yield
+
+    def check(self, spec: "RunSpec") -> None:
+        """Refuse a folder that holds something else than this run."""
+        path = self.path
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"--out {path} is a file; expected a folder")
+        if not path.exists():
+            return
+        if not (path / "run.json").exists():
+            # What a run that was killed at its very start leaves, and what a suite puts there before it.
+            ours = (".lock", "checkpoints", "config.yaml", "log.txt")
+            strangers = [p.name for p in path.iterdir() if p.name not in ours and p.suffix != ".partial"]
+            if strangers:
+                raise UsageError(f"--out {path} holds {strangers[0]!r} but no run; choose an empty or new folder")
+            return
+        run = self._read_run()
+        if run.get("format") != FORMAT:
+            raise UsageError(f"{path} has run format {run.get('format')}; this vgbench reads format {FORMAT}")
+        if run.get("key") != spec.key():
+            raise UsageError(
+                f"--out {path} holds another run ({run.get('title')}, key {run.get('key')}); this one has key "
+                f"{spec.key()}{_first_difference(run.get('identity'), spec.identity())}. Choose another --out"
+            )
+
+    def result(self) -> Record | None:
+        """Content of result.json, if the run is complete."""
+        path = self.path / "result.json"
+        if not path.exists():
+            return None
+        advice = "delete this one file and give the command again: it is made anew from the checkpoints"
+        result = read_json(path, ("key", "success_rate", "successes", "n", "stages", "scale", "run_dir"), advice)
+        if result["key"] != self._read_run()["key"] or result["success_rate"] != result["successes"] / result["n"]:
+            raise VgbenchError(f"{path} is not what vgbench wrote: it contradicts itself or run.json; {advice}")
+        return result
+
+    def _read_run(self) -> Record:
+        """Content of run.json."""
+        advice = "choose another --out (this folder's checkpoints cannot be told apart without it)"
+        return read_json(self.path / "run.json", ("format", "key", "title", "identity", "stages"), advice)
+
+    def _prepare(self, spec: "RunSpec", argv: list[str]) -> None:
+        path = self.path / "run.json"
+        now = _now()
+        if path.exists():
+            self._run = self._read_run()
+            self._run["resumed"] = [*self._run.get("resumed", []), now]
+        else:
+            self._run = {"format": FORMAT, "key": spec.key(), "title": spec.title(), "created": now, "stages": {}}
+            self._run |= {"argv": argv, "identity": spec.identity(), "plugins": provenance.plugins(spec)}
+            self._run |= {"recipe": spec.recipe, "protocol": spec.protocol, "scale": spec.scale}
+            self._run |= {"reading": spec.reading, "notes": []}
+        self._run |= {"versions": provenance.versions(), "git": provenance.git(), "machine": provenance.machine()}
+        self.update(status="started")
+        config = yaml_file.dump(spec.to_config())
+        write_atomically(self.path / "config.yaml", lambda p: _write_text(p, config))
+
+    def attach(self) -> Record:
+        """Read run.json, so that checkpoints can be read; nothing is locked or written."""
+        self._run = self._read_run()
+        return self._run
+
+    def note(self, text: str) -> bool:
+        """Keep what happened, for the record; False if it is there already."""
+        notes: list[str] = self._run.setdefault("notes", [])
+        if text in notes:
+            return False
+        self.update(notes=[*notes, text])
+        return True
+
+    def notes(self) -> list[str]:
+        """Return what happened so far."""
+        return list(self._run.get("notes", ()))
+
+    def update(self, **fields: Any) -> None:
+        """Change fields of run.json."""
+        self._run |= fields
+        write_json(self.path / "run.json", self._run)
+
+    def stage_times(self) -> dict[str, Record]:
+        """Seconds and CPU-seconds spent in each stage so far, by all processes that worked on the run."""
+        times: dict[str, Record] = self._run["stages"]
+        return times
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add what is spent inside to the stage's times; noted at every checkpoint, so that a kill loses little."""
+        self._clock = _Clock(stage)
+        try:
+            yield
+        except BaseException:
+            with suppress(VgbenchError):  # what went wrong first is what the user has to see
+                self._note_time()
+            raise
+        else:
+            self._note_time()
+        finally:
+            self._clock = None
+
+    def _note_time(self) -> None:
+        if self._clock is None:
+            return
+        spent = self.stage_times().setdefault(self._clock.stage, {"seconds": 0.0, "cpu_seconds": 0.0})
+        for name, value in self._clock.lap().items():
+            spent[name] = round(spent[name] + value, 3)
+        self.update()
+
+    def append(self, name: str, record: Record) -> None:
+        """Add a line to a JSONL file."""
+        try:
+            with (self.path / name).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as err:
+            raise VgbenchError(f"cannot write {self.path / name}: {err.strerror or err}") from err
+
+    def write_lines(self, name: str, records: Iterable[Record]) -> None:
+        """Write a whole JSONL file atomically."""
+        text = "".join(json.dumps(record) + "\n" for record in records)
+        write_atomically(self.path / name, lambda p: _write_text(p, text))
+
+    def keep(self, name: str, wanted: Callable[[Record], bool]) -> None:
+        """Drop the lines that a resumed run will write again, and a last line that was cut off."""
+        if (self.path / name).exists():
+            self.write_lines(name, filter(wanted, self.lines(name)))
+
+    def lines(self, name: str) -> list[Record]:
+        """Records of a JSONL file, up to a line that was cut off."""
+        path, records = self.path / name, []
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                break
+        return records
+
+    def save_checkpoint(self, name: str, content: Record) -> None:
+        """Write checkpoints/NAME.pt atomically, and with it the stage's times."""
+        import torch
+
+        owned = {"key": self._run.get("key"), "content": content}
+        write_atomically(self.path / "checkpoints" / f"{name}.pt", lambda p: torch.save(owned, p))
+        self._note_time()
+
+    def kept(self, name: str) -> str:
+        """Say whether there is a checkpoint of a stage."""
+        path = self.path / "checkpoints" / f"{name}.pt"
+        return f"The last good checkpoint is kept in {path}." if path.exists() else "There was no checkpoint yet."
+
+    def load_checkpoint(self, name: str) -> Record | None:
+        """Read checkpoints/NAME.pt (tensors and plain values only), or None."""
+        import torch
+
+        path = self.path / "checkpoints" / f"{name}.pt"
+        if not path.exists():
+            return None
+        with self.explained(name):
+            owned = torch.load(path, map_location="cpu", weights_only=True)
+            if owned["key"] != self._run.get("key"):
+                raise ValueError(f"it belongs to the run with key {owned['key']}")
+            content: Record = owned["content"]
+        return content
+
+    @contextmanager
+    def explained(self, name: str) -> Iterator[None]:
+        """Turn what loading a checkpoint may raise into one message."""
+        try:
+            yield
+        except Exception as err:  # torch raises many kinds, by what is wrong with the file
+            path = self.path / "checkpoints" / f"{name}.pt"
+            raise VgbenchError(
+                f"{path} cannot be used: {_plain(err)}. Delete this file to do its stage again, or choose another --out"
+            ) from err
+
+
+class _Clock:
+    """Wall and CPU time (user + system, all threads) since the last lap."""
+
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def lap(self) -> dict[str, float]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        spent = {"seconds": wall - self._wall, "cpu_seconds": cpu - self._cpu}
+        self._wall, self._cpu = wall, cpu
+        return spent
+
+
+def _first_difference(old: Any, new: Any, at: str = "") -> str:
+    """Name the first value in which two identities differ."""
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        old, new = dict(enumerate(old)), dict(enumerate(new))
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return "" if old == new else f"; {at} was {_named(old)!r} and is now {_named(new)!r}"
+    for name in sorted({*old, *new}):
+        text = _first_difference(old.get(name), new.get(name), f"{at}.{name}" if at else name)
+        if text:
+            return text
+    return ""
+
+
+def _named(value: Any) -> Any:
+    """What of an identity fits in a message: a plugin's name stands for the plugin."""
+    if isinstance(value, list):
+        return [_named(item) for item in value]
+    return value.get("name", value) if isinstance(value, dict) else value

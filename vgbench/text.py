@@ -1,0 +1,92 @@
+"""Phrases that several messages share, and names and values as they are written in them."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def same(name: str) -> str:
+    """Spelling under which names are compared: `-` and `_` are one."""
+    return name.strip().replace("-", "_")
+
+
+def shown(value: Any) -> str:
+    """Return a value as one would write it after `--set`; in tables, too."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple | set | frozenset):
+        return f"[{', '.join(map(shown, value))}]"
+    return str(value)
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return "Did you mean 'iql'? Known: iql, vcreg.", with the nearest of the known names if one is near."""
+    import difflib
+
+    names = sorted(known)
+    if not names:
+        return "There is none."
+    near = difflib.get_close_matches(same(name).lower(), names, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return f"{hint}Known: {', '.join(names)}."
+
+
+def place(environment: str, protocol: str) -> str:
+    """Name where a run takes place: its protocol, after the environment if the protocol does not tell which."""
+    return protocol if protocol.startswith(environment) else f"{environment}-{protocol}"
+
+
+def choice(value: str, known: Iterable[str], option: object) -> str:
+    """Return the one of `known` that `value` names, or raise a UsageError that names the option or place in a file."""
+    from vgbench.errors import UsageError
+
+    names = list(known)
+    if isinstance(value, str) and same(value) in names:
+        return same(value)
+    raise UsageError(f"{str(option).rstrip(': ')}: unknown value {value!r}. {suggest(str(value), names)}")
+
+
+def rate_text(rate: Mapping[str, Any]) -> str:
+    """Return a success rate with its interval: `0.950 [0.888, 0.978]  95 of 100`."""
+    low, high = rate["ci95"]
+    return f"{rate['success_rate']:.3f} [{low:.3f}, {high:.3f}]  {rate['successes']} of {rate['n']}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: `40 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    for limit, unit, size in ((120.0, "s", 1.0), (7200.0, "min", 60.0), (172800.0, "h", 3600.0)):
+        if seconds < limit:
+            return f"{_two_digits(seconds / size)} {unit}"
+    return f"{_two_digits(seconds / 86400)} days"
+
+
+def _two_digits(value: float) -> str:
+    """Write a number with two digits that count, and never as `1.1e+02`."""
+    return f"{float(f'{value:.2g}'):g}"
+
+
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+
+
+def read_size(text: str) -> int:
+    """Bytes of `2GiB`, `500 MB`, `1.5GiB` (KiB = 1024 B, KB = 1000 B).
+
+    Raises:
+        ValueError: it is no such size, or none above 0.
+    """
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)", text.strip())
+    unit = _UNITS.get(found[2].upper()) if found else None
+    size = int(float(found[1]) * unit) if found and unit else 0
+    if size < 1:
+        raise ValueError("expected a number above 0 and a unit, such as 2GiB or 500MB")
+    return size
+
+
+def show_size(size: int) -> str:
+    """Write bytes as people do, and as `read_size` takes them, rounded up: `1.5GiB`, `20MiB`."""
+    unit = next((u for u in ("TiB", "GiB", "MiB", "KiB") if size >= _UNITS[u.upper()]), "B")
+    tenths = -(-size * 10 // _UNITS[unit.upper()])
+    return f"{tenths / 10:g}{unit}"

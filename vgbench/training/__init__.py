@@ -1,0 +1,1 @@
+"""Training: stages, batches, the trainer, and stages that runs share."""

@@ -1,0 +1,105 @@
+"""Checks what objectives, distance and data ask of each other, before anything is computed."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, get_args
+
+from vgbench.errors import UsageError
+from vgbench.plugin.registry import Registry
+
+if TYPE_CHECKING:
+    from vgbench.api import Distance, Objective
+    from vgbench.spec import RunSpec
+    from vgbench.training.stage import Term
+
+
+def check_terms(spec: "RunSpec", terms: Iterable["Term"], distance: "Distance") -> None:
+    """Check each objective of a stage against the distance and the length of the trajectories.
+
+    Raises:
+        UsageError: an objective names a part or a need that there is not, needs what the distance does not offer,
+            compares states too far apart, or asks for distances that are never reached.
+    """
+    for term in terms:
+        _parts(term.name, term.objective)
+        _needs(spec, term.name, term.objective, distance)
+        _stride(term.name, term.objective, spec.settings["data"].length)
+        bound, needed = distance.upper_bound, term.objective.distance_range
+        if bound is not None and needed is not None and bound < needed:
+            raise UsageError(
+                f"objective '{term.name}' asks for distances up to {needed:.4g}, but distance '{spec.distance.name}' "
+                f"never exceeds {bound:.4g}; lower gamma or choose another distance"
+            )
+
+
+def check_window(group: str, window: int, terms: Iterable["Term"]) -> None:
+    """Check that windows of `group`.window states are long enough for the objectives, with their values.
+
+    Raises:
+        UsageError: they are not.
+    """
+    for term in terms:
+        if window < term.objective.min_length:
+            raise UsageError(
+                f"{group}.window={window}: objective '{term.name}' with these values needs at least "
+                f"{term.objective.min_length} states"
+            )
+
+
+def offers(distance: "Distance | type[Distance]", need: str) -> bool:
+    """Whether a distance, or every one of its class, offers what an objective may need."""
+    if need == "asymmetric":
+        return not distance.symmetric
+    return distance.quasimetric if need == "quasimetric" else distance.levels > 1
+
+
+def _parts(name: str, objective: "Objective") -> None:
+    from vgbench.api.objective import Part
+
+    parts = get_args(Part)
+    unknown = set(objective.trains) - set(parts)
+    if unknown:
+        raise UsageError(f"objective '{name}' trains {sorted(unknown)}; expected some of {', '.join(parts)}")
+
+
+def _needs(spec: "RunSpec", name: str, objective: "Objective", distance: "Distance") -> None:
+    from vgbench.api.objective import Need
+
+    known = get_args(Need)
+    unknown = set(objective.needs) - set(known)
+    if unknown:
+        raise UsageError(f"objective '{name}' needs {sorted(unknown)}; expected some of {', '.join(known)}")
+    for need in sorted(objective.needs):
+        if not offers(distance, need):
+            raise UsageError(
+                f"objective '{name}' needs {_WORDS[need]}, which distance '{spec.distance.name}' is not with these "
+                f"values. {_fitting(objective)}"
+            )
+
+
+_WORDS = {
+    "asymmetric": "an asymmetric distance",
+    "quasimetric": "a distance with the triangle inequality",
+    "levels": "a distance of several levels",
+}
+
+
+def _fitting(objective: "Objective") -> str:
+    """Name the installed distances that offer all that an objective needs."""
+    names = []
+    for entry in Registry().entries("distance"):
+        try:
+            fits = all(offers(entry.load(), need) for need in objective.needs)
+        except UsageError:  # one that cannot be imported is no suggestion
+            continue
+        if fits:
+            names.append(entry.address)
+    return f"Distances that are: --distance {', '.join(names)}" if names else "No installed distance is."
+
+
+def _stride(name: str, objective: "Objective", length: int) -> None:
+    stride, least = objective.stride, max(2, objective.min_length)
+    if length < least * stride:
+        raise UsageError(
+            f"objective '{name}' compares states {stride} steps apart, which trajectories of data.length="
+            f"{length} states are too short for: {name}.stride can be at most {length // least}"
+        )

@@ -1,0 +1,45 @@
+"""Training: one stage (joint), or the encoder and then the predictor (separate)."""
+
+import torch
+from torch import Tensor
+
+from vgbench.data.dataset import Dataset
+from vgbench.errors import RunFailed
+from vgbench.model.jepa import JEPA
+from vgbench.plugin.observers import Observers
+from vgbench.storage.interrupt import Stop
+
+
+def encode_all(
+    model: JEPA, data: Dataset, observers: Observers | None = None, stop: Stop | None = None, rows: int = 1024
+) -> Tensor:
+    """Latents [N * length, D] of every state of a data set, without gradient."""
+    model.eval()
+    observers = observers or Observers()
+    observers.call("vgbench_stage_started", stage="encode", total=len(data) * data.length, done=0, unit="state")
+    ids = torch.arange(len(data) * data.length, device=data.device)
+    latents = torch.empty(len(ids), 0, device=data.device)
+    for part in ids.split(rows):
+        if stop is not None and stop.requested:
+            raise KeyboardInterrupt
+        block = model.encode_blocks(data.observations(part // data.length, part % data.length))
+        if not latents.shape[1]:
+            latents = torch.empty(len(ids), block.shape[1], device=data.device)
+        latents[part] = block
+        observers.call("vgbench_stage_progress", stage="encode", done=int(part[-1]) + 1, logs={})
+    observers.call("vgbench_stage_ended", stage="encode")
+    if not bool(torch.isfinite(latents).all()):
+        raise RunFailed("the encoder's latents are not finite: its training has diverged; try a lower train.lr")
+    return latents
+
+
+def fit_latent_scale(model: JEPA, latents: Tensor, how: str) -> None:
+    """Shift and scale between which and the latents the predictor works, from the training set's latents [M, D]."""
+    if how == "none":
+        return
+    std = latents.std(dim=0, correction=0)
+    shift = latents.mean(dim=0)
+    overall = std.square().mean().sqrt().clamp_min(1e-6)
+    # A dimension that hardly varies would be blown up by its own scale: floor it at a hundredth of the overall one.
+    scale = torch.maximum(std, overall * 1e-2) if how == "per_dimension" else overall.expand(len(std)).clone()
+    model.set_latent_scale(shift, scale)

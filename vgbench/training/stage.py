@@ -1,0 +1,79 @@
+"""Training: one stage (joint), or the encoder and then the predictor (separate)."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vgbench.api import Objective
+from vgbench.data.dataset import Dataset
+from vgbench.errors import UsageError
+from vgbench.plugin.attribution import owner
+from vgbench.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Term:
+    """One weighted objective of a stage."""
+
+    name: str
+    objective: Objective
+    weight: float
+
+    @property
+    def who(self) -> str:
+        """Words for messages: objective 'iql' (vgbench 0.1.0)."""
+        words = owner(self.objective, "")
+        return words if words.startswith("objective ") else f"objective '{self.name}'"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is trained together, on which loss and schedule. `seed` keys its windows and its objectives' noise."""
+
+    name: str
+    terms: tuple[Term, ...]
+    settings: TrainSettings
+    seed: int
+    group: str = "train"  # of settings, for messages
+
+
+class WindowSampler:
+    """All windows of a data set in a random order, epoch after epoch; the order depends on (seed, epoch) alone."""
+
+    def __init__(self, data: Dataset, settings: TrainSettings, seed: int) -> None:
+        """Check that there is at least one batch of windows."""
+        self._per_trajectory = data.length - settings.window + 1
+        self._count = len(data) * max(self._per_trajectory, 0)
+        self._batch, self._seed, self._device = settings.batch, seed, data.device
+        if self._count < settings.batch:
+            raise UsageError(
+                f"{len(data)} trajectories of {data.length} states hold {self._count} windows of {settings.window}: "
+                f"fewer than a batch of {settings.batch}; lower the window or the batch, or collect more"
+            )
+        self.steps_per_epoch = self._count // settings.batch
+        self._epoch, self._order = -1, torch.empty(0)
+
+    def windows(self, step: int) -> tuple[Tensor, Tensor]:
+        """Trajectory and first state of the windows of a step, both [B]."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed((self._seed << 20) + epoch)
+            self._epoch, self._order = epoch, torch.randperm(self._count, generator=generator).to(self._device)
+        index = self._order[position * self._batch : (position + 1) * self._batch]
+        return index // self._per_trajectory, index % self._per_trajectory
+
+
+def learning_rate(settings: TrainSettings, step: int, total: int) -> float:
+    """Linear warm-up from 0, then a cosine from the peak to `final_lr` times it."""
+    warm = settings.warmup * total
+    if step < warm:
+        return settings.lr * (step + 1) / (math.floor(warm) + 1)
+    done = (step - warm) / max(total - warm, 1)
+    return settings.lr * (settings.final_lr + (1 - settings.final_lr) * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def total_steps(settings: TrainSettings, steps_per_epoch: int) -> int:
+    """Optimiser steps of a stage."""
+    return settings.steps or max(1, round(settings.epochs * steps_per_epoch))

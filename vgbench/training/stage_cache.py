@@ -1,0 +1,152 @@
+"""Training that runs have in common: a stage is named by a hash of all that it depends on, and computed once."""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import vgbench
+from vgbench.errors import VgbenchError
+from vgbench.spec import RunSpec
+from vgbench.storage.files import read_json
+from vgbench.storage.run_folder import RunFolder
+
+FORMAT = 1
+
+
+def stages(spec: RunSpec) -> dict[str, str]:
+    """Return a hash for each training stage of a run, in order; runs of equal hash train to the same bits.
+
+    It covers environment, data, model, all networks and the distance (they draw their weights from one stream, and a
+    checkpoint holds them all; a head with a stage of its own enters there), the stage's objectives with their weights
+    and its settings, seed, device, precision, the versions of vgbench and PyTorch, and the stage before. Planner, tasks
+    and the number of threads do not enter.
+    """
+    late_head = bool(spec.head_objectives)
+    data = {"fingerprint": spec.data_fingerprint} if spec.data_file else {"seed": spec.data_seed}
+    common = spec.compute.identity() | {
+        "format": FORMAT,
+        "environment": spec.environment.identity(),
+        "data": data | _values(spec, "data"),
+        "model": _values(spec, "model"),
+        "networks": {role: c.identity() for role, c in spec.networks.items() if not (late_head and role == "head")},
+        "distance": spec.distance.identity(),
+        "training": spec.training,
+        "seed": spec.seed,
+        "device": spec.device_kind,
+        "versions": [vgbench.__version__, torch.__version__],
+    }
+    hashes: dict[str, str] = {}
+    before = None
+    for name, objectives, group in spec.stages():
+        own = {
+            "stage": name,
+            "objectives": [c.identity() | {"weight": c.weight} for c in objectives],
+            "settings": _values(spec, group),
+            "before": before,
+        }
+        if name == "head":
+            own["network"] = spec.networks["head"].identity() if "head" in spec.networks else None
+        before = hashlib.sha256(json.dumps(common | own, sort_keys=True).encode()).hexdigest()[:16]
+        hashes[name] = before
+    return hashes
+
+
+def _values(spec: RunSpec, group: str) -> dict[str, Any]:
+    values: dict[str, Any] = spec.settings[group].identity()
+    return values
+
+
+def checkpoint(folder: Path, name: str) -> Path:
+    """File of a finished stage, by its hash."""
+    return folder / f"{name}.pt"
+
+
+def published(folder: Path, name: str) -> bool:
+    """Whether a stage, by its hash, is finished."""
+    return checkpoint(folder, name).exists()
+
+
+class Shared:
+    """Finished stages in a folder that several runs share: HASH.pt (a checkpoint) and HASH.json (times and log)."""
+
+    def __init__(self, folder: Path, spec: RunSpec) -> None:
+        """`folder` is made when first written to."""
+        self._folder, self._hashes, self._key = folder, stages(spec), spec.key()
+        self._late_head = bool(spec.head_objectives)
+
+    def adopt(self, stage: str, run: RunFolder) -> bool:
+        """Take over a stage that another run has finished: its checkpoint, its lines of train.jsonl and its times.
+
+        False if there is none, or if this run has finished it itself.
+        """
+        path = checkpoint(self._folder, self._hashes[stage])
+        mine = run.load_checkpoint(stage) if path.exists() else None
+        if not path.exists() or (mine is not None and mine["step"] >= mine["total"]):
+            return False
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)["content"]
+            about = read_json(path.with_suffix(".json"), ("key", "times", "log"), "it is made anew")
+        except Exception as err:  # a damaged file raises many kinds; it is only a copy
+            print(f"note: {path} cannot be used, so stage {stage} is trained here: {err}", file=sys.stderr)
+            path.unlink(missing_ok=True)
+            return False
+        run.keep("train.jsonl", lambda record: record["stage"] != stage)
+        for record in about["log"]:
+            run.append("train.jsonl", record)
+        run.save_checkpoint(stage, content)
+        run.stage_times()[stage] = about["times"] | {"shared": True, "trained_by": about["key"]}
+        run.update()
+        return True
+
+    def publish(self, stage: str, run: RunFolder) -> None:
+        """Offer a stage that this run has finished to the others."""
+        path = checkpoint(self._folder, self._hashes[stage])
+        if path.exists():
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        times = run.stage_times()[stage]
+        log = [record for record in run.lines("train.jsonl") if record["stage"] == stage]
+        about = {"format": FORMAT, "stage": stage, "key": self._key, "times": times, "log": log}
+        own = run.path / "checkpoints" / f"{stage}.pt"
+        # The checkpoint comes last, as others look for it. If two runs publish at a time, one is as good as the other.
+        _place(path.with_suffix(".json"), lambda partial: partial.write_text(json.dumps(about), encoding="utf-8"))
+        if self._late_head and stage != "head":
+            _place(path, lambda partial: _save_without_head(own, partial))
+        else:
+            _place(path, lambda partial: _link(own, partial))
+
+
+def _place(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file beside `path`, under a name that no other process takes, and move it there."""
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        write(partial)
+        partial.replace(path)
+    except OSError as err:
+        raise VgbenchError(f"cannot write {path}: {err.strerror or err}; free some space, then run again") from err
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _save_without_head(source: Path, target: Path) -> None:
+    """Copy a checkpoint without the head, which its stage has not touched and which other runs do not have."""
+    owned = torch.load(source, map_location="cpu", weights_only=True)
+    model = owned["content"]["model"]
+    owned["content"]["model"] = {name: value for name, value in model.items() if not name.startswith("head.")}
+    torch.save(owned, target)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Link a file, or copy it where the file system has no links; checkpoints are replaced, never written into."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
