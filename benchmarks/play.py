@@ -20,7 +20,7 @@ from vgbench.errors import UsageError
 from vgbench.experiments.trained import Trained
 from vgbench.planning.controller import Controller
 from vgbench.planning.episodes import Evaluation
-from vgbench.plugin.observers import Observers
+from vgbench.plugin.loggers import Loggers
 from vgbench.rng import KeyedNoise, Stream
 from vgbench.settings import MpcSettings
 from vgbench.storage.interrupt import Stop
@@ -95,7 +95,7 @@ class Play:
         trained = self.trained
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "checkpoints").mkdir()
-            common = (RunFolder(Path(folder)), Observers(), Stop(), whole)
+            common = (RunFolder(Path(folder)), Loggers(), Stop(), whole)
             scale = trained.data.action_scale
             rows = Evaluation("episodes", trained.environment, self.tasks, self.controller, scale, *common).run()
         self.success["vgbench"] = [row["success"] for row in rows]
@@ -161,8 +161,8 @@ class Play:
                 return short.repeat_interleave(hold, dim=-2)[..., :steps, :]
 
             def _compute_weighting(self, costs: Tensor) -> Tensor:
-                if params.lambda_as == "relative":
-                    self.lambda_ = params.lambda_ * float(costs.std(correction=0).clamp_min(1e-30))
+                if params.temperature_as == "relative":
+                    self.temperature = params.temperature * float(costs.std(correction=0).clamp_min(1e-30))
                 return super()._compute_weighting(costs)
 
         def cost(state: Tensor, action: Tensor, step: int) -> Tensor:
@@ -177,7 +177,7 @@ class Play:
             noise_sigma=self.peer.noise_std**2 * torch.eye(action_set.dim),
             num_samples=params.samples,
             horizon=horizon,
-            lambda_=params.lambda_,
+            temperature=params.temperature,
             step_dependent_dynamics=True,
             U_init=torch.zeros(horizon, action_set.dim),
         )

@@ -47,7 +47,7 @@ def case(work: Work) -> Case:
     return Case(
         name=f"{work.samples} x {work.horizon}, {work.distance}",
         parameters={"samples": work.samples, "horizon": work.horizon, "distance": work.distance, "latent_dim": DIM}
-        | {"noise": NOISE, "lambda_": work.temperature},
+        | {"noise": NOISE, "temperature": work.temperature},
         sides=sides,
         work=work.evaluations,
         unit="predictor evaluation",

@@ -32,7 +32,7 @@ def reset() -> None:
 
 
 class Watch:
-    """An observer of a run: peak of each stage by name, and of what lies between (`between`)."""
+    """A logger of a run: peak of each stage by name, and of what lies between (`between`)."""
 
     def __init__(self) -> None:
         """Begin with what is imported."""
@@ -58,14 +58,14 @@ def of_run(protocol: str, recipe: str, scale: str, folder: str, *sets: str) -> d
     from vgbench.config.request import Request
     from vgbench.config.resolve import resolve
     from vgbench.experiments import runner
-    from vgbench.plugin.observers import Observers
+    from vgbench.plugin.loggers import Loggers
 
     for name in ("vgbench_stage_started", "vgbench_stage_ended"):
         setattr(Watch, name, hookimpl(getattr(Watch, name)))
     spec = resolve(Request(protocol=protocol, recipe=recipe, scale=scale, sets=sets))
-    watch, observers = Watch(), Observers()
-    observers.register(watch, "watch")
-    runner.run(spec, Path(folder), (), observers)
+    watch, loggers = Watch(), Loggers()
+    loggers.register(watch, "watch")
+    runner.run(spec, Path(folder), (), loggers)
     return watch.peaks
 
 

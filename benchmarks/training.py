@@ -13,7 +13,7 @@ from vgbench.config.request import Request
 from vgbench.config.resolve import resolve
 from vgbench.data.dataset import Dataset
 from vgbench.experiments.runner import build_environment, build_model, build_terms
-from vgbench.plugin.observers import Observers
+from vgbench.plugin.loggers import Loggers
 from vgbench.spec import RunSpec
 from vgbench.storage.interrupt import Stop
 from vgbench.storage.run_folder import RunFolder
@@ -49,7 +49,7 @@ def step(spec: RunSpec, data: Dataset) -> Case:
     terms = build_terms(spec, spec.objectives, model, data.environment.spec.actions.dim)
     stage = Stage("encoder", terms, spec.settings["train"], spec.seed)
     folder = RunFolder(Path(tempfile.gettempdir()) / "vgbench-benchmark-writes-nothing")
-    trainer = Trainer(stage, model, data, folder, Observers(), Stop())
+    trainer = Trainer(stage, model, data, folder, Loggers(), Stop())
     model.train()
     encoder = copy.deepcopy(model.encoder)
     seen: list[tuple[dict[str, Tensor], Tensor]] = []

@@ -83,7 +83,7 @@ class Work:
     def controller(self, planner: type[MPPI] = MPPI, temperature: float = 1.0) -> Controller:
         """Return our planner, with clipping to a box, which is the only set that the peers know."""
         params = MPPI.Params(
-            samples=self.samples, horizon=self.horizon, noise=NOISE, lambda_=temperature, lambda_as="absolute"
+            samples=self.samples, horizon=self.horizon, noise=NOISE, temperature=temperature, temperature_as="absolute"
         )
         box = Box((-LIMIT,) * ACTIONS, (LIMIT,) * ACTIONS)
         return Controller(planner(params), self.model, box, MpcSettings(max_steps=1000), seed=0)

@@ -19,7 +19,7 @@ def main(folder: Path) -> None:
         low, high = result.interval
         print(f"tau {tau}: {result.successes} of {result.tasks} solved, 95 % interval [{low:.2f}, {high:.2f}]")
         nearest = min(row["min_distance"] for row in result.rows)
-        print(f"  floor {result.floor:.2f}, nearest approach {nearest:.2f}, records in {result.folder}")
+        print(f"  baseline {result.baseline:.2f}, nearest approach {nearest:.2f}, records in {result.folder}")
 
     try:
         vgbench.run(env="wall", recipe="vf", set={"iql.tua": 0.8})

@@ -33,7 +33,7 @@ def test_a_run_from_python_is_that_of_the_command(tmp_path, monkeypatch, vgbench
     assert result.folder == tmp_path / "here"
     assert [row["task"] for row in result.rows] == [0, 1, 2, 3]
     assert sum(row["success"] for row in result.rows) == result.successes
-    assert result.floor == result.record["floor"]["success_rate"]
+    assert result.baseline == result.record["baseline"]["success_rate"]
     assert json.loads((result.folder / "run.json").read_text())["argv"][0].startswith("vgbench.run(env='wall'")
 
     again = vgbench.run(**SMOKE, out=tmp_path / "here")  # seed 0 is the default: the same run, complete

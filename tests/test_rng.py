@@ -38,7 +38,14 @@ def test_every_part_of_the_key_counts():
         return [noise.normal(8) for _ in range(calls)][-1]
 
     first = draw()
-    others = [draw(seed=2), draw(task=2), draw(step=2), draw(stream=Stream.FLOOR), draw(calls=2), draw(seed=1 + 2**33)]
+    others = [
+        draw(seed=2),
+        draw(task=2),
+        draw(step=2),
+        draw(stream=Stream.BASELINE),
+        draw(calls=2),
+        draw(seed=1 + 2**33),
+    ]
     assert all(not torch.equal(first, other) for other in others)
     assert torch.equal(first, draw())
 

@@ -22,7 +22,7 @@ class Result:
         interval: its 95 % Wilson interval, (low, high). It knows the tasks' chance, not that of another training seed.
         successes: tasks solved, out of `tasks`.
         tasks: number of tasks.
-        floor: success rate of random actions on the same tasks; None where the planner is the floor itself.
+        baseline: success rate of random actions on the same tasks; None where the planner is the baseline itself.
         folder: the run folder, with every record.
         record: content of result.json.
     """
@@ -31,7 +31,7 @@ class Result:
     interval: tuple[float, float]
     successes: int
     tasks: int
-    floor: float | None
+    baseline: float | None
     folder: Path
     record: Mapping[str, Any] = field(repr=False)
 
@@ -54,7 +54,7 @@ def run(
     predictor: str | None = None,
     training: str | None = None,
     scale: str | None = None,
-    reading: str | None = None,
+    variant: str | None = None,
     seed: int | None = None,
     data_seed: int | None = None,
     task_seed: int | None = None,
@@ -65,7 +65,7 @@ def run(
     data: str | Path | None = None,
     recipes: str | Path | None = None,
     tasks: str | Path | None = None,
-    observer: str | Sequence[str] = (),
+    logger: str | Sequence[str] = (),
     precision: str | None = None,
     compile: bool | None = None,
     threads: int | None = None,
@@ -87,7 +87,7 @@ def run(
         predictor: network.
         training: `auto`, `separate` or `joint`.
         scale: `smoke`, `quick` (default) or `paper`.
-        reading: `literal` (default) or `pldm`.
+        variant: `literal` (default) or `pldm`.
         seed: seed of training; 0 by default, like the next two.
         data_seed: seed of the training set.
         task_seed: seed of the tasks.
@@ -98,7 +98,7 @@ def run(
         data: train on this file of `vgbench collect`.
         recipes: file with recipes of your own.
         tasks: plan these tasks, of `vgbench tasks` or of a run.
-        observer: observers to tell of the progress, beside those that always are.
+        logger: loggers to tell of the progress, beside those that always are.
         precision: `float32` (default), `tf32` (CUDA) or `bfloat16` (of the networks).
         compile: whether networks go through `torch.compile`; not by default.
         threads: of PyTorch, while this runs; 0 (default): one for each core.
@@ -127,21 +127,21 @@ def run(
     request = Request(**fields, objectives=_several(objective), sets=_sets(set))
     written = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
     call = f"vgbench.run({', '.join(f'{name}={value!r}' for name, value in written.items())})"
-    record = perform(prepare(request), Path(out) if out is not None else None, [call], _several(observer))
+    record = perform(prepare(request), Path(out) if out is not None else None, [call], _several(logger))
     low, high = record["ci95"]
     return Result(
         success_rate=record["success_rate"],
         interval=(low, high),
         successes=record["successes"],
         tasks=record["n"],
-        floor=record["floor"]["success_rate"] if record["floor"] else None,
+        baseline=record["baseline"]["success_rate"] if record["baseline"] else None,
         folder=Path(record["run_dir"]),
         record=record,
     )
 
 
 _PLAIN = (
-    *("env", "protocol", "recipe", "distance", "planner", "encoder", "predictor", "training", "scale", "reading"),
+    *("env", "protocol", "recipe", "distance", "planner", "encoder", "predictor", "training", "scale", "variant"),
     *("seed", "data_seed", "task_seed", "device", "precision", "compile", "threads", "memory"),
 )
 
@@ -164,24 +164,24 @@ def perform(
     spec: "RunSpec",
     out: Path | None = None,
     argv: Sequence[str] = (),
-    observers: Iterable[str] = (),
+    loggers: Iterable[str] = (),
     note: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
-    """Run a prepared specification with observers by name; return the content of result.json.
+    """Run a prepared specification with loggers by name; return the content of result.json.
 
     Args:
         spec: from `prepare`.
         out: the run folder; by default a name under `runs/`.
         argv: what was called, for the record.
-        observers: those to tell beside the ones that always are.
+        loggers: those to tell beside the ones that always are.
         note: told what the user should know before the run starts.
     """
     from vgbench.experiments import runner
     from vgbench.hardware import about
-    from vgbench.plugin.observers import Observers
+    from vgbench.plugin.loggers import Loggers
     from vgbench.plugin.registry import Registry
 
-    told = Observers().load(Registry(), observers)
+    told = Loggers().load(Registry(), loggers)
     for text in spec.notes:
         note(text)
     if spec.picks["device"].source == "found":

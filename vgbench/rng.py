@@ -22,7 +22,7 @@ class Stream(IntEnum):
     ENVIRONMENT = 2
     SAMPLER = 3
     OBJECTIVE = 4
-    FLOOR = 5
+    BASELINE = 5
 
 
 def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:

@@ -103,7 +103,7 @@ class RunSpec:
     head_objectives: tuple[Chosen, ...]  # the head's own stage, on the frozen encoder's latents; usually empty
     distance: Chosen
     planner: Chosen
-    floor: Chosen | None  # planner that ignores the cost, judged on the same tasks
+    baseline: Chosen | None  # planner that ignores the cost, judged on the same tasks
     networks: dict[str, Chosen]  # by role: encoder and predictor always; action_encoder, head: identity if absent
     training: str  # "separate" | "joint"
     settings: dict[str, Any]  # core parameter groups by name: instances of vgbench.settings.GROUPS
@@ -114,7 +114,7 @@ class RunSpec:
     recipe: str | None
     protocol: str
     scale: str
-    reading: str | None = None
+    variant: str | None = None
     values: dict[str, Value] = field(default_factory=dict)  # every `name.param`, with its source
     inert: dict[str, Value] = field(default_factory=dict)  # values of a recipe or protocol for plugins not chosen
     picks: dict[str, Value] = field(default_factory=dict)  # what was chosen by name (distance, seed, ...), with sources
@@ -145,7 +145,7 @@ class RunSpec:
     def identity(self) -> dict[str, Any]:
         """Canonical JSON-able content that decides the results: plugins with versions, values, seeds, device, ...
 
-        Recipe, protocol, scale and reading are not part of it: they are names for values. Nor are threads and memory.
+        Recipe, protocol, scale and variant are not part of it: they are names for values. Nor are threads and memory.
         """
         extra: dict[str, Any] = {"data_fingerprint": self.data_fingerprint} if self.data_file else {}
         if self.tasks_file:
@@ -160,7 +160,7 @@ class RunSpec:
             "predictor_objectives": [c.identity() | {"weight": c.weight} for c in self.predictor_objectives],
             "distance": self.distance.identity(),
             "planner": self.planner.identity(),
-            "floor": self.floor.identity() if self.floor else None,
+            "baseline": self.baseline.identity() if self.baseline else None,
             "networks": {role: chosen.identity() for role, chosen in self.networks.items()},
             "training": self.training,
             "settings": {name: group.identity() for name, group in self.settings.items()},
@@ -198,10 +198,10 @@ class RunSpec:
             "distance": self.distance.entry.address,
             "training": self.training,
             "planner": self.planner.entry.address,
-            "floor": self.floor.entry.address if self.floor else None,
+            "baseline": self.baseline.entry.address if self.baseline else None,
             **networks,
             "scale": self.scale,
-            "reading": self.reading,
+            "variant": self.variant,
             "seed": self.seed,
             "data_seed": self.data_seed,
             "task_seed": self.task_seed,

@@ -1,4 +1,4 @@
-"""Recipes, protocols, readings, suites and published numbers, from registry.yaml."""
+"""Recipes, protocols, variants, suites and published numbers, from registry.yaml."""
 
 from typing import Any
 
@@ -28,14 +28,14 @@ def page() -> str:
     text += "## Protocols\n\nWhere a method is judged: environment, data, planner, tasks, at each scale.\n\n"
     for name, protocol in known.protocols.items():
         parts = {"environment": protocol.environment or "any", "encoder": protocol.encoder}
-        parts |= {"predictor": protocol.predictor, "planner": protocol.planner, "floor": protocol.floor or ""}
+        parts |= {"predictor": protocol.predictor, "planner": protocol.planner, "baseline": protocol.baseline or ""}
         text += f"### `{name}`\n\n{_sentence(protocol)}\n\n{table(list(parts), [[code(v) for v in parts.values()]])}"
         text += _values("", describe("protocol", name))
     text += (
-        "## Readings\n\nWhat the paper leaves open, decided by name (`--reading`); see [decisions](decisions.md).\n\n"
+        "## Variants\n\nWhat the paper leaves open, decided by name (`--variant`); see [decisions](decisions.md).\n\n"
     )
-    for name, reading in known.readings.items():
-        text += _values(f"### `{name}`", describe("reading", name), _sentence(reading))
+    for name, variant in known.variants.items():
+        text += _values(f"### `{name}`", describe("variant", name), _sentence(variant))
     text += "## Suites and published numbers\n\n"
     for name, suite in known.suites.items():
         text += f"### `{name}`\n\n{_sentence(suite)}\n\n" + _published(describe("suite", name), suite)

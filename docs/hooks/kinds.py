@@ -37,7 +37,7 @@ _KINDS = {
 def pages() -> dict[str, str]:
     """Pages by path."""
     made = {f"kinds/{kind}.md": _page(kind, *about) for kind, about in _KINDS.items()}
-    made["kinds/observer.md"] = _OBSERVER + _installed("hook", parameters=False)
+    made["kinds/logger.md"] = _LOGGER + _installed("logger", parameters=False)
     made["kinds/parameters.md"] = _PARAMETERS
     return made
 
@@ -69,29 +69,29 @@ def _parameter(plugin: str, row: dict[str, Any]) -> list[str]:
     return [code(f"{plugin}.{row['name']}"), kind, code(default), cell(row["meaning"])]
 
 
-_OBSERVER = """# Observer
+_LOGGER = """# Logger
 
 Told of the progress of a run. Its class has any of the functions below as methods, each marked with
 `vgbench.api.hookimpl` and taking any of the arguments by name. A package registers one under the entry-point group
 `vgbench.hooks`:
 
 ```toml
-[project.entry-points."vgbench.hooks"]
-my_observer = "my_package:MyObserver"
+[project.entry-points."vgbench.loggers"]
+my_logger = "my_package:MyObserver"
 ```
 
 ```python
 from vgbench.api import hookimpl
 
 class MyObserver:
-    on_request = True  # only where it is asked for: --observer my_observer
+    on_request = True  # only where it is asked for: --logger my_logger
 
     @hookimpl
     def vgbench_run_ended(self, result):
         print(result["success_rate"])
 ```
 
-An observer that raises is reported once and switched off; the run goes on.
+A logger that raises is reported once and switched off; the run goes on.
 
 ::: vgbench.api.hooks
     options: { show_root_heading: false, show_root_toc_entry: false, heading_level: 2 }

@@ -80,8 +80,8 @@ def test_a_run_is_diagnosed_and_put_on_a_ladder(run_folder, vgbench_cli):
     rows = {row["name"]: row for row in done.json()["rows"]}
     assert len(rows) == 8 and all(row["n"] == 2 for row in rows.values())
     assert done.json()["planner"]["params"]["samples"] == 8
-    assert "mean" in rows["exact model, learnt value"]["table_error"]
-    assert "position" in rows["learnt model, true value"]["probe_error"]
+    assert "mean" in rows["exact model, learned value"]["table_error"]
+    assert "position" in rows["learned model, true value"]["probe_error"]
     recorded = [json.loads(line) for line in (run_folder / "episodes.jsonl").read_text().splitlines()][:2]
     assert rows["the run itself"]["successes"] == sum(row["success"] for row in recorded)
 
@@ -127,7 +127,9 @@ def test_what_is_wrong_is_said(vgbench_cli, arguments, said):
     assert done.exit_code == 2 and said in done.stderr
 
 
-def test_an_environment_without_abilities_is_served_as_far_as_it_goes(tmp_plugin, vgbench_cli, tmp_path, monkeypatch):
+def test_an_environment_without_capabilities_is_served_as_far_as_it_goes(
+    tmp_plugin, vgbench_cli, tmp_path, monkeypatch
+):
     """The environment in the docstring of `Environment`, as a stranger would install it."""
     monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
     example = re.search(r"::\n\n(.*?)\n\n    Optional", Environment.__doc__, re.DOTALL).group(1)
@@ -139,8 +141,8 @@ def test_an_environment_without_abilities_is_served_as_far_as_it_goes(tmp_plugin
     assert done.exit_code == 0, done.stderr
     done = vgbench_cli("diagnose", tmp_path / "run", "--goals", "3", "--states", "50")
     assert done.exit_code == 0, done.stderr
-    for ability in ("cost_to_go", "value_fixed_point", "state_grid"):
-        assert f"skipped: Line has no ability '{ability}'" in done.stdout
+    for capability in ("cost_to_go", "value_fixed_point", "state_grid"):
+        assert f"skipped: Line has no capability '{capability}'" in done.stdout
     blocks = json.loads((tmp_path / "run" / "diagnosis.json").read_text())["blocks"]
     assert blocks["scale"]["max"] > 0 and blocks["probe"]["arrays"]["x"]["held_out"] < 5
     done = vgbench_cli("ladder", "--run", tmp_path / "run", "--tasks", "3", "--format", "json")
@@ -152,7 +154,7 @@ def test_an_environment_without_abilities_is_served_as_far_as_it_goes(tmp_plugin
 
 @pytest.fixture
 def views():
-    """Three goals in one layout of the wall, whose learnt distance a test sets to a function of the true cost."""
+    """Three goals in one layout of the wall, whose learned distance a test sets to a function of the true cost."""
     wall = Wall(Wall.Params(layout="fixed"))
     tasks = wall.sample_tasks(3, 0, wall.collect(4, 64, 0))
     spec = SimpleNamespace(objectives=[SimpleNamespace(params=SimpleNamespace(gamma=0.9, tau=0.6))], head_objectives=[])
@@ -210,10 +212,10 @@ def test_a_predictor_that_ignores_actions_is_named():
 def test_a_ladder_says_which_half_falls_short(value, model, both, said):
     rungs = [
         ("exact", "true", 99, {}),
-        ("exact", "learnt", value, {"run": "r"}),
-        ("learnt", "learnt", both, {"run": "r"}),
+        ("exact", "learned", value, {"run": "r"}),
+        ("learned", "learned", both, {"run": "r"}),
     ]
-    rungs.append(("learnt", "true, by a probe", model, {"run": "r"}))
+    rungs.append(("learned", "true, by a probe", model, {"run": "r"}))
     rows = [
         {"dynamics": dynamics, "value": value, "n": 100} | ({"skipped": "no"} if k is None else {"successes": k}) | more
         for dynamics, value, k, more in rungs

@@ -10,7 +10,7 @@ import torch
 from vgbench.api import ArraySpec, Box, Environment, EnvironmentSpec, Plan, Planner, Tasks
 from vgbench.planning.controller import Controller
 from vgbench.planning.episodes import Evaluation
-from vgbench.plugin.observers import Observers
+from vgbench.plugin.loggers import Loggers
 from vgbench.settings import MpcSettings
 from vgbench.statistics import wilson
 from vgbench.storage.interrupt import Stop
@@ -38,7 +38,7 @@ def record(tmp_path):
         if stop:
             run["identity"]["settings"]["evaluation"]["stop"] = stop
         successes = sum(row["success"] for row in rows)
-        result |= {"successes": successes, "n": len(rows), "success_rate": successes / len(rows), "floor": None}
+        result |= {"successes": successes, "n": len(rows), "success_rate": successes / len(rows), "baseline": None}
         result |= {"tasks": {"radius": radius}} if radius else {}
         (path / "run.json").write_text(json.dumps(run))
         (path / "result.json").write_text(json.dumps(result))
@@ -105,9 +105,9 @@ def test_the_interval_spans_the_bounds_and_no_record_changes(record, vgbench_cli
     assert {p.name: p.read_bytes() for p in path.iterdir() if p.is_file()} == before
 
 
-def test_a_floor_has_a_row_of_its_own(vgbench_cli):
+def test_a_baseline_has_a_row_of_its_own(vgbench_cli):
     rows = vgbench_cli("rescore", SOURCE, "--radius", "0.5", "--format", "json").json()
-    assert [(row["planner"], row["floor"], row["bounds"]) for row in rows] == [
+    assert [(row["planner"], row["baseline"], row["bounds"]) for row in rows] == [
         ("mppi", False, [64, 64]),
         ("random", True, [14, 14]),
     ]
@@ -158,7 +158,7 @@ class Line(Environment):
 
 
 class Right(Planner):
-    floor = True
+    baseline = True
 
     def plan(self, problem, state):
         return Plan(torch.ones(len(problem.steps_left), problem.horizon, 1))
@@ -171,7 +171,7 @@ def test_a_whole_episode_goes_on_after_its_first_success(tmp_path, whole, final)
     environment, settings = Line(Line.Params()), MpcSettings(max_steps=10, replan_every=4)
     tasks = Tasks({"x": torch.zeros(2, 1)}, {"x": torch.tensor([[3.0], [8.75]])})
     controller = Controller(Right(Right.Params()), None, environment.spec.actions, settings, seed=0)
-    args = (controller, 1.0, RunFolder(tmp_path), Observers(), Stop(), whole)
+    args = (controller, 1.0, RunFolder(tmp_path), Loggers(), Stop(), whole)
     rows = Evaluation("episodes", environment, tasks, *args).run()
     assert [(row["success"], row["steps"]) for row in rows] == [(True, 3), (True, 9)]
     assert [row["min_distance"] for row in rows] == [0.0, 0.25]

@@ -17,7 +17,7 @@ def test_the_environment_of_the_docstring_trains_and_plans(tmp_plugin, vgbench_p
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["n"] == 4 and result["protocol"] == "generic"
-    assert result["floor"]["n"] == 4
+    assert result["baseline"]["n"] == 4
 
     refused = vgbench_process(*what[:3], *what[5:], "--scale", "smoke", "--set", "data.length=20", **variables)
     assert refused.returncode == 2

@@ -75,7 +75,7 @@ def test_list_json(vgbench_process):
     rows = json.loads(vgbench_process("list", "--format", "json").stdout)
     assert all(set(row) == {"kind", "name", "dist", "version", "summary"} for row in rows)
     assert all(row["summary"] for row in rows if row["dist"] == "vgbench")
-    assert {row["kind"] for row in rows} == {*GROUPS, "recipe", "protocol", "reading", "suite", "sweep"}
+    assert {row["kind"] for row in rows} == {*GROUPS, "recipe", "protocol", "variant", "suite", "sweep"}
     assert {("objective", "iql"), ("recipe", "vf_quasi"), ("protocol", "wall_small")} <= {
         (row["kind"], row["name"]) for row in rows
     }
@@ -130,7 +130,7 @@ def test_show_lists_with_type_and_range_of_their_elements(vgbench_cli):
     assert (hidden["type"], hidden["range"]) == ("list of whole numbers", "each > 0")
 
 
-@pytest.mark.parametrize("kind", ["recipe", "protocol", "reading", "suite", "sweep"])
+@pytest.mark.parametrize("kind", ["recipe", "protocol", "variant", "suite", "sweep"])
 def test_show_what_is_in_the_registry_file(vgbench_cli, kind):
     for row in vgbench_cli("list", kind, "--format", "json").json():
         about = vgbench_cli("show", kind, row["name"], "--format", "json").json()

@@ -239,7 +239,7 @@ def test_memory_that_runs_out_in_planning_is_told_once_and_kept_with_the_run(vgb
     """32 candidates a task and 4 tasks at a time are 128 rows; there is memory for 70, so for 2 tasks."""
     tmp_plugin(SHORT, networks={"short": "Short"})
     how = ("--predictor", "short", "--device", "cpu", "--set", "mpc.block_rows=128", "--out", "here")
-    result = vgbench_cli("run", *SMOKE, *how, "--format", "json", "--observer", "jsonl")
+    result = vgbench_cli("run", *SMOKE, *how, "--format", "json", "--logger", "jsonl")
     assert result.exit_code == 0, result.stderr
     said = [line for line in result.stderr.splitlines() if "memory did not suffice" in line]
     assert len(said) == 1 and "plan 4 tasks at a time" in said[0] and "2 at a time" in said[0]

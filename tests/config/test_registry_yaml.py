@@ -50,14 +50,14 @@ def test_names_are_lower_snake_and_sorted():
 def test_every_combination_resolves(recipe, protocol, scale):
     made = spec(recipe=recipe, protocol=protocol, scale=scale)
     assert (made.recipe, made.protocol, made.scale) == (recipe, protocol, scale)
-    assert made.floor is not None
+    assert made.baseline is not None
     # What has no effect belongs to a plugin that is really not part of the run, and is spelt rightly.
     for address in made.inert:
         owner, _, param = address.rpartition(".")
         if owner == "train_head":
             assert not made.head_objectives and param in GROUPS[owner].model_fields
             continue
-        entries = [e for e in Registry().entries() if e.name == owner and e.kind != "hook"]
+        entries = [e for e in Registry().entries() if e.name == owner and e.kind != "logger"]
         assert entries, address
         assert param in entries[0].load().Params.model_fields
 
@@ -88,17 +88,23 @@ def test_recipes_are_rows_of_table_1(name, objectives, distance, training):
 
 
 @pytest.mark.parametrize(
-    ("protocol", "samples", "horizon", "noise", "lambda_", "steps", "tasks", "data", "axes"),
+    ("protocol", "samples", "horizon", "noise", "temperature", "steps", "tasks", "data", "axes"),
     [  # appendix 7.2
         ("wall_small", 2000, 96, 12.0, 0.005, 200, 200, (1000, 64), "batch"),
         ("wall_big", 2000, 64, 12.0, 0.005, 64, 200, (1000, 64), "batch"),
         ("maze", 500, 100, 5.0, 0.0025, 200, 80, (1000, 101), "batch_time"),
     ],
 )
-def test_paper_scale_has_the_published_numbers(protocol, samples, horizon, noise, lambda_, steps, tasks, data, axes):
+def test_paper_scale_has_the_published_numbers(
+    protocol, samples, horizon, noise, temperature, steps, tasks, data, axes
+):
     got = values(recipe="vf_vcreg", protocol=protocol, scale="paper")
     assert (got["mppi.samples"], got["mppi.horizon"], got["mppi.noise"]) == (samples, horizon, noise)
-    assert (got["mppi.lambda_"], got["mppi.lambda_as"], got["mppi.noise_as"]) == (lambda_, "absolute", "std")
+    assert (got["mppi.temperature"], got["mppi.temperature_as"], got["mppi.noise_as"]) == (
+        temperature,
+        "absolute",
+        "std",
+    )
     assert (got["mpc.max_steps"], got["mpc.replan_every"], got["evaluation.tasks"]) == (steps, 1, tasks)
     assert (got["data.trajectories"], got["data.length"]) == data
     assert got["vcreg.axes"] == axes

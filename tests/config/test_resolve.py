@@ -34,7 +34,7 @@ MINE = """
             raise NotImplementedError
 
     class Blind(Planner):
-        floor = True
+        baseline = True
 
         class Params(vgbench.api.Params):
             norm: str = Field("x", description="any text")
@@ -183,16 +183,16 @@ def test_contradictions():
     refused("network 'mlp' .* is for the predictor. Known: impala, strided", encoder="mlp")
 
 
-def test_planner_that_is_the_floor_itself_needs_none():
-    assert spec(planner="random").floor is None
-    assert spec().floor.name == "random"
+def test_planner_that_is_the_baseline_itself_needs_none():
+    assert spec(planner="random").baseline is None
+    assert spec().baseline.name == "random"
 
 
 def test_two_plugins_of_one_name_are_told_apart_by_slot(tmp_plugin):
     tmp_plugin(MINE, planners={"random": "Blind"}, dist="vgx-blind")
-    made = spec(planner="vgx-blind:random", sets=["planner.norm=y", "floor:random.hold=2"])
-    assert (made.planner.params.norm, made.floor.params.hold) == ("y", 2)
-    assert made.planner.entry.dist == "vgx-blind" and made.floor.entry.dist == "vgbench"
+    made = spec(planner="vgx-blind:random", sets=["planner.norm=y", "baseline:random.hold=2"])
+    assert (made.planner.params.norm, made.baseline.params.hold) == ("y", 2)
+    assert made.planner.entry.dist == "vgx-blind" and made.baseline.entry.dist == "vgbench"
     refused("could be several things here", planner="vgx-blind:random", sets=["random.hold=2"])
 
 
@@ -264,7 +264,7 @@ def test_text_stays_text(tmp_plugin):
         ("train.steps=1.5", "must be a valid integer"),
         ("mlp.hidden=5", "hidden of network 'mlp' (vgbench 0.1.0) must be a list of whole numbers"),
         ("iql.taau=.5", "has no parameter 'taau'. Did you mean 'tau'? Known: gamma, goal_last"),
-        ("mppi.lambda=1", "Did you mean 'lambda_'?"),
+        ("mppi.lambda=1", "Did you mean 'temperature'?"),
         ("euclidean.x=1", "distance 'euclidean' (vgbench 0.1.0) is not part of this run, which has: wall, iql"),
         ("ilq.tau=1", "there is no plugin or setting 'ilq'. Did you mean 'iql'?"),
         ("wall.layout=fixt", "must be 'fixed', 'per_dataset' or 'per_trajectory'. Did you mean 'fixed'?"),
@@ -375,9 +375,9 @@ def test_a_run_of_an_older_version_does_not_take_what_the_registry_has_since_com
     # A file that a user wrote is not complete, nor does it know of a plugin that a flag brings in.
     del content["complete"]
     assert resolve(Request(config=config(content))).values["iql.stride"].value == 10
-    floor = spec(env="maze", recipe="vf_quasi", planner="random").to_config()
-    assert not any(address.startswith("mppi.") for address in floor["set"])
-    planned = resolve(Request(config=config(floor), planner="mppi"))
+    baseline = spec(env="maze", recipe="vf_quasi", planner="random").to_config()
+    assert not any(address.startswith("mppi.") for address in baseline["set"])
+    planned = resolve(Request(config=config(baseline), planner="mppi"))
     assert planned.values["mppi.noise_hold"].value == 4
 
 
@@ -399,7 +399,7 @@ def test_an_unknown_name_is_told_with_where_it_stands(config):
     refused("^--encoder striped: no network named", encoder="striped")
     whole = {"environment": "wall", "objectives": ["iql"], "distance": "iqe"}
     wrong = {"environment": "wal", "objectives": ["iqll"], "distance": "iqx", "planner": "mpi", "head": "strided"}
-    for key, name in (wrong | {"floor": "rndom", "predictor_objectives": ["predict"]}).items():
+    for key, name in (wrong | {"baseline": "rndom", "predictor_objectives": ["predict"]}).items():
         file = config(whole | {key: name})
         message = refused("no .* named|is for the", env=None, config=file)
         assert message.startswith(f"--config {file}: {key}: {name}: ")

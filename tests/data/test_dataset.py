@@ -120,7 +120,7 @@ def test_statistics_normalise_the_observations(wall, tmp_path):
 
 
 def test_whitened_images_have_uncorrelated_channels_of_unit_variance():
-    """The maze's agent is small and of a colour of its own: by channels, walls and floor drown it."""
+    """The maze's agent is small and of a colour of its own: by channels, walls and baseline drown it."""
     maze = Maze(Maze.Params())
     data = Dataset(maze, maze.collect(20, 10, 0), torch.device("cpu"))
     everything = 20 * 10
@@ -129,7 +129,7 @@ def test_whitened_images_have_uncorrelated_channels_of_unit_variance():
     index = torch.arange(everything)
     raw = data.observations(index // 10, index % 10)
     model.set_statistics(statistics)
-    agent = raw["image"][:, 1] - raw["image"][:, 1].float().mean(dim=0) > 60  # a green that no wall or floor has
+    agent = raw["image"][:, 1] - raw["image"][:, 1].float().mean(dim=0) > 60  # a green that no wall or baseline has
     by_channel = model.normalise(raw)["image"]
     model.set_statistics(statistics, matrix)
     white = model.normalise(raw)

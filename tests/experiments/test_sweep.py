@@ -72,13 +72,13 @@ def test_a_grid_of_the_planner_trains_once_with_the_same_rows_as_alone(vgbench, 
         if folder not in trained:
             assert run["stages"]["encoder"]["trained_by"] == original["key"]
             assert run["stages"]["encoder"]["seconds"] == original["stages"]["encoder"]["seconds"]
-            assert "encoder: done" not in (folder / "log.txt").read_text()  # the observer saw no such stage
+            assert "encoder: done" not in (folder / "log.txt").read_text()  # the logger saw no such stage
     assert "encoder: done" in (trained[0] / "log.txt").read_text()
 
     last = next(folder for folder in folders if folder not in trained)
     config = last / "config.yaml"
     vgbench("run", "--config", config, "--out", "alone")
-    for name in ("episodes.jsonl", "floor.jsonl", "train.jsonl"):
+    for name in ("episodes.jsonl", "baseline.jsonl", "train.jsonl"):
         assert (last / name).read_text() == (tmp_path / "alone" / name).read_text()
     assert not shared(tmp_path / "alone")
 

@@ -11,7 +11,7 @@ from vgbench.api import Box, NormBall
 from vgbench.errors import RunFailed
 from vgbench.planning.controller import Controller
 from vgbench.planning.episodes import Evaluation
-from vgbench.plugin.observers import Observers
+from vgbench.plugin.loggers import Loggers
 from vgbench.settings import MpcSettings
 from vgbench.storage.interrupt import Stop
 from vgbench.storage.run_folder import RunFolder
@@ -75,7 +75,7 @@ def test_a_plan_waits_once_for_its_costs_and_once_for_its_actions(small, actions
 def train(small, folder, steps, *terms):
     model = small.model()
     stage = Stage("encoder", terms, small.train(steps=steps, window=5), 0)
-    trainer = Trainer(stage, model, small.data, RunFolder(folder), Observers(), Stop())
+    trainer = Trainer(stage, model, small.data, RunFolder(folder), Loggers(), Stop())
     trainer.at_once = False  # as on a GPU
     return model, trainer
 
@@ -128,7 +128,7 @@ def test_an_executed_action_waits_once_and_a_plan_three_times(small, tmp_path):
     settings = MpcSettings(max_steps=8, replan_every=4, block_rows=512)
     controller = Controller(MPPI(MPPI.Params(samples=16, horizon=4)), model, actions, settings, seed=4)
     controller.fills = True  # as on a GPU, where other sizes of blocks are not tried
-    args = (controller, small.data.action_scale, RunFolder(tmp_path), Observers(), Stop(), True)
+    args = (controller, small.data.action_scale, RunFolder(tmp_path), Loggers(), Stop(), True)
     with Waits() as waits:
         Evaluation("episodes", environment, tasks, *args).run()
     assert waits.seen == {"_local_scalar_dense": 8 + 2 * 3}

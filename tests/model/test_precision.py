@@ -8,7 +8,7 @@ import torch
 from vgbench.config.request import Request
 from vgbench.config.resolve import resolve
 from vgbench.model import precision
-from vgbench.plugin.observers import Observers
+from vgbench.plugin.loggers import Loggers
 from vgbench.spec import Compute
 from vgbench.storage.interrupt import Stop
 from vgbench.training.batch import MovingAverages
@@ -70,7 +70,7 @@ def test_training_in_bfloat16_lowers_the_loss_and_keeps_float32_weights(small, s
     model = small.model()
     precision.accelerate(model, with_compute(spec, precision="bfloat16"))
     stage = Stage("encoder", (small.iql(gamma=0.8),), small.train(steps=60, batch=16), 0)
-    Trainer(stage, model, small.data, folder, Observers(), Stop()).run()
+    Trainer(stage, model, small.data, folder, Loggers(), Stop()).run()
     losses = [record["loss"] for record in folder.lines("train.jsonl")]
     assert losses[-1] < 0.5 * losses[0]
     assert {p.dtype for p in model.parameters()} == {torch.float32}

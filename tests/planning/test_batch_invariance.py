@@ -48,7 +48,7 @@ class Scaled(nn.Module):
 
 
 class Weightless(nn.Module):
-    """A predictor that has learnt nothing, so that nothing of it tells where it computes."""
+    """A predictor that has learned nothing, so that nothing of it tells where it computes."""
 
     def forward(self, latents, actions):
         return latents + actions.sum(dim=1, keepdim=True)

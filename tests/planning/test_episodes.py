@@ -9,7 +9,7 @@ from vgbench.model.jepa import JEPA
 from vgbench.planning.controller import Controller
 from vgbench.planning.episodes import Evaluation
 from vgbench.planning.problem import Counter, LatentProblem
-from vgbench.plugin.observers import Observers
+from vgbench.plugin.loggers import Loggers
 from vgbench.settings import MpcSettings
 from vgbench.storage.interrupt import Stop
 from vgbench.storage.run_folder import RunFolder
@@ -35,8 +35,8 @@ def play(small, tmp_path):
         (path / "checkpoints").mkdir(parents=True, exist_ok=True)
         some = Tasks({k: v[:count] for k, v in tasks.start.items()}, {k: v[:count] for k, v in tasks.goal.items()})
         planner = planner or MPPI(MPPI.Params(samples=32, horizon=5))
-        controller = Controller(planner, None if planner.floor else model, actions, settings, seed=4)
-        args = (controller, small.data.action_scale, RunFolder(path), Observers(), stop or Stop())
+        controller = Controller(planner, None if planner.baseline else model, actions, settings, seed=4)
+        args = (controller, small.data.action_scale, RunFolder(path), Loggers(), stop or Stop())
         return Evaluation(name, environment, some, *args).run()
 
     run.model, run.environment, run.tasks, run.path = model, environment, tasks, tmp_path
@@ -85,7 +85,7 @@ def test_a_solved_task_leaves_and_its_steps_are_counted(play, small):
     (play.path / "x" / "checkpoints").mkdir(parents=True)
 
     class Right(Planner):
-        floor = True
+        baseline = True
 
         def plan(self, problem, state):
             right = torch.tensor([1e6, 0.0]).expand(len(problem.steps_left), problem.horizon, 2)
@@ -93,7 +93,7 @@ def test_a_solved_task_leaves_and_its_steps_are_counted(play, small):
 
     actions = environment.spec.actions.scaled(1 / small.data.action_scale)
     controller = Controller(Right(Planner.Params()), None, actions, SETTINGS, seed=0)
-    args = (controller, small.data.action_scale, RunFolder(play.path / "x"), Observers(), Stop())
+    args = (controller, small.data.action_scale, RunFolder(play.path / "x"), Loggers(), Stop())
     rows = Evaluation("episodes", environment, Tasks(start, goal), *args).run()
     # 3.67 px a step: within sqrt(2) px of 10 px after 3 steps (11.01), of 20 px after 6 (22.02 - no: after 5.4).
     assert rows[0]["success"] and rows[0]["steps"] == 3
@@ -101,8 +101,8 @@ def test_a_solved_task_leaves_and_its_steps_are_counted(play, small):
     assert rows[1]["min_distance"] == pytest.approx(20 - 5 * 3.67, abs=1e-3)
 
 
-def test_a_floor_never_sees_a_cost(play):
-    rows = play(planner=Random(Random.Params()), name="floor")
+def test_a_baseline_never_sees_a_cost(play):
+    rows = play(planner=Random(Random.Params()), name="baseline")
     assert len(rows) == 9 and "ess" not in rows[0]
 
 
@@ -138,7 +138,7 @@ def test_the_cost_is_the_distance_along_the_predicted_states(play, small, aggreg
 class Fixed(Planner):
     """Returns what it was given."""
 
-    floor = True
+    baseline = True
 
     def __init__(self, make, **info):
         super().__init__(Planner.Params())
@@ -162,11 +162,11 @@ class Fixed(Planner):
 )
 def test_a_plan_that_cannot_be_executed_names_the_planner(play, make, message):
     with pytest.raises(RunFailed, match=rf"planner Fixed: it .*{message}"):
-        play(planner=Fixed(make), name="floor")
+        play(planner=Fixed(make), name="baseline")
 
 
 def test_a_planners_figures_never_replace_the_rows_own(play):
-    rows = play(planner=Fixed(lambda b, h: torch.zeros(b, h, 2), success=1.0, spread=float("inf")), name="floor")
+    rows = play(planner=Fixed(lambda b, h: torch.zeros(b, h, 2), success=1.0, spread=float("inf")), name="baseline")
     assert all(row["success"] is False and row["spread"] is None for row in rows)
 
 

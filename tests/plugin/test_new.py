@@ -55,7 +55,7 @@ def test_a_new_plugin_is_listed_and_runs_untouched(new, vgbench_cli, tmp_path, k
     listed = [row for row in vgbench_cli("list", kind, "--format", "json").json() if row["name"] == f"my_{kind}"]
     assert [(row["dist"], row["version"]) for row in listed] == [(f"vgbench-my-{kind}", "0.1.0")]
     shown = vgbench_cli("show", kind, f"my_{kind}", "--format", "json").json()
-    assert all(row["meaning"] for row in shown["parameters"]) and bool(shown["parameters"]) == (kind != "hook")
+    assert all(row["meaning"] for row in shown["parameters"]) and bool(shown["parameters"]) == (kind != "logger")
     commands = next_commands(printed)
     assert commands["check"] == ["check", kind, f"my_{kind}"]
     result = vgbench_cli(*commands["run"], "--out", "here", "--format", "json")
@@ -64,7 +64,7 @@ def test_a_new_plugin_is_listed_and_runs_untouched(new, vgbench_cli, tmp_path, k
     record = json.loads((tmp_path / "here" / "run.json").read_text())
     used = {(plugin["kind"], plugin["name"], plugin["dist"]) for plugin in record["plugins"]}
     assert record["plugin_errors"] == []
-    if kind == "hook":
+    if kind == "logger":
         assert set(json.loads((tmp_path / "here" / "my_hook.json").read_text())) == set(result.json()["stages"])
     else:
         assert (kind, f"my_{kind}", f"vgbench-my-{kind}") in used

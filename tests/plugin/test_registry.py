@@ -175,7 +175,7 @@ def test_without_the_distribution_the_command_to_install_it_is_given(tmp_path):
     assert f"-m pip install -e {ROOT}" in done.stderr
 
 
-def test_a_broken_observer_never_stops_a_run(tmp_plugin, vgbench_process, tmp_path):
+def test_a_broken_logger_never_stops_a_run(tmp_plugin, vgbench_process, tmp_path):
     code = """
         from vgbench.api import hookimpl
 
@@ -192,7 +192,7 @@ def test_a_broken_observer_never_stops_a_run(tmp_plugin, vgbench_process, tmp_pa
             def vgbench_stage_started(self, no_such_argument):
                 pass
         """
-    site = tmp_plugin(code, hooks={"raises": "Raises", "unknown": "Unknown"})
+    site = tmp_plugin(code, loggers={"raises": "Raises", "unknown": "Unknown"})
     variables = {"PYTHONPATH": str(site), "VGBENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     done = vgbench_process("run", "--env", "wall", "--recipe", "vf", "--scale", "smoke", **variables)
     assert done.returncode == 0, done.stderr

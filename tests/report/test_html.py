@@ -10,7 +10,7 @@ import pytest
 
 from vgbench.config.resolve import Request, resolve
 
-SOURCE = Path(__file__).parents[2] / "results" / "quick" / "maze-vf_quasi-s0"  # 64 of 80, floor 14 of 80
+SOURCE = Path(__file__).parents[2] / "results" / "quick" / "maze-vf_quasi-s0"  # 64 of 80, baseline 14 of 80
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
 
@@ -85,7 +85,7 @@ def test_the_page_has_everything_and_asks_nobody(record, page):
     made = page()
     assert {"success", "claims", "runs", "left-out"} <= set(made.ids)
     # 64 of 80, Wilson: (k + z^2/2 -+ z sqrt(k (n - k) / n + z^2/4)) / (n + z^2), z = 1.96: .70 and .87.
-    assert ".80 [.70, .87]" in made.text and "paper .63" in made.text and "floor random 14 of 80" in made.text
+    assert ".80 [.70, .87]" in made.text and "paper .63" in made.text and "baseline random 14 of 80" in made.text
     assert "quasi_over_euclidean" in made.text and "50 comparisons without records" in made.text
     assert all(reference.startswith(("data:image/", "#")) for reference in made.references)
     assert all(reference[1:] in made.ids for reference in made.references if reference.startswith("#"))

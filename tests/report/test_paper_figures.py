@@ -127,7 +127,7 @@ def test_mistakes_in_the_file_are_named(panel, message):
         read(content | {"figures": {"f": {"summary": "", "panels": [{"title": "t"} | panel]}}}, "a.yaml")
 
 
-def test_an_environment_without_the_ability_is_refused(small):
+def test_an_environment_without_the_capability_is_refused(small):
     from dataclasses import replace
 
     from vgbench.report.plots import paper_figures

@@ -52,7 +52,7 @@ def test_a_record_without_checkpoints_has_its_curves(record, plot):
     made = plot(record)
     assert [Path(p["file"]).name for p in made["pictures"]] == ["success.svg", "training.svg", "training-logs.svg"]
     assert {"optimiser step", "loss", "stage encoder", "stage predictor"} <= set(words(record / "plots/training.svg"))
-    assert {"steps in the environment", "planner", "floor"} <= set(words(record / "plots/success.svg"))
+    assert {"steps in the environment", "planner", "baseline"} <= set(words(record / "plots/success.svg"))
     (left_out,) = made["left_out"]
     assert "Value map" in left_out["kind"] and "no checkpoint at all" in left_out["why"]
     for picture in made["pictures"]:

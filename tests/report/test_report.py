@@ -12,7 +12,7 @@ from vgbench.config.resolve import Request, resolve
 from vgbench.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
-SOURCE = ROOT / "results" / "quick" / "maze-vf_quasi-s0"  # 64 of 80, floor 14 of 80
+SOURCE = ROOT / "results" / "quick" / "maze-vf_quasi-s0"  # 64 of 80, baseline 14 of 80
 
 
 def edit(path, change):
@@ -90,7 +90,7 @@ def test_one_checkpoint_has_wilsons_interval_beside_the_published_rate(record, r
     assert cell["ci95"] == pytest.approx([0.6995, 0.8730], abs=5e-5)  # the record's own
     assert cell["published"]["rate"] == 0.63 and cell["published"]["n"] == 80
     assert cell["mark"] is None  # .63 of 80 reaches up to .72
-    assert content["floors"]["maze"][0]["successes"] == 14 and content["floors"]["wall_big"] == []
+    assert content["baselines"]["maze"][0]["successes"] == 14 and content["baselines"]["wall_big"] == []
     assert content["cells"]["vf", "wall_big"]["state"] == "missing"
     states = [content["cells"]["two_space", protocol]["state"] for protocol in ("wall_small", "wall_big", "maze")]
     assert states == ["missing", "not asked", "not asked"]  # the suite runs it where the paper has it
@@ -158,14 +158,14 @@ def test_a_younger_parameter_at_its_default_leaves_a_record_current(record, repo
     assert cell["state"] == "done" and cell["younger_parameters"] == ["iqe.reduction"]
 
 
-def test_another_reading_has_a_table_of_its_own(record, report):
-    path = record(protocol="wall_big", recipe="vf", reading="pldm")
-    spec = resolve(Request(protocol="wall_big", recipe="vf", scale="quick", seed=0, device="cpu", reading="pldm"))
+def test_another_variant_has_a_table_of_its_own(record, report):
+    path = record(protocol="wall_big", recipe="vf", variant="pldm")
+    spec = resolve(Request(protocol="wall_big", recipe="vf", scale="quick", seed=0, device="cpu", variant="pldm"))
     edit(path / "run.json", lambda run: run.update(key=spec.key(), identity=spec.identity()))
     edit(path / "result.json", lambda result: result.update(key=spec.key()))
-    assert report("--reading", "pldm")["cells"]["vf", "wall_big"]["state"] == "done"
+    assert report("--variant", "pldm")["cells"]["vf", "wall_big"]["state"] == "done"
     content = report()
-    assert content["reading"] == "literal" and content["cells"]["vf", "wall_big"]["state"] == "missing"
+    assert content["variant"] == "literal" and content["cells"]["vf", "wall_big"]["state"] == "missing"
 
 
 def test_a_cell_never_mixes_task_seeds(record, report):
@@ -210,13 +210,13 @@ def test_a_failed_run_is_marked_with_its_reason(record, report, vgbench_cli):
         (lambda p: edit(p / "run.json", lambda run: run.update(identity=3)), "no identity.seeds.train"),
         (lambda p: edit(p / "run.json", lambda run: run.update(format=9)), "run format 9"),
         (lambda p: edit(p / "run.json", lambda run: run.update(scale="smoke")), "of scale smoke, not quick"),
-        (lambda p: edit(p / "run.json", lambda run: run.update(reading="pldm")), "of reading pldm, not literal"),
+        (lambda p: edit(p / "run.json", lambda run: run.update(variant="pldm")), "of variant pldm, not literal"),
         (lambda p: edit(p / "run.json", lambda run: run.update(recipe="mine")), "recipe mine is not part"),
         (lambda p: edit(p / "run.json", lambda run: run.update(recipe=None)), "of no recipe"),
         (lambda p: edit(p / "result.json", lambda r: r.update(successes=63)), "episodes.jsonl contradicts result.json"),
         (lambda p: edit(p / "result.json", lambda r: r.update(key="x")), "result.json has key x"),
         (lambda p: (p / "episodes.jsonl").unlink(), "episodes.jsonl cannot be read"),
-        (lambda p: (p / "floor.jsonl").write_text('{"task": 0}\n'), "floor.jsonl is damaged"),
+        (lambda p: (p / "baseline.jsonl").write_text('{"task": 0}\n'), "baseline.jsonl is damaged"),
     ],
 )
 def test_what_is_not_a_whole_record_is_left_out_and_named(record, report, damage, reason):
@@ -341,12 +341,12 @@ def test_a_claim_of_no_gain_needs_an_interval_below_its_margin(record, runs, sol
     from vgbench.storage import records
 
     record(recipe="vf", solved=set(range(solved)))
-    raw = {"name": "c", "text": "fails", "a": "vf", "b": "floor", "protocols": ["maze"]}
+    raw = {"name": "c", "text": "fails", "a": "vf", "b": "baseline", "protocols": ["maze"]}
     raw |= {"direction": "not_greater", "margin": margin}
     book = {"recipes": recipes("vf"), "protocols": PLACE, "suites": suite(raw)}
     made = read(book, "x").suites["s"]
     [found] = claims.judge(table.build(made, "quick", records.scan([runs], "quick", made.recipes)[0]))
-    assert found.b == "floor" and found.rates[1] == 14 / 80
+    assert found.b == "baseline" and found.rates[1] == 14 / 80
     assert (found.sign, found.verdict) == (sign, verdict)
 
 
@@ -442,7 +442,7 @@ def test_csv_has_a_line_for_each_cell_or_claim(record, vgbench_cli):
             "--suite paper_table2: no suite named 'paper_table2'. Did you mean 'paper_table_2'",
         ),
         (["--scale", "quck"], "--scale: unknown value 'quck'. Did you mean 'quick'?"),
-        (["--reading", "litteral"], "--reading litteral: no reading named 'litteral'. Did you mean 'literal'?"),
+        (["--variant", "litteral"], "--variant litteral: no variant named 'litteral'. Did you mean 'literal'?"),
         (["--format", "markdown"], "--format: unknown value 'markdown'"),
         (["runs/paper_table_2-quik"], "there is no such folder"),
         (["--scale", "paper"], "DIR runs/paper_table_2-paper: there is no such folder (`vgbench suite paper_table_2"),
@@ -467,10 +467,10 @@ def test_the_page_of_a_suite_is_what_its_records_give(name):
         ROOT / "results" / name / "quick",
         ROOT / "docs" / f"{name}.md",
     )
-    reading = catalogue().reading(None).name
-    found, left_out = records.scan([records_of], "quick", table.recipes(suite), reading)
+    variant = catalogue().variant(None).name
+    found, left_out = records.scan([records_of], "quick", table.recipes(suite), variant)
     assert not left_out
-    built = table.build(suite, "quick", found, reading)
+    built = table.build(suite, "quick", found, variant)
     page = page_of.read_text(encoding="utf-8")
     assert markdown.BEGIN in page
     assert page == markdown.between(page, markdown.markdown(built, claims.judge(built), page_of.parent), page_of.name)

@@ -92,7 +92,7 @@ def folder(tmp_path_factory):
     before = os.environ.get("VGBENCH_CACHE")
     os.environ["VGBENCH_CACHE"] = str(base / "cache")
     try:
-        return vgbench.run(env="wall", recipe="vf", scale="smoke", observer="jsonl", out=base / "run").folder
+        return vgbench.run(env="wall", recipe="vf", scale="smoke", logger="jsonl", out=base / "run").folder
     finally:
         os.environ.pop("VGBENCH_CACHE")
         if before is not None:
@@ -128,7 +128,7 @@ def covers(pattern, path):
 
 @pytest.mark.parametrize(
     "name",
-    ["run.json", "result.json", "train.jsonl", "episodes.jsonl", "floor.jsonl", "tasks.json", "config.yaml"],
+    ["run.json", "result.json", "train.jsonl", "episodes.jsonl", "baseline.jsonl", "tasks.json", "config.yaml"],
 )
 def test_every_field_of_a_run_folder_is_documented_and_every_documented_one_is_there(folder, name):
     real = {path for record in read(folder / name) for path in paths(record)}

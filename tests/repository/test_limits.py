@@ -9,9 +9,9 @@ ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "results/paper_table_2/quick"
 RECIPES = ("vf", "vf_quasi", "pred_vcreg")
 ROWS = {
-    "exact model, learnt value": "exact model, learnt value",
-    "learnt model, true value": "learnt model, true value",
-    "the run itself": "learnt model, learnt value (the run)",
+    "exact model, learned value": "exact model, learned value",
+    "learned model, true value": "learned model, true value",
+    "the run itself": "learned model, learned value (the run)",
 }
 SHARED = ("random actions", "straight line", "exact model, straight", "exact model, true value", "expert")
 
@@ -69,7 +69,7 @@ def diagnosis_rows():
             blocks = json.loads((RECORDS / protocol / recipe / "s0/diagnosis.json").read_text())["blocks"]
             groups = blocks["rank"]["groups"]
             far = groups["far third" if "far third" in groups else "across the door"]
-            descent, probe = blocks["descent"]["learnt"], blocks["probe"]["arrays"]["position"]
+            descent, probe = blocks["descent"]["learned"], blocks["probe"]["arrays"]["position"]
             figures = (
                 f"{groups['all']['spearman']['mean']:.2f}",
                 f"{far['spearman']['mean']:.2f}",

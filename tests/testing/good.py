@@ -122,7 +122,7 @@ class Mine(Environment):
     """A point on a line from 0 to 10, in one of two colours."""
 
     api = 1
-    abilities = frozenset({"cost_to_go", "expert", "labels", "map_place", "pair_labels", "state_grid", "track"})
+    capabilities = frozenset({"cost_to_go", "expert", "labels", "map_place", "pair_labels", "state_grid", "track"})
     pair_label_names = ("near", "far")
     map_extent = (0.0, 10.0, 0.0, 1.0)
     success_radius = 0.5
@@ -286,6 +286,6 @@ SOURCES = {
     "environment": ENVIRONMENT,
     "network": NETWORK,
     "head": HEAD,
-    "hook": HOOK,
+    "logger": HOOK,
 }
 """By kind; `head` is a network, too."""

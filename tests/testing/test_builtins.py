@@ -15,7 +15,7 @@ VARIANTS = [
     ("objective", "vcreg", "axes=batch_time", "cov_t=1"),
     ("distance", "iqe", "reduction=max"),
     ("distance", "two_level", "base=euclidean", "weight=3"),
-    ("planner", "mppi", "iterations=3", "noise_hold=2", "lambda_as=absolute", "lambda_=0.5"),
+    ("planner", "mppi", "iterations=3", "noise_hold=2", "temperature_as=absolute", "temperature=0.5"),
     ("planner", "mppi", "samples=1", "initial_noise=3", "warm_start=none"),
     ("planner", "mppi", "noise_beta=2", "noise_hold=2", "elites=5"),
     ("planner", "cem", "elites=3", "returns=best", "warm_start=none", "iterations=1"),
@@ -41,7 +41,7 @@ def test_every_built_in_passes_all_checks(entry):
     outcomes = Session(entry).run()
     assert [(o.id, o.message, o.where) for o in outcomes if o.status in ("FAIL", "warn")] == []
     assert all(o.message for o in outcomes if o.status == "skip")
-    assert sum(o.status == "ok" for o in outcomes) >= (5 if entry.kind == "hook" else 20)
+    assert sum(o.status == "ok" for o in outcomes) >= (5 if entry.kind == "logger" else 20)
 
 
 @pytest.mark.parametrize(("kind", "name", "values"), [(k, n, v) for k, n, *v in VARIANTS], ids=lambda v: str(v))

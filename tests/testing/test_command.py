@@ -10,7 +10,7 @@ PLANNER = """
     class Mine(Planner):
         '''Nothing but clipped noise.'''
         api = 1
-        floor = True
+        baseline = True
 
         class Params(vgbench.api.Params):
             steps: int = Field(4, ge=1, description="planned")
@@ -29,7 +29,7 @@ def test_table_and_json(vgbench_cli, tmp_plugin):
     assert lines[0].split() == ["CHECK", "RESULT", "WHAT"]
     assert lines[-1] == "planner 'mine' (vgx-mine 1.2): 24 ok, 3 skip"
     assert "hello" not in result.stdout
-    assert any(line.startswith("beats_random") and "declares itself a floor" in line for line in lines)
+    assert any(line.startswith("beats_random") and "declares itself a baseline" in line for line in lines)
     found = vgbench_cli(
         "check", "planners", "mine", "-k", "bounds", "-k", "use-leaves-globals", "--format", "json"
     ).json()
@@ -86,7 +86,7 @@ def test_values_are_set_and_refused(vgbench_cli, tmp_plugin):
         (("planner", "mppi", "--set", "mppi.sample=3"), "sample"),
         (("planner", "mppi", "--set", "samples"), "--set samples: expected name.param=value"),
         (("planner", "mppi", "--set", "iql.tau=0.9"), "iql"),
-        (("hook", "jsonl", "--set", "jsonl.every=1"), "a hook has no parameters"),
+        (("logger", "jsonl", "--set", "jsonl.every=1"), "a logger has no parameters"),
         (("planner", "mppi", "--format", "yaml"), "--format"),
     ],
 )

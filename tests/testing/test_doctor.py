@@ -64,7 +64,7 @@ def test_every_plugin_is_loaded_and_each_that_is_broken_gets_a_command(doctor, t
     tmp_plugin(OBJECTIVE, objectives=names)
     tmp_plugin("import does_not_exist.at_all", distances={"needy": "D"}, dist="vgx-needy", version="2")
     hook = "from vgbench.api import hookimpl\nclass H:\n    @hookimpl\n    def vgbench_run_begun(self): pass\n"
-    tmp_plugin(hook, hooks={"watch": "H"}, dist="vgx-hook")
+    tmp_plugin(hook, loggers={"watch": "H"}, dist="vgx-hook")
     record = doctor()
     found = {row["name"]: row for row in record["plugins"] if row["dist"] != "vgbench"}
     assert {name: row["status"] for name, row in found.items()} == {

@@ -67,8 +67,8 @@ def test_a_name_clash_is_shown_by_list_and_both_can_be_reached(tmp_plugin, vgben
         assert f"'{dist}" in result.stderr or name in result.stdout
 
 
-def test_an_observer_that_calls_exit_does_not_end_the_run(tmp_plugin):
-    from vgbench.plugin.observers import Observers
+def test_an_logger_that_calls_exit_does_not_end_the_run(tmp_plugin):
+    from vgbench.plugin.loggers import Loggers
     from vgbench.plugin.registry import Registry
 
     code = """
@@ -90,13 +90,13 @@ def test_an_observer_that_calls_exit_does_not_end_the_run(tmp_plugin):
         class Nothing:
             pass
     """
-    tmp_plugin(code, hooks={"early": "Early", "late": "Late", "nothing": "Nothing"})
-    observers = Observers().load(Registry())
-    observers.call("vgbench_run_started", title="t", folder="f")
-    observers.call("vgbench_run_started", title="t", folder="f")
-    assert observers.errors == [
+    tmp_plugin(code, loggers={"early": "Early", "late": "Late", "nothing": "Nothing"})
+    loggers = Loggers().load(Registry())
+    loggers.call("vgbench_run_started", title="t", folder="f")
+    loggers.call("vgbench_run_started", title="t", folder="f")
+    assert loggers.errors == [
         "early: SystemExit: 3 (vgx-mine 0.1)",
-        "nothing: hook 'nothing' (vgx-mine 0.1) is no hook: vgx_mine:Nothing must be a class with at least one method "
+        "nothing: logger 'nothing' (vgx-mine 0.1) is no logger: vgx_mine:Nothing must be a class with at least one method "
         "marked @vgbench.api.hookimpl (vgbench_run_started, vgbench_stage_started, vgbench_stage_progress, "
         "vgbench_stage_ended, vgbench_noted, vgbench_run_stopped, vgbench_run_ended)",
         "late: SystemExit in vgbench_run_started: 3 (vgx-mine 0.1)",

@@ -28,7 +28,7 @@ def test_conformance_under_pytest(tmp_path, tmp_plugin):
 
         class Mine(Planner):
             '''Noise that is not clipped.'''
-            floor = True
+            baseline = True
 
             def plan(self, problem, state):
                 return Plan(5 * problem.noise(problem.horizon, problem.action_dim))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vgbench.errors import RunFailed, UsageError, VgbenchError
-from vgbench.plugin.observers import Observers
+from vgbench.plugin.loggers import Loggers
 from vgbench.settings import TrainSettings
 from vgbench.storage.interrupt import Stop
 from vgbench.training.latents import encode_all, fit_latent_scale
@@ -16,7 +16,7 @@ from vgbench.training.trainer import Trainer
 
 def trainer(small, folder, model, *terms, stop=None, latents=None, name="encoder", **settings):
     stage = Stage(name, terms, small.train(**settings), 0)
-    return Trainer(stage, model, small.data, folder, Observers(), stop or Stop(), latents)
+    return Trainer(stage, model, small.data, folder, Loggers(), stop or Stop(), latents)
 
 
 def weights(module):
@@ -151,19 +151,19 @@ def test_what_a_plugin_froze_stays_frozen(small, folder):
 
         def __init__(self, params, shapes):
             super().__init__(params, shapes)
-            self.learnt = torch.nn.Linear(32, 1)
+            self.learned = torch.nn.Linear(32, 1)
             self.target = torch.nn.Linear(32, 1).requires_grad_(False)
 
         def loss(self, batch, model, noise):
-            own = (self.learnt(batch.latents) - self.target(batch.latents)).square().mean()
+            own = (self.learned(batch.latents) - self.target(batch.latents)).square().mean()
             base = super().loss(batch, model, noise)
             return type(base)(base.value + own)
 
     objective = Dual(Dual.Params(), small.shapes)
-    learnt, target = weights(objective.learnt), weights(objective.target)
+    learned, target = weights(objective.learned), weights(objective.target)
     trainer(small, folder, small.model(), Term("dual", objective, 1.0)).run()
     assert torch.equal(weights(objective.target), target)
-    assert not torch.equal(weights(objective.learnt), learnt)
+    assert not torch.equal(weights(objective.learned), learned)
 
 
 def test_diverged_weights_are_never_saved(small, folder):

@@ -14,7 +14,7 @@ from vgbench.experiments.trained import Trained
 from vgbench.storage.files import Record
 
 CHECKED = 512
-"""States at which the learnt table is held against the distance itself."""
+"""States at which the learned table is held against the distance itself."""
 
 
 @dataclass
@@ -72,8 +72,8 @@ def true_tables(environment: Environment, tasks: Tasks, data: Dataset) -> Tables
     return Tables(grids, number, values)
 
 
-def learnt_tables(trained: Trained, tasks: Tasks) -> tuple[Tables, Record]:
-    """Tables of a run's learnt distance, and their mean error at states that actions of the data reach.
+def learned_tables(trained: Trained, tasks: Tasks) -> tuple[Tables, Record]:
+    """Tables of a run's learned distance, and their mean error at states that actions of the data reach.
 
     The error is that of interpolation, and of whatever the grid leaves out (a velocity, say).
     """

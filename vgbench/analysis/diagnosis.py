@@ -26,7 +26,7 @@ def diagnose(trained: Trained, goals: int = 16, states: int = 1000, seed: int = 
 
     Returns:
         Values for JSON. `blocks` has: `rank`, `fixed_point`, `descent`, `scale`, `metric`, `prediction`, `planning`,
-        `probe`. A block that the environment cannot serve is `{"skipped": reason}`. Distances are in the learnt
+        `probe`. A block that the environment cannot serve is `{"skipped": reason}`. Distances are in the learned
         distance's own units, costs in environment steps, probes in the state's units.
 
     Raises:

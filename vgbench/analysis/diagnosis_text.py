@@ -43,7 +43,7 @@ def _rank(block: Record) -> list[str]:
     if whole:
         much = "almost in" if whole["mean"] > 0.95 else "roughly in" if whole["mean"] > 0.8 else "not in"
         lines.append(
-            f"The learnt distance is {much} the order of the true number of steps to the goal (1 would be exact)."
+            f"The learned distance is {much} the order of the true number of steps to the goal (1 would be exact)."
         )
     return lines
 
@@ -64,7 +64,7 @@ def _fixed_point(block: Record) -> list[str]:
 
 def _descent(block: Record) -> list[str]:
     lines = [f"{'walking down':<26}  reaches the goal       minima per goal           stuck"]
-    names = {"learnt": "the learnt distance", "true": "the true cost", "straight": "the straight distance"}
+    names = {"learned": "the learned distance", "true": "the true cost", "straight": "the straight distance"}
     for key, name in names.items():
         if key in block:
             row = block[key]
@@ -148,8 +148,8 @@ def _probe(block: Record) -> list[str]:
 
 
 BLOCKS = {
-    "rank": ("Order: learnt distance against the true cost to go", _rank),
-    "fixed_point": ("Fit: learnt distance against the fixed point of its own loss", _fixed_point),
+    "rank": ("Order: learned distance against the true cost to go", _rank),
+    "fixed_point": ("Fit: learned distance against the fixed point of its own loss", _fixed_point),
     "descent": ("Descent: can one walk down to the goal?", _descent),
     "scale": ("Scale and saturation", _scale),
     "metric": ("Symmetry and triangle inequality", _metric),

@@ -81,7 +81,7 @@ def rollouts(trained: Trained, seed: int) -> Rollouts:
 
 
 def distances(trained: Trained, latent: Tensor, goal: Tensor) -> Tensor:
-    """Learnt distances [B, H] float64 from latents [B, H, D] to points of goals [B, D']."""
+    """Learned distances [B, H] float64 from latents [B, H, D] to points of goals [B, D']."""
     with torch.no_grad():
         return trained.model.distance.prepare(goal)(trained.model.head(latent)).double()
 

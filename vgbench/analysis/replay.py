@@ -58,7 +58,7 @@ class Replay:
         planner = spec.planner.cls(spec.planner.params)
         self._scale = trained.data.action_scale
         actions = environment.spec.actions.scaled(1 / self._scale)
-        self._model = None if planner.floor else trained.model
+        self._model = None if planner.baseline else trained.model
         settings = spec.settings["mpc"]
         self._controller = Controller(
             planner, self._model, actions, settings, spec.task_seed, Stream.PLANNER, spec.device

@@ -19,11 +19,11 @@ ROUNDED = 5e-7
 
 @dataclass(frozen=True)
 class Rescored:
-    """Successes of one run's planner (or its floor) at a radius.
+    """Successes of one run's planner (or its baseline) at a radius.
 
     Attributes:
         path: the run folder.
-        planner: its name; that of the floor for its rows.
+        planner: its name; that of the baseline for its rows.
         at: "ever": some state of the episode lies within the radius; "end": its last one does.
         stop: when its episodes stopped: "ever", at their first success under the recorded radius, or "never".
         recorded: successes in the record, at its own radius.
@@ -34,7 +34,7 @@ class Rescored:
     path: Path
     title: str
     planner: str
-    floor: bool
+    baseline: bool
     at: str
     radius: float
     recorded_radius: float | None
@@ -57,7 +57,7 @@ class Rescored:
             "path": self.path.as_posix(),
             "title": self.title,
             "planner": self.planner,
-            "floor": self.floor,
+            "baseline": self.baseline,
             "at": self.at,
             "radius": self.radius,
             "recorded_radius": self.recorded_radius,
@@ -76,7 +76,7 @@ def rescore(folders: Iterable[Path], radius: float, at: str) -> tuple[list[Resco
     """Rescore every run folder at or below some folders.
 
     Returns:
-        Two rows for each run with a floor, else one; and a line with the reason for each folder left out.
+        Two rows for each run with a baseline, else one; and a line with the reason for each folder left out.
     """
     found, left_out = [], []
     for folder in folders:
@@ -133,15 +133,15 @@ def _run(path: Path, radius: float, at: str) -> list[Rescored]:
     try:
         stop = run["identity"]["settings"]["evaluation"].get("stop", "ever")
         judged = [("episodes.jsonl", result, result["planner"], False)]
-        if result.get("floor"):
-            judged.append(("floor.jsonl", result["floor"], result["floor"]["planner"], True))
+        if result.get("baseline"):
+            judged.append(("baseline.jsonl", result["baseline"], result["baseline"]["planner"], True))
         known = (result.get("tasks") or {}).get("radius")
         made = []
-        for name, rate, planner, floor in judged:
+        for name, rate, planner, baseline in judged:
             rows = _rows(path / name, rate)
             told = [verdict(row, radius, at, stop, known) for row in rows]
             counts = (rate["successes"], told.count(True), told.count(None), len(rows))
-            made.append(Rescored(path, run["title"], planner, floor, at, radius, known, stop, *counts))
+            made.append(Rescored(path, run["title"], planner, baseline, at, radius, known, stop, *counts))
     except (KeyError, TypeError, AttributeError) as err:
         raise NotARecord(f"it is damaged: {type(err).__name__}: {err}") from err
     return made

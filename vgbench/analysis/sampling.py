@@ -1,4 +1,4 @@
-"""What a diagnosis looks at: goals, states all around them, and the learnt distances between the two."""
+"""What a diagnosis looks at: goals, states all around them, and the learned distances between the two."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class GoalView:
         goal: a state with leading 1.
         states: M states; those of `grid` if the environment has one, otherwise states of the data.
         points: [M, D'], between which distances are taken.
-        distance: [M] float64, learnt distance from each state to the goal.
+        distance: [M] float64, learned distance from each state to the goal.
         cost: [M] float64, true least number of steps to the goal, or None.
         sample: [S] numbers of the states that statistics over pairs use.
     """
@@ -36,11 +36,11 @@ class GoalView:
         return {name: value.expand(count, *value.shape[1:]) for name, value in self.goal.items()}
 
 
-def lacks(environment: Environment, ability: str) -> str | None:
-    """Say that an environment lacks an ability, or return None."""
-    if ability in environment.abilities:
+def lacks(environment: Environment, capability: str) -> str | None:
+    """Say that an environment lacks a capability, or return None."""
+    if capability in environment.capabilities:
         return None
-    return f"{type(environment).__name__} has no ability '{ability}'"
+    return f"{type(environment).__name__} has no capability '{capability}'"
 
 
 def take(state: State, rows: Tensor | slice) -> State:
@@ -69,7 +69,7 @@ def goal_points(trained: Trained, goal: State) -> Tensor:
 
 
 def to_goal(trained: Trained, here: Tensor, goal: Tensor) -> Tensor:
-    """Learnt distances [M] float64 from points [M, D'] to one goal's point [1, D']."""
+    """Learned distances [M] float64 from points [M, D'] to one goal's point [1, D']."""
     with torch.no_grad():
         return trained.model.distance.prepare(goal)(here.unsqueeze(0))[0].double()
 
@@ -85,7 +85,7 @@ class Views:
     def make(self, goals: int) -> list[GoalView]:
         """Views of the goals of the first tasks; without a grid, of states of the data."""
         trained = self._trained
-        if "state_grid" in trained.environment.abilities:
+        if "state_grid" in trained.environment.capabilities:
             count = min(goals, len(trained.tasks))
             return [self._view(take(trained.tasks.goal, slice(row, row + 1)), None) for row in range(count)]
         data = trained.data
@@ -99,7 +99,7 @@ class Views:
         count = len(here)
         sample = torch.from_numpy(self._rng.permutation(count)[: self._count]).to(here.device)
         view = GoalView(goal, states, grid, here, distance, None, sample)
-        if "cost_to_go" in trained.environment.abilities:
+        if "cost_to_go" in trained.environment.capabilities:
             view.cost = trained.environment.cost_to_go(states, view.goals(count)).double()  # type: ignore[attr-defined]
         return view
 

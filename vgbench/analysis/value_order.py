@@ -1,4 +1,4 @@
-"""Is the learnt distance in the order of the true one, and can one walk down it?"""
+"""Is the learned distance in the order of the true one, and can one walk down it?"""
 
 import warnings
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def value_terms(trained: Trained) -> tuple[float, float | None, int] | None:
 
 
 def rank(trained: Trained, views: list[GoalView]) -> Record:
-    """Correlation of the learnt distance with the true cost to go, over states, per goal and then averaged."""
+    """Correlation of the learned distance with the true cost to go, over states, per goal and then averaged."""
     missing = lacks(trained.environment, "cost_to_go")
     if missing:
         return {"skipped": missing}
@@ -91,7 +91,7 @@ def descent(trained: Trained, views: list[GoalView]) -> Record:
     if missing:
         return {"skipped": missing}
     functions: dict[str, Callable[[GoalView], Tensor | None]] = {
-        "learnt": lambda view: view.distance,
+        "learned": lambda view: view.distance,
         "true": lambda view: view.cost,
         "straight": lambda view: trained.environment.goal_distance(view.states, view.goals(len(view.points))).double(),
     }
@@ -126,7 +126,7 @@ def _descend(trained: Trained, view: GoalView, value: Tensor) -> dict[str, float
 def _labels(trained: Trained, views: list[GoalView]) -> tuple[list[np.ndarray], tuple[str, ...]]:
     """Group of each sampled pair: the environment's own, or tertiles of the true cost over all pairs."""
     environment: Any = trained.environment
-    if "pair_labels" in environment.abilities:
+    if "pair_labels" in environment.capabilities:
         found = [environment.pair_labels(take(v.states, v.sample), v.goals(len(v.sample))) for v in views]
         return [label.cpu().numpy() for label in found], tuple(environment.pair_label_names)
     costs = [_array(view.cost[view.sample]) for view in views if view.cost is not None]
@@ -135,7 +135,7 @@ def _labels(trained: Trained, views: list[GoalView]) -> tuple[list[np.ndarray], 
 
 
 def _against(pairs: list[tuple[np.ndarray, np.ndarray]], bound: float) -> Record:
-    """Agreement of learnt distances with values in the same units: Pearson's correlation, and the mean error."""
+    """Agreement of learned distances with values in the same units: Pearson's correlation, and the mean error."""
     return {
         "pearson": over_goals(pairs, lambda d, v: stats.pearsonr(d, v)[0]),
         "error_of_bound": over([float(np.abs(d - v).mean() / bound) for d, v in pairs]),

@@ -1,4 +1,4 @@
-"""The learnt distance by itself: how large it gets, whether it is flat far away, and whether it is a metric."""
+"""The learned distance by itself: how large it gets, whether it is flat far away, and whether it is a metric."""
 
 import numpy as np
 import torch

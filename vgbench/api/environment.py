@@ -219,7 +219,7 @@ class Environment(Plugin, ABC):
                 ends = torch.tensor(rng.uniform([-9, 3], [-3, 9], (count, 2)), dtype=torch.float32)
                 return Tasks({"x": ends[:, :1]}, {"x": ends[:, 1:]})
 
-    Optional abilities are declared in `abilities` and tested: `cost_to_go(state, goal) -> Tensor[B]` (least number of
+    Optional capabilities are declared in `capabilities` and tested: `cost_to_go(state, goal) -> Tensor[B]` (least number of
     steps), `expert(state, goal) -> actions[B, A]`, `simulate(state, actions[B, K, H, A]) -> State[B, K, H, ...]`. For
     `vgbench diagnose`: `state_grid(state) -> StateGrid` of the layout of a single state (leading 1);
     `pair_labels(state, goal) -> Tensor[B]` int64, groups of pairs as named by `pair_label_names`; and
@@ -231,13 +231,13 @@ class Environment(Plugin, ABC):
     maps of the learned value.
     """
 
-    abilities: ClassVar[frozenset[str]] = frozenset()
+    capabilities: ClassVar[frozenset[str]] = frozenset()
     """Names of the optional methods above that it has, such as `frozenset({"cost_to_go"})`; others are not called."""
     pair_label_names: ClassVar[tuple[str, ...]] = ()
     """What the numbers of `pair_labels` mean."""
     map_extent: tuple[float, float, float, float]
     """Left, right, bottom and top edge of the map, in `spec.distance_unit`. The first image that `observe` draws, if
-    there is one, shows just this; `bottom` is above `top` in number where y grows downwards. With ability `map_place`.
+    there is one, shows just this; `bottom` is above `top` in number where y grows downwards. With capability `map_place`.
     """
     success_radius: float
     """A task is solved at the first state whose `goal_distance` is below this (in `spec.distance_unit`)."""

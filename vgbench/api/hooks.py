@@ -1,7 +1,7 @@
-"""Hooks for observers of a run (pluggy, group `vgbench.hooks`). An observer may take any subset of the arguments.
+"""Hooks for loggers of a run (pluggy, group `vgbench.loggers`). A logger may take any subset of the arguments.
 
 The entry point names a class, of which each run makes an instance without arguments. One with the attribute
-`on_request = True` is used only where it is named, by `--observer NAME` or in `VGBENCH_OBSERVERS`; the others always.
+`on_request = True` is used only where it is named, by `--logger NAME` or in `VGBENCH_LOGGERS`; the others always.
 """
 
 from typing import Any

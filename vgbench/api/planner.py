@@ -77,8 +77,8 @@ class Planner(Plugin, ABC):
     rollout: ClassVar[bool] = False
     """Whether `problem.rollout` is used."""
 
-    floor: ClassVar[bool] = False
-    """Whether this planner ignores the cost: a floor for others to beat."""
+    baseline: ClassVar[bool] = False
+    """Whether this planner ignores the cost: a baseline for others to beat."""
 
     def __init__(self, params: Any) -> None:
         """Keep the validated parameters."""

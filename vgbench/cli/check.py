@@ -19,7 +19,7 @@ EPILOG = examples(
 @handled
 def check(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="environment, objective, distance, network, planner or hook.")
+        str, typer.Argument(metavar="KIND", help="environment, objective, distance, network, planner or logger.")
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `vgbench list` prints it; also DIST:NAME.")],
     only: Annotated[

@@ -23,7 +23,7 @@ def collect(
     env: Annotated[str | None, typer.Option(metavar="NAME", help="Environment: its usual protocol.")] = None,
     protocol: Annotated[str | None, typer.Option(metavar="NAME", help="wall_small, wall_big, maze, ...")] = None,
     scale: Annotated[str | None, typer.Option(metavar="smoke|quick|paper", help="Default quick.")] = None,
-    reading: Annotated[
+    variant: Annotated[
         str | None, typer.Option(metavar="literal|pldm", help="Choices for what the paper leaves open, by name.")
     ] = None,
     trajectories: Annotated[
@@ -45,7 +45,7 @@ def collect(
         raise UsageError(f"--preview {preview}: expected a name that ends in .png")
     sets = [*(set_ or ()), *([f"data.trajectories={trajectories}"] if trajectories is not None else [])]
     asked = resolve_data(
-        Request(env=env, protocol=protocol, scale=scale, reading=reading, data_seed=data_seed, sets=sets)
+        Request(env=env, protocol=protocol, scale=scale, variant=variant, data_seed=data_seed, sets=sets)
     )
     for note in asked.notes:
         say(f"note: {note}")

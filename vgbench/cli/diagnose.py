@@ -25,7 +25,7 @@ def diagnose(
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """Compare what a run has learnt with the truth: value, model and planner.
+    """Compare what a run has learned with the truth: value, model and planner.
 
     Rank correlation with the true cost to go and with the fixed point of the value loss, descent, saturation, symmetry,
     prediction error over the horizon, promised and realised cost, and a probe. Takes about a minute on one core.

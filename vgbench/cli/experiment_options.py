@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vgbench.experiments.cells import Outcome
     from vgbench.experiments.executors.base import Place
 
-Reading = Annotated[
+Variant = Annotated[
     str | None, typer.Option(metavar="literal|pldm", help="Choices for what the paper leaves open, by name.")
 ]
 Executor = Annotated[str, typer.Option(metavar="local|ray", help="Processes of this machine, or a Ray cluster.")]
@@ -39,7 +39,7 @@ def check_place(executor: str, workers: int | None, threads: int, address: str |
     from vgbench.experiments import executors
     from vgbench.experiments.executors.base import Place
     from vgbench.hardware import cores
-    from vgbench.plugin.observers import requested
+    from vgbench.plugin.loggers import requested
     from vgbench.plugin.registry import Registry
 
     chosen = executors.find(executor)
@@ -70,14 +70,14 @@ def prepare(campaign: "Campaign") -> None:
         say(f"note: {about(spec.device)}")
 
 
-def default_folder(name: str, scale: str | None, reading: str | None, *how: str) -> Path:
-    """Folder of a suite or sweep: what is not as by default (a reading, a precision) is part of its name."""
+def default_folder(name: str, scale: str | None, variant: str | None, *how: str) -> Path:
+    """Folder of a suite or sweep: what is not as by default (a variant, a precision) is part of its name."""
     from vgbench.config.catalogue import catalogue
     from vgbench.text import same
 
-    default = catalogue().reading(None)
-    other = reading is not None and (default is None or same(reading) != default.name)
-    return Path("runs") / "-".join([name, scale or "quick", *([same(reading)] if reading and other else []), *how])
+    default = catalogue().variant(None)
+    other = variant is not None and (default is None or same(variant) != default.name)
+    return Path("runs") / "-".join([name, scale or "quick", *([same(variant)] if variant and other else []), *how])
 
 
 def not_default(precision: str | None, compile: bool | None) -> list[str]:

@@ -35,7 +35,7 @@ def ladder(
 ) -> None:
     """Success of controllers from random actions to an expert on the same tasks.
 
-    Between them: the planner with the exact dynamics and a straight, learnt or true value, and with the learnt dynamics
+    Between them: the planner with the exact dynamics and a straight, learned or true value, and with the learned dynamics
     and the true value. With --run, tasks, data and planner are those of the (first) run. Takes minutes: a row costs
     what as many episodes of a run cost, and more where a step of the environment is slow.
     """

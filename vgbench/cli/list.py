@@ -7,7 +7,7 @@ import typer
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, say
 from vgbench.text import choice
 
-_SECTIONS = ("recipe", "protocol", "reading", "suite", "sweep")  # of registry.yaml
+_SECTIONS = ("recipe", "protocol", "variant", "suite", "sweep")  # of registry.yaml
 
 EPILOG = examples("vgbench list", "vgbench list objective", "vgbench list recipe --format json")
 
@@ -18,13 +18,13 @@ def list_(
         str | None,
         typer.Argument(
             metavar="[KIND]",
-            help="environment, objective, distance, network, planner, hook, recipe, protocol, reading, suite or sweep.",
+            help="environment, objective, distance, network, planner, logger, recipe, protocol, variant, suite or sweep.",
         ),
     ] = None,
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """List plugins of every kind, recipes, protocols, readings, suites and sweeps."""
+    """List plugins of every kind, recipes, protocols, variants, suites and sweeps."""
     from vgbench.plugin.entry import GROUPS
     from vgbench.plugin.registry import Registry
 

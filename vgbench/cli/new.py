@@ -13,7 +13,7 @@ EPILOG = examples("vgbench new objective my_loss", "vgbench new environment ring
 @handled
 def new(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="environment, objective, distance, network, planner or hook.")
+        str, typer.Argument(metavar="KIND", help="environment, objective, distance, network, planner or logger.")
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name in vgbench: lower_snake.")],
     into: Annotated[

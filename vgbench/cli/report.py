@@ -32,8 +32,8 @@ def report(
     ] = None,
     suite: Annotated[str, typer.Option(metavar="NAME", help="Rows, columns, published numbers.")] = "paper_table_2",
     scale: Annotated[str, typer.Option(metavar="smoke|quick|paper", help="Records of this scale alone.")] = "quick",
-    reading: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Records of this reading of the paper; the default one if none.")
+    variant: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Records of this variant of the paper; the default one if none.")
     ] = None,
     claims: Annotated[
         bool, typer.Option("--claims", help="What the paper says of its table, tested (Markdown and JSON have it too).")
@@ -68,8 +68,8 @@ def report(
 
     with told(f"--suite {suite}"):
         chosen = catalogue().suite(suite)
-    with told(f"--reading {reading}"):
-        read_as = catalogue().reading(reading)
+    with told(f"--variant {variant}"):
+        read_as = catalogue().variant(variant)
     scale = choice(scale, SCALES, "--scale")
     chosen_layout = layout is not None
     guess = out.suffix.removeprefix(".").lower() if out else ""

@@ -66,7 +66,7 @@ def _row(row: "Rescored") -> list[str]:
     most = row.successes + row.unknown
     count = f"{row.successes} to {most}" if row.unknown else f"{most}"
     rate = f"{row.successes / row.n:.3f} to {most / row.n:.3f}" if row.unknown else f"{most / row.n:.3f}"
-    planner = f"{row.planner} (floor)" if row.floor else row.planner
+    planner = f"{row.planner} (baseline)" if row.baseline else row.planner
     recorded = f"{row.recorded}" + (f" within {row.recorded_radius:.4g}" if row.recorded_radius is not None else "")
     return [row.path.as_posix(), planner, f"{rate}  {count} of {row.n}", f"[{low:.3f}, {high:.3f}]", recorded]
 

@@ -12,7 +12,7 @@ from vgbench.text import place, rate_text
 EPILOG = examples(
     "vgbench run --env maze --objective iql --distance iqe",
     "vgbench run --protocol wall_small --recipe vf --seed 1 --set mppi.samples=512",
-    "vgbench run --env maze --recipe vf --tasks tasks.json --observer jsonl",
+    "vgbench run --env maze --recipe vf --tasks tasks.json --logger jsonl",
     "vgbench run --protocol maze --recipes mine.yaml --recipe mine",
     "vgbench run --protocol wall_big --recipe vf --scale paper --device cuda:1 --precision tf32",
     "vgbench run --config runs/NAME/config.yaml --dry-run",
@@ -42,7 +42,7 @@ def run(
         str | None,
         typer.Option(metavar="smoke|quick|paper", help="Under a minute and meaningless; minutes (default); published."),
     ] = None,
-    reading: Annotated[
+    variant: Annotated[
         str | None, typer.Option(metavar="literal|pldm", help="Choices for what the paper leaves open, by name.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of training (default 0).")] = None,
@@ -68,7 +68,7 @@ def run(
     tasks: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Plan these tasks, of `vgbench tasks` or a run's tasks.json.")
     ] = None,
-    observer: Annotated[
+    logger: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Also tell jsonl, tensorboard or wandb of the progress; may be repeated."),
     ] = None,
@@ -96,7 +96,7 @@ def run(
         predictor,
         training,
         scale,
-        reading,
+        variant,
         seed,
         data_seed,
         task_seed,
@@ -118,7 +118,7 @@ def run(
         print_plan(spec, format)
         return
     argv = ["vgbench", *sys.argv[1:]]
-    result = perform(spec, out, argv, observer or (), note=lambda text: say(f"note: {text}"))
+    result = perform(spec, out, argv, logger or (), note=lambda text: say(f"note: {text}"))
     if format == "json":
         print_json(result)
     else:
@@ -139,9 +139,9 @@ def print_result(result: dict[str, Any]) -> None:
     if scale_means_nothing(result["scale"]):
         print("scale smoke: these numbers mean nothing")
     print(f"success  {rate_text(result)}")
-    floor = result.get("floor")
-    if floor:
-        print(f"floor    {rate_text(floor)}  ({floor['planner']})")
+    baseline = result.get("baseline")
+    if baseline:
+        print(f"baseline    {rate_text(baseline)}  ({baseline['planner']})")
     for name, times in result.get("stages", {}).items():
         print(f"{name:<9}{times['seconds']:>9.1f} s{times['cpu_seconds']:>10.1f} CPU-s")
     print(f"{'all':<9}{result['seconds']:>9.1f} s{result['cpu_seconds']:>10.1f} CPU-s")

@@ -15,7 +15,7 @@ def show(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND", help="environment, objective, ..., recipe, protocol, reading, suite, sweep or setting."
+            metavar="KIND", help="environment, objective, ..., recipe, protocol, variant, suite, sweep or setting."
         ),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `vgbench list` prints it.")],

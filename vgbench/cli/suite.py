@@ -13,9 +13,9 @@ from vgbench.cli.experiment_options import (
     DryRun,
     Estimate,
     Executor,
-    Reading,
     Retry,
     Threads,
+    Variant,
     Workers,
     check_place,
     default_folder,
@@ -52,7 +52,7 @@ def suite(
         list[str] | None,
         typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter, in the cells that have it."),
     ] = None,
-    reading: Reading = None,
+    variant: Variant = None,
     device: Device = None,
     precision: Precision = None,
     compile: Compile = None,
@@ -81,10 +81,10 @@ def suite(
     if estimate and not dry_run:
         raise UsageError("--estimate goes with --dry-run")
     asked = suite.narrowed(suite.find(name), only or ())
-    base = Request(scale=scale, reading=reading, device=device, sets=set_ or ())
+    base = Request(scale=scale, variant=variant, device=device, sets=set_ or ())
     base = replace(base, precision=precision, compile=compile, memory=memory)
     wanted = suite.cells(asked, read_seeds(seeds, asked.seeds), base)
-    root = out or default_folder(asked.name, scale, reading, *not_default(precision, compile))
+    root = out or default_folder(asked.name, scale, variant, *not_default(precision, compile))
     cells = resolve_cells(wanted, root)
     campaign = Campaign("suite", asked.name, cells[0].spec.scale, root, cells)
     if dry_run:

@@ -25,9 +25,9 @@ from vgbench.cli.experiment_options import (
     DryRun,
     Estimate,
     Executor,
-    Reading,
     Retry,
     Threads,
+    Variant,
     Workers,
     check_place,
     default_folder,
@@ -75,7 +75,7 @@ def sweep(
         list[str] | None,
         typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter, in all cells that have it."),
     ] = None,
-    reading: Reading = None,
+    variant: Variant = None,
     device: Device = None,
     precision: Precision = None,
     compile: Compile = None,
@@ -107,7 +107,7 @@ def sweep(
     place = check_place(executor, workers, threads, address)
     if estimate and not dry_run:
         raise UsageError("--estimate goes with --dry-run")
-    base = Request(scale=scale, reading=reading, sets=set_ or (), data_seed=data_seed, task_seed=task_seed)
+    base = Request(scale=scale, variant=variant, sets=set_ or (), data_seed=data_seed, task_seed=task_seed)
     base = replace(base, device=device, precision=precision, compile=compile, memory=memory)
     default: tuple[int, ...] = (0,)
     if name is not None:
@@ -122,7 +122,7 @@ def sweep(
             raise UsageError("expected the NAME of a sweep, or --recipe, --protocol and --grid NAME.PARAM=A,B,...")
         title, points = sweep.of_grid(recipe, protocol, sweep.read_grid(grid, set_ or ()))
         base = replace(base, protocol=protocol, recipes=recipes)
-    root = out or default_folder(title, scale, reading, *not_default(precision, compile))
+    root = out or default_folder(title, scale, variant, *not_default(precision, compile))
     cells = resolve_cells(sweep.cells(points, read_seeds(seeds, default), base), root)
     check(base)
     sweep.check_different(cells)

@@ -22,7 +22,7 @@ def tasks(
     env: Annotated[str | None, typer.Option(metavar="NAME", help="Environment: its usual protocol.")] = None,
     protocol: Annotated[str | None, typer.Option(metavar="NAME", help="wall_small, wall_big, maze, ...")] = None,
     scale: Annotated[str | None, typer.Option(metavar="smoke|quick|paper", help="Default quick.")] = None,
-    reading: Annotated[
+    variant: Annotated[
         str | None, typer.Option(metavar="literal|pldm", help="Choices for what the paper leaves open, by name.")
     ] = None,
     task_seed: Annotated[int | None, typer.Option(help="Seed of the tasks (default 0).")] = None,
@@ -44,7 +44,7 @@ def tasks(
     from vgbench.config.resolve import Request, resolve_data
     from vgbench.data import collection, files, task_manifest
 
-    request = Request(env=env, protocol=protocol, scale=scale, reading=reading, sets=set_ or ())
+    request = Request(env=env, protocol=protocol, scale=scale, variant=variant, sets=set_ or ())
     request.data_seed, request.task_seed, request.data = data_seed, task_seed, data
     asked = resolve_data(request, tasks=True)
     for note in asked.notes:

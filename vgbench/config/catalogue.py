@@ -13,10 +13,10 @@ from vgbench.config.definitions import (
     Curve,
     Figure,
     Protocol,
-    Reading,
     Scale,
     Suite,
     Sweep,
+    Variant,
     read_figures,
 )
 from vgbench.config.recipes import Recipe, read_recipes
@@ -26,7 +26,7 @@ from vgbench.storage import yaml_file
 from vgbench.storage.yaml_file import Where
 from vgbench.text import same, suggest
 
-SECTIONS = ("components", "recipes", "protocols", "readings", "suites", "sweeps", "figures")
+SECTIONS = ("components", "recipes", "protocols", "variants", "suites", "sweeps", "figures")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Catalogue:
     components: Mapping[str, Mapping[str, Component]]  # by kind, by name
     recipes: Mapping[str, Recipe]
     protocols: Mapping[str, Protocol]
-    readings: Mapping[str, Reading]
+    variants: Mapping[str, Variant]
     suites: Mapping[str, Suite]
     sweeps: Mapping[str, Sweep] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
@@ -62,13 +62,13 @@ class Catalogue:
             raise UsageError(f"no protocol named {name!r}. {suggest(name, self.protocols)}")
         return self.protocols[same(name)]
 
-    def reading(self, name: str | None) -> Reading | None:
-        """Look up a reading; the default one for None (there is none in a file without readings)."""
+    def variant(self, name: str | None) -> Variant | None:
+        """Look up a variant; the default one for None (there is none in a file without variants)."""
         if name is None:
-            return next((reading for reading in self.readings.values() if reading.default), None)
-        if same(name) not in self.readings:
-            raise UsageError(f"no reading named {name!r}. {suggest(name, self.readings)}")
-        return self.readings[same(name)]
+            return next((variant for variant in self.variants.values() if variant.default), None)
+        if same(name) not in self.variants:
+            raise UsageError(f"no variant named {name!r}. {suggest(name, self.variants)}")
+        return self.variants[same(name)]
 
     def suite(self, name: str) -> Suite:
         """Look up a suite; `-` and `_` are the same."""
@@ -138,10 +138,10 @@ def read(content: Any, file: str) -> Catalogue:
         curves = parts(Curve, mapping(raw, here).get("curves"), here / "curves")
         sweeps[name] = make(Sweep, raw | {"curves": curves}, here, name=name)
     recipes = read_recipes(content.get("recipes", {}), where / "recipes")
-    readings = _section(content, "readings", Reading, where)
+    variants = _section(content, "variants", Variant, where)
     suites = _suites(content, where, recipes, protocols)
     figures = read_figures(content.get("figures", {}), where / "figures", protocols)
-    return Catalogue(components, recipes, protocols, readings, suites, sweeps, figures)
+    return Catalogue(components, recipes, protocols, variants, suites, sweeps, figures)
 
 
 def _suites(content: Mapping[str, Any], where: Where, recipes: Any, protocols: Any) -> dict[str, Suite]:

@@ -22,11 +22,11 @@ class Component:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Variant:
     """A named set of choices for what the paper leaves open; values by `name.param`, the later ones winning.
 
     Attributes:
-        default: whether it is taken when none is named; one reading has it.
+        default: whether it is taken when none is named; one variant has it.
         set: values for every run.
         protocols: further values by protocol.
         recipes: further values by recipe.
@@ -45,7 +45,7 @@ class Reading:
         return {**self.set, **self.protocols.get(protocol, {}), **self.recipes.get(recipe or "", {})}
 
     def addresses(self) -> frozenset[str]:
-        """All `name.param` that the reading is about."""
+        """All `name.param` that the variant is about."""
         blocks = [self.set, *self.protocols.values(), *self.recipes.values()]
         return frozenset(address for block in blocks for address in block)
 
@@ -71,7 +71,7 @@ class Protocol:
     Attributes:
         environment: name of the environment, or None: for every environment that has no protocol of its own.
         default_for: environment that means this protocol when it is named alone.
-        floor: planner that ignores the cost, judged on the same tasks.
+        baseline: planner that ignores the cost, judged on the same tasks.
         predictor_objectives: objectives of the predictor's own stage, for separate training.
     """
 
@@ -83,7 +83,7 @@ class Protocol:
     environment: str | None = None
     reference: str = ""
     default_for: str | None = None
-    floor: str | None = None
+    baseline: str | None = None
     predictor_objectives: tuple[str, ...] = ()
     set: Mapping[str, Any] = field(default_factory=dict)
     scales: Mapping[str, Scale] = field(default_factory=dict)
@@ -103,7 +103,7 @@ class Claim:
     Attributes:
         text: the publication's words, shortened.
         a: recipes; in the file a name, a list of them, or `all`: those of the suite.
-        b: likewise, or `floor`: the protocol's floor on the same tasks, or `same`: the recipe itself, see `against`.
+        b: likewise, or `baseline`: the protocol's baseline on the same tasks, or `same`: the recipe itself, see `against`.
         protocols: where `a` is judged.
         direction: `greater`, or `not_greater`: a gain of less than `margin`, if any.
         against: protocol on which `b` is judged, if it is another one.
@@ -120,7 +120,7 @@ class Claim:
 
     def recipes(self) -> tuple[str, ...]:
         """Names of the recipes on both sides."""
-        return self.a if self.b in (("floor",), ("same",)) else (*self.a, *self.b)
+        return self.a if self.b in (("baseline",), ("same",)) else (*self.a, *self.b)
 
     def check(self, where: Where, recipes: Iterable[str], protocols: Iterable[str]) -> None:
         """Refuse names that do not exist; `where` names the claim in messages."""

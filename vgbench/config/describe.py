@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vgbench.config.catalogue import Catalogue, catalogue
-from vgbench.config.definitions import Protocol, Reading, Suite, Sweep
+from vgbench.config.definitions import Protocol, Suite, Sweep, Variant
 from vgbench.config.recipes import Recipe
 from vgbench.errors import UsageError
 from vgbench.plugin.entry import GROUPS as KINDS
@@ -12,7 +12,7 @@ from vgbench.plugin.entry import HOME
 from vgbench.plugin.registry import Registry
 from vgbench.text import choice, same, suggest
 
-_SECTIONS = ("recipe", "protocol", "reading", "suite", "sweep")  # of registry.yaml
+_SECTIONS = ("recipe", "protocol", "variant", "suite", "sweep")  # of registry.yaml
 _CLAIMS = (
     "trains",
     "needs",
@@ -21,10 +21,10 @@ _CLAIMS = (
     "quasimetric",
     "levels",
     "role",
-    "floor",
+    "baseline",
     "gradient",
     "rollout",
-    "abilities",
+    "capabilities",
 )
 
 
@@ -40,10 +40,10 @@ def describe(kind: str, name: str) -> dict[str, Any]:
         return _recipe(book.recipe(name))
     if wanted == "protocol":
         return _protocol(book.protocol(name))
-    if wanted == "reading":
-        found = book.reading(name)
+    if wanted == "variant":
+        found = book.variant(name)
         assert found is not None
-        return _reading(found)
+        return _variant(found)
     if wanted == "suite":
         return _suite(book.suite(name))
     if wanted == "sweep":
@@ -68,7 +68,7 @@ def _plugin(kind: str, name: str, book: Catalogue) -> dict[str, Any]:
         "reference": known.reference if entry.dist == HOME else "",
         "tags": list(known.tags) if entry.dist == HOME else [],
     }
-    if kind == "hook":
+    if kind == "logger":
         return about | {"parameters": []}
     from vgbench.config.parameters import describe as parameters
 
@@ -117,23 +117,23 @@ def _protocol(protocol: Protocol) -> dict[str, Any]:
         "encoder": protocol.encoder,
         "predictor": protocol.predictor,
         "planner": protocol.planner,
-        "floor": protocol.floor,
+        "baseline": protocol.baseline,
         "predictor_objectives": list(protocol.predictor_objectives),
         "scales": [_scale_words(name, scale.encoder) for name, scale in protocol.scales.items()],
     }
     return about | {"values": _values(blocks)}
 
 
-def _reading(reading: Reading) -> dict[str, Any]:
-    blocks = {"all runs": reading.set}
-    blocks |= {f"protocol {name}": values for name, values in reading.protocols.items()}
-    blocks |= {f"recipe {name}": values for name, values in reading.recipes.items()}
+def _variant(variant: Variant) -> dict[str, Any]:
+    blocks = {"all runs": variant.set}
+    blocks |= {f"protocol {name}": values for name, values in variant.protocols.items()}
+    blocks |= {f"recipe {name}": values for name, values in variant.recipes.items()}
     return {
-        "kind": "reading",
-        "name": reading.name,
-        "summary": reading.summary,
-        "reference": reading.reference,
-        "default": reading.default,
+        "kind": "variant",
+        "name": variant.name,
+        "summary": variant.summary,
+        "reference": variant.reference,
+        "default": variant.default,
         "values": _values(blocks),
     }
 
@@ -196,7 +196,7 @@ def _parameter(name: str, param: str) -> dict[str, Any]:
     from vgbench.settings import GROUPS
 
     registry = Registry()
-    owners = [entry for entry in registry.entries() if entry.kind != "hook" and entry.address == name]
+    owners = [entry for entry in registry.entries() if entry.kind != "logger" and entry.address == name]
     params = GROUPS[name] if name in GROUPS else owners[0].load().Params
     row = next(row for row in parameters(params) if row["name"] == param)
     return {key: row[key] for key in ("type", "range", "default", "meaning")}

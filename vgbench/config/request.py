@@ -39,7 +39,7 @@ class Request:
     predictor: str | None = None
     training: str | None = None
     scale: str | None = None
-    reading: str | None = None
+    variant: str | None = None
     seed: int | None = None
     data_seed: int | None = None
     task_seed: int | None = None
@@ -137,7 +137,7 @@ class Choices:
         """
         book, file = catalogue(), self._written
         flags = {key: c for key in ("scale", "protocol", "environment") if (c := self.chosen[key]) is not None}
-        self._refuse_reading(book)
+        self._refuse_variant(book)
         new = _protocol({key: flag.value for key, flag in flags.items()}, book) or _protocol(file, book)
         old = _protocol(file, book) or new
         if old is None or new is None:
@@ -155,14 +155,14 @@ class Choices:
                 "the file (or start from --recipe), or drop the flag"
             )
 
-    def _refuse_reading(self, book: Catalogue) -> None:
-        """Refuse a flag for another reading over a file of a run, which fixes the values that readings are about."""
-        flag, file = self.chosen["reading"], self._written
-        if flag is None or same(flag.value) == same(file.get("reading", "")):
+    def _refuse_variant(self, book: Catalogue) -> None:
+        """Refuse a flag for another variant over a file of a run, which fixes the values that variants are about."""
+        flag, file = self.chosen["variant"], self._written
+        if flag is None or same(flag.value) == same(file.get("variant", "")):
             return
-        if "reading" not in file and not file.get("complete"):
-            return  # a user's own values, which stand above any reading
-        about = {a for reading in book.readings.values() for a in reading.addresses()}
+        if "variant" not in file and not file.get("complete"):
+            return  # a user's own values, which stand above any variant
+        about = {a for variant in book.variants.values() for a in variant.addresses()}
         kept = [name for name in map(str, file.get("set", {})) if any(_one_parameter(name, a) for a in about)]
         if kept:
             raise UsageError(

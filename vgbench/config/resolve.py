@@ -9,7 +9,7 @@ from vgbench.api import Params
 from vgbench.config import compute
 from vgbench.config.catalogue import Catalogue, catalogue
 from vgbench.config.data_file import DataFile
-from vgbench.config.definitions import SCALES, Protocol, Reading, Scale
+from vgbench.config.definitions import SCALES, Protocol, Scale, Variant
 from vgbench.config.method import Method, Piece, choose_method
 from vgbench.config.parameters import Addresses, Assignment, Target
 from vgbench.config.recipes import Recipe
@@ -35,7 +35,7 @@ class _Place:
     environment: Entry
     protocol: Protocol
     scale: str
-    reading: Reading | None = None
+    variant: Variant | None = None
     picks: dict[str, Value] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -45,21 +45,21 @@ class _Place:
         return self.protocol.scales.get(self.scale, Scale())
 
     def assignments(self, recipe: str | None = None, joint: bool = False) -> list[Assignment]:
-        """Values of the protocol, then of its block for the scale, then of the reading."""
+        """Values of the protocol, then of its block for the scale, then of the variant."""
         label = f"protocol {self.protocol.name}"
         scale = f"{label}, scale {self.scale}"
         values = [*registered(label, self.protocol.set), *registered(scale, self.block.set)]
         values += registered(f"{scale}, joint training", self.block.joint) if joint else []
-        if self.reading:
-            chosen = self.reading.values(self.protocol.name, recipe)
-            values += registered(f"reading {self.reading.name}", chosen)
+        if self.variant:
+            chosen = self.variant.values(self.protocol.name, recipe)
+            values += registered(f"variant {self.variant.name}", chosen)
         return values
 
 
 def resolve(request: Request) -> RunSpec:
     """Resolve a request.
 
-    Precedence: plugin default < recipe < protocol < its block for the scale < reading < --config < flags < --set.
+    Precedence: plugin default < recipe < protocol < its block for the scale < variant < --config < flags < --set.
 
     Raises:
         UsageError: something does not exist, does not fit or contradicts itself; the message names the option.
@@ -153,16 +153,16 @@ def _place(choices: Choices, registry: Registry, book: Catalogue) -> _Place:
             f"{wanted.written if wanted else ''} contradicts {named.written}: that protocol is on environment "
             f"{protocol.environment!r}; leave one of the two out"
         )
-    wish = choices.get("reading")
+    wish = choices.get("variant")
     with told(wish.written if wish else ""):
-        reading = book.reading(wish.value if wish else None)
-    place = _Place(environment, protocol, level, reading)
+        variant = book.variant(wish.value if wish else None)
+    place = _Place(environment, protocol, level, variant)
     source = (named or wanted).source  # type: ignore[union-attr]  # one of them is there
     place.picks["environment"] = Value(environment.address, (wanted or named).source)  # type: ignore[union-attr]
     place.picks["protocol"] = Value(protocol.name, source)
     place.picks["scale"] = Value(level, scale.source)
-    if reading:
-        place.picks["reading"] = Value(reading.name, wish.source if wish else "default")
+    if variant:
+        place.picks["variant"] = Value(variant.name, wish.source if wish else "default")
     if protocol.environment is None and named is None:
         place.notes.append(f"environment {environment.address!r} has no protocol of its own: values of {protocol.name}")
     elif named is None and protocol.name != environment.name:
@@ -189,9 +189,9 @@ def _protocol_of(environment: Entry, registry: Registry, book: Catalogue) -> Pro
 
 
 def _parts(choices: Choices, registry: Registry, place: _Place, method: Method) -> list[Piece]:
-    """Planner, floor and networks."""
+    """Planner, baseline and networks."""
     pieces: list[Piece] = []
-    for slot in ("planner", "floor", *ROLES):
+    for slot in ("planner", "baseline", *ROLES):
         chosen = choices.get(slot)
         name, source = getattr(place.block, slot, None), f"protocol {place.protocol.name}, scale {place.scale}"
         if name is None:
@@ -210,10 +210,10 @@ def _parts(choices: Choices, registry: Registry, place: _Place, method: Method) 
             about = {e.address: catalogue().component("network", e.name) for e in registry.entries("network")}
             fit = suggest(name, (address for address, component in about.items() if slot in component.tags))
             raise UsageError(f"{written}: {piece.entry} is for the {piece.cls.role}. {fit}")
-        if slot == "floor" and piece.entry == pieces[0].entry:
-            continue  # the planner is the floor itself
-        if slot == "floor" and not piece.cls.floor:
-            raise UsageError(f"{written}: {piece.entry} uses the cost, so it is no floor")
+        if slot == "baseline" and piece.entry == pieces[0].entry:
+            continue  # the planner is the baseline itself
+        if slot == "baseline" and not piece.cls.baseline:
+            raise UsageError(f"{written}: {piece.entry} uses the cost, so it is no baseline")
         place.picks[slot] = Value(piece.entry.address, source)
         pieces.append(piece)
     return pieces
@@ -232,7 +232,7 @@ def _assign(
     """
     targets = [Target(piece.entry.name, piece.slot, piece.cls.Params, str(piece.entry)) for piece in pieces]
     targets += [Target(name, "setting", params, f"settings {name!r}") for name, params in groups.items()]
-    known = {e.name: str(e) for e in registry.entries() if e.kind != "hook"} | {g: f"settings {g!r}" for g in GROUPS}
+    known = {e.name: str(e) for e in registry.entries() if e.kind != "logger"} | {g: f"settings {g!r}" for g in GROUPS}
     addresses = Addresses(targets, known)
     inert: dict[str, Value] = {}
     for given in [*below, *own]:
@@ -269,7 +269,7 @@ def _spec(
         head_objectives=tuple(chosen.get("head_objective", ())),
         distance=chosen["distance"][0],
         planner=chosen["planner"][0],
-        floor=chosen.get("floor", [None])[0],
+        baseline=chosen.get("baseline", [None])[0],
         networks={role: chosen[role][0] for role in ROLES if role in chosen},
         training=method.training,
         settings=settings,
@@ -281,7 +281,7 @@ def _spec(
         reweighted=tuple(f"{piece.entry.name}={piece.weight:g}" for piece in method.reweighted),
         protocol=place.protocol.name,
         scale=place.scale,
-        reading=place.reading.name if place.reading else None,
+        variant=place.variant.name if place.variant else None,
         values={key: value for target in addresses.targets for key, value in target.values().items()},
         inert=inert,
         picks=picks | machine_picks,
@@ -314,7 +314,7 @@ def _check(spec: RunSpec) -> None:
     every = spec.settings["mpc"].replan_every
     with blamed(UsageError):
         planner = spec.planner.cls(spec.planner.params)
-    if not planner.floor and planner.horizon < every:
+    if not planner.baseline and planner.horizon < every:
         raise UsageError(
             f"mpc.replan_every={every} is more than {spec.planner.name}.horizon={planner.horizon}: actions beyond the "
             "horizon are not planned; raise the horizon or replan more often"

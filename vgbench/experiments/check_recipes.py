@@ -23,7 +23,7 @@ def check(request: Request) -> None:
     asked = {key: choice.value for key, choice in choices.chosen.items() if choice is not None}
     for recipe in own:
         trial = Request(asked.get("environment"), asked.get("protocol"), recipe.name, device="cpu", loose=True)
-        trial.scale, trial.reading, trial.sets = asked.get("scale"), asked.get("reading"), request.sets
+        trial.scale, trial.variant, trial.sets = asked.get("scale"), asked.get("variant"), request.sets
         trial.recipes = request.recipes or request.config
         where = recipe.written("")
         try:

@@ -53,7 +53,7 @@ def estimate(spec: RunSpec) -> dict[str, Any]:
 def predictor_evaluations(spec: RunSpec) -> int:
     """Calls of the predictor, one row each, if no task is solved before its end."""
     mpc, planner = spec.settings["mpc"], spec.planner.cls(spec.planner.params)
-    if planner.floor:
+    if planner.baseline:
         return 0
     starts = range(0, mpc.max_steps, mpc.replan_every)
     steps = sum(min(plan_horizon(planner, mpc), mpc.max_steps - start) for start in starts)

@@ -22,7 +22,7 @@ from vgbench.planning import memory
 from vgbench.planning.controller import Controller
 from vgbench.planning.episodes import Evaluation
 from vgbench.plugin.attribution import blamed, explain
-from vgbench.plugin.observers import Observers
+from vgbench.plugin.loggers import Loggers
 from vgbench.plugin.registry import Registry
 from vgbench.rng import Stream
 from vgbench.spec import Chosen, RunSpec
@@ -41,7 +41,7 @@ def run(
     spec: RunSpec,
     out: Path | None = None,
     argv: Sequence[str] = (),
-    observers: Observers | None = None,
+    loggers: Loggers | None = None,
     share: Path | None = None,
 ) -> dict[str, Any]:
     """Run a specification to its end and return the content of result.json.
@@ -52,7 +52,7 @@ def run(
         spec: from `vgbench.config.resolve.resolve`.
         out: the run folder itself; by default a readable, hashed name under `runs/`.
         argv: the command line, for the record.
-        observers: who is told of the progress; by default every installed observer.
+        loggers: who is told of the progress; by default every installed logger.
         share: folder of finished training stages, which this run takes over where they are its own, and adds to.
 
     Raises:
@@ -67,25 +67,25 @@ def run(
     keep_freed_memory()
     rehearse(spec)
     precision.check_compiler(spec)
-    observers = observers or Observers().load(Registry())
+    loggers = loggers or Loggers().load(Registry())
     with precision.in_force(spec), folder.opened(spec, argv), deferred_interrupts() as stop:
         status = "failed"
         try:
-            observers.call("vgbench_run_started", title=spec.title(), folder=str(folder.path))
+            loggers.call("vgbench_run_started", title=spec.title(), folder=str(folder.path))
             with blamed(RunFailed, f"What was done is kept in {folder.path}: mend it and give the same command again"):
-                result = _Run(spec, folder, observers, stop, share).execute()
-            folder.update(status="done", error=None, plugin_errors=observers.errors)
+                result = _Run(spec, folder, loggers, stop, share).execute()
+            folder.update(status="done", error=None, plugin_errors=loggers.errors)
             write_json(folder.path / "result.json", result)
             status = "done"
         except BaseException as err:
             status = "interrupted" if isinstance(err, KeyboardInterrupt) else "failed"
             with suppress(VgbenchError):  # what went wrong first is what the user has to see
-                folder.update(status=status, error=str(err) or type(err).__name__, plugin_errors=observers.errors)
+                folder.update(status=status, error=str(err) or type(err).__name__, plugin_errors=loggers.errors)
             raise
         finally:
-            observers.call("vgbench_run_stopped", status=status)
-        observers.call("vgbench_run_ended", result=result)
-        folder.update(plugin_errors=observers.errors)  # with those of the last two calls
+            loggers.call("vgbench_run_stopped", status=status)
+        loggers.call("vgbench_run_ended", result=result)
+        folder.update(plugin_errors=loggers.errors)  # with those of the last two calls
     return result
 
 
@@ -174,9 +174,9 @@ class _Run:
     """The steps of one run, in order."""
 
     def __init__(
-        self, spec: RunSpec, folder: RunFolder, observers: Observers, stop: Stop, share: Path | None = None
+        self, spec: RunSpec, folder: RunFolder, loggers: Loggers, stop: Stop, share: Path | None = None
     ) -> None:
-        self.spec, self.folder, self.observers, self.stop = spec, folder, observers, stop
+        self.spec, self.folder, self.loggers, self.stop = spec, folder, loggers, stop
         self.shared = Shared(share, spec) if share is not None else None
         self.device = torch.device(spec.device)
         self.environment = build_environment(spec.environment)
@@ -202,9 +202,9 @@ class _Run:
         settings = self.spec.settings["data"]
         with self.folder.timed("collect"):
             start = {"stage": "collect", "total": settings.trajectories, "done": 0, "unit": "trajectory"}
-            self.observers.call("vgbench_stage_started", **start)
+            self.loggers.call("vgbench_stage_started", **start)
             trajectories, path = load_data(self.spec, self.environment, self._progress)
-            self.observers.call("vgbench_stage_ended", stage="collect")
+            self.loggers.call("vgbench_stage_ended", stage="collect")
         data = Dataset(self.environment, trajectories, self.device)
         try_environment(data)
         return data, path
@@ -213,7 +213,7 @@ class _Run:
         if self.stop.requested:
             raise KeyboardInterrupt
         trajectories = done * self.spec.settings["data"].trajectories // max(total, 1)  # whatever is counted
-        self.observers.call("vgbench_stage_progress", stage="collect", done=trajectories, logs={})
+        self.loggers.call("vgbench_stage_progress", stage="collect", done=trajectories, logs={})
 
     def _train(self, data: Dataset) -> JEPA:
         spec = self.spec
@@ -228,7 +228,7 @@ class _Run:
         if spec.training == "joint" and not spec.head_objectives:
             return model.eval().requires_grad_(False)
         with self.folder.timed("encode"):
-            latents = encode_all(model, data, self.observers, self.stop)
+            latents = encode_all(model, data, self.loggers, self.stop)
             if spec.training == "separate":
                 fit_latent_scale(model, latents, spec.settings["model"].latent_scale)
         if spec.training == "separate":
@@ -254,7 +254,7 @@ class _Run:
         stage = Stage(name, terms, self.spec.settings[group], self.spec.seed * 16 + index, group)
         adopted = self.shared is not None and self.shared.adopt(name, self.folder)
         with nullcontext() if adopted else self.folder.timed(name):
-            Trainer(stage, model, data, self.folder, self.observers, self.stop, latents).run()
+            Trainer(stage, model, data, self.folder, self.loggers, self.stop, latents).run()
         if self.shared:
             self.shared.publish(name, self.folder)
 
@@ -267,15 +267,15 @@ class _Run:
     def _play(
         self, name: str, chosen: Chosen, model: JEPA, tasks: Tasks, data: Dataset, stream: Stream
     ) -> list[Record]:
-        """Play all tasks with a planner; one that is a floor does not see the model."""
+        """Play all tasks with a planner; one that is a baseline does not see the model."""
         planner = chosen.cls(chosen.params)
         actions = self.environment.spec.actions.scaled(1 / data.action_scale)
-        used = None if planner.floor else model
+        used = None if planner.baseline else model
         mpc, seed = self.spec.settings["mpc"], self.spec.task_seed
         controller = Controller(planner, used, actions, mpc, seed, stream, self.spec.device, note=self._note)
         controller.most = memory.most_tasks(self.spec, planner, model, self.environment)
         with self.folder.timed(name):
-            common = (self.folder, self.observers, self.stop)
+            common = (self.folder, self.loggers, self.stop)
             whole = self.spec.settings["evaluation"].stop == "never"
             rows = Evaluation(name, self.environment, tasks, controller, data.action_scale, *common, whole).run()
         self.evaluations[name] = controller.evaluations
@@ -285,15 +285,15 @@ class _Run:
     def _note(self, text: str) -> None:
         """Tell the user something, once, and keep it with the run."""
         if self.folder.note(text):
-            self.observers.note(text)
+            self.loggers.note(text)
 
     def _floor(self, model: JEPA, tasks: Tasks, data: Dataset) -> Record:
         """Judge the planner that ignores the cost on the same tasks."""
-        chosen = self.spec.floor
+        chosen = self.spec.baseline
         if chosen is None:
-            return {"floor": None}
-        rows = self._play("floor", chosen, model, tasks, data, Stream.FLOOR)
-        return {"floor": {"planner": chosen.name, **_rate(rows)}}
+            return {"baseline": None}
+        rows = self._play("baseline", chosen, model, tasks, data, Stream.BASELINE)
+        return {"baseline": {"planner": chosen.name, **_rate(rows)}}
 
     def _about(self, model: JEPA) -> Record:
         spec = self.spec
@@ -306,7 +306,7 @@ class _Run:
             "environment": spec.environment.name,
             "protocol": spec.protocol,
             "scale": spec.scale,
-            "reading": spec.reading,
+            "variant": spec.variant,
             "meaningless": spec.scale == "smoke",
             "training": spec.training,
             "objectives": {c.name: c.weight for c in spec.objectives},

@@ -39,7 +39,7 @@ class Trained:
 
 
 def load_trained(path: Path, option: str = "RUN") -> Trained:
-    """Load a run folder for reading; the training set is collected again if it is not in the cache.
+    """Load a run folder for variant; the training set is collected again if it is not in the cache.
 
     Raises:
         UsageError: there is no run, or it is not trained to its end; the message says what is missing.

@@ -21,8 +21,8 @@ from vgbench.settings import MpcSettings
 
 
 def plan_horizon(planner: Planner, settings: MpcSettings) -> int:
-    """Steps of a plan. A floor has no horizon of its own: it plans what will be executed."""
-    return settings.replan_every if planner.floor else planner.horizon
+    """Steps of a plan. A baseline has no horizon of its own: it plans what will be executed."""
+    return settings.replan_every if planner.baseline else planner.horizon
 
 
 def block_rows(settings: MpcSettings, device: str, padded: bool = True) -> int:
@@ -71,7 +71,7 @@ class Controller:
         return self._tasks(padded=self.fills is not False)
 
     def _tasks(self, padded: bool) -> int:
-        rows = 1 if self.planner.floor else self.planner.candidates
+        rows = 1 if self.planner.baseline else self.planner.candidates
         wanted = max(1, block_rows(self.settings, self.device, padded) // rows)
         return wanted if self.most is None else max(1, min(wanted, self.most))
 

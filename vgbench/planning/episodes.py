@@ -12,7 +12,7 @@ from vgbench.api import Environment, Tasks
 from vgbench.errors import RunFailed
 from vgbench.planning.controller import Controller
 from vgbench.plugin.attribution import owner
-from vgbench.plugin.observers import Observers
+from vgbench.plugin.loggers import Loggers
 from vgbench.rng import KeyedNoise, Stream
 from vgbench.storage.files import Record
 from vgbench.storage.interrupt import Stop
@@ -51,17 +51,17 @@ class Evaluation:
         controller: Controller,
         action_scale: float,
         folder: RunFolder,
-        observers: Observers,
+        loggers: Loggers,
         stop: Stop,
         whole: bool = False,
     ) -> None:
-        """`name` is that of the stage and of its JSONL file (`episodes`, `floor`).
+        """`name` is that of the stage and of its JSONL file (`episodes`, `baseline`).
 
         Solved tasks leave, unless episodes are to be played `whole`, to their last step.
         """
         self._whole = whole
         self.name, self.environment, self.tasks, self.controller = name, environment, tasks, controller
-        self._scale, self._folder, self._observers, self._stop = action_scale, folder, observers, stop
+        self._scale, self._folder, self._loggers, self._stop = action_scale, folder, loggers, stop
         self._saved, self._interval = time.monotonic(), checkpoint_seconds()
         self._device = next(iter(tasks.start.values())).device
         self._goal_points = self._goals()
@@ -74,13 +74,13 @@ class Evaluation:
         self.controller.evaluations = progress.evaluations
         if progress.step < total and len(progress.active):
             start = {"stage": self.name, "total": total, "done": progress.step, "unit": "step"}
-            self._observers.call("vgbench_stage_started", **start)
+            self._loggers.call("vgbench_stage_started", **start)
             while progress.step < total and len(progress.active):
                 self._replan(progress)
                 self._execute(progress)
                 self._report(progress)
             self._save(progress)
-            self._observers.call("vgbench_stage_ended", stage=self.name)
+            self._loggers.call("vgbench_stage_ended", stage=self.name)
         rows = self._rows(progress)
         self._folder.write_lines(f"{self.name}.jsonl", rows)
         return rows
@@ -200,7 +200,7 @@ class Evaluation:
     def _report(self, progress: Progress) -> None:
         solved = int((progress.record["steps"] >= 0).sum())
         logs = {"solved": solved, "of": len(self.tasks)}
-        self._observers.call("vgbench_stage_progress", stage=self.name, done=progress.step, logs=logs)
+        self._loggers.call("vgbench_stage_progress", stage=self.name, done=progress.step, logs=logs)
         self._save_if_due(progress)
 
     def _save_if_due(self, progress: Progress) -> None:

@@ -44,7 +44,7 @@ def check_budget(spec: RunSpec, model: JEPA, environment: Environment) -> None:
         UsageError: naming the least that would do.
     """
     budget, planner = spec.compute.memory, spec.planner.cls(spec.planner.params)
-    if budget is None or planner.floor:
+    if budget is None or planner.baseline:
         return
     least = task_bytes(spec, planner, model, environment)
     if budget < least:
@@ -60,7 +60,7 @@ def most_tasks(spec: RunSpec, planner: Planner, model: JEPA, environment: Enviro
 
     That is `--memory`, or a share of what is free, unless `mpc.block_rows` says how many rows are wanted.
     """
-    if planner.floor:
+    if planner.baseline:
         return None
     budget = spec.compute.memory
     if budget is None and not spec.settings["mpc"].block_rows:

@@ -17,7 +17,7 @@ from vgbench.settings import MpcSettings
 
 
 class BlindProblem:
-    """A problem without a cost, for planners that declare `floor`; and what the real one shares with it."""
+    """A problem without a cost, for planners that declare `baseline`; and what the real one shares with it."""
 
     def __init__(
         self, action_set: ActionSet, noise: KeyedNoise, steps_left: Tensor, horizon: int, executed: int
@@ -33,7 +33,7 @@ class BlindProblem:
 
     def cost(self, actions: Tensor) -> Tensor:
         """Refuse: there is none."""
-        raise RuntimeError("a planner that declares `floor` must not ask for the cost")
+        raise RuntimeError("a planner that declares `baseline` must not ask for the cost")
 
     rollout = cost
 

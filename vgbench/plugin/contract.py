@@ -25,7 +25,7 @@ def check_class(entry: "Entry", loaded: Any, home: str) -> None:
     if wants != API_VERSION:
         old = home if isinstance(wants, int) and wants > API_VERSION else entry.dist
         raise OtherApi(f"{who} targets plugin API {wants}; this is API {API_VERSION}: upgrade {old}")
-    if entry.kind == "hook":
+    if entry.kind == "logger":
         return  # any object will do, until a run uses it
     import vgbench.api
 
@@ -49,7 +49,7 @@ def _check_hook(entry: "Entry", loaded: Any) -> None:
     names = [name for name in dir(loaded) if hasattr(getattr(loaded, name, None), "vgbench_impl")]
     if not isinstance(loaded, type) or not names:
         raise UsageError(
-            f"{entry} is no hook: {entry.value} must be a class with at least one method marked @vgbench.api.hookimpl "
+            f"{entry} is no logger: {entry.value} must be a class with at least one method marked @vgbench.api.hookimpl "
             f"({', '.join(known)})"
         )
     for name in names:
@@ -63,7 +63,7 @@ def check_use(entry: "Entry", cls: type[Any]) -> None:
     Raises:
         UsageError: names the plugin, what the contract says and what came.
     """
-    if entry.kind == "hook":
+    if entry.kind == "logger":
         _check_hook(entry, cls)
         return
     import vgbench.api

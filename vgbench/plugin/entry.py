@@ -16,7 +16,7 @@ GROUPS = {
     "distance": "vgbench.distances",
     "network": "vgbench.networks",
     "planner": "vgbench.planners",
-    "hook": "vgbench.hooks",
+    "logger": "vgbench.loggers",
 }
 """Entry-point group of each kind of plugin."""
 

@@ -96,7 +96,7 @@ def _reserved() -> set[str]:
     from vgbench import settings
     from vgbench.config.resolve import ROLES
 
-    return {*settings.GROUPS, *GROUPS, *ROLES, "env", "floor", "predictor_objective", "head_objective", "setting"}
+    return {*settings.GROUPS, *GROUPS, *ROLES, "env", "baseline", "predictor_objective", "head_objective", "setting"}
 
 
 def _class(name: str) -> str:

@@ -24,7 +24,7 @@ SEEDS_FOR_METHODS = 3
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison: a recipe, or the floor beside a recipe's runs, on a protocol."""
+    """One side of a comparison: a recipe, or the baseline beside a recipe's runs, on a protocol."""
 
     name: str
     episodes: dict[int, Episodes]  # by training seed
@@ -101,7 +101,7 @@ def _compare(claim: Claim, protocol: str, a: str, b: str, table: Table) -> Findi
     """Test one comparison; without records on both sides, say what is missing."""
     ours = table.cells.get((a, protocol))
     side_a = _side(a, ours)
-    if b == "floor":
+    if b == "baseline":
         side_b = _floor(ours)
     else:
         other = a if b == "same" else b
@@ -121,9 +121,9 @@ def _side(name: str, cell: Cell | None) -> Side:
 
 
 def _floor(cell: Cell | None) -> Side:
-    """The floor's episodes beside a recipe's: the same for each of its seeds."""
-    records = [r for r in (cell.records if cell is not None and cell.state == "done" else ()) if r.floor]
-    return Side("floor", {r.seed: r.floor for r in records if r.floor}, {r.seed: _place(r) for r in records})
+    """The baseline's episodes beside a recipe's: the same for each of its seeds."""
+    records = [r for r in (cell.records if cell is not None and cell.state == "done" else ()) if r.baseline]
+    return Side("baseline", {r.seed: r.baseline for r in records if r.baseline}, {r.seed: _place(r) for r in records})
 
 
 def _place(record: RunRecord) -> object:

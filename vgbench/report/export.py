@@ -44,11 +44,11 @@ def plain(table: Table, findings: Iterable[Finding], left_out: Sequence[str]) ->
         "format": 1,
         "suite": table.suite.name,
         "scale": table.scale,
-        "reading": table.reading,
+        "variant": table.variant,
         "recipes": list(table.suite.recipes),
         "protocols": list(table.suite.protocols),
         "cells": [_plain_cell(cell) for cell in table.cells.values()],
-        "floors": {protocol: table.floors(protocol) for protocol in table.suite.protocols},
+        "baselines": {protocol: table.baselines(protocol) for protocol in table.suite.protocols},
         "claims": [_plain_finding(finding) for finding in findings],
         "tasks": [
             about | {"hashes": {sha: [r.path.as_posix() for r in runs] for sha, runs in about["hashes"].items()}}
@@ -80,7 +80,7 @@ def _plain_cell(cell: Cell) -> dict[str, Any]:
 
 
 def _plain_run(record: RunRecord) -> dict[str, Any]:
-    floor = record.floor
+    baseline = record.baseline
     return {
         "seed": record.seed,
         "key": record.key,
@@ -88,7 +88,9 @@ def _plain_run(record: RunRecord) -> dict[str, Any]:
         "success_rate": record.rate,
         "successes": record.episodes.successes,
         "n": len(record.episodes),
-        "floor": {"planner": record.floor_planner, "successes": floor.successes, "n": len(floor)} if floor else None,
+        "baseline": {"planner": record.baseline_planner, "successes": baseline.successes, "n": len(baseline)}
+        if baseline
+        else None,
         "device": record.identity.get("device"),
     }
 

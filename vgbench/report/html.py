@@ -66,7 +66,7 @@ def page(
         "table": table,
         "cells": {place: _cell(cell) for place, cell in table.cells.items()},
         "recipes": [r for r in dict.fromkeys(recipe for recipe, _ in table.cells) if _shown(r, table)],
-        "floors": {p: [_rate(f["successes"], f["n"]) for f in table.floors(p)] for p in table.suite.protocols},
+        "baselines": {p: [_rate(f["successes"], f["n"]) for f in table.baselines(p)] for p in table.suite.protocols},
         "notes": markdown.notes(table),
         "claim_headers": headers,
         "claims": {"tested": tested, "without records": open_claims},
@@ -116,13 +116,13 @@ def _anchor(record: RunRecord) -> str:
 
 def _run(cell: Cell, record: RunRecord, draw: bool) -> dict[str, Any]:
     """One run: its figures, its pictures by kind, and its diagnosis."""
-    floor = record.floor
+    baseline = record.baseline
     about = {
         "anchor": _anchor(record),
         "title": f"{record.recipe}, seed {record.seed}",
         "rate": _rate(record.episodes.successes, len(record.episodes)),
         "count": f"{record.episodes.successes} of {len(record.episodes)}",
-        "floor": f"{record.floor_planner} {floor.successes} of {len(floor)}" if floor else "",
+        "baseline": f"{record.baseline_planner} {baseline.successes} of {len(baseline)}" if baseline else "",
         "path": record.path.as_posix(),
         "stale": bool(cell.stale),
         "pictures": {},

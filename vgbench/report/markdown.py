@@ -42,11 +42,11 @@ def cell_text(cell: Cell, seeds: str | None = None) -> str:
 
 
 def notes(table: Table) -> list[str]:
-    """Footnotes: what the figures are, the floors, and what is wrong with which cell."""
+    """Footnotes: what the figures are, the baselines, and what is wrong with which cell."""
     cells = list(table.cells.values())
     kinds = {cell.kind for cell in cells if cell.records}
-    reading = f", reading {table.reading}" if table.reading else ""
-    lines = [f"Scale {table.scale}{reading}" + ("; its numbers mean nothing." if table.scale == "smoke" else ".")]
+    variant = f", variant {table.variant}" if table.variant else ""
+    lines = [f"Scale {table.scale}{variant}" + ("; its numbers mean nothing." if table.scale == "smoke" else ".")]
     about = {
         "wilson": "of one checkpoint: Wilson's",
         "wilson_over_seeds": "of several seeds: Wilson's, the tasks counted for what the seeds' spread leaves of them",
@@ -56,9 +56,9 @@ def notes(table: Table) -> list[str]:
         lines[0] += f" 95 % intervals, {'; '.join(text for kind, text in about.items() if kind in kinds)}."
     if any(cell.published for cell in cells):
         lines[0] += " ↓ and ↑: wholly below or above the Wilson interval of the published rate."
-    floors = [text for protocol in table.suite.protocols if (text := _floor(table, protocol))]
-    if floors:
-        lines.append(f"Floor, on the same tasks: {'; '.join(floors)}.")
+    baselines = [text for protocol in table.suite.protocols if (text := _baseline(table, protocol))]
+    if baselines:
+        lines.append(f"Baseline, on the same tasks: {'; '.join(baselines)}.")
     younger = sorted({name for cell in cells if cell.state == "done" for name in cell.younger})
     if younger:
         lines.append(f"Some records are older than {few(younger, 6)}: the default, under which they still hold.")
@@ -72,7 +72,7 @@ def notes(table: Table) -> list[str]:
 
 
 def _floor(table: Table, protocol: str) -> str:
-    rates = table.floors(protocol)
+    rates = table.baselines(protocol)
     texts = [f"{r['planner']} {figure(r['rate'])} {span(r['ci95'])} of {r['n']}" for r in rates]
     return f"{protocol} {' / '.join(texts)}" if texts else ""
 

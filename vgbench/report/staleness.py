@@ -28,10 +28,10 @@ class Comparison:
     younger: tuple[str, ...] = ()
 
 
-def compare(record: RunRecord, reading: str | None) -> Comparison:
-    """Compare a record with what its recipe, protocol, scale and seed mean now in a reading, on its own device."""
+def compare(record: RunRecord, variant: str | None) -> Comparison:
+    """Compare a record with what its recipe, protocol, scale and seed mean now in a variant, on its own device."""
     try:
-        spec = _present(record.recipe, record.protocol, record.scale, record.seed, reading)
+        spec = _present(record.recipe, record.protocol, record.scale, record.seed, variant)
     except VgbenchError as err:
         return Comparison(None, (f"it cannot be made now: {err}",))
     how = Compute(record.identity.get("precision", "float32"), record.identity.get("compile", False))
@@ -42,11 +42,11 @@ def compare(record: RunRecord, reading: str | None) -> Comparison:
 
 
 @cache
-def _present(recipe: str, protocol: str, scale: str, seed: int, reading: str | None) -> RunSpec:
+def _present(recipe: str, protocol: str, scale: str, seed: int, variant: str | None) -> RunSpec:
     from vgbench.config.resolve import Request, resolve
 
     # Seeds of data and tasks are those of `vgbench suite`: the defaults.
-    request = Request(protocol=protocol, recipe=recipe, scale=scale, seed=seed, device="cpu", reading=reading)
+    request = Request(protocol=protocol, recipe=recipe, scale=scale, seed=seed, device="cpu", variant=variant)
     return resolve(request)
 
 

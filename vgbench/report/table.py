@@ -100,17 +100,17 @@ class Table:
 
     suite: Suite
     scale: str
-    reading: str | None
+    variant: str | None
     cells: Mapping[tuple[str, str], Cell]
 
-    def floors(self, protocol: str) -> list[dict[str, Any]]:
+    def baselines(self, protocol: str) -> list[dict[str, Any]]:
         """Rates of the planner that ignores the cost, on the tasks of the protocol's current records."""
         cells = [cell for cell in self.cells.values() if cell.protocol == protocol and cell.state == "done"]
         found = {
-            (record.floor_planner, record.floor.successes, len(record.floor))
+            (record.baseline_planner, record.baseline.successes, len(record.baseline))
             for cell in cells
             for record in cell.records
-            if record.floor is not None
+            if record.baseline is not None
         }
         return [
             {"planner": planner, "successes": successes, "n": n, "rate": successes / n, "ci95": wilson(successes, n)}
@@ -140,7 +140,7 @@ def recipes(suite: Suite) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*suite.recipes, *claimed]))
 
 
-def build(suite: Suite, scale: str, records: Iterable[RunRecord], reading: str | None = None) -> Table:
+def build(suite: Suite, scale: str, records: Iterable[RunRecord], variant: str | None = None) -> Table:
     """Sort records into the cells of a suite. Cells never mix scales, task seeds or any other value but the seed."""
     sorted_in: dict[tuple[str, str], list[RunRecord]] = {}
     for record in sorted(records, key=lambda r: (r.seed, str(r.path))):
@@ -150,9 +150,9 @@ def build(suite: Suite, scale: str, records: Iterable[RunRecord], reading: str |
         for protocol in suite.protocols:
             rate = suite.published.get(recipe, {}).get(protocol)
             published = None if rate is None else Published(rate, suite.published_n[protocol])
-            found = [(record, compare(record, reading)) for record in sorted_in.get((recipe, protocol), [])]
+            found = [(record, compare(record, variant)) for record in sorted_in.get((recipe, protocol), [])]
             cells[recipe, protocol] = _cell(recipe, protocol, found, published, suite.has(recipe, protocol))
-    return Table(suite, scale, reading, cells)
+    return Table(suite, scale, variant, cells)
 
 
 def _cell(

@@ -24,7 +24,7 @@ def plugins(spec: "RunSpec") -> list[dict[str, Any]]:
         spec.distance,
         spec.planner,
     ]
-    chosen += [*spec.networks.values(), *([spec.floor] if spec.floor else [])]
+    chosen += [*spec.networks.values(), *([spec.baseline] if spec.baseline else [])]
     return [
         {"kind": c.entry.kind, "name": c.name, "value": c.entry.value, "dist": c.entry.dist}
         | {"dist_version": c.entry.version, "version": c.cls.version}

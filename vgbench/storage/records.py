@@ -42,7 +42,7 @@ class RunRecord:
         seed: of training.
         identity: what decided the results, see `RunSpec.identity`.
         episodes: empty for a failed run.
-        floor: episodes of the planner that ignores the cost, on the same tasks, if it was judged.
+        baseline: episodes of the planner that ignores the cost, on the same tasks, if it was judged.
         tasks: hash of its task manifest; None for a record that is older than manifests.
     """
 
@@ -53,11 +53,11 @@ class RunRecord:
     scale: str
     seed: int
     identity: Record
-    reading: str | None = None
+    variant: str | None = None
     error: str | None = None
     episodes: Episodes = Episodes((), ())
-    floor: Episodes | None = None
-    floor_planner: str | None = None
+    baseline: Episodes | None = None
+    baseline_planner: str | None = None
     tasks: str | None = None
 
     @property
@@ -67,12 +67,12 @@ class RunRecord:
 
 
 def scan(
-    folders: Iterable[Path], scale: str, recipes: Iterable[str], reading: str | None = None
+    folders: Iterable[Path], scale: str, recipes: Iterable[str], variant: str | None = None
 ) -> tuple[list[RunRecord], list[str]]:
     """Read every run folder at or below some folders.
 
     What a record is, is what it says itself; the names of folders mean nothing. Returns the records of the scale,
-    the recipes and the reading (older records name none), and a line with the reason for each folder left out.
+    the recipes and the variant (older records name none), and a line with the reason for each folder left out.
 
     Raises:
         UsageError: a folder does not exist.
@@ -88,7 +88,7 @@ def scan(
             if path in waiting:
                 continue
             try:
-                record = _belonging(read(path), scale, wanted, reading)
+                record = _belonging(read(path), scale, wanted, variant)
             except VgbenchError as err:
                 left_out.append(f"{path}: {err}")
                 continue
@@ -139,7 +139,7 @@ def read(path: Path) -> RunRecord:
         raise NotARecord("its run is of no recipe")
     try:
         about = {name: run[name] for name in ("key", "recipe", "protocol", "scale", "identity")}
-        about |= {"path": path, "seed": int(run["identity"]["seeds"]["train"]), "reading": run.get("reading")}
+        about |= {"path": path, "seed": int(run["identity"]["seeds"]["train"]), "variant": run.get("variant")}
     except (KeyError, TypeError, ValueError) as err:
         raise NotARecord(f"its run.json has no identity.seeds.train: {err}") from err
     if run["status"] == "failed":
@@ -150,11 +150,11 @@ def read(path: Path) -> RunRecord:
     episodes = _episodes(path / "episodes.jsonl", result)
     if result["key"] != run["key"]:
         raise NotARecord(f"result.json has key {result['key']}, run.json {run['key']}")
-    floor = result.get("floor")
-    judged = _episodes(path / "floor.jsonl", floor) if floor else None
+    baseline = result.get("baseline")
+    judged = _episodes(path / "baseline.jsonl", baseline) if baseline else None
     tasks = (result.get("tasks") or {}).get("sha256")
-    planner = floor["planner"] if floor else None
-    return RunRecord(**about, episodes=episodes, floor=judged, floor_planner=planner, tasks=tasks)
+    planner = baseline["planner"] if baseline else None
+    return RunRecord(**about, episodes=episodes, baseline=judged, baseline_planner=planner, tasks=tasks)
 
 
 def _episodes(path: Path, rate: Any) -> Episodes:
@@ -173,11 +173,11 @@ def _episodes(path: Path, rate: Any) -> Episodes:
     return made
 
 
-def _belonging(record: RunRecord, scale: str, recipes: set[str], reading: str | None) -> RunRecord:
+def _belonging(record: RunRecord, scale: str, recipes: set[str], variant: str | None) -> RunRecord:
     if record.scale != scale:
         raise NotARecord(f"it is of scale {record.scale}, not {scale}")
-    if reading and record.reading and record.reading != reading:
-        raise NotARecord(f"it is of reading {record.reading}, not {reading}")
+    if variant and record.variant and record.variant != variant:
+        raise NotARecord(f"it is of variant {record.variant}, not {variant}")
     if record.recipe not in recipes:
         raise NotARecord(f"recipe {record.recipe} is not part of the suite")
     return record

@@ -32,7 +32,7 @@ class RunFolder:
     """Files of one run.
 
     run.json (who, what, with which versions; status), config.yaml (accepted by `--config`), train.jsonl, episodes.jsonl
-    and floor.jsonl, checkpoints/, and result.json, which is written last and marks the run complete.
+    and baseline.jsonl, checkpoints/, and result.json, which is written last and marks the run complete.
     """
 
     def __init__(self, path: Path) -> None:
@@ -101,7 +101,7 @@ class RunFolder:
             self._run = {"format": FORMAT, "key": spec.key(), "title": spec.title(), "created": now, "stages": {}}
             self._run |= {"argv": argv, "identity": spec.identity(), "plugins": provenance.plugins(spec)}
             self._run |= {"recipe": spec.recipe, "protocol": spec.protocol, "scale": spec.scale}
-            self._run |= {"reading": spec.reading, "notes": []}
+            self._run |= {"variant": spec.variant, "notes": []}
         self._run |= {"versions": provenance.versions(), "git": provenance.git(), "machine": provenance.machine()}
         self.update(status="started")
         config = yaml_file.dump(spec.to_config())

@@ -37,7 +37,7 @@ class Quadratic:
     ) -> None:
         """Set up the tasks `ids`, whose points are at `position` [B, 2] (the origin by default).
 
-        With `blind`, asking for a cost is an error, as it is for planners that declare `floor`; `rollouts` allows
+        With `blind`, asking for a cost is an error, as it is for planners that declare `baseline`; `rollouts` allows
         `rollout`; `spoil` changes costs [B, K] before they are handed out.
         """
         self.ids = torch.tensor(list(ids), dtype=torch.int64)
@@ -66,7 +66,7 @@ class Quadratic:
     def cost(self, actions: Tensor) -> Tensor:
         """Cost [B, K] of candidates [B, K, H, 2]."""
         if self._blind:
-            raise RuntimeError("a planner that declares `floor` must not ask for the cost")
+            raise RuntimeError("a planner that declares `baseline` must not ask for the cost")
         self._count(actions)
         cost = (self.path(actions) - self.goal[:, None, None]).square().sum(dim=(2, 3))
         return cost if self._spoil is None else self._spoil(cost)

@@ -55,9 +55,9 @@ class Session:
     def _check_sets(self) -> None:
         """Refuse what the user wrote; what is wrong with the plugin itself is the checks' business."""
         subject = self.subject
-        if self.entry.kind == "hook":
+        if self.entry.kind == "logger":
             if subject.sets:
-                raise UsageError(f"--set {subject.sets[0]}: a hook has no parameters")
+                raise UsageError(f"--set {subject.sets[0]}: a logger has no parameters")
             return
         try:
             fields = subject.cls.Params.model_fields

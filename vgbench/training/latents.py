@@ -6,17 +6,17 @@ from torch import Tensor
 from vgbench.data.dataset import Dataset
 from vgbench.errors import RunFailed
 from vgbench.model.jepa import JEPA
-from vgbench.plugin.observers import Observers
+from vgbench.plugin.loggers import Loggers
 from vgbench.storage.interrupt import Stop
 
 
 def encode_all(
-    model: JEPA, data: Dataset, observers: Observers | None = None, stop: Stop | None = None, rows: int = 1024
+    model: JEPA, data: Dataset, loggers: Loggers | None = None, stop: Stop | None = None, rows: int = 1024
 ) -> Tensor:
     """Latents [N * length, D] of every state of a data set, without gradient."""
     model.eval()
-    observers = observers or Observers()
-    observers.call("vgbench_stage_started", stage="encode", total=len(data) * data.length, done=0, unit="state")
+    loggers = loggers or Loggers()
+    loggers.call("vgbench_stage_started", stage="encode", total=len(data) * data.length, done=0, unit="state")
     ids = torch.arange(len(data) * data.length, device=data.device)
     latents = torch.empty(len(ids), 0, device=data.device)
     for part in ids.split(rows):
@@ -26,8 +26,8 @@ def encode_all(
         if not latents.shape[1]:
             latents = torch.empty(len(ids), block.shape[1], device=data.device)
         latents[part] = block
-        observers.call("vgbench_stage_progress", stage="encode", done=int(part[-1]) + 1, logs={})
-    observers.call("vgbench_stage_ended", stage="encode")
+        loggers.call("vgbench_stage_progress", stage="encode", done=int(part[-1]) + 1, logs={})
+    loggers.call("vgbench_stage_ended", stage="encode")
     if not bool(torch.isfinite(latents).all()):
         raise RunFailed("the encoder's latents are not finite: its training has diverged; try a lower train.lr")
     return latents

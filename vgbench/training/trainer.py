@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from vgbench.data.dataset import Dataset
 from vgbench.errors import RunFailed, UsageError
 from vgbench.model.jepa import JEPA
-from vgbench.plugin.observers import Observers
+from vgbench.plugin.loggers import Loggers
 from vgbench.rng import ScalarNoise, Stream
 from vgbench.storage.interrupt import Stop
 from vgbench.storage.run_folder import RunFolder, checkpoint_seconds
@@ -30,13 +30,13 @@ class Trainer:
         model: JEPA,
         data: Dataset,
         folder: RunFolder,
-        observers: Observers,
+        loggers: Loggers,
         stop: Stop,
         latents: Tensor | None = None,
     ) -> None:
         """`latents` [N * length, D] are the frozen encoder's, for a stage that does not train it."""
         self.stage, self.model, self.data, self.latents = stage, model, data, latents
-        self._folder, self._observers, self._stop = folder, observers, stop
+        self._folder, self._loggers, self._stop = folder, loggers, stop
         self._check_window()
         self._parts = self._trained()
         self._optimizer = torch.optim.Adam(
@@ -82,7 +82,7 @@ class Trainer:
         if self.step >= self.total:
             return
         self.model.train()
-        self._observers.call(
+        self._loggers.call(
             "vgbench_stage_started", stage=self.stage.name, total=self.total, done=self.step, unit="step"
         )
         saved, interval = time.monotonic(), checkpoint_seconds()
@@ -91,14 +91,14 @@ class Trainer:
             if self.step % LOG_EVERY == 0 or self.step == self.total:
                 record = {"stage": self.stage.name, "step": self.step, **logs}
                 self._folder.append("train.jsonl", record)
-                self._observers.call("vgbench_stage_progress", stage=self.stage.name, done=self.step, logs=logs)
+                self._loggers.call("vgbench_stage_progress", stage=self.stage.name, done=self.step, logs=logs)
             if self._stop.requested or time.monotonic() - saved > interval:
                 self._save()
                 saved = time.monotonic()
                 if self._stop.requested:
                     raise KeyboardInterrupt
         self._save()
-        self._observers.call("vgbench_stage_ended", stage=self.stage.name)
+        self._loggers.call("vgbench_stage_ended", stage=self.stage.name)
 
     def _one_step(self) -> dict[str, float]:
         settings = self.stage.settings

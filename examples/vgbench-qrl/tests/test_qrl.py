@@ -98,7 +98,7 @@ def test_the_multiplier_is_never_negative_and_is_part_of_the_state():
 STATES = 8
 
 
-def learnt_distances(walks, dim=32, updates=800):
+def learned_distances(walks, dim=32, updates=800):
     """Distances [8, 8] between free points that QRL places under MRN, from steps [N, 2] between 8 states."""
     torch.manual_seed(0)
     table = nn.Parameter(0.1 * torch.randn(STATES, dim))
@@ -120,19 +120,19 @@ def learnt_distances(walks, dim=32, updates=800):
 def test_it_learns_the_true_distances_of_a_chain():
     """From steps between neighbours: all other distances come from the triangle inequality."""
     ahead = torch.stack([torch.arange(STATES - 1), torch.arange(1, STATES)], dim=1)
-    learnt = learnt_distances(torch.cat([ahead, ahead.flip(1)]))
+    learned = learned_distances(torch.cat([ahead, ahead.flip(1)]))
     true = (torch.arange(STATES)[:, None] - torch.arange(STATES)).abs()
-    unit = learnt.diagonal(1).mean()
+    unit = learned.diagonal(1).mean()
     assert 1 <= unit < 1.2  # the cost of a step, and what the constraint allows beyond it
-    assert (learnt / unit - true).abs().max() < 0.2
+    assert (learned / unit - true).abs().max() < 0.2
 
 
 def test_it_learns_that_a_ring_has_one_direction():
     """Steps forward only: from i to j it is (j - i) mod 8 steps, which no symmetric distance can say."""
     forward = torch.stack([torch.arange(STATES), (torch.arange(STATES) + 1) % STATES], dim=1)
-    learnt = learnt_distances(forward)
+    learned = learned_distances(forward)
     true = (torch.arange(STATES) - torch.arange(STATES)[:, None]) % STATES
-    ahead, back = learnt[true == 1], learnt[true == STATES - 1]
+    ahead, back = learned[true == 1], learned[true == STATES - 1]
     assert ahead.max() < 1.3
     assert back.mean() > 3 * ahead.mean()
     assert back.min() > 1.5 * ahead.max()

@@ -52,7 +52,7 @@ class Wall(api.Environment):
     Tasks have start and goal in opposite rooms; one is solved within sqrt(2) px of the goal (PLDM: a mean squared
     error of the two coordinates below 1).
 
-    Abilities: `expert` goes the shortest way through the door; `cost_to_go` is the length of that way over the longest
+    Capabilities: `expert` goes the shortest way through the door; `cost_to_go` is the length of that way over the longest
     action; `value_fixed_point` is what the value loss converges to; `state_grid` has whole pixels; `pair_labels` tells
     pairs across the door from those in one room; `map_place`.
 
@@ -61,7 +61,7 @@ class Wall(api.Environment):
         world: step and noise that data are made with.
     """
 
-    abilities = frozenset(
+    capabilities = frozenset(
         {"expert", "cost_to_go", "value_fixed_point", "state_grid", "pair_labels", "map_place", "labels", "track"}
     )
     pair_label_names = ("near, same room", "far, same room", "across the door")

@@ -12,7 +12,7 @@ class TwoLevelIQL(IQL):
 
     loss = L(d_near; s_t -> s_{t+1}) + far_weight * L(d_far; s_t -> s_{t+stride})
 
-    The same tau and gamma hold for both, so that the far value fades over `stride` times the way; it is learnt from
+    The same tau and gamma hold for both, so that the far value fades over `stride` times the way; it is learned from
     coarse windows (`Batch.strided`) and their goals. Neither loss sees the other's half of the points. How the distance
     weighs the levels is its own matter, and does not enter here.
 

@@ -12,13 +12,13 @@ from vgbench_plugins.planners.sampling import carried, cheapest, draw, fit, mend
 
 
 class MPPI(Planner):
-    """Samples around a nominal plan U and averages them with weights exp(-(S - min S) / lambda_).
+    """Samples around a nominal plan U and averages them with weights exp(-(S - min S) / temperature).
 
     Each of `iterations` rounds, per task: eps_k ~ N(0, sigma^2), candidates a_k = clip(U + eps_k) by the action set,
     S_k = cost(a_k), w = softmax(-S / lambda), U <- sum_k w_k a_k: the *clipped* noise is what is averaged. The plan is
     clip(U). The control-cost term lambda * U^T Sigma^-1 eps of the original is left out: the cost is the problem's.
 
-    `lambda_` divides the cost, as in Williams et al. and PLDM (half of the field multiplies by a temperature).
+    `temperature` divides the cost, as in Williams et al. and PLDM (half of the field multiplies by a temperature).
     Towards 0 the best sample wins, towards infinity it is the plain mean. Candidates of NaN or infinite cost get no
     weight; if there are no others, U stays.
 
@@ -43,8 +43,10 @@ class MPPI(Planner):
         noise_hold: int = Field(
             1, ge=1, description="steps for which each draw of the noise is held; above 1 the samples reach further"
         )
-        lambda_: float = Field(0.02, gt=0.0, description="temperature that divides the cost; small: the best one wins")
-        lambda_as: Literal["absolute", "relative"] = Field(
+        temperature: float = Field(
+            0.02, gt=0.0, description="temperature that divides the cost; small: the best one wins"
+        )
+        temperature_as: Literal["absolute", "relative"] = Field(
             "relative", description="absolute: in units of the cost; relative: times the costs' spread (std) per task"
         )
         iterations: int = Field(1, ge=1, description="rounds of sampling per plan")
@@ -122,8 +124,8 @@ class MPPI(Planner):
         best = costs.masked_fill(~finite, torch.inf).amin(dim=1, keepdim=True)
         above = torch.where(finite, costs - best, 0.0)
         mean = above.sum(dim=1, keepdim=True) / count.clamp_min(1)
-        scale = torch.full_like(mean, self.params.lambda_)
-        if self.params.lambda_as == "relative":
+        scale = torch.full_like(mean, self.params.temperature)
+        if self.params.temperature_as == "relative":
             spread = torch.where(finite, above - mean, 0.0).square().sum(dim=1, keepdim=True) / count.clamp_min(1)
             # Equal costs have no spread: then all weights are equal, whatever the scale.
             scale = (scale * spread.sqrt()).clamp_min(torch.finfo(scale.dtype).tiny)

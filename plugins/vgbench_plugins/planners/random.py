@@ -1,4 +1,4 @@
-"""Random actions: the floor that every planner has to beat."""
+"""Random actions: the baseline that every planner has to beat."""
 
 from typing import Literal
 
@@ -16,7 +16,7 @@ class Random(Planner):
     A direction is held for `hold` steps, also across plans: what was executed of it so far is remembered.
     """
 
-    floor = True
+    baseline = True
 
     class Params(vgbench.api.Params):
         """Law of the actions."""

@@ -64,7 +64,7 @@ def test_wall_expert_needs_no_step_that_is_cancelled():
 def test_rows_do_not_depend_on_the_batch(env):
     tasks = env.sample_tasks(23, 3, env.collect(10, 16, seed=0))
     together = env.expert(tasks.start, tasks.goal)
-    assert together.shape == (23, 2) and together.dtype == torch.float32 and "expert" in env.abilities
+    assert together.shape == (23, 2) and together.dtype == torch.float32 and "expert" in env.capabilities
     for row in range(23):
         start, goal = ({k: v[row : row + 1] for k, v in x.items()} for x in (tasks.start, tasks.goal))
         assert torch.equal(env.expert(start, goal)[0], together[row])

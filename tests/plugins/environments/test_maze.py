@@ -339,7 +339,7 @@ def test_success_radius():
 
 
 def test_picture_shows_the_cells_and_the_agent():
-    """Middles of cells are wall or floor as the layout says; the green disc is where the ball is, y upwards."""
+    """Middles of cells are wall or baseline as the layout says; the green disc is where the ball is, y upwards."""
     env, rng = make(), np.random.default_rng(4)
     state = random_state(rng, 30)
     image = env.observe(state)["image"].numpy().astype(int)
@@ -370,8 +370,8 @@ def test_picture_is_antialiased():
     image = env.observe(state)["image"].numpy().astype(float)
     empty = env.observe(state_of([OPEN], (0.8, 0.8), (0, 0)))["image"].numpy().astype(float)
     weight = np.abs(image - empty)[:, 1, :45, 22:]  # the other disc is below and to the left
-    floor = empty[0, 1, :45, 22:]
-    weight = weight / (171 - floor)
+    baseline = empty[0, 1, :45, 22:]
+    weight = weight / (171 - baseline)
     centre = (weight.sum(1) * (np.arange(22, 64) + 0.5)).sum(1) / weight.sum((1, 2))
     np.testing.assert_allclose(centre, (x + 0.7) * 64 / 6, atol=0.05)
     np.testing.assert_allclose(weight.sum((1, 2)), np.pi * (0.2 * 64 / 6) ** 2, rtol=0.06)

@@ -1,4 +1,4 @@
-"""Distances learnt of random walks along a chain, through whole objectives, are in the order of the true ones."""
+"""Distances learned of random walks along a chain, through whole objectives, are in the order of the true ones."""
 
 import pytest
 import torch
@@ -58,9 +58,9 @@ def correlations(batch_of, one_thread):
             optimiser.step()
             schedule.step()
         with torch.no_grad():
-            learnt = distance(table[:, None], table)
+            learned = distance(table[:, None], table)
         true = (torch.arange(CHAIN)[:, None] - torch.arange(CHAIN)).abs()
-        return [spearmanr(learnt[pairs], true[pairs])[0] for pairs in (true > 0, (true > 0) & (true <= 5))]
+        return [spearmanr(learned[pairs], true[pairs])[0] for pairs in (true > 0, (true > 0) & (true <= 5))]
 
     return train
 
@@ -81,8 +81,8 @@ def make(cls, **params):
     ],
     ids=["margin", "infonce", "regressive", "two_level"],
 )
-def test_learnt_distances_are_ordered(correlations, head, terms, everywhere, near):
+def test_learned_distances_are_ordered(correlations, head, terms, everywhere, near):
     params = head.Params(base="euclidean") if head is TwoLevel else head.Params()
-    learnt = correlations(head(params, DIM), *terms)
-    assert learnt[0] > everywhere
-    assert learnt[1] > near
+    learned = correlations(head(params, DIM), *terms)
+    assert learned[0] > everywhere
+    assert learned[1] > near

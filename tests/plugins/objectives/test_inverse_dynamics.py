@@ -1,4 +1,4 @@
-"""Inverse dynamics: values by hand, where gradient flows, actions that can be learnt and some that cannot."""
+"""Inverse dynamics: values by hand, where gradient flows, actions that can be learned and some that cannot."""
 
 import pytest
 import torch

@@ -215,10 +215,10 @@ def test_random_walk_chain_against_the_tabular_solution(batch_of, one_thread, he
         optimiser.step()
         schedule.step()
     with torch.no_grad():
-        learnt = distance(table[:, None], table).numpy()
+        learned = distance(table[:, None], table).numpy()
     exact = tabular_chain()
     off = ~np.eye(CHAIN, dtype=bool)
-    assert np.abs(learnt - exact)[off].mean() < mean_error
-    ranks = [np.argsort(np.argsort(m[off])) for m in (learnt, exact)]
+    assert np.abs(learned - exact)[off].mean() < mean_error
+    ranks = [np.argsort(np.argsort(m[off])) for m in (learned, exact)]
     assert np.corrcoef(*ranks)[0, 1] > 0.97
     assert exact[0, 1] > 1  # the walk may stand still at the wall before it comes

@@ -24,7 +24,7 @@ def test_gets_closer_to_the_optimum_with_iterations(push):
     costs = []
     for iterations in (1, 4):
         problem = push(GOALS)
-        plan = make(samples=512, iterations=iterations, lambda_=0.05, noise=0.4).plan(problem, {})
+        plan = make(samples=512, iterations=iterations, temperature=0.05, noise=0.4).plan(problem, {})
         assert problem.costs_asked == iterations
         costs.append(true_cost(problem, plan.actions))
     assert costs[1].mean() < 0.6 * costs[0].mean()
@@ -32,7 +32,7 @@ def test_gets_closer_to_the_optimum_with_iterations(push):
 
 
 def test_converges_over_plans_with_a_warm_start(push):
-    planner, state = make(samples=512, lambda_=0.05, noise=0.3), {}
+    planner, state = make(samples=512, temperature=0.05, noise=0.3), {}
     for call in range(30):
         plan = planner.plan(push(GOALS, seed=call), state)  # nothing executed in between
         state = plan.state
@@ -40,8 +40,8 @@ def test_converges_over_plans_with_a_warm_start(push):
     torch.testing.assert_close(plan.actions[:, 0], GOALS, atol=0.25, rtol=0)
 
 
-@pytest.mark.parametrize("lambda_", [0.05, 1.0, 20.0])
-def test_against_pytorch_mppi_given_the_same_noise(push, lambda_):
+@pytest.mark.parametrize("temperature", [0.05, 1.0, 20.0])
+def test_against_pytorch_mppi_given_the_same_noise(push, temperature):
     """One update on a box, the only set that the reference clips to. Its control cost is 0, as its start is 0."""
     goal, std, samples, horizon = torch.tensor([[1.5, -0.5]]), 0.8, 64, 6
     box = Box((-1.0, -1.0), (1.0, 1.0))
@@ -53,7 +53,7 @@ def test_against_pytorch_mppi_given_the_same_noise(push, lambda_):
         noise_sigma=std**2 * torch.eye(2),
         num_samples=samples,
         horizon=horizon,
-        lambda_=lambda_,
+        temperature=temperature,
         u_min=torch.tensor(box.low),
         u_max=torch.tensor(box.high),
         U_init=torch.zeros(horizon, 2),
@@ -61,7 +61,7 @@ def test_against_pytorch_mppi_given_the_same_noise(push, lambda_):
 
     reference._sample_noise = lambda shape: noise  # it offers no other way in
     reference.command(torch.zeros(2), shift_nominal_trajectory=False)
-    plan = make(noise=std, samples=samples, lambda_=lambda_, lambda_as="absolute").plan(
+    plan = make(noise=std, samples=samples, temperature=temperature, temperature_as="absolute").plan(
         push(goal, horizon, action_set=box), {}
     )
     torch.testing.assert_close(plan.actions[0], reference.U, rtol=1e-4, atol=1e-5)
@@ -95,7 +95,7 @@ def test_clipped_noise_is_what_is_averaged(push):
     """A huge temperature gives the mean of the clipped candidates; were raw noise averaged, it would be far longer."""
     problem = push(GOALS, action_set=NormBall(2, 0.5))
     candidates = NormBall(2, 0.5).clip(12.0 * push(GOALS).noise(64, 8, 2))
-    plan = make(noise=12.0, samples=64, lambda_=1e9, lambda_as="absolute").plan(problem, {})
+    plan = make(noise=12.0, samples=64, temperature=1e9, temperature_as="absolute").plan(problem, {})
     torch.testing.assert_close(plan.actions, candidates.mean(dim=1), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(plan.info["ess"], torch.full((4,), 64.0))
 
@@ -104,7 +104,7 @@ def test_temperature_towards_zero_takes_the_best(push):
     problem = push(GOALS)
     candidates = problem.action_set.clip(push(GOALS).noise(64, 8, 2))
     costs = problem.cost(candidates)
-    plan = make(samples=64, lambda_=1e-9).plan(problem, {})
+    plan = make(samples=64, temperature=1e-9).plan(problem, {})
     torch.testing.assert_close(plan.actions, candidates[torch.arange(4), costs.argmin(dim=1)])
     torch.testing.assert_close(plan.info["cost"], costs.amin(dim=1))
     torch.testing.assert_close(plan.info["cost_mean"], costs.mean(dim=1))
@@ -115,9 +115,9 @@ def test_relative_temperature_does_not_see_the_unit_of_the_cost(push):
     def scaled(factor, offset):
         return lambda a: factor * (a.cumsum(dim=2) - GOALS[:, None, None]).square().sum(dim=(2, 3)) + offset
 
-    plans = [make(lambda_=0.3).plan(push(GOALS, cost=scaled(*s)), {}).actions for s in ((1.0, 0.0), (1024.0, 0.0))]
+    plans = [make(temperature=0.3).plan(push(GOALS, cost=scaled(*s)), {}).actions for s in ((1.0, 0.0), (1024.0, 0.0))]
     torch.testing.assert_close(*plans, rtol=1e-4, atol=1e-5)
-    moved = make(lambda_=0.3).plan(push(GOALS, cost=scaled(1.0, 100.0)), {}).actions
+    moved = make(temperature=0.3).plan(push(GOALS, cost=scaled(1.0, 100.0)), {}).actions
     torch.testing.assert_close(moved, plans[0], rtol=1e-2, atol=1e-3)
 
 
@@ -134,21 +134,21 @@ def test_candidates_without_a_finite_cost_have_no_weight(push, bad):
         costs[:, 20:] = bad
         return costs
 
-    plan = make(samples=64, lambda_=1e9, lambda_as="absolute").plan(push(GOALS, cost=cost), {})
+    plan = make(samples=64, temperature=1e9, temperature_as="absolute").plan(push(GOALS, cost=cost), {})
     candidates = NormBall(2, 1.0).clip(push(GOALS).noise(64, 8, 2))[:, :20]
     torch.testing.assert_close(plan.actions, candidates.mean(dim=1), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(plan.info["ess"], torch.full((4,), 20.0))
 
 
-@pytest.mark.parametrize("lambda_as", ["absolute", "relative"])
-def test_without_any_finite_cost_the_plan_stays(push, lambda_as):
+@pytest.mark.parametrize("temperature_as", ["absolute", "relative"])
+def test_without_any_finite_cost_the_plan_stays(push, temperature_as):
     def cost(actions):
         costs = actions.square().sum(dim=(2, 3))
         costs[1] = torch.nan
         return costs
 
     nominal = 0.1 * torch.randn(4, 8, 2, generator=torch.Generator().manual_seed(0))
-    plan = make(lambda_as=lambda_as).plan(push(GOALS, cost=cost), {"nominal": nominal})
+    plan = make(temperature_as=temperature_as).plan(push(GOALS, cost=cost), {"nominal": nominal})
     assert torch.equal(plan.actions[1], nominal[1])
     assert plan.info["ess"][1] == 0
     assert plan.actions.isfinite().all() and (plan.actions[0] != nominal[0]).any()
@@ -217,7 +217,7 @@ def test_the_global_generator_is_left_alone(push):
 def test_what_the_core_asks_of_it():
     planner = make(samples=77, iterations=3)
     assert (planner.horizon, planner.candidates, planner.cost_calls) == (8, 77, 3)
-    for bad in ({"samples": 0}, {"lambda_": 0.0}, {"noise": -1.0}, {"warm_start": "pldm"}):
+    for bad in ({"samples": 0}, {"temperature": 0.0}, {"noise": -1.0}, {"warm_start": "pldm"}):
         with pytest.raises(ValueError, match=next(iter(bad))):
             make(**bad)
 
@@ -225,7 +225,7 @@ def test_what_the_core_asks_of_it():
 def test_held_noise_repeats_each_draw(push):
     """With the whole weight on one sample, the plan is that sample: constant over each span of the hold."""
     problem = push(torch.tensor([[3.0, 1.0]]), horizon=7)
-    params = MPPI.Params(samples=64, noise_hold=3, lambda_=1e-9, lambda_as="absolute")
+    params = MPPI.Params(samples=64, noise_hold=3, temperature=1e-9, temperature_as="absolute")
     actions = MPPI(params).plan(problem, {}).actions[0]
     for start, stop in ((0, 3), (3, 6), (6, 7)):
         assert torch.equal(actions[start:stop], actions[start].expand(stop - start, 2))

@@ -1,4 +1,4 @@
-"""The random floor: lengths, directions, holding across plans."""
+"""The random baseline: lengths, directions, holding across plans."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def test_maximal_norm_in_all_directions_and_no_cost(push):
     assert actions.shape == (4, 500, 2)
     torch.testing.assert_close(actions.norm(dim=-1), torch.full((4, 500), 2.45))
     assert actions.mean(dim=(0, 1)).abs().max() < 0.15
-    assert problem.costs_asked == 0 and make().cost_calls == 0 and Random.floor
+    assert problem.costs_asked == 0 and make().cost_calls == 0 and Random.baseline
 
 
 def test_uniform_norm(push):

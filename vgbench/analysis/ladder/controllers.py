@@ -93,8 +93,8 @@ def exact(place: Place) -> Rollout:
     return rollout
 
 
-def learnt(place: Place, trained: Trained, weights: Tensor) -> Rollout:
-    """The learnt model, whose latents a probe turns into states."""
+def learned(place: Place, trained: Trained, weights: Tensor) -> Rollout:
+    """The learned model, whose latents a probe turns into states."""
     environment, static = place.environment, place.data.trajectories.static
 
     def rollout(state: State, actions: Tensor) -> list[State]:
@@ -155,9 +155,9 @@ def expert(place: Place) -> Act:
     return act
 
 
-def floor(place: Place) -> Act | None:
+def baseline(place: Place) -> Act | None:
     """The protocol's planner that ignores the cost."""
-    chosen = place.spec.floor
+    chosen = place.spec.baseline
     if chosen is None:
         return None
     planner = chosen.cls(chosen.params)
@@ -166,7 +166,7 @@ def floor(place: Place) -> Act | None:
 
     def act(state: State, ids: Tensor, step: int) -> Tensor:
         left = settings.max_steps - step
-        noise = KeyedNoise(place.spec.task_seed, ids, step, Stream.FLOOR)
+        noise = KeyedNoise(place.spec.task_seed, ids, step, Stream.BASELINE)
         horizon = min(plan_horizon(planner, settings), left)
         known = [memory.get(task, {}) for task in ids.tolist()]
         remembered = {name: torch.stack([one[name] for one in known]) for name in known[0]}

@@ -1,7 +1,7 @@
 """A ladder of controllers between random actions and an expert, which tells whether model, value or planner fails.
 
 Every row plays the same tasks with the same planner, noise and episode length. What changes is who predicts the future
-(the environment itself, or the learnt model) and who says how far the goal is (a straight line, the learnt distance,
+(the environment itself, or the learned model) and who says how far the goal is (a straight line, the learned distance,
 the true cost to go). Distances are looked up in tables over the environment's grid of states, where it has one.
 """
 
@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import vgbench
-from vgbench.analysis.cost_tables import Tables, learnt_tables, true_tables
+from vgbench.analysis.cost_tables import Tables, learned_tables, true_tables
 from vgbench.analysis.ladder.controllers import (
     Planned,
+    baseline,
     exact,
     expert,
-    floor,
-    learnt,
+    learned,
     straight_cost,
     straight_line,
     table_cost,
@@ -48,7 +48,7 @@ def climb(place: Place, runs: list[Trained], tell: Callable[[str], None] = lambd
         tell(name)
         rows.append(row | _rate(play(place, act)) | more)
 
-    add("random actions", "-", "-", lambda: floor(place))
+    add("random actions", "-", "-", lambda: baseline(place))
     add("straight line", "exact, one step", "straight", lambda: straight_line(place))
     add("exact model, straight", "exact", "straight", lambda: Planned(place, exact(place), straight_cost(place)))
     missing = lacks(place.environment, "cost_to_go") or lacks(place.environment, "state_grid")
@@ -81,11 +81,11 @@ def _rungs(place: Place, trained: Trained, truth: Tables | None, add: Callable[.
     """The rungs of one run: its value on the exact model, the true value on its model, and the run itself."""
     title, count = trained.run["title"], len(place.tasks)
     missing = lacks(place.environment, "state_grid")
-    tables, error = (None, None) if missing else learnt_tables(trained, place.tasks)
+    tables, error = (None, None) if missing else learned_tables(trained, place.tasks)
     add(
-        "exact model, learnt value",
+        "exact model, learned value",
         "exact",
-        "learnt",
+        "learned",
         lambda: Planned(place, exact(place), table_cost(tables)) if tables else missing,
         run=title,
         table_error=error,
@@ -93,16 +93,16 @@ def _rungs(place: Place, trained: Trained, truth: Tables | None, add: Callable[.
     missing = missing or lacks(place.environment, "cost_to_go")
     weights, _, errors = fit_probe(trained, 0)
     add(
-        "learnt model, true value",
-        "learnt",
+        "learned model, true value",
+        "learned",
         "true, by a probe",
-        lambda: Planned(place, learnt(place, trained, weights), table_cost(truth)) if truth else missing,
+        lambda: Planned(place, learned(place, trained, weights), table_cost(truth)) if truth else missing,
         run=title,
         probe_error=errors,
     )
     found = [row for row in trained.folder.lines("episodes.jsonl") if row["task"] < count]
     if len(found) == count:
-        row = {"name": "the run itself", "dynamics": "learnt", "value": "learnt", "run": title}
+        row = {"name": "the run itself", "dynamics": "learned", "value": "learned", "run": title}
         rows.append(row | _rate(found) | {"recorded": True})
 
 

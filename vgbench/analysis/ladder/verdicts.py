@@ -10,7 +10,7 @@ Row = Mapping[str, Any]
 
 
 def verdicts(record: Record) -> list[str]:
-    """One sentence for each run on the ladder, from the rungs in which one half is exact and the other learnt.
+    """One sentence for each run on the ladder, from the rungs in which one half is exact and the other learned.
 
     A rung falls short where the 95 % interval (Newcombe's) of its distance from the exact model with the true value is
     above 0. The rungs share their tasks, which that interval leaves out: it is rather too wide.
@@ -23,13 +23,13 @@ def verdicts(record: Record) -> list[str]:
 
 def _verdict(run: str, top: Row, rows: list[Row]) -> str:
     value = next((row for row in rows if row["dynamics"] == "exact"), None)
-    model = next((row for row in rows if row["value"] != "learnt"), None)
-    itself = next((row for row in rows if row["dynamics"] == row["value"] == "learnt"), None)
+    model = next((row for row in rows if row["value"] != "learned"), None)
+    itself = next((row for row in rows if row["dynamics"] == row["value"] == "learned"), None)
     if itself is None or value is None or model is None:
         return f"{run}: a rung is missing, so nothing can be said of its value and model."
     figures = (
-        f"exact model and true value {_share(top)}, only the value learnt {_share(value)}, only the model learnt "
-        f"{_share(model)}, both learnt {_share(itself)}"
+        f"exact model and true value {_share(top)}, only the value learned {_share(value)}, only the model learned "
+        f"{_share(model)}, both learned {_share(itself)}"
     )
     short = [what for what, row in (("value", value), ("model", model)) if _short(top, row)]
     if not _short(top, itself):

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-PASSED_ON = ("VGBENCH_CACHE", "VGBENCH_CHECKPOINT_SECONDS", "VGBENCH_OBSERVERS")
+PASSED_ON = ("VGBENCH_CACHE", "VGBENCH_CHECKPOINT_SECONDS", "VGBENCH_LOGGERS")
 """Variables of the environment that a worker on another machine is given too."""
 
 

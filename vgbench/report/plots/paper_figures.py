@@ -45,7 +45,7 @@ def prepare(figure: Figure, data_seed: int | None, task_seed: int | None, sets: 
     """Resolve the data of every panel; nothing is collected.
 
     Raises:
-        UsageError: a value does not fit, or the environment has no images, or not the abilities that a panel needs.
+        UsageError: a value does not fit, or the environment has no images, or not the capabilities that a panel needs.
     """
     prepared = []
     for panel in figure.panels:
@@ -64,7 +64,7 @@ def prepare(figure: Figure, data_seed: int | None, task_seed: int | None, sets: 
 def _check(panel: Panel, environment: Environment, name: str) -> None:
     """Refuse a panel that the environment cannot serve."""
     needed = {"track"} if panel.show == "trajectory" else set()
-    missing = sorted((needed | ({"labels"} if panel.where else set())) - environment.abilities)
+    missing = sorted((needed | ({"labels"} if panel.where else set())) - environment.capabilities)
     if missing:
         raise UsageError(f"environment '{name}' has no `{missing[0]}`, which this panel needs")
     if not any(spec.kind == "image" for spec in environment.spec.observations.values()):

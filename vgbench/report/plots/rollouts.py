@@ -30,7 +30,7 @@ def rollouts(atlas: Atlas, each: int = EACH) -> Drawn:
     """Play the first solved and the first failed tasks of episodes.jsonl again, and draw an animation of each."""
     trained = atlas.trained
     images = [name for name, array in trained.environment.spec.observations.items() if array.kind == "image"]
-    if not images and "map_place" not in trained.environment.abilities:
+    if not images and "map_place" not in trained.environment.capabilities:
         name = trained.spec.environment.name
         yield LeftOut(ROLLOUTS, f"environment '{name}' has neither images nor map_place, so there is nothing to draw")
         return
@@ -58,7 +58,7 @@ def _text(played: Played, recorded: dict[str, Any]) -> str:
 
 
 def _legend(atlas: Atlas) -> str:
-    if "map_place" not in atlas.trained.environment.abilities:
+    if "map_place" not in atlas.trained.environment.capabilities:
         return "What the encoder sees."
     blue = "" if atlas.missing else "; blue: where the model expects it to lead (the nearest latent on the map)"
     return f"Star: the goal; white: the way so far; orange: where the rest of the present plan really leads{blue}."
@@ -84,7 +84,7 @@ def _animation(trained: Trained, atlas: Atlas, played: Played, images: Sequence[
 
 def _places(trained: Trained, played: Played) -> Points:
     """Points of the frame where the agent was; none for an environment without a map."""
-    if "map_place" not in trained.environment.abilities:
+    if "map_place" not in trained.environment.capabilities:
         return []
     states = [moment.state for moment in played.moments]
     return _points(trained, {name: torch.cat([state[name] for state in states]) for name in states[0]})

@@ -15,7 +15,7 @@ DRAWING = 1
 """Version of the pictures; raised where they begin to look otherwise."""
 INDEX = "plots.json"
 MODEL_KINDS = "Value map, prediction error and rollouts"
-_SHOWN = ("train.jsonl", "episodes.jsonl", "floor.jsonl")
+_SHOWN = ("train.jsonl", "episodes.jsonl", "baseline.jsonl")
 
 
 @dataclass(frozen=True)

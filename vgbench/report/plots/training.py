@@ -86,11 +86,13 @@ def _logs_text(count: int) -> str:
 
 
 def success(folder: Path, most: int | None = None) -> Drawn:
-    """Draw the share of tasks solved within so many steps, of the planner and of the floor, with Wilson intervals.
+    """Draw the share of tasks solved within so many steps, of the planner and of the baseline, with Wilson intervals.
 
     `most` is the largest number of steps allowed; by default the most that any task took.
     """
-    curves = {name: _episodes(folder / f"{file}.jsonl") for name, file in (("planner", "episodes"), ("floor", "floor"))}
+    curves = {
+        name: _episodes(folder / f"{file}.jsonl") for name, file in (("planner", "episodes"), ("baseline", "baseline"))
+    }
     if not curves["planner"]:
         yield LeftOut(STEPS, "episodes.jsonl has no whole row for each task")
         return
@@ -107,8 +109,8 @@ def success(folder: Path, most: int | None = None) -> Drawn:
     axes.set(xlim=(0, last), ylim=(0, 1.02), xlabel="steps in the environment", ylabel="share of tasks solved")
     style.grid(axes)
     axes.legend(loc="best")
-    floor = "" if curves["floor"] else " There are no episodes of a floor."
-    text = f"Share of the tasks solved within so many steps, with 95 % Wilson intervals at each step.{floor}"
+    baseline = "" if curves["baseline"] else " There are no episodes of a baseline."
+    text = f"Share of the tasks solved within so many steps, with 95 % Wilson intervals at each step.{baseline}"
     yield Picture("success.svg", STEPS, text, content=style.svg(made))
 
 

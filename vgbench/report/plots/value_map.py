@@ -45,7 +45,7 @@ class Atlas:
     def missing(self) -> str:
         """Why the environment has no maps, or nothing."""
         environment = self.trained.environment
-        lacks = [name for name in ("state_grid", "map_place") if name not in environment.abilities]
+        lacks = [name for name in ("state_grid", "map_place") if name not in environment.capabilities]
         name = self.trained.spec.environment.name
         return f"environment '{name}' does not offer {' and '.join(lacks)}" if lacks else ""
 
@@ -101,7 +101,7 @@ def value(atlas: Atlas, tasks: Sequence[int] = range(GOALS)) -> Drawn:
         yield LeftOut(VALUE, f"{atlas.missing}, which a map needs")
         return
     tasks = [task for task in tasks if task < len(trained.tasks)]
-    known = "cost_to_go" in trained.environment.abilities
+    known = "cost_to_go" in trained.environment.capabilities
     made = style.figure(2.3 * len(tasks) + 0.9, 2.3 * (1 + known) + 0.2)
     panels = made.subplots(1 + known, len(tasks), squeeze=False)
     learned, true, sheets = [], [], []

@@ -14,7 +14,7 @@ from vgbench.testing.isolation import changed, fresh_modules, package_of, seed_a
 from vgbench.testing.subject import Subject, equal
 from vgbench.text import shown
 
-PARAMETRISED = tuple(kind for kind in GROUPS if kind != "hook")
+PARAMETRISED = tuple(kind for kind in GROUPS if kind != "logger")
 MODULES = ("objective", "distance", "network")
 
 FIRST = Collector(tuple(GROUPS))
@@ -22,7 +22,7 @@ FIRST = Collector(tuple(GROUPS))
 LAST = Collector(PARAMETRISED)
 """Checks that come after them."""
 
-_ARGUMENTS = {"objective": ("params", "shapes"), "distance": ("params", "dim"), "hook": ()}
+_ARGUMENTS = {"objective": ("params", "shapes"), "distance": ("params", "dim"), "logger": ()}
 """Arguments with which the core makes a plugin of a kind; `params` alone if not named."""
 
 

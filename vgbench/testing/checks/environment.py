@@ -1,4 +1,4 @@
-"""Checks of environments: the world itself. Those of data, tasks and abilities are in `environment_data`."""
+"""Checks of environments: the world itself. Those of data, tasks and capabilities are in `environment_data`."""
 
 from typing import Any
 
@@ -154,11 +154,11 @@ def observation_of_state(subject: Subject) -> None:
 
 @check()
 def no_tunnelling(subject: Subject) -> None:
-    """No step saves more than one step of the way, as it would through a wall (ability cost_to_go)."""
+    """No step saves more than one step of the way, as it would through a wall (capability cost_to_go)."""
     made, _, tasks = data_of(subject)
-    if "cost_to_go" not in made.abilities:
+    if "cost_to_go" not in made.capabilities:
         raise Skip("it offers no cost_to_go, by which a way through a wall would show")
-    cost: Any = getattr(made, "cost_to_go")  # noqa: B009 - an optional ability, not part of the class
+    cost: Any = getattr(made, "cost_to_go")  # noqa: B009 - an optional capability, not part of the class
     for before, _action, after in walk(made, tasks.start, 24):
         old, new = cost(before, tasks.goal), cost(after, tasks.goal)
         inside = new.isfinite() | ~old.isfinite()

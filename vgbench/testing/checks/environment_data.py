@@ -1,4 +1,4 @@
-"""Checks of environments: data, tasks, and the abilities that they declare."""
+"""Checks of environments: data, tasks, and the capabilities that they declare."""
 
 import json
 from typing import Any
@@ -16,11 +16,11 @@ from vgbench.text import suggest
 
 check = Collector(("environment",))
 
-ABILITIES = {
+CAPABILITIES = {
     "cost_to_go", "expert", "labels", "map_place", "pair_labels", "simulate", "state_grid", "track",
     "value_fixed_point",
 }  # fmt: skip
-"""Abilities that the core knows of; see `vgbench.api.Environment`."""
+"""Capabilities that the core knows of; see `vgbench.api.Environment`."""
 
 
 @check()
@@ -126,41 +126,46 @@ def goal_distance(subject: Subject) -> None:
 
 
 @check()
-def abilities(subject: Subject) -> None:
-    """Every ability that it declares exists, and none that exists is left undeclared."""
+def capabilities(subject: Subject) -> None:
+    """Every capability that it declares exists, and none that exists is left undeclared."""
     made, _, _ = data_of(subject)
-    for name in sorted(made.abilities):
+    for name in sorted(made.capabilities):
         expect(
-            name in ABILITIES, "abilities that the core knows", f"{name}. {suggest(name, ABILITIES)}", "a typing error"
+            name in CAPABILITIES,
+            "capabilities that the core knows",
+            f"{name}. {suggest(name, CAPABILITIES)}",
+            "a typing error",
         )
         expect(callable(getattr(made, name, None)), f"a method {name}", "none", "declared before it was written")
-    silent = sorted(name for name in ABILITIES - set(made.abilities) if callable(getattr(made, name, None)))
-    expect(not silent, "its abilities in `abilities`", f"{', '.join(silent)} left out", "nobody would ever use them")
+    silent = sorted(name for name in CAPABILITIES - set(made.capabilities) if callable(getattr(made, name, None)))
+    expect(
+        not silent, "its capabilities in `capabilities`", f"{', '.join(silent)} left out", "nobody would ever use them"
+    )
 
 
-def ability(made: Any, name: str) -> Any:
-    """Return the method of an ability, or skip the check."""
-    if name not in made.abilities:
-        raise Skip(f"it does not declare the ability {name}")
+def capability(made: Any, name: str) -> Any:
+    """Return the method of a capability, or skip the check."""
+    if name not in made.capabilities:
+        raise Skip(f"it does not declare the capability {name}")
     return getattr(made, name)
 
 
-@check(after=("works", "abilities"))
+@check(after=("works", "capabilities"))
 def cost_to_go(subject: Subject) -> None:
     """The cost to go is [B], 0 at the goal and above 0 at the start."""
     made, _, tasks = data_of(subject)
-    cost = ability(made, "cost_to_go")
+    cost = capability(made, "cost_to_go")
     start, end = cost(tasks.start, tasks.goal), cost(tasks.goal, tasks.goal)
     expect(start.shape == (TASKS,), f"shape [{TASKS}]", list(start.shape), "a dimension that was not reduced")
     expect((start > 0).all() and start.isfinite().all(), "finite costs above 0", start.tolist(), "a task with no way")
     expect((end.abs() <= 1e-3).all(), "a cost of 0 at the goal", end.tolist(), "start and goal are in wrong order")
 
 
-@check(after=("works", "abilities", "cost_to_go"))
+@check(after=("works", "capabilities", "cost_to_go"))
 def expert(subject: Subject) -> None:
     """The expert's actions lie in the set and lead towards the goal."""
     made, _, tasks = data_of(subject)
-    act = ability(made, "expert")
+    act = capability(made, "expert")
     state = tasks.start
     for _ in range(3):
         action = act(state, tasks.goal)
@@ -170,18 +175,18 @@ def expert(subject: Subject) -> None:
         expect(fits, "actions in the set", f"up to {float(action.abs().max()):.4g}", "a missing clip")
         state = step(made, state, action)
     before, after = (made.goal_distance(s, tasks.goal) for s in (tasks.start, state))
-    if "cost_to_go" in made.abilities:
-        before, after = (ability(made, "cost_to_go")(s, tasks.goal) for s in (tasks.start, state))
+    if "cost_to_go" in made.capabilities:
+        before, after = (capability(made, "cost_to_go")(s, tasks.goal) for s in (tasks.start, state))
     seen = f"{float(before.mean()):.4g} before and {float(after.mean()):.4g} after 3 steps"
     expect(after.mean() < before.mean(), "a shorter way after some steps of the expert", seen, "a wrong sign")
 
 
-@check(after=("works", "abilities"))
+@check(after=("works", "capabilities"))
 def state_grid(subject: Subject) -> None:
     """Its grid has states as in `spec`, neighbours among them, and weights that sum to 1."""
     made, _, tasks = data_of(subject)
     one = {name: value[:1] for name, value in tasks.start.items()}
-    grid: Any = ability(made, "state_grid")(one)
+    grid: Any = capability(made, "state_grid")(one)
     expect(isinstance(grid, StateGrid), "a StateGrid", type(grid).__name__, "something else is returned")
     sizes = {name: len(value) for name, value in grid.states.items()}
     cause = "states and neighbours are of different grids"
@@ -198,25 +203,25 @@ def state_grid(subject: Subject) -> None:
     expect(torch.equal(found, places[1]), "each state of the grid to be found where it is", "another", cause)
 
 
-@check(after=("works", "abilities"))
+@check(after=("works", "capabilities"))
 def drawing(subject: Subject) -> None:
-    """Abilities for pictures (track, map_place, labels, pair_labels) have their shapes."""
+    """Capabilities for pictures (track, map_place, labels, pair_labels) have their shapes."""
     made, data, tasks = data_of(subject)
-    offered = sorted(made.abilities & {"track", "map_place", "labels", "pair_labels"})
+    offered = sorted(made.capabilities & {"track", "map_place", "labels", "pair_labels"})
     if not offered:
         raise Skip("it declares none of track, map_place, labels and pair_labels")
-    for name in sorted(made.abilities & {"track", "map_place"}):
-        shape = list(ability(made, name)(tasks.start).shape)
+    for name in sorted(made.capabilities & {"track", "map_place"}):
+        shape = list(capability(made, name)(tasks.start).shape)
         expect(shape == [TASKS, 2], f"{name}: [{TASKS}, 2]", shape, "a dimension that was left out")
-    if "map_place" in made.abilities:
+    if "map_place" in made.capabilities:
         extent: Any = getattr(made, "map_extent", None)
         expect(extent is not None and len(extent) == 4, "map_extent: four edges", extent, "it goes with map_place")
-    if "labels" in made.abilities:
-        for name, label in ability(made, "labels")(data).items():
+    if "labels" in made.capabilities:
+        for name, label in capability(made, "labels")(data).items():
             fits = label.shape == (len(data),) and label.dtype == np.bool_
             expect(fits, f"label {name}: bool [{len(data)}]", f"{label.dtype} {list(label.shape)}", "no comparison")
-    if "pair_labels" in made.abilities:
-        numbers = ability(made, "pair_labels")(tasks.start, tasks.goal)
+    if "pair_labels" in made.capabilities:
+        numbers = capability(made, "pair_labels")(tasks.start, tasks.goal)
         known = len(made.pair_label_names)
         fits = numbers.shape == (TASKS,) and bool(((numbers >= 0) & (numbers < known)).all())
         expect(

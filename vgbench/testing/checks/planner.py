@@ -29,9 +29,9 @@ def outputs(subject: Subject, made: Planner) -> list[Tensor]:
 
 
 def problem(made: Planner, ids: tuple[int, ...] = (0, 1, 2, 3), **options: Any) -> Quadratic:
-    """Return a quadratic problem as the core would pose it to this planner: blind for a floor, no longer than asked."""
-    options.setdefault("horizon", min(6, max(1, made.horizon)) if not made.floor else 4)
-    return Quadratic(ids, blind=made.floor, rollouts=made.rollout, **options)
+    """Return a quadratic problem as the core would pose it to this planner: blind for a baseline, no longer than asked."""
+    options.setdefault("horizon", min(6, max(1, made.horizon)) if not made.baseline else 4)
+    return Quadratic(ids, blind=made.baseline, rollouts=made.rollout, **options)
 
 
 def solve(made: Planner, posed: Quadratic, state: dict[str, Tensor] | None = None) -> Plan:
@@ -89,8 +89,8 @@ def seeded(subject: Subject) -> None:
 def candidates(subject: Subject) -> None:
     """It asks for no more candidates at a time, and no more often, than it declares."""
     made = subject.make()
-    if made.floor:
-        raise Skip("it declares itself a floor, which never asks for the cost")
+    if made.baseline:
+        raise Skip("it declares itself a baseline, which never asks for the cost")
     posed = problem(made)
     solve(made, posed)
     most = max(posed.asked, default=0)
@@ -103,8 +103,8 @@ def candidates(subject: Subject) -> None:
 def bad_costs(subject: Subject) -> None:
     """It survives candidates whose cost is NaN or infinite."""
     made = subject.make()
-    if made.floor:
-        raise Skip("it declares itself a floor, which never asks for the cost")
+    if made.baseline:
+        raise Skip("it declares itself a baseline, which never asks for the cost")
 
     def spoil(cost: Tensor) -> Tensor:
         number = torch.arange(cost.shape[1])
@@ -172,8 +172,8 @@ def inputs_untouched(subject: Subject) -> None:
 def beats_random(subject: Subject) -> None:
     """In closed loop it comes nearer to the goal than random actions do."""
     made = subject.make()
-    if made.floor:
-        raise Skip("it declares itself a floor for others to beat")
+    if made.baseline:
+        raise Skip("it declares itself a baseline for others to beat")
     ids = tuple(range(8))
     ours, theirs = _closed_loop(made, ids), _random_loop(ids)
     cause = "a sign (the cost is to be small), an argmax for argmin, or too few candidates"

@@ -34,7 +34,7 @@ def _load(entry: Entry) -> tuple[str, str, str]:
     try:
         made = entry.load()
         check_use(entry, made)
-        if entry.kind == "hook" and not getattr(made, "on_request", False):
+        if entry.kind == "logger" and not getattr(made, "on_request", False):
             made()  # as every run does
     except OtherApi as err:
         newer = str(err).endswith(f"upgrade {HOME}")

@@ -21,7 +21,7 @@ ORIGIN = -0.7
 DISC = 0.2 * SCALE
 """Radius of the agent's disc, px: D4RL draws a marker of radius 0.2 on the ball."""
 WALL, AGENT = (221, 160, 99), (86, 171, 86)
-FLOOR = ((25, 51, 76), (51, 76, 102))
+BASELINE = ((25, 51, 76), (51, 76, 102))
 """The floor is a checkerboard of squares of 2 x 2 cells."""
 PATCH = 7
 """Side of the square that holds the disc with its soft edge (2.13 + 0.5 px to all sides of any point), px."""
@@ -33,7 +33,7 @@ def background(code: int) -> np.ndarray:
     is_wall[1:-1, 1:-1] = decode(code) == 0
     square = np.arange(GRID) // 2
     shade = (square[:, None] + square) % 2
-    colour = np.where(is_wall[..., None], np.array(WALL), np.array(FLOOR)[shade])
+    colour = np.where(is_wall[..., None], np.array(WALL), np.array(BASELINE)[shade])
     cell = np.arange(3 * SIZE) // (3 * SIZE // GRID)
     samples = colour[cell][:, cell].transpose(2, 1, 0)[:, ::-1]  # [x, y, channel] to [channel, row, column]
     total = samples.reshape(3, SIZE, 3, SIZE, 3).sum(axis=(2, 4))

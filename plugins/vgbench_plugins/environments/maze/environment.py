@@ -32,11 +32,11 @@ class Maze(api.Environment):
     Training layouts come from the data's seed; tasks are in other layouts. Mirror images and rotations count as
     different ones. A task is solved within 0.5 cells of the goal, at any speed.
 
-    Abilities: `expert` goes the shortest way from cell to cell; `cost_to_go` is the length of the shortest way over the
+    Capabilities: `expert` goes the shortest way from cell to cell; `cost_to_go` is the length of the shortest way over the
     longest action; `state_grid` has the ball at rest; `map_place`.
     """
 
-    abilities = frozenset({"expert", "cost_to_go", "state_grid", "map_place", "track"})
+    capabilities = frozenset({"expert", "cost_to_go", "state_grid", "map_place", "track"})
     map_extent = (drawing.ORIGIN, drawing.ORIGIN + drawing.GRID, drawing.ORIGIN, drawing.ORIGIN + drawing.GRID)
     success_radius = 0.5
 

@@ -45,7 +45,7 @@ class TensorBoard:
     @hookimpl
     def vgbench_run_ended(self, result: dict[str, Any]) -> None:
         """Write the success rates and close the file."""
-        for name, rate in (("success_rate", result), ("floor", result.get("floor"))):
+        for name, rate in (("success_rate", result), ("baseline", result.get("baseline"))):
             if self._writer is not None and rate:
                 self._writer.add_scalar(f"result/{name}", rate["success_rate"], 0)
         self._close()

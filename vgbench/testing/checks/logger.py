@@ -1,4 +1,4 @@
-"""Checks of observers: hooks that exist, arguments that they have, an instance without arguments."""
+"""Checks of loggers: hooks that exist, arguments that they have, an instance without arguments."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from vgbench.testing.check import Collector, Failure, Skip, expect
 from vgbench.testing.subject import Subject
 from vgbench.text import suggest
 
-check = Collector(("hook",))
+check = Collector(("logger",))
 
 
 def make(subject: Subject) -> Any:
@@ -18,7 +18,7 @@ def make(subject: Subject) -> Any:
 
 
 def outputs(subject: Subject, made: Any) -> list[Any]:
-    """Nothing: what an observer does with a run is its own matter."""
+    """Nothing: what a logger does with a run is its own matter."""
     return []
 
 

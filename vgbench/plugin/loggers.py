@@ -1,4 +1,4 @@
-"""Loads the observers of a run. One that raises is reported once and switched off; the run goes on."""
+"""Loads the loggers of a run. One that raises is reported once and switched off; the run goes on."""
 
 import os
 import sys
@@ -14,29 +14,29 @@ from vgbench.plugin.contract import check_use
 if TYPE_CHECKING:
     from vgbench.plugin.registry import Registry
 
-VARIABLE = "VGBENCH_OBSERVERS"
+VARIABLE = "VGBENCH_LOGGERS"
 
 
-class Observers:
-    """Calls every observer's hooks, each on its own, so that one cannot stop the others or the run."""
+class Loggers:
+    """Calls every logger's hooks, each on its own, so that one cannot stop the others or the run."""
 
     def __init__(self) -> None:
-        """Start with no observer."""
+        """Start with no logger."""
         self._manager = pluggy.PluginManager("vgbench")
         self._manager.add_hookspecs(hookspecs)
         self.errors: list[str] = []
         self._sources: dict[str, str] = {}  # distribution and version, by name
 
-    def load(self, registry: "Registry", asked: Iterable[str] = ()) -> "Observers":
-        """Register an instance of every installed observer; one that cannot be imported is reported.
+    def load(self, registry: "Registry", asked: Iterable[str] = ()) -> "Loggers":
+        """Register an instance of every installed logger; one that cannot be imported is reported.
 
-        Those with `on_request` are left out unless they are among `asked` or named, by commas, in `$VGBENCH_OBSERVERS`.
+        Those with `on_request` are left out unless they are among `asked` or named, by commas, in `$VGBENCH_LOGGERS`.
 
         Raises:
-            UsageError: there is no observer of an asked name, or it needs a package that is not installed.
+            UsageError: there is no logger of an asked name, or it needs a package that is not installed.
         """
         wanted = requested(registry, asked)
-        for entry in registry.entries("hook"):
+        for entry in registry.entries("logger"):
             try:
                 made = entry.load()
                 if entry.address not in wanted and getattr(made, "on_request", False):
@@ -52,12 +52,12 @@ class Observers:
                 self._report(entry.address, cause if str(entry.dist) in cause else f"{cause} ({entry.source})")
         return self
 
-    def register(self, observer: object, name: str) -> None:
-        """Add an observer: an object with some of the methods in `vgbench.api.hooks`."""
-        self._manager.register(observer, name)
+    def register(self, logger: object, name: str) -> None:
+        """Add a logger: an object with some of the methods in `vgbench.api.hooks`."""
+        self._manager.register(logger, name)
 
     def call(self, hook: str, **arguments: Any) -> None:
-        """Call `hook` of each observer in turn."""
+        """Call `hook` of each logger in turn."""
         for implementation in list(getattr(self._manager.hook, hook).get_hookimpls()):
             chosen: Callable[..., Any] = implementation.function
             try:
@@ -69,7 +69,7 @@ class Observers:
                 self._manager.unregister(implementation.plugin)
 
     def note(self, text: str) -> None:
-        """Tell the user something: through the observers, or on stderr if none of them takes notes."""
+        """Tell the user something: through the loggers, or on stderr if none of them takes notes."""
         if self._manager.hook.vgbench_noted.get_hookimpls():
             self.call("vgbench_noted", text=text)
         else:
@@ -77,22 +77,22 @@ class Observers:
 
     def _report(self, name: str, cause: str) -> None:
         self.errors.append(f"{name}: {cause}")
-        print(f"warning: observer '{name}' is switched off: {cause}", file=sys.stderr)
+        print(f"warning: logger '{name}' is switched off: {cause}", file=sys.stderr)
 
 
 def requested(registry: "Registry", asked: Iterable[str] = ()) -> dict[str, str]:
-    """Observers asked for by option or variable: by address, the words in which they were. None is imported.
+    """Loggers asked for by option or variable: by address, the words in which they were. None is imported.
 
     Raises:
         UsageError: there is none of that name.
     """
-    named = [(f"--observer {name}", name) for name in asked]
+    named = [(f"--logger {name}", name) for name in asked]
     names = (name.strip() for name in os.environ.get(VARIABLE, "").split(","))
     named += [(f"{VARIABLE}: {name}", name) for name in names if name]
     found = {}
     for written, name in named:
         try:
-            found[registry.find("hook", name).address] = written
+            found[registry.find("logger", name).address] = written
         except UsageError as err:
             raise UsageError(f"{written}: {err}") from err
     return found

@@ -1,4 +1,4 @@
-"""Readings, values for joint training, and the head's own stage: what resolves, and what a run makes of it."""
+"""Variants, values for joint training, and the head's own stage: what resolves, and what a run makes of it."""
 
 import json
 
@@ -21,15 +21,15 @@ def values(**fields):
     return {name: value.value for name, value in resolve(Request(device="cpu", **fields)).values.items()}
 
 
-def test_one_reading_is_the_default():
-    assert sum(reading.default for reading in BOOK.readings.values()) == 1
+def test_one_variant_is_the_default():
+    assert sum(variant.default for variant in BOOK.variants.values()) == 1
     made = resolve(Request(recipe="vf", **SMOKE))
-    assert made.reading == BOOK.reading(None).name and made.picks["reading"].source == "default"
+    assert made.variant == BOOK.variant(None).name and made.picks["variant"].source == "default"
 
 
 @pytest.mark.parametrize("scale", ["smoke", "quick", "paper"])
-def test_readings_decide_what_is_open_at_every_scale(scale):
-    literal, pldm = (values(protocol="wall_big", recipe="vf", scale=scale, reading=r) for r in ("literal", "pldm"))
+def test_variants_decide_what_is_open_at_every_scale(scale):
+    literal, pldm = (values(protocol="wall_big", recipe="vf", scale=scale, variant=r) for r in ("literal", "pldm"))
     assert (literal["mppi.noise_as"], pldm["mppi.noise_as"]) == ("std", "variance")
     assert pldm["wall.layout"] == "fixed" and literal["wall.layout"] != "fixed"
     assert (literal["mppi.warm_start"], pldm["mppi.warm_start"]) == ("shift", "hold")
@@ -37,44 +37,44 @@ def test_readings_decide_what_is_open_at_every_scale(scale):
     assert others == {"mppi.noise_as", "wall.layout", "wall.fixed_layout", "mppi.warm_start"}
 
 
-def test_readings_may_depend_on_protocol_and_recipe():
-    maze = values(protocol="maze", recipe="pred_vcreg", reading="pldm", scale="paper")
+def test_variants_may_depend_on_protocol_and_recipe():
+    maze = values(protocol="maze", recipe="pred_vcreg", variant="pldm", scale="paper")
     assert (maze["vcreg.std_coeff"], maze["mpc.replan_every"], maze["mpc.power"]) == (35.026, 4, 2.0)
-    wall = values(protocol="wall_big", recipe="pred_vcreg", reading="pldm", scale="paper")
+    wall = values(protocol="wall_big", recipe="pred_vcreg", variant="pldm", scale="paper")
     assert (wall["vcreg.std_coeff"], wall["vcreg.axes"], wall["mpc.power"]) == (3.0, "batch_time", 2.0)
-    assert values(protocol="wall_big", recipe="vf", reading="pldm")["mpc.power"] == 1.0
+    assert values(protocol="wall_big", recipe="vf", variant="pldm")["mpc.power"] == 1.0
 
 
-def test_every_value_of_a_reading_is_a_parameter():
-    for reading in BOOK.readings.values():
-        assert set(reading.protocols) <= set(BOOK.protocols) and set(reading.recipes) <= set(BOOK.recipes)
-        for address in reading.addresses():
+def test_every_value_of_a_variant_is_a_parameter():
+    for variant in BOOK.variants.values():
+        assert set(variant.protocols) <= set(BOOK.protocols) and set(variant.recipes) <= set(BOOK.recipes)
+        for address in variant.addresses():
             owner, _, param = address.rpartition(".")
-            plugins = [e for e in Registry().entries() if e.name == owner and e.kind != "hook"]
+            plugins = [e for e in Registry().entries() if e.name == owner and e.kind != "logger"]
             known = plugins[0].load().Params if plugins else GROUPS[owner]
             assert param in known.model_fields, address
 
 
-def test_a_users_values_stand_above_the_reading(tmp_path):
+def test_a_users_values_stand_above_the_variant(tmp_path):
     file = tmp_path / "own.yaml"
     file.write_text("set: {mppi.warm_start: none}")
-    got = values(protocol="wall_big", recipe="vf", reading="pldm", config=file, sets=["wall.layout=per_dataset"])
+    got = values(protocol="wall_big", recipe="vf", variant="pldm", config=file, sets=["wall.layout=per_dataset"])
     assert (got["mppi.warm_start"], got["wall.layout"]) == ("none", "per_dataset")
 
 
-def test_an_unknown_reading_and_a_contradicted_file_are_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"--reading pldn.*Did you mean 'pldm'"):
-        resolve(Request(recipe="vf", reading="pldn", **SMOKE))
+def test_an_unknown_variant_and_a_contradicted_file_are_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"--variant pldn.*Did you mean 'pldm'"):
+        resolve(Request(recipe="vf", variant="pldn", **SMOKE))
     file = tmp_path / "config.yaml"
-    file.write_text(yaml_file.dump(resolve(Request(recipe="vf", reading="literal", **SMOKE)).to_config()))
-    again = resolve(Request(config=file, reading="literal"))
-    assert again.reading == "literal"
-    with pytest.raises(UsageError, match=r"--reading pldm contradicts --config .*wall\.layout"):
-        resolve(Request(config=file, reading="pldm"))
+    file.write_text(yaml_file.dump(resolve(Request(recipe="vf", variant="literal", **SMOKE)).to_config()))
+    again = resolve(Request(config=file, variant="literal"))
+    assert again.variant == "literal"
+    with pytest.raises(UsageError, match=r"--variant pldm contradicts --config .*wall\.layout"):
+        resolve(Request(config=file, variant="pldm"))
 
 
-def test_data_are_collected_under_a_reading():
-    assert resolve_data(Request(protocol="wall_big", reading="pldm")).environment.params.layout == "fixed"
+def test_data_are_collected_under_a_variant():
+    assert resolve_data(Request(protocol="wall_big", variant="pldm")).environment.params.layout == "fixed"
 
 
 def test_joint_training_has_its_own_number_of_steps():
@@ -111,11 +111,11 @@ def test_a_head_stage_that_cannot_be_is_refused(tmp_path):
 
 def run(tmp_path, name, recipe, share=None):
     from vgbench.experiments import runner
-    from vgbench.plugin.observers import Observers
+    from vgbench.plugin.loggers import Loggers
 
     small = ["data.trajectories=20", "train.steps=3", "train.batch=4", "evaluation.tasks=2", "mpc.max_steps=4"]
     spec = resolve(Request(recipe=recipe, sets=small, **SMOKE))
-    result = runner.run(spec, tmp_path / name, observers=Observers(), share=share)
+    result = runner.run(spec, tmp_path / name, loggers=Loggers(), share=share)
     stages = {
         p.stem: torch.load(p, weights_only=True)["content"] for p in (tmp_path / name / "checkpoints").glob("*.pt")
     }

@@ -1,4 +1,4 @@
-"""Built-in observers that are used on request."""
+"""Built-in loggers that are used on request."""
 
 import json
 import sys
@@ -6,32 +6,32 @@ import sys
 import pytest
 
 from vgbench.errors import UsageError
-from vgbench.plugin.observers import Observers
+from vgbench.plugin.loggers import Loggers
 from vgbench.plugin.registry import Registry
 
 SMOKE = ("run", "--env", "wall", "--recipe", "vf_quasi", "--scale", "smoke", "--out", "here", "--format", "json")
-RESULT = {"success_rate": 0.75, "successes": 3, "n": 4, "ci95": [0.3, 0.95], "floor": {"success_rate": 0.25}}
+RESULT = {"success_rate": 0.75, "successes": 3, "n": 4, "ci95": [0.3, 0.95], "baseline": {"success_rate": 0.25}}
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.delenv("VGBENCH_OBSERVERS", raising=False)
+    monkeypatch.delenv("VGBENCH_LOGGERS", raising=False)
 
 
-def play(observers, folder, status="done"):
-    """A short run, as an observer sees it."""
+def play(loggers, folder, status="done"):
+    """A short run, as a logger sees it."""
     (folder / "run.json").write_text(json.dumps({"key": "abcd1234", "created": "now", "identity": {"device": "cpu"}}))
-    observers.call("vgbench_run_started", title="maze-vf", folder=str(folder))
-    observers.call("vgbench_stage_started", stage="encoder", total=20, done=0, unit="step")
+    loggers.call("vgbench_run_started", title="maze-vf", folder=str(folder))
+    loggers.call("vgbench_stage_started", stage="encoder", total=20, done=0, unit="step")
     for step in range(1, 21):
         logs = {"loss": 1 / step} if step % 10 == 0 else {}
-        observers.call("vgbench_stage_progress", stage="encoder", done=step, logs=logs)
-    observers.call("vgbench_stage_ended", stage="encoder")
-    observers.call("vgbench_run_stopped", status=status)
+        loggers.call("vgbench_stage_progress", stage="encoder", done=step, logs=logs)
+    loggers.call("vgbench_stage_ended", stage="encoder")
+    loggers.call("vgbench_run_stopped", status=status)
     if status == "done":
-        observers.call("vgbench_run_ended", result=RESULT)
-    return observers
+        loggers.call("vgbench_run_ended", result=RESULT)
+    return loggers
 
 
 def test_a_run_tells_its_events_to_a_file_and_survives_those_that_fail(vgbench_cli, tmp_path, tmp_plugin):
@@ -50,17 +50,17 @@ def test_a_run_tells_its_events_to_a_file_and_survives_those_that_fail(vgbench_c
             def vgbench_there_is_no_such_hook(self):
                 pass
     """
-    tmp_plugin(code, hooks={"late": "AtTheEnd", "quiet": "OnRequest"})
-    result = vgbench_cli(*SMOKE, "--observer", "jsonl")
+    tmp_plugin(code, loggers={"late": "AtTheEnd", "quiet": "OnRequest"})
+    result = vgbench_cli(*SMOKE, "--logger", "jsonl")
     assert result.exit_code == 0
     told = "late: RuntimeError in vgbench_run_ended: disk full (vgx-mine 0.1)"
     assert json.loads((tmp_path / "here" / "run.json").read_text())["plugin_errors"] == [told]
-    assert result.stderr.count("observer 'late' is switched off") == 1 and "quiet" not in result.stderr
+    assert result.stderr.count("logger 'late' is switched off") == 1 and "quiet" not in result.stderr
     events = [json.loads(line) for line in (tmp_path / "here" / "events.jsonl").read_text().splitlines()]
     assert events[0]["event"] == "run_started" and events[-1]["event"] == "run_ended"
     assert events[-1]["result"] == result.json()
     stages = [event["stage"] for event in events if event["event"] == "stage_started"]
-    assert stages == ["collect", "encoder", "encode", "predictor", "episodes", "floor"]
+    assert stages == ["collect", "encoder", "encode", "predictor", "episodes", "baseline"]
     logged = [json.loads(line) for line in (tmp_path / "here" / "train.jsonl").read_text().splitlines()]
     seen = [e for e in events if e["event"] == "stage_progress" and "loss" in e["logs"]]
     assert [(e["stage"], e["done"], e["logs"]["loss"]) for e in seen] == [
@@ -70,15 +70,15 @@ def test_a_run_tells_its_events_to_a_file_and_survives_those_that_fail(vgbench_c
 
 
 def test_nothing_is_written_unless_asked(tmp_path):
-    assert play(Observers().load(Registry()), tmp_path).errors == []
+    assert play(Loggers().load(Registry()), tmp_path).errors == []
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
 def test_a_run_that_goes_on_appends(tmp_path):
-    play(Observers().load(Registry(), ["jsonl"]), tmp_path, "interrupted")
+    play(Loggers().load(Registry(), ["jsonl"]), tmp_path, "interrupted")
     with (tmp_path / "events.jsonl").open("a") as file:
         file.write('{"cut off')
-    play(Observers().load(Registry(), ["jsonl"]), tmp_path)
+    play(Loggers().load(Registry(), ["jsonl"]), tmp_path)
     lines = (tmp_path / "events.jsonl").read_text().splitlines()
     events = [json.loads(line)["event"] for line in lines if line != '{"cut off']
     assert events.count("run_started") == events.count("run_stopped") == 2 and events.count("run_ended") == 1
@@ -86,19 +86,19 @@ def test_a_run_that_goes_on_appends(tmp_path):
 
 
 def test_the_variable_asks_too(tmp_path, monkeypatch):
-    monkeypatch.setenv("VGBENCH_OBSERVERS", "jsonl, progress,")
-    play(Observers().load(Registry()), tmp_path)
+    monkeypatch.setenv("VGBENCH_LOGGERS", "jsonl, progress,")
+    play(Loggers().load(Registry()), tmp_path)
     assert (tmp_path / "events.jsonl").exists()
 
 
 def test_an_unknown_name_is_refused_before_anything_is_written(vgbench_cli, tmp_path, monkeypatch):
-    result = vgbench_cli(*SMOKE, "--observer", "json")
-    assert result.exit_code == 2 and "--observer json: no hook named 'json'. Did you mean 'jsonl'?" in result.stderr
-    monkeypatch.setenv("VGBENCH_OBSERVERS", "tensorbord")
+    result = vgbench_cli(*SMOKE, "--logger", "json")
+    assert result.exit_code == 2 and "--logger json: no logger named 'json'. Did you mean 'jsonl'?" in result.stderr
+    monkeypatch.setenv("VGBENCH_LOGGERS", "tensorbord")
     result = vgbench_cli(*SMOKE)
-    assert result.exit_code == 2 and "VGBENCH_OBSERVERS: tensorbord: no hook named" in result.stderr
+    assert result.exit_code == 2 and "VGBENCH_LOGGERS: tensorbord: no logger named" in result.stderr
     result = vgbench_cli("suite", "paper_table_2", "--scale", "smoke", "--dry-run")
-    assert result.exit_code == 2 and "VGBENCH_OBSERVERS: tensorbord: no hook named" in result.stderr
+    assert result.exit_code == 2 and "VGBENCH_LOGGERS: tensorbord: no logger named" in result.stderr
     assert not (tmp_path / "here").exists()
 
 
@@ -107,18 +107,18 @@ def test_an_unknown_name_is_refused_before_anything_is_written(vgbench_cli, tmp_
 )
 def test_one_that_needs_an_extra_says_which(monkeypatch, name, module):
     monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
-    with pytest.raises(UsageError, match=rf'--observer {name}: this needs {name}: pip install "vgbench\[{name}\]"'):
-        Observers().load(Registry(), [name])
-    assert Observers().load(Registry()).errors == []
+    with pytest.raises(UsageError, match=rf'--logger {name}: this needs {name}: pip install "vgbench\[{name}\]"'):
+        Loggers().load(Registry(), [name])
+    assert Loggers().load(Registry()).errors == []
 
 
 def test_tensorboard_reads_what_was_written(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    assert play(Observers().load(Registry(), ["tensorboard"]), tmp_path).errors == []
+    assert play(Loggers().load(Registry(), ["tensorboard"]), tmp_path).errors == []
     read = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    assert sorted(read.Tags()["scalars"]) == ["encoder/loss", "result/floor", "result/success_rate"]
+    assert sorted(read.Tags()["scalars"]) == ["encoder/loss", "result/baseline", "result/success_rate"]
     assert [(e.step, e.value) for e in read.Scalars("encoder/loss")] == [
         (10, pytest.approx(0.1)),
         (20, pytest.approx(0.05)),
@@ -129,7 +129,7 @@ def test_tensorboard_reads_what_was_written(tmp_path):
 def test_wandb_writes_offline(tmp_path, monkeypatch, capfd):
     wandb = pytest.importorskip("wandb")
     monkeypatch.delenv("WANDB_MODE", raising=False)
-    assert play(Observers().load(Registry(), ["wandb"]), tmp_path).errors == []
+    assert play(Loggers().load(Registry(), ["wandb"]), tmp_path).errors == []
     assert wandb.run is None  # finished
     assert capfd.readouterr().out == ""  # stdout is for results
     (file,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")

@@ -1,1 +1,0 @@
-"""Built-in plugins of vgbench: observers."""
