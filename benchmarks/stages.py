@@ -55,14 +55,14 @@ class Watch:
 def of_run(protocol: str, recipe: str, scale: str, folder: str, *sets: str) -> dict[str, float]:
     """Every stage of a run."""
     from vgbench.api.hooks import hookimpl
-    from vgbench.config.request import Request
+    from vgbench.config.request import RunRequest
     from vgbench.config.resolve import resolve
     from vgbench.experiments import runner
     from vgbench.plugin.loggers import Loggers
 
     for name in ("vgbench_stage_started", "vgbench_stage_ended"):
         setattr(Watch, name, hookimpl(getattr(Watch, name)))
-    spec = resolve(Request(protocol=protocol, recipe=recipe, scale=scale, sets=sets))
+    spec = resolve(RunRequest(protocol=protocol, recipe=recipe, scale=scale, sets=sets))
     watch, loggers = Watch(), Loggers()
     loggers.register(watch, "watch")
     runner.run(spec, Path(folder), (), loggers)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.harness import Case, Check, Options, Side, difference
-from vgbench.config.request import Request
+from vgbench.config.request import RunRequest
 from vgbench.config.resolve import resolve
 from vgbench.data.dataset import Dataset
 from vgbench.experiments.runner import build_environment, build_model, build_terms
@@ -26,12 +26,14 @@ def cases(options: Options) -> Iterator[Case]:
     for recipe in ("vf", "vf_quasi"):
         # Steps enough that no schedule ends.
         sets = ["train.steps=100000", *options.pick((), ("train.batch=16",), ("train.batch=4",))]
-        request = Request(protocol="wall_big", recipe=recipe, scale=options.pick("quick", "quick", "smoke"), sets=sets)
+        request = RunRequest(
+            protocol="wall_big", recipe=recipe, scale=options.pick("quick", "quick", "smoke"), sets=sets
+        )
         spec = resolve(request)
         data = _data(spec)
         yield step(spec, data)
     yield frames(data, options.pick(4096, 1024, 16))
-    maze = resolve(Request(protocol="maze", recipe="vf", scale="smoke"))
+    maze = resolve(RunRequest(protocol="maze", recipe="vf", scale="smoke"))
     yield frames(_data(maze), options.pick(4096, 1024, 16))
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vgbench.api import Box
-from vgbench.plugin.registry import Registry
+from vgbench.plugin.registry import Registry, load_plugin
 
 STEPS, HORIZON, SAMPLES, STEP = 140, 24, 128, 0.05  # steps, steps, sequences, seconds
 
@@ -55,7 +55,7 @@ class SwingUp:
 def swing_up(tasks: int = 4) -> Tensor:
     """Angles [STEPS + 1, tasks] from upright, in [-pi, pi], with MPPI replanning at every step."""
     model, world = Pendulum(mass=1.0), Pendulum(mass=1.1)  # the model need not be exact
-    planner = Registry().find("planner", "mppi").load()  # or one from a package of your own
+    planner = load_plugin(Registry().find("planner", "mppi"))  # or one from a package of your own
     mppi = planner(planner.Params(samples=SAMPLES, horizon=HORIZON, noise=1.5, noise_hold=4))
     state = torch.stack([torch.linspace(2.6, 3.6, tasks), torch.zeros(tasks)], dim=-1)  # hanging, more or less
     angles, memory = [state[:, 0]], {}

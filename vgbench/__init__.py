@@ -6,10 +6,7 @@ vgbench is cheap: what computes is imported by the first call.
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
-API_VERSION = 1
-"""Version of the plugin interfaces in `vgbench.api`; a plugin made for another one is refused by name."""
+from vgbench.version import API_VERSION, __version__
 
 if TYPE_CHECKING:
     from vgbench.errors import RunFailed, UsageError, VgbenchError

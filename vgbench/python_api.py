@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vgbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from vgbench.config.request import Request
+    from vgbench.config.request import RunRequest
     from vgbench.spec import RunSpec
 
 
@@ -114,7 +114,7 @@ def run(
         print(result.success_rate, result.interval)
     """
     given = {name: value for name, value in locals().items() if value not in (None, ()) and name != "out"}
-    from vgbench.config.request import Request
+    from vgbench.config.request import RunRequest
 
     for name in ("seed", "data_seed", "task_seed"):
         if type(given.get(name, 0)) is not int:
@@ -124,7 +124,7 @@ def run(
             raise UsageError(f"{name}={given[name]!r}: expected {words}")
     fields: dict[str, Any] = {name: given.get(name) for name in _PLAIN}
     fields |= {name: Path(given[name]) for name in ("config", "data", "recipes", "tasks") if name in given}
-    request = Request(**fields, objectives=_several(objective), sets=_sets(set))
+    request = RunRequest(**fields, objectives=_several(objective), sets=_sets(set))
     written = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
     call = f"vgbench.run({', '.join(f'{name}={value!r}' for name, value in written.items())})"
     record = perform(prepare(request), Path(out) if out is not None else None, [call], _several(logger))
@@ -146,7 +146,7 @@ _PLAIN = (
 )
 
 
-def prepare(request: "Request") -> "RunSpec":
+def prepare(request: "RunRequest") -> "RunSpec":
     """Resolve what was asked for, and check recipes that the user brought.
 
     Raises:
@@ -181,14 +181,14 @@ def perform(
     from vgbench.plugin.loggers import Loggers
     from vgbench.plugin.registry import Registry
 
-    told = Loggers().load(Registry(), loggers)
+    prefix_error = Loggers().load(Registry(), loggers)
     for text in spec.notes:
         note(text)
-    if spec.picks["device"].source == "found":
+    if spec.selections["device"].source == "found":
         note(about(spec.device))
     if spec.scale == "smoke":
         note("scale smoke checks that everything works; its numbers mean nothing")
-    return runner.run(spec, out, argv, told)
+    return runner.run(spec, out, argv, prefix_error)
 
 
 def _several(names: str | Sequence[str]) -> tuple[str, ...]:

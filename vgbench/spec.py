@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vgbench.text import place
+from vgbench.text import task_name
 
 if TYPE_CHECKING:
     from vgbench.api import Params
@@ -43,7 +43,7 @@ class Compute:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ResolvedPlugin:
     """A plugin that takes part in a run: where it came from, its class and its validated parameters."""
 
     entry: "Entry"
@@ -67,7 +67,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Value:
+class SourcedValue:
     """A resolved value and where it came from (`default`, `recipe vf`, `protocol maze`, ..., `--set`)."""
 
     value: Any
@@ -83,7 +83,7 @@ class DataSpec:
         file: of trajectories, to be used instead of collecting.
     """
 
-    environment: Chosen
+    environment: ResolvedPlugin
     settings: "DataSettings"
     seed: int
     notes: tuple[str, ...] = ()
@@ -97,14 +97,16 @@ class DataSpec:
 class RunSpec:
     """Everything that a run's results depend on, validated; see `vgbench.config.resolve.resolve` for how it is made."""
 
-    environment: Chosen
-    objectives: tuple[Chosen, ...]
-    predictor_objectives: tuple[Chosen, ...]  # the predictor's own stage; empty when training is joint
-    head_objectives: tuple[Chosen, ...]  # the head's own stage, on the frozen encoder's latents; usually empty
-    distance: Chosen
-    planner: Chosen
-    baseline: Chosen | None  # planner that ignores the cost, judged on the same tasks
-    networks: dict[str, Chosen]  # by role: encoder and predictor always; action_encoder, head: identity if absent
+    environment: ResolvedPlugin
+    objectives: tuple[ResolvedPlugin, ...]
+    predictor_objectives: tuple[ResolvedPlugin, ...]  # the predictor's own stage; empty when training is joint
+    head_objectives: tuple[ResolvedPlugin, ...]  # the head's own stage, on the frozen encoder's latents; usually empty
+    distance: ResolvedPlugin
+    planner: ResolvedPlugin
+    baseline: ResolvedPlugin | None  # planner that ignores the cost, judged on the same tasks
+    networks: dict[
+        str, ResolvedPlugin
+    ]  # by role: encoder and predictor always; action_encoder, head: identity if absent
     training: str  # "separate" | "joint"
     settings: dict[str, Any]  # core parameter groups by name: instances of vgbench.settings.GROUPS
     seed: int
@@ -115,9 +117,13 @@ class RunSpec:
     protocol: str
     scale: str
     variant: str | None = None
-    values: dict[str, Value] = field(default_factory=dict)  # every `name.param`, with its source
-    inert: dict[str, Value] = field(default_factory=dict)  # values of a recipe or protocol for plugins not chosen
-    picks: dict[str, Value] = field(default_factory=dict)  # what was chosen by name (distance, seed, ...), with sources
+    values: dict[str, SourcedValue] = field(default_factory=dict)  # every `name.param`, with its source
+    unused: dict[str, SourcedValue] = field(
+        default_factory=dict
+    )  # values of a recipe or protocol for plugins not chosen
+    selections: dict[str, SourcedValue] = field(
+        default_factory=dict
+    )  # what was chosen by name (distance, seed, ...), with sources
     compute: Compute = field(default_factory=Compute)
     data_file: str | None = None  # a file to train on, instead of collecting; its arrays have this hash
     data_fingerprint: str | None = None
@@ -132,7 +138,7 @@ class RunSpec:
         """`cpu` or `cuda`: which of several devices of a kind computes makes no difference."""
         return self.device.partition(":")[0]
 
-    def stages(self) -> Iterator[tuple[str, tuple[Chosen, ...], str]]:
+    def stages(self) -> Iterator[tuple[str, tuple[ResolvedPlugin, ...], str]]:
         """Name, objectives and group of settings of each training stage, in the order of a run."""
         if self.training == "joint":
             yield "joint", self.objectives, "train"
@@ -179,7 +185,7 @@ class RunSpec:
         """
         terms = [self.recipe] if self.recipe else ["+".join(c.name for c in self.objectives), self.distance.name]
         method = "-".join([*terms, *self.reweighted])
-        return f"{place(self.environment.name, self.protocol)}-{method}-{self.scale}-s{self.seed}"
+        return f"{task_name(self.environment.name, self.protocol)}-{method}-{self.scale}-s{self.seed}"
 
     def to_config(self) -> dict[str, Any]:
         """Content of `config.yaml`: what `--config` accepts again, with every value written out."""
@@ -215,5 +221,5 @@ class RunSpec:
         }
 
 
-def _weighted(objectives: tuple[Chosen, ...]) -> list[str]:
+def _weighted(objectives: tuple[ResolvedPlugin, ...]) -> list[str]:
     return [c.entry.address if c.weight == 1 else f"{c.entry.address}:{c.weight!r}" for c in objectives]

@@ -4,6 +4,25 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+RENAMED = {
+    "reading": "variant",
+    "readings": "variants",
+    "floor": "baseline",
+    "hook": "logger",
+    "hooks": "loggers",
+    "observer": "logger",
+    "lambda_": "temperature",
+    "lambda_as": "temperature_as",
+    "abilities": "capabilities",
+    "detached": "stop_gradient_targets",
+    "later": "default_preserving",
+    "--reading": "--variant",
+    "--observer": "--logger",
+    "VGBENCH_OBSERVERS": "VGBENCH_LOGGERS",
+    "vgbench.hooks": "vgbench.loggers",
+}
+"""What was called otherwise in version 0.1, wherever a user or a plugin writes a name. Errors name the new one."""
+
 
 def same(name: str) -> str:
     """Spelling under which names are compared: `-` and `_` are one."""
@@ -22,18 +41,23 @@ def shown(value: Any) -> str:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return "Did you mean 'iql'? Known: iql, vcreg.", with the nearest of the known names if one is near."""
+    """Return "Did you mean 'iql'? Known: iql, vcreg.", with the nearest of the known names if one is near.
+
+    For a name of an older version: "It is called 'variant' now."
+    """
     import difflib
 
     names = sorted(known)
     if not names:
         return "There is none."
+    if RENAMED.get(name) in names:
+        return f"It is called {RENAMED[name]!r} now."
     near = difflib.get_close_matches(same(name).lower(), names, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     return f"{hint}Known: {', '.join(names)}."
 
 
-def place(environment: str, protocol: str) -> str:
+def task_name(environment: str, protocol: str) -> str:
     """Name where a run takes place: its protocol, after the environment if the protocol does not tell which."""
     return protocol if protocol.startswith(environment) else f"{environment}-{protocol}"
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from tables import cell, code, table
 
-from vgbench.config.catalogue import catalogue
+from vgbench.config.catalogue import load_catalogue
 from vgbench.config.describe import describe
 
 _OPENING = """# Recipes and protocols
@@ -17,7 +17,7 @@ Values are written `name.param`, as for `--set`. Recipes of your own go to a fil
 
 def page() -> str:
     """One part per section of the file."""
-    known = catalogue()
+    known = load_catalogue()
     text = _OPENING + "## Recipes\n\nRows of the paper's Table 1, and further ones.\n\n"
     text += table(
         ["recipe", "what", "objectives", "distance", "training"],

@@ -11,14 +11,14 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).parent))
 
-import book  # noqa: E402 - the folder of this file, found by the line above
+import catalogue  # noqa: E402 - the folder of this file, found by the line above
 import command_line  # noqa: E402
 import kinds  # noqa: E402
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages."""
-    pages = {"cli.md": command_line.page(), "registry.md": book.page(), "python.md": _PYTHON, **kinds.pages()}
+    pages = {"cli.md": command_line.page(), "registry.md": catalogue.page(), "python.md": _PYTHON, **kinds.pages()}
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
     return files

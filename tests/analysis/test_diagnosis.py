@@ -16,7 +16,7 @@ from vgbench.analysis import value_order as order
 from vgbench.analysis import value_shape as shape
 from vgbench.analysis.diagnosis_text import text
 from vgbench.analysis.ladder import verdicts
-from vgbench.analysis.sampling import GoalView
+from vgbench.analysis.sampling import GoalSample
 from vgbench.api import Environment, StateGrid
 from vgbench.planning.problem import Counter, LatentProblem
 from vgbench.settings import MpcSettings
@@ -165,7 +165,7 @@ def views():
         for row in range(3):
             goal = {name: value[row : row + 1] for name, value in tasks.goal.items()}
             grid = wall.state_grid(goal)
-            view = GoalView(goal, grid.states, grid, torch.zeros(len(grid), 2), None, None, torch.arange(0, 2700, 3))
+            view = GoalSample(goal, grid.states, grid, torch.zeros(len(grid), 2), None, None, torch.arange(0, 2700, 3))
             view.cost = wall.cost_to_go(grid.states, view.goals(len(grid))).double()
             view.distance = function(view.cost)
             found.append(view)
@@ -231,7 +231,7 @@ def test_descent_by_hand():
     states = {"x": torch.arange(7.0).unsqueeze(1)}
     grid = StateGrid(states, near, lambda state: (torch.zeros(1), torch.zeros(1)))
     success = SimpleNamespace(success=lambda state, goal: state["x"].squeeze(1) < 0.5)
-    view = GoalView({"x": torch.zeros(1, 1)}, states, grid, torch.zeros(7, 1), value, None, torch.arange(7))
+    view = GoalSample({"x": torch.zeros(1, 1)}, states, grid, torch.zeros(7, 1), value, None, torch.arange(7))
     figures = order._descend(SimpleNamespace(environment=success), view, value)
     # State 4 has 3 beside it, which leads on; 5 is a minimum, and 6 falls into it.
     assert figures == {"coverage": pytest.approx(5 / 7), "minima": 1, "stuck": pytest.approx(1 / 7)}
@@ -282,7 +282,7 @@ def test_a_probe_reads_what_is_linear():
 def test_a_directed_distance_is_asymmetric_and_a_square_breaks_the_triangle(small):
     generator = torch.Generator().manual_seed(0)
     here = torch.rand(400, 1, generator=generator)
-    view = GoalView({}, {}, None, here, here[:, 0], None, torch.arange(400))
+    view = GoalSample({}, {}, None, here, here[:, 0], None, torch.arange(400))
     upward = SimpleNamespace(model=SimpleNamespace(distance=lambda x, y: (y - x).clamp_min(0).sum(-1)))
     figures = shape.metric(upward, [view], 0)
     assert figures["triangle_violations"] == 0

@@ -11,7 +11,7 @@ import torch
 import vgbench
 from vgbench import hardware
 from vgbench.config import compute
-from vgbench.config.request import Request
+from vgbench.config.request import RunRequest
 from vgbench.config.resolve import resolve
 from vgbench.errors import UsageError
 from vgbench.storage.yaml_file import dump
@@ -34,7 +34,7 @@ def gpus(monkeypatch):
 
 
 def spec(**asked):
-    return resolve(Request(protocol="wall_small", recipe="vf", scale="smoke", **asked))
+    return resolve(RunRequest(protocol="wall_small", recipe="vf", scale="smoke", **asked))
 
 
 def refused(**asked):
@@ -151,22 +151,22 @@ def test_a_runs_own_file_means_the_same_run(tmp_path):
     asked = spec(device="cpu", precision="bfloat16", memory="1.3GiB")
     path = tmp_path / "config.yaml"
     path.write_text(dump(asked.to_config()))
-    again = resolve(Request(config=path))
+    again = resolve(RunRequest(config=path))
     assert again.key() == asked.key() and again.compute == asked.compute
     # Flags win over it.
-    assert resolve(Request(config=path, precision="float32")).key() == spec(device="cpu").key()
+    assert resolve(RunRequest(config=path, precision="float32")).key() == spec(device="cpu").key()
 
 
 def test_a_file_may_say_all_of_it(tmp_path):
     path = tmp_path / "mine.yaml"
     lines = ("protocol: wall_small", "recipe: vf", "device: cpu", "precision: bfloat16", "threads: 1", "memory: 2GiB")
     path.write_text("\n".join(lines))
-    found = resolve(Request(config=path))
+    found = resolve(RunRequest(config=path))
     assert (found.compute.precision, found.compute.threads, found.compute.memory) == ("bfloat16", 1, 2**31)
-    assert found.picks["precision"].source == f"--config {path}"
+    assert found.selections["precision"].source == f"--config {path}"
     path.write_text("\n".join([*lines, "compile: maybe"]))
     with pytest.raises(UsageError, match="compile: expected true or false"):
-        resolve(Request(config=path))
+        resolve(RunRequest(config=path))
 
 
 def test_threads_are_chosen_by_cores_but_never_more_than_pytorch_has():
@@ -254,12 +254,12 @@ def test_memory_that_runs_out_in_planning_is_told_once_and_kept_with_the_run(vgb
 def test_a_run_on_a_gpu_waits_for_it_once_a_plan(tmp_path):
     """`set_sync_debug_mode("error")` raises at whatever waits: within the cost of a plan nothing may."""
     from vgbench.api import NormBall
-    from vgbench.experiments.runner import rehearse
+    from vgbench.experiments.runner import dry_build
     from vgbench.planning.problem import Counter, LatentProblem
     from vgbench.rng import KeyedNoise, Stream
 
     asked = spec(device="cuda", precision="tf32")
-    model = rehearse(asked)[1].to("cuda").eval().requires_grad_(False)
+    model = dry_build(asked)[1].to("cuda").eval().requires_grad_(False)
     ids, dim = torch.arange(4, device="cuda"), asked.settings["model"].latent_dim
     goal, noise = torch.randn(4, dim, device="cuda"), KeyedNoise(0, ids, 0, Stream.PLANNER)
     shared = (NormBall(2, 2.45), noise, torch.full_like(ids, 9), 5, 0)

@@ -4,20 +4,20 @@ import itertools
 
 import pytest
 
-from vgbench.config.catalogue import SECTIONS, catalogue, catalogue_file, read
+from vgbench.config.catalogue import SECTIONS, catalogue_file, load_catalogue, read
 from vgbench.config.definitions import SCALES
-from vgbench.config.resolve import Request, resolve
+from vgbench.config.resolve import RunRequest, resolve
 from vgbench.errors import UsageError
-from vgbench.plugin.registry import Registry
+from vgbench.plugin.registry import Registry, load_plugin
 from vgbench.settings import GROUPS
 from vgbench.storage import yaml_file
 
-BOOK = catalogue()
+BOOK = load_catalogue()
 PROTOCOLS = ("wall_small", "wall_big", "maze")
 
 
 def spec(**fields):
-    return resolve(Request(device="cpu", **fields))
+    return resolve(RunRequest(device="cpu", **fields))
 
 
 def values(**fields):
@@ -37,7 +37,7 @@ def test_every_built_in_plugin_is_described_and_nothing_else_is():
 
 def test_networks_are_tagged_with_their_role():
     for entry in Registry().entries("network"):
-        assert entry.load().role in BOOK.component("network", entry.name).tags
+        assert load_plugin(entry).role in BOOK.component("network", entry.name).tags
 
 
 def test_names_are_lower_snake_and_sorted():
@@ -52,7 +52,7 @@ def test_every_combination_resolves(recipe, protocol, scale):
     assert (made.recipe, made.protocol, made.scale) == (recipe, protocol, scale)
     assert made.baseline is not None
     # What has no effect belongs to a plugin that is really not part of the run, and is spelt rightly.
-    for address in made.inert:
+    for address in made.unused:
         owner, _, param = address.rpartition(".")
         if owner == "train_head":
             assert not made.head_objectives and param in GROUPS[owner].model_fields

@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from vgbench.config.resolve import Request, resolve, resolve_data
+from vgbench.config.resolve import RunRequest, resolve, resolve_data
 from vgbench.errors import UsageError
 from vgbench.storage import yaml_file
 
@@ -48,7 +48,7 @@ def spec(**fields):
     fields = {"env": "wall", "device": "cpu"} | fields
     if "recipe" not in fields and "config" not in fields:
         fields = {"objectives": ["iql"], "distance": "iqe"} | fields
-    return resolve(Request(**fields))
+    return resolve(RunRequest(**fields))
 
 
 def refused(message, **fields):
@@ -104,7 +104,7 @@ def test_the_generic_protocol_can_be_named_for_any_environment(config):
     made = spec(protocol="generic", scale="smoke")
     assert (made.protocol, made.title()) == ("generic", "wall-generic-vf_quasi-smoke-s0")
     assert not any("no protocol of its own" in note for note in made.notes)
-    again = resolve(Request(config=config(made.to_config())))
+    again = resolve(RunRequest(config=config(made.to_config())))
     assert (again.protocol, again.title(), again.key()) == (made.protocol, made.title(), made.key())
 
 
@@ -160,7 +160,7 @@ def test_a_recipe_with_other_weights_is_not_passed_off_as_the_recipe(config, ask
         "vcreg:0.1" in made.notes
     )
     assert made.title() == "wall_big-vf_vcreg-vcreg=0.1-quick-s0"
-    assert resolve(Request(config=config(made.to_config()))).title() == made.title()
+    assert resolve(RunRequest(config=config(made.to_config()))).title() == made.title()
     plain = spec(objectives=["iql:1", "vcreg"], **asked)
     assert plain.title() == "wall_big-vf_vcreg-quick-s0"
     assert not any("your weights" in note for note in plain.notes)
@@ -294,10 +294,10 @@ def test_third_party_errors_name_the_package(tmp_plugin):
 
 def test_inert_values_are_kept_apart():
     made = spec()
-    assert made.inert["vcreg.axes"].source == "protocol wall_big"
+    assert made.unused["vcreg.axes"].source == "protocol wall_big"
     assert "vcreg.axes" not in made.values
     other = spec(objectives=["iql", "vcreg"])
-    assert "vcreg.axes" in other.values and "vcreg.axes" not in other.inert
+    assert "vcreg.axes" in other.values and "vcreg.axes" not in other.unused
 
 
 # Seeds and device
@@ -360,31 +360,31 @@ def test_identity_is_json():
 )
 def test_config_that_is_written_is_the_same_run(config, fields):
     before = spec(**fields)
-    after = resolve(Request(config=config(before.to_config())))
+    after = resolve(RunRequest(config=config(before.to_config())))
     assert after.key() == before.key() and after.title() == before.title()
-    assert resolve(Request(config=config(json.dumps(before.to_config())))).key() == before.key()
+    assert resolve(RunRequest(config=config(json.dumps(before.to_config())))).key() == before.key()
 
 
 def test_a_run_of_an_older_version_does_not_take_what_the_registry_has_since_come_to_give(config):
     """A parameter that is younger than the file: the run had what is now its default."""
     content = spec(env="maze", recipe="vf_quasi").to_config()
     assert content["set"].pop("iql.stride") != 1
-    again = resolve(Request(config=config(content)))
+    again = resolve(RunRequest(config=config(content)))
     assert again.values["iql.stride"].value == 1
     assert any("iql.stride" in note and "older" in note for note in again.notes)
     # A file that a user wrote is not complete, nor does it know of a plugin that a flag brings in.
     del content["complete"]
-    assert resolve(Request(config=config(content))).values["iql.stride"].value == 10
+    assert resolve(RunRequest(config=config(content))).values["iql.stride"].value == 10
     baseline = spec(env="maze", recipe="vf_quasi", planner="random").to_config()
     assert not any(address.startswith("mppi.") for address in baseline["set"])
-    planned = resolve(Request(config=config(baseline), planner="mppi"))
+    planned = resolve(RunRequest(config=config(baseline), planner="mppi"))
     assert planned.values["mppi.noise_hold"].value == 4
 
 
 def test_config_of_third_parties_is_the_same_run(config, tmp_plugin):
     tmp_plugin(MINE, environments={"world": "World"}, planners={"random": "Blind"}, dist="vgx-mine")
     before = spec(env="world", planner="vgx-mine:random", sets=["planner.norm=z"])
-    assert resolve(Request(config=config(before.to_config()))).key() == before.key()
+    assert resolve(RunRequest(config=config(before.to_config()))).key() == before.key()
 
 
 def test_an_unknown_name_is_told_with_where_it_stands(config):
@@ -451,30 +451,30 @@ def test_config_that_cannot_be_read(tmp_path):
 
 
 def test_data_request():
-    made = resolve_data(Request(env="maze", data_seed=7, sets=["data.length=11", "maze.substeps=2"]))
+    made = resolve_data(RunRequest(env="maze", data_seed=7, sets=["data.length=11", "maze.substeps=2"]))
     assert (made.environment.name, made.settings.length, made.settings.trajectories, made.seed) == ("maze", 11, 1000, 7)
     for text, name in (("iql.tau=.5", "objective 'iql'"), ("train.lr=1", "settings 'train'")):
         with pytest.raises(UsageError, match=f"{name}.* has no part in collecting data, .* values for: maze, data$"):
-            resolve_data(Request(env="maze", sets=[text]))
+            resolve_data(RunRequest(env="maze", sets=[text]))
 
 
 def test_a_scale_cannot_relabel_a_file_whose_values_are_written_out(tmp_path):
     """Values under `set` outrank a scale: a smoke run's file with --scale quick would be smoke under another name."""
     path = tmp_path / "config.yaml"
-    path.write_text(yaml_file.dump(resolve(Request(env="wall", recipe="vf", scale="smoke")).to_config()))
+    path.write_text(yaml_file.dump(resolve(RunRequest(env="wall", recipe="vf", scale="smoke")).to_config()))
     for flag in ({"scale": "quick"}, {"protocol": "wall_small"}):
         with pytest.raises(UsageError, match=r"contradicts .* in --config"):
-            resolve(Request(config=path, **flag))
-    assert resolve(Request(config=path, scale="smoke", seed=3)).seed == 3
+            resolve(RunRequest(config=path, **flag))
+    assert resolve(RunRequest(config=path, scale="smoke", seed=3)).seed == 3
 
 
 def test_a_flag_wins_over_a_file_whose_values_have_nothing_to_do_with_it(config):
     own = {"environment": "wall", "recipe": "vf_quasi", "scale": "smoke", "set": {"iql.tau": 0.7}}
-    made = resolve(Request(config=config(own), scale="quick"))
+    made = resolve(RunRequest(config=config(own), scale="quick"))
     assert (made.scale, made.values["iql.tau"].value, made.values["train.steps"].value) == ("quick", 0.7, 372)
-    assert resolve(Request(config=config(own), protocol="wall_small")).values["wall.step"].value == "small"
+    assert resolve(RunRequest(config=config(own), protocol="wall_small")).values["wall.step"].value == "small"
     same_at_both = own | {"set": {"train.lr": 5e-3}}
-    assert resolve(Request(config=config(same_at_both), scale="quick")).values["train.lr"].value == 5e-3
+    assert resolve(RunRequest(config=config(same_at_both), scale="quick")).values["train.lr"].value == 5e-3
 
 
 @pytest.mark.parametrize(

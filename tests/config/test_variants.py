@@ -5,26 +5,26 @@ import json
 import pytest
 import torch
 
-from vgbench.config.catalogue import catalogue
-from vgbench.config.resolve import Request, resolve, resolve_data
+from vgbench.config.catalogue import load_catalogue
+from vgbench.config.resolve import RunRequest, resolve, resolve_data
 from vgbench.errors import UsageError
-from vgbench.plugin.registry import Registry
+from vgbench.plugin.registry import Registry, load_plugin
 from vgbench.settings import GROUPS
 from vgbench.storage import yaml_file
 from vgbench.training import stage_cache
 
-BOOK = catalogue()
+BOOK = load_catalogue()
 SMOKE = {"protocol": "wall_big", "scale": "smoke", "device": "cpu"}
 
 
 def values(**fields):
-    return {name: value.value for name, value in resolve(Request(device="cpu", **fields)).values.items()}
+    return {name: value.value for name, value in resolve(RunRequest(device="cpu", **fields)).values.items()}
 
 
 def test_one_variant_is_the_default():
     assert sum(variant.default for variant in BOOK.variants.values()) == 1
-    made = resolve(Request(recipe="vf", **SMOKE))
-    assert made.variant == BOOK.variant(None).name and made.picks["variant"].source == "default"
+    made = resolve(RunRequest(recipe="vf", **SMOKE))
+    assert made.variant == BOOK.variant(None).name and made.selections["variant"].source == "default"
 
 
 @pytest.mark.parametrize("scale", ["smoke", "quick", "paper"])
@@ -51,7 +51,7 @@ def test_every_value_of_a_variant_is_a_parameter():
         for address in variant.addresses():
             owner, _, param = address.rpartition(".")
             plugins = [e for e in Registry().entries() if e.name == owner and e.kind != "logger"]
-            known = plugins[0].load().Params if plugins else GROUPS[owner]
+            known = load_plugin(plugins[0]).Params if plugins else GROUPS[owner]
             assert param in known.model_fields, address
 
 
@@ -64,49 +64,49 @@ def test_a_users_values_stand_above_the_variant(tmp_path):
 
 def test_an_unknown_variant_and_a_contradicted_file_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"--variant pldn.*Did you mean 'pldm'"):
-        resolve(Request(recipe="vf", variant="pldn", **SMOKE))
+        resolve(RunRequest(recipe="vf", variant="pldn", **SMOKE))
     file = tmp_path / "config.yaml"
-    file.write_text(yaml_file.dump(resolve(Request(recipe="vf", variant="literal", **SMOKE)).to_config()))
-    again = resolve(Request(config=file, variant="literal"))
+    file.write_text(yaml_file.dump(resolve(RunRequest(recipe="vf", variant="literal", **SMOKE)).to_config()))
+    again = resolve(RunRequest(config=file, variant="literal"))
     assert again.variant == "literal"
     with pytest.raises(UsageError, match=r"--variant pldm contradicts --config .*wall\.layout"):
-        resolve(Request(config=file, variant="pldm"))
+        resolve(RunRequest(config=file, variant="pldm"))
 
 
 def test_data_are_collected_under_a_variant():
-    assert resolve_data(Request(protocol="wall_big", variant="pldm")).environment.params.layout == "fixed"
+    assert resolve_data(RunRequest(protocol="wall_big", variant="pldm")).environment.params.layout == "fixed"
 
 
 def test_joint_training_has_its_own_number_of_steps():
-    joint, separate = (resolve(Request(protocol="wall_big", recipe=r)) for r in ("vf_pred", "vf"))
+    joint, separate = (resolve(RunRequest(protocol="wall_big", recipe=r)) for r in ("vf_pred", "vf"))
     assert joint.values["train.steps"].source == "protocol wall_big, scale quick, joint training"
     assert joint.settings["train"].steps > separate.settings["train"].steps
 
 
 def test_the_heads_stage_resolves_and_comes_back_from_its_file(tmp_path):
-    made = resolve(Request(recipe="two_space", **SMOKE))
+    made = resolve(RunRequest(recipe="two_space", **SMOKE))
     assert [c.name for c in made.head_objectives] == ["iql"] and made.networks["head"].name == "projector"
     assert made.values["train_head.steps"].value == 6
     file = tmp_path / "config.yaml"
     file.write_text(yaml_file.dump(made.to_config()))
-    again = resolve(Request(config=file))
+    again = resolve(RunRequest(config=file))
     assert again.key() == made.key() and again.recipe == "two_space"
-    plain = resolve(Request(recipe="pred_vcreg", **SMOKE))
+    plain = resolve(RunRequest(recipe="pred_vcreg", **SMOKE))
     assert "train_head.steps" not in plain.values and plain.key() != made.key()
     with pytest.raises(UsageError, match="train_head"):
-        resolve(Request(recipe="pred_vcreg", sets=["train_head.steps=3"], **SMOKE))
+        resolve(RunRequest(recipe="pred_vcreg", sets=["train_head.steps=3"], **SMOKE))
 
 
 def test_a_head_stage_that_cannot_be_is_refused(tmp_path):
     file = tmp_path / "own.yaml"
     file.write_text("head: projector\nhead_objectives: [vcreg]\nobjectives: [prediction, vcreg]\ndistance: euclidean")
     with pytest.raises(UsageError, match=r"head_objectives.*objective 'vcreg'.*trains neither head nor distance"):
-        resolve(Request(config=file, **SMOKE))
+        resolve(RunRequest(config=file, **SMOKE))
     file.write_text(
         "head: projector\nhead_objectives: [iql]\nobjectives: [prediction, regressive]\ndistance: euclidean"
     )
     with pytest.raises(UsageError, match=r"objective 'regressive'.*trains the head together with the encoder"):
-        resolve(Request(config=file, **SMOKE))
+        resolve(RunRequest(config=file, **SMOKE))
 
 
 def run(tmp_path, name, recipe, share=None):
@@ -114,7 +114,7 @@ def run(tmp_path, name, recipe, share=None):
     from vgbench.plugin.loggers import Loggers
 
     small = ["data.trajectories=20", "train.steps=3", "train.batch=4", "evaluation.tasks=2", "mpc.max_steps=4"]
-    spec = resolve(Request(recipe=recipe, sets=small, **SMOKE))
+    spec = resolve(RunRequest(recipe=recipe, sets=small, **SMOKE))
     result = runner.run(spec, tmp_path / name, loggers=Loggers(), share=share)
     stages = {
         p.stem: torch.load(p, weights_only=True)["content"] for p in (tmp_path / name / "checkpoints").glob("*.pt")
@@ -141,7 +141,7 @@ def test_two_spaces_share_the_first_with_pred_vcreg_and_train_the_head_alone(tmp
 
 
 def test_stages_of_equal_hash():
-    two, one = (stage_cache.stages(resolve(Request(recipe=r, **SMOKE))) for r in ("two_space", "pred_vcreg"))
+    two, one = (stage_cache.stages(resolve(RunRequest(recipe=r, **SMOKE))) for r in ("two_space", "pred_vcreg"))
     assert two["joint"] == one["joint"] and set(two) == {"joint", "head"} and set(one) == {"joint"}
-    wide = stage_cache.stages(resolve(Request(recipe="two_space", sets=["projector.hidden=[8]"], **SMOKE)))
+    wide = stage_cache.stages(resolve(RunRequest(recipe="two_space", sets=["projector.hidden=[8]"], **SMOKE)))
     assert wide["joint"] == two["joint"] and wide["head"] != two["head"]

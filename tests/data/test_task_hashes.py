@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vgbench.config.resolve import Request, resolve
+from vgbench.config.resolve import RunRequest, resolve
 
 SOURCE = Path(__file__).parents[2] / "results" / "quick" / "maze-vf_quasi-s0"
 
@@ -18,7 +18,7 @@ def record(tmp_path):
     def make(recipe, seed, tasks=None):
         path = tmp_path / "runs" / f"{recipe}-{seed}"
         shutil.copytree(SOURCE, path)
-        spec = resolve(Request(protocol="maze", recipe=recipe, scale="quick", seed=seed, device="cpu"))
+        spec = resolve(RunRequest(protocol="maze", recipe=recipe, scale="quick", seed=seed, device="cpu"))
         run, result = (json.loads((path / f"{name}.json").read_text()) for name in ("run", "result"))
         run |= {"key": spec.key(), "recipe": recipe, "protocol": "maze", "identity": spec.identity()}
         result |= {"key": spec.key()} | ({"tasks": {"sha256": tasks, "n": 80, "seed": 0}} if tasks else {})

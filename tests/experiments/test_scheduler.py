@@ -4,7 +4,7 @@ import pytest
 
 from vgbench.errors import UsageError
 from vgbench.experiments import executors
-from vgbench.experiments.executors.base import Ending, Executor, Job, Place
+from vgbench.experiments.executors.base import Executor, Job, JobResult, Resources
 from vgbench.experiments.scheduler import RETRIES, Scheduler
 from vgbench.storage.interrupt import Stop
 
@@ -31,7 +31,7 @@ class Scripted(Executor):
         outcome = left.pop(0) if left else "done"
         if self.finish and outcome == "done":
             self.finish(job)
-        return [Ending(job, outcome, "why" if outcome in ("failed", "died") else "")]
+        return [JobResult(job, outcome, "why" if outcome in ("failed", "died") else "")]
 
     def stop(self):
         self.outcomes = {job.folder: ["interrupted"] for job in self.running}
@@ -40,9 +40,9 @@ class Scripted(Executor):
         self.closed = True
 
 
-def run(executor, names, wants=None, exists=lambda name: False, stop=None):
+def run(executor, names, required_stages=None, exists=lambda name: False, stop=None):
     ended, said = [], []
-    scheduler = Scheduler(executor, [job(n) for n in names], ended.append, said.append, wants or {}, exists)
+    scheduler = Scheduler(executor, [job(n) for n in names], ended.append, said.append, required_stages or {}, exists)
     try:
         scheduler.run(stop or Stop())
     finally:
@@ -75,8 +75,8 @@ def test_two_that_want_the_same_do_not_run_together_until_it_is_there():
         together.append({j.folder for j in executor.running})
 
     executor.submit = watched
-    wants = {"a": ["train"], "b": ["train"], "c": ["train"], "other": []}
-    run(executor, ["a", "b", "c", "other"], wants, there.__contains__)
+    required_stages = {"a": ["train"], "b": ["train"], "c": ["train"], "other": []}
+    run(executor, ["a", "b", "c", "other"], required_stages, there.__contains__)
     assert executor.started[:2] == ["a", "other"]  # the others wait for a's training, and nobody waits for them
     assert not any({"a", "b"} <= group or {"a", "c"} <= group for group in together)
     assert {"b", "c"} in together or {"b", "c", "other"} in together
@@ -101,5 +101,5 @@ def test_a_third_executor_is_a_file():
     with pytest.raises(UsageError, match="--executor"):
         executors.find("base")
     local = executors.find("local")
-    local.check(Place())
-    assert local(Place(workers=3)).slots == 3 and local(Place(gpu=True)).slots == 1
+    local.check(Resources())
+    assert local(Resources(workers=3)).slots == 3 and local(Resources(gpu=True)).slots == 1

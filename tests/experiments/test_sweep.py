@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from vgbench.api import Params
-from vgbench.config.catalogue import catalogue
-from vgbench.config.resolve import Request, resolve
+from vgbench.config.catalogue import load_catalogue
+from vgbench.config.resolve import RunRequest, resolve
 from vgbench.errors import UsageError
 from vgbench.experiments.budget import rows as budget
 from vgbench.experiments.sweep import of_grid, of_registry, read_grid
@@ -169,7 +169,7 @@ def by_stage(out):
 
 def hashes(recipe="vf", sets=(), **fields):
     return stages(
-        resolve(Request(protocol="wall_small", recipe=recipe, scale="smoke", device="cpu", sets=sets, **fields))
+        resolve(RunRequest(protocol="wall_small", recipe=recipe, scale="smoke", device="cpu", sets=sets, **fields))
     )
 
 
@@ -216,7 +216,7 @@ def test_a_stage_does_not_depend_on_the_one_after():
 
 
 def test_weights_and_versions_enter():
-    plain = resolve(Request(protocol="wall_small", recipe="vf_pred", scale="smoke", device="cpu"))
+    plain = resolve(RunRequest(protocol="wall_small", recipe="vf_pred", scale="smoke", device="cpu"))
     heavy = dataclasses.replace(plain.objectives[0], weight=2.0)
     other = dataclasses.replace(plain, objectives=(heavy, *plain.objectives[1:]))
     assert list(stages(plain)) == ["joint"] and stages(plain) != stages(other)
@@ -232,7 +232,7 @@ def test_weights_and_versions_enter():
 
 
 def test_the_paper_s_figure_has_exactly_four_curves():
-    sweep = catalogue().sweep("paper_figure_3")
+    sweep = load_catalogue().sweep("paper_figure_3")
     curves = [(c.recipe, c.over, dict(c.set)) for c in sweep.curves]
     assert curves == [
         ("vf", "iql.tau", {"iql.gamma": 0.98}),
@@ -252,10 +252,10 @@ def test_its_cells_have_data_and_tasks_of_their_own(vgbench_cli, tmp_path):
     cells = result.json()["cells"]
     assert len(cells) == len({c["key"] for c in cells})  # where two curves cross, one run serves both
     assert "vf-iql.gamma=0.98-iql.tau=0.7" in {c["point"] for c in cells}
-    table = resolve(Request(protocol="wall_small", recipe="vf", scale="smoke"))
+    table = resolve(RunRequest(protocol="wall_small", recipe="vf", scale="smoke"))
     (mine,) = [c for c in cells if c["point"] == "vf-iql.gamma=0.98-iql.tau=0.8"]
     assert mine["key"] != table.key()
-    same = resolve(Request(protocol="wall_small", recipe="vf", scale="smoke", data_seed=100, task_seed=100))
+    same = resolve(RunRequest(protocol="wall_small", recipe="vf", scale="smoke", data_seed=100, task_seed=100))
     assert mine["key"] == same.key()
     assert not list(tmp_path.iterdir())
 

@@ -1,7 +1,7 @@
 """What would make the program wait for a GPU: counted by the operations that PyTorch dispatches, so on a CPU, too."""
 
 import traceback
-from collections import Counter as Tally
+from collections import Counter as ProgressReporter
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "lift_fresh", "uniqu
 class Waits(TorchDispatchMode):
     def __init__(self):
         super().__init__()
-        self.seen = Tally()
+        self.seen = ProgressReporter()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         name = func.overloadpacket.__name__
@@ -127,7 +127,7 @@ def test_an_executed_action_waits_once_and_a_plan_three_times(small, tmp_path):
     (tmp_path / "checkpoints").mkdir()
     settings = MpcSettings(max_steps=8, replan_every=4, block_rows=512)
     controller = Controller(MPPI(MPPI.Params(samples=16, horizon=4)), model, actions, settings, seed=4)
-    controller.fills = True  # as on a GPU, where other sizes of blocks are not tried
+    controller.pad_last_block = True  # as on a GPU, where other sizes of blocks are not tried
     args = (controller, small.data.action_scale, RunFolder(tmp_path), Loggers(), Stop(), True)
     with Waits() as waits:
         Evaluation("episodes", environment, tasks, *args).run()

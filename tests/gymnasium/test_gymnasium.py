@@ -412,9 +412,9 @@ def umaze(tmp_plugin):
 
 def test_point_maze_is_restored_to_the_last_bit(umaze):
     """States in any order, each stepped alone, against the env played plainly from beginning to end."""
-    from vgbench.plugin.registry import Registry
+    from vgbench.plugin.registry import Registry, load_plugin
 
-    cls = Registry().find("environment", "umaze").load()
+    cls = load_plugin(Registry().find("environment", "umaze"))
     maze, plain = cls(cls.Params()), cls(cls.Params()).make()
     rng = np.random.default_rng(0)
     actions = rng.uniform(-1, 1, (40, 2)).repeat(5, axis=0).astype(np.float32)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vgbench.config.request import Request
+from vgbench.config.request import RunRequest
 from vgbench.config.resolve import resolve
 from vgbench.model import precision
 from vgbench.plugin.loggers import Loggers
@@ -18,7 +18,7 @@ from vgbench.training.trainer import Trainer
 
 @pytest.fixture(scope="module")
 def spec():
-    return resolve(Request(protocol="wall_small", recipe="vf", scale="smoke", device="cpu"))
+    return resolve(RunRequest(protocol="wall_small", recipe="vf", scale="smoke", device="cpu"))
 
 
 def with_compute(spec, **how):

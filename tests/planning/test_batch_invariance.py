@@ -91,9 +91,9 @@ def _plans(controller, rows):
 def test_a_task_has_the_same_plan_in_blocks_of_any_size(planner, distance):
     rows = _tasks()
     free, filled = _controller(planner, distance), _controller(planner, distance)
-    filled.fills = True
+    filled.pad_last_block = True
     together = _plans(free, rows)
-    assert free.fills is False and free.block > filled.block > 1
+    assert free.pad_last_block is False and free.block > filled.block > 1
     assert TASKS % filled.block, "nothing would be filled up"
     assert torch.equal(_plans(filled, rows), together)
     assert free.evaluations == filled.evaluations
@@ -115,4 +115,4 @@ def test_what_is_not_known_to_be_independent_is_filled_up(planner, predictor):
         network.cell, network.forward = cell, lambda latents, actions: cell(actions, latents)
     controller = _controller(planner(planner.Params(samples=16, horizon=4)), Euclidean, network)
     _plans(controller, _tasks())
-    assert controller.fills is True and controller.block == 16
+    assert controller.pad_last_block is True and controller.block == 16

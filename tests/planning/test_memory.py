@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from vgbench.api import NormBall
-from vgbench.config.request import Request
+from vgbench.config.request import RunRequest
 from vgbench.config.resolve import resolve
 from vgbench.errors import RunFailed, UsageError
-from vgbench.experiments.runner import rehearse
+from vgbench.experiments.runner import dry_build
 from vgbench.planning.controller import Controller, memory, out_of_memory
 from vgbench.settings import MpcSettings
 from vgbench.text import read_size, show_size
@@ -101,24 +101,24 @@ def test_a_size_is_shown_as_it_is_read_and_never_too_small():
 
 def test_the_budget_bounds_a_block_and_one_task_has_to_fit():
     def spec(*sets, **more):
-        return resolve(Request(protocol="wall_small", recipe="vf", scale="smoke", device="cpu", sets=sets, **more))
+        return resolve(RunRequest(protocol="wall_small", recipe="vf", scale="smoke", device="cpu", sets=sets, **more))
 
     plain = spec()
-    environment, model, _ = rehearse(plain)
+    environment, model, _ = dry_build(plain)
     planner = plain.planner.cls(plain.planner.params)
     one = memory.task_bytes(plain, planner, model, environment)
     wide = MPPI(planner.params.model_copy(update={"samples": 3 * planner.candidates}))
     assert memory.task_bytes(plain, wide, model, environment) == 3 * one
     for factor, tasks in ((1, 1), (2.5, 2), (40, 40)):
         asked = spec(memory=f"{int(one * factor) + 1}B")
-        rehearse(asked)
+        dry_build(asked)
         assert memory.most_tasks(asked, planner, model, environment) == tasks
     with pytest.raises(
         UsageError, match=r"--memory .*: planning one task \(\d+ candidates of \d+ steps\) takes about"
     ) as err:
-        rehearse(spec(memory=f"{one - 1}B"))
+        dry_build(spec(memory=f"{one - 1}B"))
     least = str(err.value).split("takes about ")[1].split(";")[0]
-    rehearse(spec(memory=least))  # what the message names will do
+    dry_build(spec(memory=least))  # what the message names will do
     # By default a share of what is free; rows that were asked for stand.
     assert memory.most_tasks(spec("mpc.block_rows=0"), planner, model, environment) > 100
     assert memory.most_tasks(spec("mpc.block_rows=64"), planner, model, environment) is None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vgbench.config.resolve import Request, resolve
+from vgbench.config.resolve import RunRequest, resolve
 
 SOURCE = Path(__file__).parents[2] / "results" / "quick" / "maze-vf_quasi-s0"  # 64 of 80, baseline 14 of 80
 VOID = {"meta", "img", "br", "link", "hr", "input"}
@@ -55,7 +55,7 @@ def record(runs):
     def make(protocol, recipe, seed=0, source=SOURCE):
         path = runs / f"{protocol}-{recipe}-s{seed}"
         shutil.copytree(source, path)
-        spec = resolve(Request(protocol=protocol, recipe=recipe, scale="quick", seed=seed, device="cpu"))
+        spec = resolve(RunRequest(protocol=protocol, recipe=recipe, scale="quick", seed=seed, device="cpu"))
         run, result = (json.loads((path / f"{name}.json").read_text()) for name in ("run", "result"))
         run |= {"key": spec.key(), "recipe": recipe, "protocol": protocol, "identity": spec.identity()}
         result |= {"key": spec.key()}

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from vgbench.config.catalogue import catalogue, read
+from vgbench.config.catalogue import load_catalogue, read
 from vgbench.errors import UsageError
-from vgbench.plugin.registry import Registry
+from vgbench.plugin.registry import Registry, load_plugin
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_figure_2_shows_ten_mazes_with_their_agents(vgbench_cli, small, tmp_path
 def test_track_is_where_the_agent_is_drawn():
     """The centre of what changes in the picture, from the pixels alone."""
     for name in ("wall", "maze"):
-        cls = Registry().find("environment", name).load()
+        cls = load_plugin(Registry().find("environment", name))
         world = cls(cls.Params())
         tasks = world.sample_tasks(8, 3, world.collect(8, 32, 0))
         other = {key: value.clone() for key, value in tasks.start.items()} | {"position": tasks.goal["position"]}
@@ -81,7 +81,7 @@ def test_track_is_where_the_agent_is_drawn():
 
 
 def test_labels_say_which_trajectories_pass_the_door():
-    cls = Registry().find("environment", "wall").load()
+    cls = load_plugin(Registry().find("environment", "wall"))
     world = cls(cls.Params())
     data = world.collect(10, 64, 0)
     assert world.labels(data)["crossing"].sum() == data.card["crossing_trajectories"] == 5
@@ -132,7 +132,7 @@ def test_an_environment_without_the_capability_is_refused(small):
 
     from vgbench.report.plots import paper_figures
 
-    figure = catalogue().figure("paper_figure_1")
+    figure = load_catalogue().figure("paper_figure_1")
     panel = replace(figure.panels[0], protocol="maze")
     with pytest.raises(UsageError, match="environment 'maze' has no `labels`, which this panel needs"):
         paper_figures.prepare(replace(figure, panels=(panel,)), None, None, ())

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from scipy.stats import hypergeom
 
-from vgbench.config.catalogue import catalogue, read
-from vgbench.config.resolve import Request, resolve
+from vgbench.config.catalogue import load_catalogue, read
+from vgbench.config.resolve import RunRequest, resolve
 from vgbench.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def record(runs):
     def make(protocol="maze", recipe="vf_quasi", seed=0, solved=None, folder=None, **changes):
         path = runs / (folder or f"{protocol}/{recipe}/s{seed}")
         shutil.copytree(SOURCE, path)
-        spec = resolve(Request(protocol=protocol, recipe=recipe, scale="quick", seed=seed, device="cpu"))
+        spec = resolve(RunRequest(protocol=protocol, recipe=recipe, scale="quick", seed=seed, device="cpu"))
         about = {"key": spec.key(), "recipe": recipe, "protocol": protocol, "identity": spec.identity()}
         edit(path / "run.json", lambda run: run.update(about | changes))
         edit(path / "result.json", lambda result: result.update(key=run_key(path)))
@@ -77,7 +77,7 @@ def claim(content, name, protocol="maze", a=None):
 def test_rows_and_columns_are_the_suites(record, vgbench_cli):
     record()
     lines = vgbench_cli("report").stdout.splitlines()
-    suite = catalogue().suites["paper_table_2"]
+    suite = load_catalogue().suites["paper_table_2"]
     assert lines[0].split() == ["RECIPE", "WALL_SMALL", "WALL_BIG", "MAZE"]
     assert [line.split()[0] for line in lines[1 : lines.index("")]] == list(suite.recipes)
 
@@ -160,7 +160,7 @@ def test_a_younger_parameter_at_its_default_leaves_a_record_current(record, repo
 
 def test_another_variant_has_a_table_of_its_own(record, report):
     path = record(protocol="wall_big", recipe="vf", variant="pldm")
-    spec = resolve(Request(protocol="wall_big", recipe="vf", scale="quick", seed=0, device="cpu", variant="pldm"))
+    spec = resolve(RunRequest(protocol="wall_big", recipe="vf", scale="quick", seed=0, device="cpu", variant="pldm"))
     edit(path / "run.json", lambda run: run.update(key=spec.key(), identity=spec.identity()))
     edit(path / "result.json", lambda result: result.update(key=spec.key()))
     assert report("--variant", "pldm")["cells"]["vf", "wall_big"]["state"] == "done"
@@ -343,8 +343,8 @@ def test_a_claim_of_no_gain_needs_an_interval_below_its_margin(record, runs, sol
     record(recipe="vf", solved=set(range(solved)))
     raw = {"name": "c", "text": "fails", "a": "vf", "b": "baseline", "protocols": ["maze"]}
     raw |= {"direction": "not_greater", "margin": margin}
-    book = {"recipes": recipes("vf"), "protocols": PLACE, "suites": suite(raw)}
-    made = read(book, "x").suites["s"]
+    catalogue = {"recipes": recipes("vf"), "protocols": PLACE, "suites": suite(raw)}
+    made = read(catalogue, "x").suites["s"]
     [found] = claims.judge(table.build(made, "quick", records.scan([runs], "quick", made.recipes)[0]))
     assert found.b == "baseline" and found.rates[1] == 14 / 80
     assert (found.sign, found.verdict) == (sign, verdict)
@@ -394,7 +394,7 @@ def test_published_rates_need_their_number_of_tasks():
 
 
 def test_published_numbers_of_tasks_are_the_papers():
-    assert catalogue().suites["paper_table_2"].published_n == {"wall_small": 200, "wall_big": 200, "maze": 80}
+    assert load_catalogue().suites["paper_table_2"].published_n == {"wall_small": 200, "wall_big": 200, "maze": 80}
 
 
 # Formats and bad input
@@ -425,7 +425,7 @@ def test_a_page_keeps_what_is_around_the_markers(record, vgbench_cli, tmp_path):
 
 def test_csv_has_a_line_for_each_cell_or_claim(record, vgbench_cli):
     record()
-    suite = catalogue().suites["paper_table_2"]
+    suite = load_catalogue().suites["paper_table_2"]
     lines = vgbench_cli("report", "--format", "csv").stdout.splitlines()
     assert {line.split(",")[0] for line in lines[1:]} >= set(suite.recipes) and lines[0].startswith(
         "recipe,protocol,state,success_rate,low"
@@ -463,11 +463,11 @@ def test_the_page_of_a_suite_is_what_its_records_give(name):
     from vgbench.storage import records
 
     suite, records_of, page_of = (
-        catalogue().suite(name),
+        load_catalogue().suite(name),
         ROOT / "results" / name / "quick",
         ROOT / "docs" / f"{name}.md",
     )
-    variant = catalogue().variant(None).name
+    variant = load_catalogue().variant(None).name
     found, left_out = records.scan([records_of], "quick", table.recipes(suite), variant)
     assert not left_out
     built = table.build(suite, "quick", found, variant)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vgbench.config.resolve import Request, resolve
+from vgbench.config.resolve import RunRequest, resolve
 from vgbench.statistics import wilson
 from vgbench.storage import yaml_file
 
@@ -44,7 +44,7 @@ each_record = pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.relativ
 def test_a_records_configuration_still_makes_its_run(folder):
     """What it does not have is younger than it and must be at its default, which is what the run had."""
     recorded = yaml_file.load(folder / "config.yaml")
-    values = resolve(Request(config=folder / "config.yaml")).values
+    values = resolve(RunRequest(config=folder / "config.yaml")).values
     assert {name: values[name].value for name in recorded["set"]} == recorded["set"]
     assert all(value.source == "default" for name, value in values.items() if name not in recorded["set"])
 

@@ -27,7 +27,7 @@ class Mine(Objective):
         self.number = Mine.made
 
     @property
-    def detached(self):
+    def stop_gradient_targets(self):
         return "last"
 
     def loss(self, batch, model, noise):

@@ -96,8 +96,8 @@ def test_an_logger_that_calls_exit_does_not_end_the_run(tmp_plugin):
     loggers.call("vgbench_run_started", title="t", folder="f")
     assert loggers.errors == [
         "early: SystemExit: 3 (vgx-mine 0.1)",
-        "nothing: logger 'nothing' (vgx-mine 0.1) is no logger: vgx_mine:Nothing must be a class with at least one method "
-        "marked @vgbench.api.hookimpl (vgbench_run_started, vgbench_stage_started, vgbench_stage_progress, "
+        "nothing: logger 'nothing' (vgx-mine 0.1) is no logger: vgx_mine:Nothing must be a class with at least one "
+        "method marked @vgbench.api.hookimpl (vgbench_run_started, vgbench_stage_started, vgbench_stage_progress, "
         "vgbench_stage_ended, vgbench_noted, vgbench_run_stopped, vgbench_run_ended)",
         "late: SystemExit in vgbench_run_started: 3 (vgx-mine 0.1)",
     ]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from vgbench.config.resolve import Request, resolve
+from vgbench.config.resolve import RunRequest, resolve
 from vgbench.errors import UsageError
-from vgbench.experiments.runner import rehearse
+from vgbench.experiments.runner import dry_build
 
 NEEDY = """
     from vgbench.api import *
@@ -41,10 +41,10 @@ def rehearsed(tmp_plugin):
     tmp_plugin(NEEDY, objectives=names, distances={"loose": "Loose"})
 
     def build(objective, distance, *sets):
-        request = Request(
+        request = RunRequest(
             protocol="wall_big", scale="smoke", device="cpu", objectives=[objective], distance=distance, sets=sets
         )
-        return rehearse(resolve(request))
+        return dry_build(resolve(request))
 
     return build
 

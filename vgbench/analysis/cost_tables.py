@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vgbench.analysis.prediction import roll
-from vgbench.analysis.sampling import goal_points, points, take, to_goal
+from vgbench.analysis.sampling import goal_points, index_states, points, to_goal
 from vgbench.api import Environment, State, StateGrid, Tasks
 from vgbench.data.dataset import Dataset
 from vgbench.experiments.trained import Trained
@@ -37,7 +37,7 @@ class Tables:
         layout = self.layout[tasks]
         for number in torch.unique(layout).tolist():
             rows = (layout == number).nonzero().squeeze(1)
-            index, weight = self.grids[number].locate(take(state, rows))
+            index, weight = self.grids[number].locate(index_states(state, rows))
             some, of = torch.unique(tasks[rows], return_inverse=True)
             values = torch.stack([self.values[task] for task in some.tolist()])
             result[rows] = (values[of.unsqueeze(1), index] * weight).sum(-1)
@@ -50,7 +50,7 @@ def layouts(environment: Environment, tasks: Tasks, data: Dataset) -> tuple[list
     grids: list[StateGrid] = []
     numbers = []
     for task in range(len(tasks)):
-        one = take(tasks.start, slice(task, task + 1))
+        one = index_states(tasks.start, slice(task, task + 1))
         key = b"".join(one[name].cpu().numpy().tobytes() for name in sorted(data.trajectories.static))
         if key not in found:
             found[key] = len(grids)
@@ -92,7 +92,7 @@ def _error(trained: Trained, tasks: Tasks, tables: Tables, goal: Tensor) -> Reco
     rows = (torch.arange(CHECKED) % len(tasks)).to(data.device)
     steps = min(8, data.length - 1)
     which = torch.randint(0, len(data), (CHECKED,), generator=generator).to(data.device)
-    state = roll(trained, take(tasks.start, rows), data.actions[which, :steps])[-1]
+    state = roll(trained, index_states(tasks.start, rows), data.actions[which, :steps])[-1]
     distance: Any = trained.model.distance
     with torch.no_grad():
         exact = distance(points(trained, state), goal[rows]).double()

@@ -1,14 +1,14 @@
 """Where a trained run falls short: its value, its model or its planner. See `diagnose`."""
 
-import vgbench
 from vgbench.analysis import prediction as dynamics
 from vgbench.analysis import probe
 from vgbench.analysis import value_order as order
 from vgbench.analysis import value_shape as shape
-from vgbench.analysis.sampling import Views
+from vgbench.analysis.sampling import GoalSampler
 from vgbench.errors import UsageError
 from vgbench.experiments.trained import Trained
 from vgbench.storage.files import Record
+from vgbench.version import __version__
 
 FORMAT = 1
 KINDS = {True: "states of the environment's grid", False: "states of the training data"}
@@ -36,7 +36,7 @@ def diagnose(trained: Trained, goals: int = 16, states: int = 1000, seed: int = 
         raise UsageError(f"--goals {goals}: expected at least 1")
     if states < 32:
         raise UsageError(f"--states {states}: expected at least 32, as there are correlations of groups of them")
-    views = Views(trained, states, seed).make(goals)
+    views = GoalSampler(trained, states, seed).make(goals)
     made = dynamics.rollouts(trained, seed)
     blocks = {
         "rank": order.rank(trained, views),
@@ -50,7 +50,7 @@ def diagnose(trained: Trained, goals: int = 16, states: int = 1000, seed: int = 
     }
     return {
         "format": FORMAT,
-        "vgbench": vgbench.__version__,
+        "vgbench": __version__,
         "title": trained.run["title"],
         "key": trained.run["key"],
         "goals": len(views),

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vgbench.analysis.sampling import goal_points, latents, take
+from vgbench.analysis.sampling import goal_points, index_states, latents
 from vgbench.api import State
 from vgbench.experiments.trained import Trained
 from vgbench.planning.controller import Controller, plan_horizon
@@ -72,11 +72,11 @@ def rollouts(trained: Trained, seed: int) -> Rollouts:
     row = torch.from_numpy(rng.integers(0, len(data), ROLLOUTS)).to(data.device)
     first = torch.from_numpy(rng.integers(0, data.length - horizon, ROLLOUTS)).to(data.device)
     actions = data.actions[row.unsqueeze(1), first.unsqueeze(1) + torch.arange(horizon, device=data.device)]
-    start = take(trained.tasks.start, rows)
+    start = index_states(trained.tasks.start, rows)
     states = roll(trained, start, actions)
     true = torch.stack([latents(trained, state) for state in (start, *states)], dim=1)
     other = torch.roll(actions, 1, dims=0)
-    goal = goal_points(trained, take(trained.tasks.goal, rows))
+    goal = goal_points(trained, index_states(trained.tasks.goal, rows))
     return Rollouts(states, true, predict(trained, true[:, 0], actions), predict(trained, true[:, 0], other), goal)
 
 
@@ -113,7 +113,10 @@ def planning(trained: Trained) -> Record:
     """The first plans of some tasks, executed to their end: promised against realised cost; and what rows recorded."""
     spec, tasks = trained.spec, trained.tasks
     count = min(PLANS, len(tasks))
-    start, goal = take(tasks.start, slice(0, count)), goal_points(trained, take(tasks.goal, slice(0, count)))
+    start, goal = (
+        index_states(tasks.start, slice(0, count)),
+        goal_points(trained, index_states(tasks.goal, slice(0, count))),
+    )
     here = latents(trained, start)
     actions = trained.environment.spec.actions.scaled(1 / trained.data.action_scale)
     settings: MpcSettings = spec.settings["mpc"]

@@ -13,7 +13,7 @@ from vgbench.rng import KeyedNoise, Stream
 
 
 @dataclass
-class Moment:
+class Frame:
     """A task at one step.
 
     Attributes:
@@ -31,7 +31,7 @@ class Moment:
 
 
 @dataclass
-class Played:
+class EpisodeTrace:
     """One task from its start to its end, or to where the replay was cut.
 
     Attributes:
@@ -40,7 +40,7 @@ class Played:
 
     task: int
     solved: bool
-    moments: list[Moment]
+    moments: list[Frame]
 
     @property
     def steps(self) -> int:
@@ -66,9 +66,9 @@ class Replay:
         self._ids = torch.tensor(list(tasks), device=self._device)
         self._goal = {name: value[self._ids] for name, value in trained.tasks.goal.items()}
         self._state = {name: value[self._ids] for name, value in trained.tasks.start.items()}
-        self._played = [Played(task, False, []) for task in tasks]
+        self._played = [EpisodeTrace(task, False, []) for task in tasks]
 
-    def play(self, most: int | None = None) -> list[Played]:
+    def play(self, most: int | None = None) -> list[EpisodeTrace]:
         """Play all tasks, to their ends or for the first `most` steps."""
         settings, executed, step = self._controller.settings, 0, 0
         memory: dict[str, Tensor] = {}
@@ -121,7 +121,7 @@ class Replay:
         for index, row in enumerate(rows.tolist()):
             seen = None if imagined is None else imagined[index]
             state, goal = (_take(x, torch.tensor([row], device=self._device)) for x in (self._state, self._goal))
-            self._played[row].moments.append(Moment(state, goal, plan[index, since:], since, seen))
+            self._played[row].moments.append(Frame(state, goal, plan[index, since:], since, seen))
 
     def _step(self, rows: Tensor, action: Tensor, step: int) -> Tensor:
         """Make a step of some tasks; return which of them are solved, [B] bool."""
@@ -137,7 +137,7 @@ class Replay:
     def _end(self, row: int, solved: bool) -> None:
         last = self._played[row].moments[-1]
         state = _take(self._state, torch.tensor([row], device=self._device))
-        self._played[row].moments.append(Moment(state, last.goal, last.plan[:0], 0, None))
+        self._played[row].moments.append(Frame(state, last.goal, last.plan[:0], 0, None))
         self._played[row].solved = solved
 
 

@@ -10,7 +10,7 @@ from vgbench.errors import VgbenchError
 from vgbench.statistics import wilson
 from vgbench.storage.files import Record, read_json
 from vgbench.storage.records import NotARecord, leaves
-from vgbench.storage.run_folder import FORMAT
+from vgbench.storage.run_folder import FORMAT, other_format
 
 AT = ("ever", "end")
 ROUNDED = 5e-7
@@ -126,7 +126,7 @@ def _run(path: Path, radius: float, at: str) -> list[Rescored]:
         raise NotARecord("there is no run.json")
     run = read_json(path / "run.json", ("format", "key", "identity", "status", "title"), "left out")
     if run["format"] != FORMAT:
-        raise NotARecord(f"it has run format {run['format']}; this vgbench reads format {FORMAT}")
+        raise NotARecord(f"it {other_format(run['format'])}")
     if run["status"] != "done" or not (path / "result.json").exists():
         raise NotARecord(f"the run is not finished (status {run['status']})")
     result = read_json(path / "result.json", ("key", "successes", "n", "planner"), "left out")
@@ -139,8 +139,8 @@ def _run(path: Path, radius: float, at: str) -> list[Rescored]:
         made = []
         for name, rate, planner, baseline in judged:
             rows = _rows(path / name, rate)
-            told = [verdict(row, radius, at, stop, known) for row in rows]
-            counts = (rate["successes"], told.count(True), told.count(None), len(rows))
+            prefix_error = [verdict(row, radius, at, stop, known) for row in rows]
+            counts = (rate["successes"], prefix_error.count(True), prefix_error.count(None), len(rows))
             made.append(Rescored(path, run["title"], planner, baseline, at, radius, known, stop, *counts))
     except (KeyError, TypeError, AttributeError) as err:
         raise NotARecord(f"it is damaged: {type(err).__name__}: {err}") from err

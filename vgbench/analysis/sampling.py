@@ -11,7 +11,7 @@ from vgbench.experiments.trained import Trained
 
 
 @dataclass
-class GoalView:
+class GoalSample:
     """One goal and M states of its layout.
 
     Attributes:
@@ -43,12 +43,12 @@ def lacks(environment: Environment, capability: str) -> str | None:
     return f"{type(environment).__name__} has no capability '{capability}'"
 
 
-def take(state: State, rows: Tensor | slice) -> State:
+def index_states(state: State, rows: Tensor | slice) -> State:
     """Some rows of a state."""
     return {name: value[rows] for name, value in state.items()}
 
 
-def joined(states: list[State]) -> State:
+def cat_states(states: list[State]) -> State:
     """States one after another."""
     return {name: torch.cat([state[name] for state in states]) for name in states[0]}
 
@@ -74,7 +74,7 @@ def to_goal(trained: Trained, here: Tensor, goal: Tensor) -> Tensor:
         return trained.model.distance.prepare(goal)(here.unsqueeze(0))[0].double()
 
 
-class Views:
+class GoalSampler:
     """Makes the views of some goals; states of a layout are encoded once."""
 
     def __init__(self, trained: Trained, states: int, seed: int) -> None:
@@ -82,23 +82,23 @@ class Views:
         self._trained, self._count, self._rng = trained, states, np.random.default_rng(seed)
         self._known: dict[bytes, tuple[State, StateGrid | None, Tensor]] = {}
 
-    def make(self, goals: int) -> list[GoalView]:
+    def make(self, goals: int) -> list[GoalSample]:
         """Views of the goals of the first tasks; without a grid, of states of the data."""
         trained = self._trained
         if "state_grid" in trained.environment.capabilities:
             count = min(goals, len(trained.tasks))
-            return [self._view(take(trained.tasks.goal, slice(row, row + 1)), None) for row in range(count)]
+            return [self._view(index_states(trained.tasks.goal, slice(row, row + 1)), None) for row in range(count)]
         data = trained.data
         chosen = torch.from_numpy(self._rng.integers(0, len(data) * data.length, goals)).to(data.device)
         return [self._view(data.state(index // data.length, index % data.length), index) for index in chosen.split(1)]
 
-    def _view(self, goal: State, index: Tensor | None) -> GoalView:
+    def _view(self, goal: State, index: Tensor | None) -> GoalSample:
         trained = self._trained
         states, grid, here = self._around(goal, index)
         distance = to_goal(trained, here, goal_points(trained, goal))
         count = len(here)
         sample = torch.from_numpy(self._rng.permutation(count)[: self._count]).to(here.device)
-        view = GoalView(goal, states, grid, here, distance, None, sample)
+        view = GoalSample(goal, states, grid, here, distance, None, sample)
         if "cost_to_go" in trained.environment.capabilities:
             view.cost = trained.environment.cost_to_go(states, view.goals(count)).double()  # type: ignore[attr-defined]
         return view

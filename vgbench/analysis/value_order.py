@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from vgbench.analysis.sampling import GoalView, joined, lacks, take
+from vgbench.analysis.sampling import GoalSample, cat_states, index_states, lacks
 from vgbench.experiments.trained import Trained
 from vgbench.statistics import hierarchical_bootstrap
 from vgbench.storage.files import Record
@@ -30,7 +30,7 @@ def value_terms(trained: Trained) -> tuple[float, float | None, int] | None:
     return None
 
 
-def rank(trained: Trained, views: list[GoalView]) -> Record:
+def rank(trained: Trained, views: list[GoalSample]) -> Record:
     """Correlation of the learned distance with the true cost to go, over states, per goal and then averaged."""
     missing = lacks(trained.environment, "cost_to_go")
     if missing:
@@ -56,7 +56,7 @@ def rank(trained: Trained, views: list[GoalView]) -> Record:
     return result
 
 
-def fixed_point(trained: Trained, views: list[GoalView]) -> Record:
+def fixed_point(trained: Trained, views: list[GoalSample]) -> Record:
     """Comparison with what the value loss itself converges to on the run's data, without networks."""
     missing = lacks(trained.environment, "value_fixed_point")
     if missing:
@@ -66,8 +66,8 @@ def fixed_point(trained: Trained, views: list[GoalView]) -> Record:
         return {"skipped": "no objective of the run has an expectile `tau` and a discount `gamma`"}
     gamma, tau, stride = terms
     counts = [len(view.sample) for view in views]
-    states = joined([take(view.states, view.sample) for view in views])
-    goals = joined([view.goals(count) for view, count in zip(views, counts, strict=True)])
+    states = cat_states([index_states(view.states, view.sample) for view in views])
+    goals = cat_states([view.goals(count) for view, count in zip(views, counts, strict=True)])
     environment: Any = trained.environment
     try:
         solved = environment.value_fixed_point(states, goals, tau, gamma, stride).split(counts)
@@ -85,12 +85,12 @@ def fixed_point(trained: Trained, views: list[GoalView]) -> Record:
     return result
 
 
-def descent(trained: Trained, views: list[GoalView]) -> Record:
+def descent(trained: Trained, views: list[GoalSample]) -> Record:
     """Steepest descent over the grid: from which share of the states does it reach the goal?"""
     missing = lacks(trained.environment, "state_grid")
     if missing:
         return {"skipped": missing}
-    functions: dict[str, Callable[[GoalView], Tensor | None]] = {
+    functions: dict[str, Callable[[GoalSample], Tensor | None]] = {
         "learned": lambda view: view.distance,
         "true": lambda view: view.cost,
         "straight": lambda view: trained.environment.goal_distance(view.states, view.goals(len(view.points))).double(),
@@ -103,7 +103,7 @@ def descent(trained: Trained, views: list[GoalView]) -> Record:
     return result
 
 
-def _descend(trained: Trained, view: GoalView, value: Tensor) -> dict[str, float]:
+def _descend(trained: Trained, view: GoalSample, value: Tensor) -> dict[str, float]:
     """Coverage and minima of a function [M] of one goal's states."""
     assert view.grid is not None
     near = view.grid.neighbours
@@ -123,11 +123,11 @@ def _descend(trained: Trained, view: GoalView, value: Tensor) -> dict[str, float
     }
 
 
-def _labels(trained: Trained, views: list[GoalView]) -> tuple[list[np.ndarray], tuple[str, ...]]:
+def _labels(trained: Trained, views: list[GoalSample]) -> tuple[list[np.ndarray], tuple[str, ...]]:
     """Group of each sampled pair: the environment's own, or tertiles of the true cost over all pairs."""
     environment: Any = trained.environment
     if "pair_labels" in environment.capabilities:
-        found = [environment.pair_labels(take(v.states, v.sample), v.goals(len(v.sample))) for v in views]
+        found = [environment.pair_labels(index_states(v.states, v.sample), v.goals(len(v.sample))) for v in views]
         return [label.cpu().numpy() for label in found], tuple(environment.pair_label_names)
     costs = [_array(view.cost[view.sample]) for view in views if view.cost is not None]
     limits = np.quantile(np.concatenate(costs), [1 / 3, 2 / 3])

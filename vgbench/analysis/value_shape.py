@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vgbench.analysis.sampling import GoalView
+from vgbench.analysis.sampling import GoalSample
 from vgbench.analysis.value_order import value_terms
 from vgbench.experiments.trained import Trained
 from vgbench.storage.files import Record
@@ -13,7 +13,7 @@ TRIPLES = 2000
 STEPS = 1024
 
 
-def scale(trained: Trained, views: list[GoalView], seed: int) -> Record:
+def scale(trained: Trained, views: list[GoalSample], seed: int) -> Record:
     """Range and saturation, in the distance's own units, and the mean distance of one step of the data."""
     terms = value_terms(trained)
     bound, source = trained.model.distance.upper_bound, "the distance's own bound"
@@ -55,7 +55,7 @@ def one_step(trained: Trained, stride: int, seed: int) -> Tensor:
         return model.distance(here, there).double()
 
 
-def metric(trained: Trained, views: list[GoalView], seed: int) -> Record:
+def metric(trained: Trained, views: list[GoalSample], seed: int) -> Record:
     """Asymmetry and violations of the triangle inequality on random triples of states of one layout each."""
     rng = np.random.default_rng(seed)
     asymmetry, violation, mean, worst = [], [], [], 0.0

@@ -219,16 +219,15 @@ class Environment(Plugin, ABC):
                 ends = torch.tensor(rng.uniform([-9, 3], [-3, 9], (count, 2)), dtype=torch.float32)
                 return Tasks({"x": ends[:, :1]}, {"x": ends[:, 1:]})
 
-    Optional capabilities are declared in `capabilities` and tested: `cost_to_go(state, goal) -> Tensor[B]` (least number of
-    steps), `expert(state, goal) -> actions[B, A]`, `simulate(state, actions[B, K, H, A]) -> State[B, K, H, ...]`. For
-    `vgbench diagnose`: `state_grid(state) -> StateGrid` of the layout of a single state (leading 1);
+    Optional capabilities are declared in `capabilities` and tested: `cost_to_go(state, goal) -> Tensor[B]` (least
+    number of steps), `expert(state, goal) -> actions[B, A]`, `simulate(state, actions[B, K, H, A]) -> State[B, K, H,
+    ...]`. For `vgbench diagnose`: `state_grid(state) -> StateGrid` of the layout of a single state (leading 1);
     `pair_labels(state, goal) -> Tensor[B]` int64, groups of pairs as named by `pair_label_names`; and
     `value_fixed_point(state, goal, tau, gamma, stride) -> Tensor[B]`, the distance to which an expectile value loss
-    converges on the environment's own data (ValueError where that is not known). For pictures:
-    `labels(trajectories) -> {name: bool [N]}` (kinds of trajectories); `track(state) -> Tensor[B, 2]` (column and row
-    of the agent in the image, px; the middle of the first pixel is 0);
-    `map_place(state) -> Tensor[B, 2]`, where states are on a map of `map_extent`; together with `state_grid` it gives
-    maps of the learned value.
+    converges on the environment's own data (ValueError where that is not known). For pictures: `labels(trajectories) ->
+    {name: bool [N]}` (kinds of trajectories); `track(state) -> Tensor[B, 2]` (column and row of the agent in the image,
+    px; the middle of the first pixel is 0); `map_place(state) -> Tensor[B, 2]`, where states are on a map of
+    `map_extent`; together with `state_grid` it gives maps of the learned value.
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset()
@@ -237,7 +236,7 @@ class Environment(Plugin, ABC):
     """What the numbers of `pair_labels` mean."""
     map_extent: tuple[float, float, float, float]
     """Left, right, bottom and top edge of the map, in `spec.distance_unit`. The first image that `observe` draws, if
-    there is one, shows just this; `bottom` is above `top` in number where y grows downwards. With capability `map_place`.
+    there is one, shows just this; `bottom` is above `top` in number where y grows downwards. Capability `map_place`.
     """
     success_radius: float
     """A task is solved at the first state whose `goal_distance` is below this (in `spec.distance_unit`)."""

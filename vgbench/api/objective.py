@@ -11,7 +11,7 @@ from vgbench.api.plugin import Plugin
 
 Part = Literal["encoder", "head", "distance", "predictor", "own"]
 Need = Literal["asymmetric", "quasimetric", "levels"]
-Detached = Literal["none", "last", "later"]
+StopGradient = Literal["none", "last", "later"]
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class Objective(Plugin, nn.Module, ABC):
         return 1
 
     @property
-    def detached(self) -> Detached:
+    def stop_gradient_targets(self) -> StopGradient:
         """States of a window that are targets only, so that no gradient reaches them: a claim, verified by the checks.
 
         `last`: the last one (a value's backup); `later`: all but the first (a roll-out's targets). Goals do not count.

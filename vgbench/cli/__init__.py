@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -28,6 +29,7 @@ from vgbench.cli import (
     tasks,
 )
 from vgbench.cli.common import examples
+from vgbench.text import RENAMED
 
 app = typer.Typer(
     name="vgbench",
@@ -61,7 +63,7 @@ app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 
 def _version(asked: bool) -> None:
     if asked:
-        from vgbench import __version__
+        from vgbench.version import __version__
 
         typer.echo(f"vgbench {__version__}")
         raise typer.Exit
@@ -81,11 +83,21 @@ def _quit(number: int, frame: object) -> None:
     os._exit(130)
 
 
+def _name_new_flags(arguments: Iterable[str]) -> None:
+    """Refuse a flag of an older version, with the name that it has now."""
+    for argument in arguments:
+        flag = argument.partition("=")[0]
+        if flag.startswith("--") and flag in RENAMED:
+            print(f"error: {flag} is called {RENAMED[flag]} now", file=sys.stderr)
+            sys.exit(2)
+
+
 def main() -> None:
     """Entry point of the `vgbench` command."""
     # Until there is something to save, Ctrl-C ends the process at once: an interrupted import of a large library
     # would come out as one error or another. `run` and `collect` install handlers of their own.
     signal.signal(signal.SIGINT, _quit)
+    _name_new_flags(sys.argv[1:])
     try:
         app()
     except KeyboardInterrupt:  # outside of a command: while importing, or in the parser

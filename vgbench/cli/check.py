@@ -7,7 +7,7 @@ import typer
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table
 
 if TYPE_CHECKING:
-    from vgbench.testing import Outcome
+    from vgbench.testing import CheckResult
 
 EPILOG = examples(
     "vgbench check objective iql",
@@ -51,7 +51,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _words(outcome: "Outcome") -> str:
+def _words(outcome: "CheckResult") -> str:
     """What is promised, or why that is not kept."""
     where = f" ({outcome.where})" if outcome.where else ""
     return f"{outcome.message}{where}" if outcome.message else outcome.about

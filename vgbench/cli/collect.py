@@ -38,14 +38,14 @@ def collect(
     debug: Debug = False,
 ) -> None:
     """Collect a training set of an environment into a file."""
-    from vgbench.config.resolve import Request, resolve_data
+    from vgbench.config.resolve import RunRequest, resolve_data
     from vgbench.data import collection, files
 
     if preview is not None and preview.suffix.lower() != ".png":
         raise UsageError(f"--preview {preview}: expected a name that ends in .png")
     sets = [*(set_ or ()), *([f"data.trajectories={trajectories}"] if trajectories is not None else [])]
     asked = resolve_data(
-        Request(env=env, protocol=protocol, scale=scale, variant=variant, data_seed=data_seed, sets=sets)
+        RunRequest(env=env, protocol=protocol, scale=scale, variant=variant, data_seed=data_seed, sets=sets)
     )
     for note in asked.notes:
         say(f"note: {note}")

@@ -6,7 +6,7 @@ from vgbench.cli.common import print_json, print_table, say
 from vgbench.text import duration, shown
 
 if TYPE_CHECKING:
-    from vgbench.spec import RunSpec, Value
+    from vgbench.spec import RunSpec, SourcedValue
 
 
 def print_plan(spec: "RunSpec", format: str) -> None:
@@ -19,9 +19,9 @@ def print_plan(spec: "RunSpec", format: str) -> None:
             {
                 "title": spec.title(),
                 "key": spec.key(),
-                "picks": _plain(spec.picks),
+                "picks": _plain(spec.selections),
                 "values": _plain(spec.values),
-                "inert": _plain(spec.inert),
+                "inert": _plain(spec.unused),
                 "notes": list(spec.notes),
                 "estimates": cost,
                 "config": spec.to_config(),
@@ -31,10 +31,10 @@ def print_plan(spec: "RunSpec", format: str) -> None:
     for note in spec.notes:
         say(f"note: {note}")
     print(f"{spec.title()} (key {spec.key()})\n")
-    _print_values(spec.picks | spec.values)
-    if spec.inert:
+    _print_values(spec.selections | spec.values)
+    if spec.unused:
         print("\nwithout effect (their plugins are not part of this run)")
-        _print_values(spec.inert)
+        _print_values(spec.unused)
     print("\nestimates, if no task is solved before its end")
     print(f"predictor evaluations  {cost['predictor_evaluations']:.3g}")
     print(f"FLOPs                  {cost['flops']:.3g}")
@@ -42,9 +42,9 @@ def print_plan(spec: "RunSpec", format: str) -> None:
     print(f"time on this machine   {duration(cost['seconds'])}")
 
 
-def _print_values(values: "dict[str, Value]") -> None:
+def _print_values(values: "dict[str, SourcedValue]") -> None:
     print_table(["NAME", "VALUE", "FROM"], [[name, shown(v.value), v.source] for name, v in values.items()])
 
 
-def _plain(values: "dict[str, Value]") -> dict[str, Any]:
+def _plain(values: "dict[str, SourcedValue]") -> dict[str, Any]:
     return {name: {"value": value.value, "source": value.source} for name, value in values.items()}

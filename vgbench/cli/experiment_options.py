@@ -12,8 +12,8 @@ from vgbench.text import duration, rate_text
 
 if TYPE_CHECKING:
     from vgbench.experiments.campaign import Campaign
-    from vgbench.experiments.cells import Outcome
-    from vgbench.experiments.executors.base import Place
+    from vgbench.experiments.cells import CellOutcome
+    from vgbench.experiments.executors.base import Resources
 
 Variant = Annotated[
     str | None, typer.Option(metavar="literal|pldm", help="Choices for what the paper leaves open, by name.")
@@ -34,10 +34,10 @@ Estimate = Annotated[bool, typer.Option("--estimate", help="With --dry-run: FLOP
 Retry = Annotated[bool, typer.Option("--retry-failed/--keep-failed", help="Whether to try again what failed before.")]
 
 
-def check_place(executor: str, workers: int | None, threads: int, address: str | None) -> "Place":
+def check_place(executor: str, workers: int | None, threads: int, address: str | None) -> "Resources":
     """Check the options about where to compute, before anything else is done."""
     from vgbench.experiments import executors
-    from vgbench.experiments.executors.base import Place
+    from vgbench.experiments.executors.base import Resources
     from vgbench.hardware import cores
     from vgbench.plugin.loggers import requested
     from vgbench.plugin.registry import Registry
@@ -52,7 +52,7 @@ def check_place(executor: str, workers: int | None, threads: int, address: str |
         raise UsageError(f"--threads {threads}: expected a whole number from 1 to {most}{have}, or 0: chosen here")
     if threads == 0:
         threads = max(1, cores() // workers) if workers and here else 1
-    place = Place(workers, threads, address)
+    place = Resources(workers, threads, address)
     requested(Registry())  # every cell would fail over a wrong name
     chosen.check(place)
     return place
@@ -64,7 +64,7 @@ def prepare(campaign: "Campaign") -> None:
 
     spec = campaign.cells[0].spec
     check_compiler(spec)
-    if spec.picks["device"].source == "found":
+    if spec.selections["device"].source == "found":
         from vgbench.hardware import about
 
         say(f"note: {about(spec.device)}")
@@ -72,10 +72,10 @@ def prepare(campaign: "Campaign") -> None:
 
 def default_folder(name: str, scale: str | None, variant: str | None, *how: str) -> Path:
     """Folder of a suite or sweep: what is not as by default (a variant, a precision) is part of its name."""
-    from vgbench.config.catalogue import catalogue
+    from vgbench.config.catalogue import load_catalogue
     from vgbench.text import same
 
-    default = catalogue().variant(None)
+    default = load_catalogue().variant(None)
     other = variant is not None and (default is None or same(variant) != default.name)
     return Path("runs") / "-".join([name, scale or "quick", *([same(variant)] if variant and other else []), *how])
 
@@ -119,12 +119,12 @@ def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> No
     print(f"{len(campaign.cells)} cells: {', '.join(f'{count} {state}' for state, count in states.items())}")
 
 
-def print_outcomes(outcomes: "list[Outcome]") -> None:
+def print_outcomes(outcomes: "list[CellOutcome]") -> None:
     """Print a table of cells: what became of them, success with its interval, time, or why there is none."""
     print_table(["CELL", "STATUS", "SUCCESS", "TIME", "WHY"], [_row(outcome) for outcome in outcomes])
 
 
-def _row(outcome: "Outcome") -> list[str]:
+def _row(outcome: "CellOutcome") -> list[str]:
     result: dict[str, Any] | None = outcome.result
     figures = [rate_text(result), duration(result["seconds"])] if result else ["", ""]
     return [outcome.cell.name, outcome.status, *figures, outcome.reason]

@@ -30,13 +30,13 @@ def figure(
 
     The sets are those of the protocols at scale quick; they are collected where the cache has none.
     """
-    from vgbench.config.catalogue import catalogue
-    from vgbench.config.request import told
+    from vgbench.config.catalogue import load_catalogue
+    from vgbench.config.request import prefix_error
 
     if out.suffix.lower() != ".png":
         raise UsageError(f"--out {out}: expected a name that ends in .png")
-    with told(f"NAME {name}"):
-        chosen = catalogue().figure(name)
+    with prefix_error(f"NAME {name}"):
+        chosen = load_catalogue().figure(name)
     from vgbench.report.plots import paper_figures
 
     panels = paper_figures.prepare(chosen, data_seed, task_seed, set_ or ())

@@ -71,7 +71,7 @@ def _as_it_was(minari: str, name: str, env: str | None, others: dict[str, Any]) 
 
 def _converted(found: Any, env: str | None, length: int | None, sets: list[str], out: Path) -> tuple[str, Any]:
     """Import what something else recorded."""
-    from vgbench.config.resolve import Request, resolve_data
+    from vgbench.config.resolve import RunRequest, resolve_data
     from vgbench.data.minari import importing
     from vgbench.plugin.registry import Registry
 
@@ -79,7 +79,7 @@ def _converted(found: Any, env: str | None, length: int | None, sets: list[str],
         known = ", ".join(e.address for e in Registry().entries("environment"))
         raise UsageError(f"{found.id} was not exported by vgbench: say with --env which environment it is of ({known})")
     given = [*sets, *([f"data.length={length}"] if length is not None else [])]
-    asked = resolve_data(Request(env=env, sets=given))
+    asked = resolve_data(RunRequest(env=env, sets=given))
     for note in asked.notes:
         say(f"note: {note}")
     return asked.environment.name, importing.convert(found, asked, out)

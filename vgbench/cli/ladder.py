@@ -35,9 +35,9 @@ def ladder(
 ) -> None:
     """Success of controllers from random actions to an expert on the same tasks.
 
-    Between them: the planner with the exact dynamics and a straight, learned or true value, and with the learned dynamics
-    and the true value. With --run, tasks, data and planner are those of the (first) run. Takes minutes: a row costs
-    what as many episodes of a run cost, and more where a step of the environment is slow.
+    Between them: the planner with the exact dynamics and a straight, learned or true value, and with the learned
+    dynamics and the true value. With --run, tasks, data and planner are those of the (first) run. Takes minutes: a row
+    costs what as many episodes of a run cost, and more where a step of the environment is slow.
     """
     from vgbench.analysis.ladder import climb, find_place, verdicts
     from vgbench.errors import UsageError

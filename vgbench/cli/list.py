@@ -18,7 +18,7 @@ def list_(
         str | None,
         typer.Argument(
             metavar="[KIND]",
-            help="environment, objective, distance, network, planner, logger, recipe, protocol, variant, suite or sweep.",
+            help="environment, objective, distance, network, planner, logger, recipe, protocol, variant, suite, sweep.",
         ),
     ] = None,
     format: Format = "table",
@@ -50,17 +50,17 @@ def list_(
 
 def items(registry: Any) -> list[dict[str, str]]:
     """Return kind, name, dist, version and summary of all that can be named in a run."""
-    from vgbench import __version__
-    from vgbench.config.catalogue import catalogue
+    from vgbench.config.catalogue import load_catalogue
     from vgbench.plugin.entry import HOME
+    from vgbench.version import __version__
 
-    book = catalogue()
+    catalogue = load_catalogue()
     rows = []
     for entry in registry.entries():
-        known = book.component(entry.kind, entry.name).summary if entry.dist == HOME else ""
+        known = catalogue.component(entry.kind, entry.name).summary if entry.dist == HOME else ""
         rows.append(_row(entry.kind, entry.address, entry.dist, entry.version, known or entry.about))
     for kind in _SECTIONS:
-        section = getattr(book, f"{kind}s")
+        section = getattr(catalogue, f"{kind}s")
         rows += [_row(kind, name, HOME, __version__, item.summary) for name, item in section.items()]
     return rows
 

@@ -62,14 +62,14 @@ def report(
 
     Marks what is missing, failed or stale. A cell never mixes scales, tasks or other values.
     """
-    from vgbench.config.catalogue import catalogue
+    from vgbench.config.catalogue import load_catalogue
     from vgbench.config.definitions import SCALES
-    from vgbench.config.request import told
+    from vgbench.config.request import prefix_error
 
-    with told(f"--suite {suite}"):
-        chosen = catalogue().suite(suite)
-    with told(f"--variant {variant}"):
-        read_as = catalogue().variant(variant)
+    with prefix_error(f"--suite {suite}"):
+        chosen = load_catalogue().suite(suite)
+    with prefix_error(f"--variant {variant}"):
+        read_as = load_catalogue().variant(variant)
     scale = choice(scale, SCALES, "--scale")
     chosen_layout = layout is not None
     guess = out.suffix.removeprefix(".").lower() if out else ""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from vgbench.cli.common import Compile, Debug, Device, Format, Memory, Precision, examples, handled, print_json, say
-from vgbench.text import place, rate_text
+from vgbench.text import rate_text, task_name
 
 EPILOG = examples(
     "vgbench run --env maze --objective iql --distance iqe",
@@ -82,10 +82,10 @@ def run(
 
     A run that was interrupted goes on; one that is complete is printed again.
     """
-    from vgbench.config.request import Request
+    from vgbench.config.request import RunRequest
     from vgbench.python_api import perform, prepare
 
-    request = Request(
+    request = RunRequest(
         env,
         protocol,
         recipe,
@@ -134,7 +134,7 @@ def print_result(result: dict[str, Any]) -> None:
     """Print what a run came to; the run folder is the last line."""
     method = result.get("recipe") or f"{' + '.join(result['objectives'])} with {result['distance']}"
     method = ", ".join([method, *result.get("reweighted", [])])  # what makes it another method than the recipe
-    where = place(result.get("environment", ""), result.get("protocol") or result["title"])
+    where = task_name(result.get("environment", ""), result.get("protocol") or result["title"])
     print(f"{where}, {method}, scale {result['scale']}")
     if scale_means_nothing(result["scale"]):
         print("scale smoke: these numbers mean nothing")

@@ -27,7 +27,7 @@ from vgbench.cli.experiment_options import (
 from vgbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from vgbench.experiments.cells import Outcome
+    from vgbench.experiments.cells import CellOutcome
 
 EPILOG = examples(
     "vgbench suite paper_table_2 --dry-run",
@@ -71,7 +71,7 @@ def suite(
 
     Each cell is an ordinary run folder, DIR/PROTOCOL/RECIPE/sSEED. The same command goes on with what is not complete.
     """
-    from vgbench.config.request import Request
+    from vgbench.config.request import RunRequest
     from vgbench.experiments import suite
     from vgbench.experiments.campaign import Campaign
     from vgbench.experiments.cells import resolve_cells
@@ -81,7 +81,7 @@ def suite(
     if estimate and not dry_run:
         raise UsageError("--estimate goes with --dry-run")
     asked = suite.narrowed(suite.find(name), only or ())
-    base = Request(scale=scale, variant=variant, device=device, sets=set_ or ())
+    base = RunRequest(scale=scale, variant=variant, device=device, sets=set_ or ())
     base = replace(base, precision=precision, compile=compile, memory=memory)
     wanted = suite.cells(asked, read_seeds(seeds, asked.seeds), base)
     root = out or default_folder(asked.name, scale, variant, *not_default(precision, compile))
@@ -96,7 +96,7 @@ def suite(
     finish(campaign.root, asked.name, outcomes, format)
 
 
-def finish(root: Path, name: str, outcomes: "list[Outcome]", format: str) -> None:
+def finish(root: Path, name: str, outcomes: "list[CellOutcome]", format: str) -> None:
     """Print the table of cells and leave with 1 if one of them is missing."""
     if format == "json":
         print_json({"suite": name, "dir": str(root), "cells": [outcome.record() for outcome in outcomes]})

@@ -97,7 +97,7 @@ def sweep(
     plugins of such a grid are left out of cells that have another one. The same command goes on with what is not
     complete.
     """
-    from vgbench.config.request import Request
+    from vgbench.config.request import RunRequest
     from vgbench.experiments import sweep
     from vgbench.experiments.campaign import Campaign
     from vgbench.experiments.cells import resolve_cells
@@ -107,7 +107,7 @@ def sweep(
     place = check_place(executor, workers, threads, address)
     if estimate and not dry_run:
         raise UsageError("--estimate goes with --dry-run")
-    base = Request(scale=scale, variant=variant, sets=set_ or (), data_seed=data_seed, task_seed=task_seed)
+    base = RunRequest(scale=scale, variant=variant, sets=set_ or (), data_seed=data_seed, task_seed=task_seed)
     base = replace(base, device=device, precision=precision, compile=compile, memory=memory)
     default: tuple[int, ...] = (0,)
     if name is not None:

@@ -41,10 +41,10 @@ def tasks(
     The training set takes part: it may decide the layout, or which layouts tasks must not have.
     """
     from vgbench.cli.collect import Progress
-    from vgbench.config.resolve import Request, resolve_data
+    from vgbench.config.resolve import RunRequest, resolve_data
     from vgbench.data import collection, files, task_manifest
 
-    request = Request(env=env, protocol=protocol, scale=scale, variant=variant, sets=set_ or ())
+    request = RunRequest(env=env, protocol=protocol, scale=scale, variant=variant, sets=set_ or ())
     request.data_seed, request.task_seed, request.data = data_seed, task_seed, data
     asked = resolve_data(request, tasks=True)
     for note in asked.notes:

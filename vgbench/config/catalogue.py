@@ -1,4 +1,7 @@
-"""What `registry.yaml` says: descriptions of plugins, recipes, protocols and suites. It imports no plugin."""
+"""Contents of registry.yaml: descriptions of plugins, recipes, protocols, suites. It never reads entry points.
+
+What is installed is found by `vgbench.plugin.registry`, from entry points alone.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -106,7 +109,7 @@ def catalogue_file() -> Path:
 
 
 @lru_cache(maxsize=1)
-def catalogue() -> Catalogue:
+def load_catalogue() -> Catalogue:
     """Read registry.yaml, once.
 
     Raises:

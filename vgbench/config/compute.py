@@ -2,43 +2,43 @@
 
 import torch
 
-from vgbench.config.request import Choice, Choices
+from vgbench.config.request import Option, OptionReader
 from vgbench.errors import UsageError
 from vgbench.hardware import cores, lacks, no_compiler, no_cuda, thread_count
-from vgbench.spec import PRECISIONS, Compute, Value
+from vgbench.spec import PRECISIONS, Compute, SourcedValue
 from vgbench.text import choice, read_size, show_size, suggest
 
 
-def chosen(choices: Choices) -> tuple[str, Compute, dict[str, Value]]:
+def chosen(choices: OptionReader) -> tuple[str, Compute, dict[str, SourcedValue]]:
     """Device, and how to compute on it, with their sources.
 
     Raises:
         UsageError: this machine does not have what was asked for; the message names the option.
     """
     device, source = _device(choices)
-    asked = choices.get("precision") or Choice("float32", "default", "")
+    asked = choices.get("precision") or Option("float32", "default", "")
     precision = choice(asked.value, PRECISIONS, asked.written.removesuffix(f" {asked.value}"))
     if problem := lacks(precision, device):
         raise UsageError(f"{asked.written}: {problem}")
-    compiled = choices.get("compile") or Choice(False, "default", "")
+    compiled = choices.get("compile") or Option(False, "default", "")
     if compiled.value and (problem := no_compiler(device)):
         raise UsageError(f"{compiled.written}: {problem}")
-    threads = choices.get("threads") or Choice(0, "default", "")
+    threads = choices.get("threads") or Option(0, "default", "")
     check_threads(threads.value, threads.written)
-    memory = choices.get("memory") or Choice(None, "default", "")
+    memory = choices.get("memory") or Option(None, "default", "")
     size = _memory(memory)
-    picks = {
-        "device": Value(device, source),
-        "precision": Value(precision, asked.source),
-        "compile": Value(bool(compiled.value), compiled.source),
-        "threads": Value(thread_count(threads.value), "found" if threads.value == 0 else threads.source),
-        "memory": Value(show_size(size) if size else "auto", memory.source),
+    selections = {
+        "device": SourcedValue(device, source),
+        "precision": SourcedValue(precision, asked.source),
+        "compile": SourcedValue(bool(compiled.value), compiled.source),
+        "threads": SourcedValue(thread_count(threads.value), "found" if threads.value == 0 else threads.source),
+        "memory": SourcedValue(show_size(size) if size else "auto", memory.source),
     }
-    return device, Compute(precision, bool(compiled.value), threads.value, size), picks
+    return device, Compute(precision, bool(compiled.value), threads.value, size), selections
 
 
-def _device(choices: Choices) -> tuple[str, str]:
-    asked = choices.get("device") or Choice("auto", "default", "")
+def _device(choices: OptionReader) -> tuple[str, str]:
+    asked = choices.get("device") or Option("auto", "default", "")
     if asked.value == "auto":
         return ("cuda" if torch.cuda.is_available() else "cpu"), "found"
     kind, colon, number = str(asked.value).strip().partition(":")
@@ -68,7 +68,7 @@ def check_threads(count: int, written: str) -> None:
         raise UsageError(f"{written}: this process may use {have}: expected 1 to {most}, or 0 for a number chosen here")
 
 
-def _memory(asked: Choice) -> int | None:
+def _memory(asked: Option) -> int | None:
     if asked.value is None or str(asked.value).strip() == "auto":
         return None
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from vgbench.api import Params
 from vgbench.config.parameters import Assignment
-from vgbench.config.request import told
+from vgbench.config.request import prefix_error
 from vgbench.data import files
 from vgbench.errors import UsageError
 from vgbench.plugin.entry import Entry
@@ -32,7 +32,7 @@ class DataFile:
             UsageError: there is no such file, or it was collected in another environment.
             VgbenchError: it is not a whole data set.
         """
-        with told(written):
+        with prefix_error(written):
             spec, fingerprint = files.read_header(path)
         if spec["environment"] != environment.name:
             raise UsageError(
@@ -69,7 +69,7 @@ class DataFile:
 
     def check(self, spec: RunSpec) -> None:
         """Refuse a run whose settings say another size than the file has, or another seed than made it."""
-        if spec.picks["data_seed"].source != "default" and spec.data_seed != self.spec["seed"]:
+        if spec.selections["data_seed"].source != "default" and spec.data_seed != self.spec["seed"]:
             raise UsageError(f"{self.written}: it was collected with seed {self.spec['seed']}; leave out --data-seed")
         for name in ("trajectories", "length"):
             wanted, found = getattr(spec.settings["data"], name), self.spec[name]

@@ -103,7 +103,7 @@ class Claim:
     Attributes:
         text: the publication's words, shortened.
         a: recipes; in the file a name, a list of them, or `all`: those of the suite.
-        b: likewise, or `baseline`: the protocol's baseline on the same tasks, or `same`: the recipe itself, see `against`.
+        b: likewise, or `baseline`: the protocol's, on the same tasks, or `same`: the recipe itself, see `against`.
         protocols: where `a` is judged.
         direction: `greater`, or `not_greater`: a gain of less than `margin`, if any.
         against: protocol on which `b` is judged, if it is another one.

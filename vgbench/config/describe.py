@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vgbench.config.catalogue import Catalogue, catalogue
+from vgbench.config.catalogue import Catalogue, load_catalogue
 from vgbench.config.definitions import Protocol, Suite, Sweep, Variant
 from vgbench.config.recipes import Recipe
 from vgbench.errors import UsageError
 from vgbench.plugin.entry import GROUPS as KINDS
 from vgbench.plugin.entry import HOME
-from vgbench.plugin.registry import Registry
+from vgbench.plugin.registry import Registry, load_plugin
 from vgbench.text import choice, same, suggest
 
 _SECTIONS = ("recipe", "protocol", "variant", "suite", "sweep")  # of registry.yaml
@@ -35,28 +35,28 @@ def describe(kind: str, name: str) -> dict[str, Any]:
         UsageError: there is no such kind or name, or the plugin cannot be imported.
     """
     wanted = choice(kind.lower().removesuffix("s"), (*KINDS, *_SECTIONS, "setting"), "KIND")
-    book = catalogue()
+    catalogue = load_catalogue()
     if wanted == "recipe":
-        return _recipe(book.recipe(name))
+        return _recipe(catalogue.recipe(name))
     if wanted == "protocol":
-        return _protocol(book.protocol(name))
+        return _protocol(catalogue.protocol(name))
     if wanted == "variant":
-        found = book.variant(name)
+        found = catalogue.variant(name)
         assert found is not None
         return _variant(found)
     if wanted == "suite":
-        return _suite(book.suite(name))
+        return _suite(catalogue.suite(name))
     if wanted == "sweep":
-        return _sweep(book.sweep(name))
+        return _sweep(catalogue.sweep(name))
     if wanted == "setting":
         return _setting(name)
-    return _plugin(wanted, name, book)
+    return _plugin(wanted, name, catalogue)
 
 
-def _plugin(kind: str, name: str, book: Catalogue) -> dict[str, Any]:
+def _plugin(kind: str, name: str, catalogue: Catalogue) -> dict[str, Any]:
     entry = Registry().find(kind, name)
-    known = book.component(kind, entry.name)
-    cls = entry.load()
+    known = catalogue.component(kind, entry.name)
+    cls = load_plugin(entry)
     doc = (cls.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
     about: dict[str, Any] = {
         "kind": kind,
@@ -197,6 +197,6 @@ def _parameter(name: str, param: str) -> dict[str, Any]:
 
     registry = Registry()
     owners = [entry for entry in registry.entries() if entry.kind != "logger" and entry.address == name]
-    params = GROUPS[name] if name in GROUPS else owners[0].load().Params
+    params = GROUPS[name] if name in GROUPS else load_plugin(owners[0]).Params
     row = next(row for row in parameters(params) if row["name"] == param)
     return {key: row[key] for key in ("type", "range", "default", "meaning")}

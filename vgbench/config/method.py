@@ -9,19 +9,19 @@ from vgbench.config.catalogue import Catalogue
 from vgbench.config.config_file import split_weight
 from vgbench.config.definitions import Protocol
 from vgbench.config.recipes import Recipe
-from vgbench.config.request import Choice, Choices, told
+from vgbench.config.request import Option, OptionReader, prefix_error
 from vgbench.errors import UsageError
 from vgbench.plugin.contract import check_use
 from vgbench.plugin.entry import Entry
-from vgbench.plugin.registry import Registry, canonical
-from vgbench.spec import Value
+from vgbench.plugin.registry import Registry, canonical, load_plugin
+from vgbench.spec import SourcedValue
 from vgbench.text import choice
 
 MODES = ("auto", "separate", "joint")
 
 
 @dataclass
-class Piece:
+class PluginSlot:
     """A plugin in its slot, imported when its class is first asked for."""
 
     slot: str
@@ -31,7 +31,7 @@ class Piece:
     @cached_property
     def cls(self) -> type[Any]:
         """The plugin's class, fit to be part of a run."""
-        cls = self.entry.load()
+        cls = load_plugin(self.entry)
         check_use(self.entry, cls)
         return cls
 
@@ -45,21 +45,21 @@ class Piece:
 class Method:
     """Objectives, distance and mode. `predictor` and `head` hold the objectives of their own stages."""
 
-    objectives: list[Piece]
-    distance: Piece
+    objectives: list[PluginSlot]
+    distance: PluginSlot
     training: str
-    predictor: list[Piece]
+    predictor: list[PluginSlot]
     recipe: Recipe | None
-    head: list[Piece] = field(default_factory=list)
-    reweighted: list[Piece] = field(default_factory=list)  # objectives whose weight is not the recipe's
+    head: list[PluginSlot] = field(default_factory=list)
+    reweighted: list[PluginSlot] = field(default_factory=list)  # objectives whose weight is not the recipe's
     sources: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def pieces(self) -> list[Piece]:
+    def pieces(self) -> list[PluginSlot]:
         """All plugins, by slot."""
         return [*self.objectives, *self.predictor, *self.head, self.distance]
 
-    def picks(self) -> dict[str, Value]:
+    def selections(self) -> dict[str, SourcedValue]:
         """Names with their sources."""
         values: dict[str, Any] = {
             "recipe": self.recipe.name if self.recipe else None,
@@ -69,7 +69,7 @@ class Method:
             "predictor_objectives": weighted(self.predictor),
             "head_objectives": weighted(self.head),
         }
-        return {key: Value(value, self.sources[key]) for key, value in values.items() if key in self.sources}
+        return {key: SourcedValue(value, self.sources[key]) for key, value in values.items() if key in self.sources}
 
 
 def weighted(pieces: Iterable[Any]) -> list[str]:
@@ -77,18 +77,18 @@ def weighted(pieces: Iterable[Any]) -> list[str]:
     return [p.entry.address if p.weight == 1 else f"{p.entry.address}:{p.weight!r}" for p in pieces]
 
 
-def choose_method(choices: Choices, registry: Registry, book: Catalogue, protocol: Protocol) -> Method:
+def choose_method(choices: OptionReader, registry: Registry, catalogue: Catalogue, protocol: Protocol) -> Method:
     """Decide what is trained.
 
     Raises:
         UsageError: nothing is said, or what is said contradicts itself.
     """
     asked = choices.get("recipe")
-    recipe = _recipe(asked, book) if asked else None
+    recipe = _recipe(asked, catalogue) if asked else None
     named, distance = choices.get("objectives"), choices.get("distance")
     if recipe is None and (named is None or distance is None):
-        raise UsageError(_incomplete(named, distance, registry, book))
-    given = Choice(recipe.objectives, f"recipe {recipe.name}", recipe.written("objectives")) if recipe else None
+        raise UsageError(_incomplete(named, distance, registry, catalogue))
+    given = Option(recipe.objectives, f"recipe {recipe.name}", recipe.written("objectives")) if recipe else None
     objectives = _objectives("objective", named or given, registry)  # type: ignore[arg-type]  # one is there
     head = _distance(distance, recipe, registry)
     if recipe and asked:
@@ -106,29 +106,29 @@ def choose_method(choices: Choices, registry: Registry, book: Catalogue, protoco
     if training == "separate":
         _add_predictor_stage(method, choices, registry, protocol)
     _add_head_stage(method, choices, registry)
-    method.recipe = recipe or _match(method, book, registry)
+    method.recipe = recipe or _match(method, catalogue, registry)
     if method.recipe:
         method.reweighted = _reweighted(objectives, method.recipe, registry)
     _note(method, asked)
     return method
 
 
-def _recipe(asked: Choice, book: Catalogue) -> Recipe:
-    with told(asked.written):
-        return book.recipe(asked.value)
+def _recipe(asked: Option, catalogue: Catalogue) -> Recipe:
+    with prefix_error(asked.written):
+        return catalogue.recipe(asked.value)
 
 
-def _distance(asked: Choice | None, recipe: Recipe | None, registry: Registry) -> Piece:
+def _distance(asked: Option | None, recipe: Recipe | None, registry: Registry) -> PluginSlot:
     """The distance that was asked for, or the recipe's."""
     if asked is None:
         assert recipe is not None
-        asked = Choice(recipe.distance, f"recipe {recipe.name}", recipe.written("distance"))
-    with told(asked.written):
-        return Piece("distance", registry.find("distance", asked.value))
+        asked = Option(recipe.distance, f"recipe {recipe.name}", recipe.written("distance"))
+    with prefix_error(asked.written):
+        return PluginSlot("distance", registry.find("distance", asked.value))
 
 
-def _incomplete(named: Choice | None, distance: Choice | None, registry: Registry, book: Catalogue) -> str:
-    recipes = ", ".join(book.recipes)
+def _incomplete(named: Option | None, distance: Option | None, registry: Registry, catalogue: Catalogue) -> str:
+    recipes = ", ".join(catalogue.recipes)
     if named:
         known = ", ".join(e.address for e in registry.entries("distance"))
         return f"{named.written} needs a distance: --distance NAME ({known})"
@@ -138,16 +138,16 @@ def _incomplete(named: Choice | None, distance: Choice | None, registry: Registr
     return f"say what to train: --recipe NAME ({recipes}), or --objective NAME with --distance NAME"
 
 
-def _objectives(slot: str, given: Choice, registry: Registry) -> list[Piece]:
+def _objectives(slot: str, given: Option, registry: Registry) -> list[PluginSlot]:
     """Plugins of a list of `NAME[:WEIGHT]`, sorted: the order of a sum must not make another run."""
-    pieces: list[Piece] = []
+    pieces: list[PluginSlot] = []
     for text in given.value:
         name, weight = split_weight(text, given.written)
         dist, colon, _ = name.rpartition(":")
         if colon and not any(canonical(entry.dist) == canonical(dist) for entry in registry.entries()):
             raise UsageError(f"{given.written}: expected NAME or NAME:WEIGHT with a number, e.g. {dist}:0.5")
-        with told(given.written):
-            piece = Piece(slot, registry.find("objective", name), weight)
+        with prefix_error(given.written):
+            piece = PluginSlot(slot, registry.find("objective", name), weight)
         if any(piece.entry == other.entry for other in pieces):
             raise UsageError(f"{given.written}: objective {piece.entry.name!r} is given twice; use one, with a weight")
         pieces.append(piece)
@@ -157,12 +157,12 @@ def _objectives(slot: str, given: Choice, registry: Registry) -> list[Piece]:
 
 
 def _agree(
-    asked: Choice,
+    asked: Option,
     recipe: Recipe,
-    named: Choice | None,
-    distance: Choice | None,
-    objectives: list[Piece],
-    head: Piece,
+    named: Option | None,
+    distance: Option | None,
+    objectives: list[PluginSlot],
+    head: PluginSlot,
     registry: Registry,
 ) -> None:
     """Refuse flags that contradict a recipe that was named."""
@@ -177,7 +177,7 @@ def _agree(
         )
 
 
-def _training(choices: Choices, recipe: Recipe | None, objectives: list[Piece]) -> tuple[str, str]:
+def _training(choices: OptionReader, recipe: Recipe | None, objectives: list[PluginSlot]) -> tuple[str, str]:
     """Mode of training and its source; contradictions are errors."""
     asked = choices.get("training")
     mode = choice(asked.value, MODES, asked.written.removesuffix(f" {asked.value}")) if asked else "auto"
@@ -207,24 +207,24 @@ def _training(choices: Choices, recipe: Recipe | None, objectives: list[Piece]) 
     return mode, source
 
 
-def _add_predictor_stage(method: Method, choices: Choices, registry: Registry, protocol: Protocol) -> None:
+def _add_predictor_stage(method: Method, choices: OptionReader, registry: Registry, protocol: Protocol) -> None:
     """Objectives of the predictor's own stage: the file's, or the protocol's."""
     chosen = choices.get("predictor_objectives")
     label = f"protocol {protocol.name}"
-    given = chosen or Choice(list(protocol.predictor_objectives), label, label)
+    given = chosen or Option(list(protocol.predictor_objectives), label, label)
     method.sources["predictor_objectives"] = given.source
     method.predictor = _objectives("predictor_objective", given, registry)
     if not any(piece.trains_predictor for piece in method.predictor):
         raise UsageError(f"{given.written}: none of these objectives trains the predictor")
 
 
-def _add_head_stage(method: Method, choices: Choices, registry: Registry) -> None:
+def _add_head_stage(method: Method, choices: OptionReader, registry: Registry) -> None:
     """Objectives of the head's own stage: the file's, or the recipe's; usually there is none."""
     recipe = method.recipe
     given = choices.get("head_objectives")
     if given is None and recipe and recipe.head_objectives:
         label = f"recipe {recipe.name}"
-        given = Choice(list(recipe.head_objectives), label, recipe.written("head_objectives"))
+        given = Option(list(recipe.head_objectives), label, recipe.written("head_objectives"))
     if given is None:
         return
     method.sources["head_objectives"] = given.source
@@ -247,18 +247,18 @@ def _terms(recipe: Recipe, registry: Registry) -> dict[Entry, float]:
     return {registry.find("objective", name): weight for name, weight in terms}
 
 
-def _reweighted(objectives: list[Piece], recipe: Recipe, registry: Registry) -> list[Piece]:
+def _reweighted(objectives: list[PluginSlot], recipe: Recipe, registry: Registry) -> list[PluginSlot]:
     """Those of the recipe's objectives that have another weight here."""
     weights = _terms(recipe, registry)
     return [piece for piece in objectives if piece.weight != weights[piece.entry]]
 
 
-def _match(method: Method, book: Catalogue, registry: Registry) -> Recipe | None:
+def _match(method: Method, catalogue: Catalogue, registry: Registry) -> Recipe | None:
     """Return the recipe with the same objectives, distance and mode, if there is one; the same weights come first."""
     ours = {piece.entry for piece in method.objectives}
     fitting = [
         recipe
-        for recipe in book.recipes.values()
+        for recipe in catalogue.recipes.values()
         if recipe.training == method.training
         and registry.find("distance", recipe.distance) == method.distance.entry
         and {registry.find("objective", name) for name in recipe.head_objectives} == {p.entry for p in method.head}
@@ -267,7 +267,7 @@ def _match(method: Method, book: Catalogue, registry: Registry) -> Recipe | None
     return min(fitting, key=lambda recipe: len(_reweighted(method.objectives, recipe, registry)), default=None)
 
 
-def _note(method: Method, asked: Choice | None) -> None:
+def _note(method: Method, asked: Option | None) -> None:
     """Say which recipe gives the values, and where this run is not that recipe."""
     recipe = method.recipe
     if recipe is None:

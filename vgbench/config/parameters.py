@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from vgbench.api import Params
 from vgbench.errors import UsageError
-from vgbench.spec import Value
+from vgbench.spec import SourcedValue
 from vgbench.text import same, suggest
 
 
@@ -46,11 +46,11 @@ class Target:
     label: str = ""  # how its values are written; the name, unless two targets share it
     given: dict[str, Assignment] = field(default_factory=dict)
 
-    def values(self) -> dict[str, Value]:
+    def values(self) -> dict[str, SourcedValue]:
         """Validate what was given, and return every parameter with its source, by `label.param`."""
         made = self.make()
         return {
-            f"{self.label}.{name}": Value(value, self.given[name].source if name in self.given else "default")
+            f"{self.label}.{name}": SourcedValue(value, self.given[name].source if name in self.given else "default")
             for name, value in made.model_dump(mode="json").items()
         }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vgbench.config import config_file, recipes
-from vgbench.config.catalogue import Catalogue, catalogue
+from vgbench.config.catalogue import Catalogue, load_catalogue
 from vgbench.config.config_file import KEYS
 from vgbench.config.definitions import SCALES, Protocol
 from vgbench.config.parameters import Assignment
@@ -18,7 +18,7 @@ from vgbench.text import same
 
 
 @dataclass
-class Request:
+class RunRequest:
     """A user's flags; None where a flag was not given.
 
     Attributes:
@@ -58,7 +58,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Option:
     """One choice: its value, a label for the record, and the words for messages (`--recipe vf`)."""
 
     value: Any
@@ -67,7 +67,7 @@ class Choice:
 
 
 @contextmanager
-def told(written: str) -> Iterator[None]:
+def prefix_error(written: str) -> Iterator[None]:
     """Put in front of an error where stands what it is about: `--distance iqx: no distance named ...`."""
     try:
         yield
@@ -89,11 +89,11 @@ _OVERRIDES = {
 }
 
 
-def _protocol(place: Mapping[str, Any], book: Catalogue) -> Protocol | None:
+def _protocol(place: Mapping[str, Any], catalogue: Catalogue) -> Protocol | None:
     """Protocol that a file or the flags name, or that their environment means."""
     if "protocol" in place:
-        return book.protocols.get(same(place["protocol"]))
-    return book.usual_protocol(same(place["environment"])) if "environment" in place else None
+        return catalogue.protocols.get(same(place["protocol"]))
+    return catalogue.usual_protocol(same(place["environment"])) if "environment" in place else None
 
 
 _SLOTS = {"env", "objective", "predictor_objective", *KEYS}
@@ -110,10 +110,10 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-class Choices:
+class OptionReader:
     """Flags over file, by the file's keys."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: RunRequest) -> None:
         """Read the file, if there is one."""
         self._request = request
         self._file = config_file.read(Path(request.config)) if request.config is not None else {}
@@ -127,7 +127,7 @@ class Choices:
         for key, value in self._file.items():
             if self.chosen.get(key) is None:
                 source = f"--config {request.config}"
-                self.chosen[key] = Choice(value, source, f"{source}: {key}: {value}")
+                self.chosen[key] = Option(value, source, f"{source}: {key}: {value}")
 
     def _refuse_relabelling(self) -> None:
         """Refuse a flag for another scale or place if values of the old one stay behind, under the file's `set`.
@@ -135,11 +135,11 @@ class Choices:
         They stand above scale and protocol: a run's config.yaml with another scale would be that run under a new name.
         A value that the two have in common, or that neither sets, is the user's own and no reason to refuse.
         """
-        book, file = catalogue(), self._written
+        catalogue, file = load_catalogue(), self._written
         flags = {key: c for key in ("scale", "protocol", "environment") if (c := self.chosen[key]) is not None}
-        self._refuse_variant(book)
-        new = _protocol({key: flag.value for key, flag in flags.items()}, book) or _protocol(file, book)
-        old = _protocol(file, book) or new
+        self._refuse_variant(catalogue)
+        new = _protocol({key: flag.value for key, flag in flags.items()}, catalogue) or _protocol(file, catalogue)
+        old = _protocol(file, catalogue) or new
         if old is None or new is None:
             return  # nothing is known of them; who looks them up says so
         scale = same(flags["scale"].value) if "scale" in flags else file.get("scale", "quick")
@@ -155,14 +155,14 @@ class Choices:
                 "the file (or start from --recipe), or drop the flag"
             )
 
-    def _refuse_variant(self, book: Catalogue) -> None:
+    def _refuse_variant(self, catalogue: Catalogue) -> None:
         """Refuse a flag for another variant over a file of a run, which fixes the values that variants are about."""
         flag, file = self.chosen["variant"], self._written
         if flag is None or same(flag.value) == same(file.get("variant", "")):
             return
         if "variant" not in file and not file.get("complete"):
             return  # a user's own values, which stand above any variant
-        about = {a for variant in book.variants.values() for a in variant.addresses()}
+        about = {a for variant in catalogue.variants.values() for a in variant.addresses()}
         kept = [name for name in map(str, file.get("set", {})) if any(_one_parameter(name, a) for a in about)]
         if kept:
             raise UsageError(
@@ -170,22 +170,22 @@ class Choices:
                 f"hold ({_few(kept)}); take those out of the file (or start from --recipe), or drop the flag"
             )
 
-    def _flag(self, key: str) -> Choice | None:
+    def _flag(self, key: str) -> Option | None:
         for text in self._request.grid:
             name, _, picked = text.partition("=")
             if name == key:
-                return Choice(picked, "--grid", f"--grid {text}")
+                return Option(picked, "--grid", f"--grid {text}")
         value = getattr(self._request, _FIELDS.get(key, key), None)
         if value is None or (key == "objectives" and not value):
             return None
         flag = _FLAGS.get(key, f"--{key.replace('_', '-')}")
         if isinstance(value, bool):
             flag = flag if value else f"--no-{key}"
-            return Choice(value, flag, flag)
+            return Option(value, flag, flag)
         shown = " ".join(f"{flag} {item}" for item in value) if key == "objectives" else f"{flag} {value}"
-        return Choice(value, flag, shown)
+        return Option(value, flag, shown)
 
-    def get(self, key: str) -> Choice | None:
+    def get(self, key: str) -> Option | None:
         """Return what was chosen under a key of the configuration file, or None."""
         return self.chosen.get(key)
 
@@ -203,22 +203,22 @@ class Choices:
         words = f"is not in {self._request.config}, which is complete but older: its default, not the registry's value"
         return [given for given in below if given not in young], [f"{name} {words}" for name in names]
 
-    def book(self) -> Catalogue:
+    def catalogue(self) -> Catalogue:
         """Return the catalogue with the recipes of --recipes, or of the file, in it.
 
         Raises:
             UsageError: one of them is wrong, with file and line.
         """
-        book, request = catalogue(), self._request
+        catalogue, request = load_catalogue(), self._request
         if request.recipes is not None:
-            return book.with_recipes(*recipes.read_file(Path(request.recipes), "--recipes"))
+            return catalogue.with_recipes(*recipes.read_file(Path(request.recipes), "--recipes"))
         if "recipes" in self._file:
-            return book.with_recipes(self._file["recipes"], Where(str(request.config), ("recipes",)))
-        return book
+            return catalogue.with_recipes(self._file["recipes"], Where(str(request.config), ("recipes",)))
+        return catalogue
 
-    def number(self, key: str) -> Choice:
+    def number(self, key: str) -> Option:
         """Return a seed: a whole number, not negative; 0 by default."""
-        choice = self.get(key) or Choice(0, "default", "")
+        choice = self.get(key) or Option(0, "default", "")
         if not 0 <= choice.value < 2**32:
             raise UsageError(f"{choice.written}: a seed must be a whole number from 0 to {2**32 - 1}")
         return choice

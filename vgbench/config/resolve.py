@@ -7,36 +7,36 @@ from typing import Any
 
 from vgbench.api import Params
 from vgbench.config import compute
-from vgbench.config.catalogue import Catalogue, catalogue
+from vgbench.config.catalogue import Catalogue, load_catalogue
 from vgbench.config.data_file import DataFile
 from vgbench.config.definitions import SCALES, Protocol, Scale, Variant
-from vgbench.config.method import Method, Piece, choose_method
+from vgbench.config.method import Method, PluginSlot, choose_method
 from vgbench.config.parameters import Addresses, Assignment, Target
 from vgbench.config.recipes import Recipe
-from vgbench.config.request import Choice, Choices, Request, told
+from vgbench.config.request import Option, OptionReader, RunRequest, prefix_error
 from vgbench.config.task_file import TaskFile
 from vgbench.errors import UsageError
-from vgbench.plugin.attribution import blamed
+from vgbench.plugin.attribution import attribute_errors
 from vgbench.plugin.entry import Entry
 from vgbench.plugin.registry import Registry
 from vgbench.settings import GROUPS, DataSettings
-from vgbench.spec import Chosen, DataSpec, RunSpec, Value
+from vgbench.spec import DataSpec, ResolvedPlugin, RunSpec, SourcedValue
 from vgbench.text import choice, suggest
 
-__all__ = ["DataSpec", "Request", "resolve", "resolve_data"]
+__all__ = ["DataSpec", "RunRequest", "resolve", "resolve_data"]
 
 ROLES = ("encoder", "predictor", "action_encoder", "head")
 
 
 @dataclass
-class _Place:
+class ResolvedProtocol:
     """Where a run takes place."""
 
     environment: Entry
     protocol: Protocol
     scale: str
     variant: Variant | None = None
-    picks: dict[str, Value] = field(default_factory=dict)
+    selections: dict[str, SourcedValue] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -56,7 +56,7 @@ class _Place:
         return values
 
 
-def resolve(request: Request) -> RunSpec:
+def resolve(request: RunRequest) -> RunSpec:
     """Resolve a request.
 
     Precedence: plugin default < recipe < protocol < its block for the scale < variant < --config < flags < --set.
@@ -64,11 +64,11 @@ def resolve(request: Request) -> RunSpec:
     Raises:
         UsageError: something does not exist, does not fit or contradicts itself; the message names the option.
     """
-    registry, choices = Registry(), Choices(request)
-    book = choices.book()
-    place = _place(choices, registry, book)
-    method = choose_method(choices, registry, book, place.protocol)
-    pieces = [Piece("environment", place.environment), *method.pieces(), *_parts(choices, registry, place, method)]
+    registry, choices = Registry(), OptionReader(request)
+    catalogue = choices.catalogue()
+    place = _place(choices, registry, catalogue)
+    method = choose_method(choices, registry, catalogue, place.protocol)
+    pieces = [PluginSlot("environment", place.environment), *method.pieces(), *_parts(choices, registry, place, method)]
     data = _data_file(choices, place.environment)
     tasks = _task_file(choices, place)
     if data:
@@ -80,20 +80,20 @@ def resolve(request: Request) -> RunSpec:
     below += data.assignments() if data else []
     below += tasks.assignments() if tasks else []
     groups = {name: group for name, group in GROUPS.items() if method.head or name != "train_head"}
-    addresses, inert = _assign(pieces, groups, below, choices.assignments(), registry)
-    spec = _spec(choices, place, method, pieces, addresses, inert, registry, data)
+    addresses, unused = _assign(pieces, groups, below, choices.assignments(), registry)
+    spec = _spec(choices, place, method, pieces, addresses, unused, registry, data)
     return tasks.settle(spec) if tasks else spec
 
 
-def resolve_data(request: Request, tasks: bool = False) -> DataSpec:
+def resolve_data(request: RunRequest, tasks: bool = False) -> DataSpec:
     """Resolve what concerns the training set alone, or the tasks, too.
 
     Raises:
         UsageError: as for `resolve`.
     """
-    registry, book, choices = Registry(), catalogue(), Choices(request)
-    place = _place(choices, registry, book)
-    piece = Piece("environment", place.environment)
+    registry, catalogue, choices = Registry(), load_catalogue(), OptionReader(request)
+    place = _place(choices, registry, catalogue)
+    piece = PluginSlot("environment", place.environment)
     data = _data_file(choices, place.environment)
     if data:
         data.agree(place.protocol.name, place.protocol.set)
@@ -103,7 +103,7 @@ def resolve_data(request: Request, tasks: bool = False) -> DataSpec:
     environment, settings, *evaluation = (target.make() for target in addresses.targets)
     assert isinstance(settings, DataSettings)
     return DataSpec(
-        Chosen(piece.entry, piece.cls, environment),
+        ResolvedPlugin(piece.entry, piece.cls, environment),
         settings,
         choices.number("data_seed").value,
         (*place.notes, *(data.differences(environment) if data else ())),
@@ -127,23 +127,24 @@ def _of_recipe(recipe: Recipe) -> Iterable[Assignment]:
         yield replace(given, written=written)
 
 
-def _place(choices: Choices, registry: Registry, book: Catalogue) -> _Place:
+def _place(choices: OptionReader, registry: Registry, catalogue: Catalogue) -> ResolvedProtocol:
     """Environment, protocol and scale."""
     wanted, named = choices.get("environment"), choices.get("protocol")
     if wanted is None and named is None:
         raise UsageError(
             "say where to plan: --env NAME or --protocol NAME. Environments: "
-            f"{', '.join(e.address for e in registry.entries('environment'))}; protocols: {', '.join(book.protocols)}"
+            f"{', '.join(e.address for e in registry.entries('environment'))}; "
+            f"protocols: {', '.join(catalogue.protocols)}"
         )
-    scale = choices.get("scale") or Choice("quick", "default", "")
+    scale = choices.get("scale") or Option("quick", "default", "")
     level = choice(scale.value, SCALES, scale.written.removesuffix(f" {scale.value}"))
-    environment = _environment(wanted, registry, book) if wanted else None
+    environment = _environment(wanted, registry, catalogue) if wanted else None
     if named:
-        with told(named.written):
-            protocol = book.protocol(named.value)
+        with prefix_error(named.written):
+            protocol = catalogue.protocol(named.value)
     else:
         assert environment is not None
-        protocol = _protocol_of(environment, registry, book)
+        protocol = _protocol_of(environment, registry, catalogue)
     if environment is None:
         if protocol.environment is None:
             raise UsageError(f"{named.written if named else ''}: this protocol is for any environment: add --env NAME")
@@ -154,15 +155,15 @@ def _place(choices: Choices, registry: Registry, book: Catalogue) -> _Place:
             f"{protocol.environment!r}; leave one of the two out"
         )
     wish = choices.get("variant")
-    with told(wish.written if wish else ""):
-        variant = book.variant(wish.value if wish else None)
-    place = _Place(environment, protocol, level, variant)
+    with prefix_error(wish.written if wish else ""):
+        variant = catalogue.variant(wish.value if wish else None)
+    place = ResolvedProtocol(environment, protocol, level, variant)
     source = (named or wanted).source  # type: ignore[union-attr]  # one of them is there
-    place.picks["environment"] = Value(environment.address, (wanted or named).source)  # type: ignore[union-attr]
-    place.picks["protocol"] = Value(protocol.name, source)
-    place.picks["scale"] = Value(level, scale.source)
+    place.selections["environment"] = SourcedValue(environment.address, (wanted or named).source)  # type: ignore[union-attr]
+    place.selections["protocol"] = SourcedValue(protocol.name, source)
+    place.selections["scale"] = SourcedValue(level, scale.source)
     if variant:
-        place.picks["variant"] = Value(variant.name, wish.source if wish else "default")
+        place.selections["variant"] = SourcedValue(variant.name, wish.source if wish else "default")
     if protocol.environment is None and named is None:
         place.notes.append(f"environment {environment.address!r} has no protocol of its own: values of {protocol.name}")
     elif named is None and protocol.name != environment.name:
@@ -170,27 +171,27 @@ def _place(choices: Choices, registry: Registry, book: Catalogue) -> _Place:
     return place
 
 
-def _environment(wanted: Choice, registry: Registry, book: Catalogue) -> Entry:
+def _environment(wanted: Option, registry: Registry, catalogue: Catalogue) -> Entry:
     try:
-        with told(wanted.written):
+        with prefix_error(wanted.written):
             return registry.find("environment", wanted.value)
     except UsageError as err:
-        if any(wanted.value.replace("-", "_") == name for name in book.protocols):
+        if any(wanted.value.replace("-", "_") == name for name in catalogue.protocols):
             raise UsageError(f"{err} There is a protocol of that name: --protocol {wanted.value}") from err
         raise
 
 
-def _protocol_of(environment: Entry, registry: Registry, book: Catalogue) -> Protocol:
+def _protocol_of(environment: Entry, registry: Registry, catalogue: Catalogue) -> Protocol:
     """Protocol that an environment means when it is named alone."""
-    protocol = book.usual_protocol(environment.address)
+    protocol = catalogue.usual_protocol(environment.address)
     if protocol is None:
-        raise UsageError(f"{environment} has no protocol; name one with --protocol: {', '.join(book.protocols)}")
+        raise UsageError(f"{environment} has no protocol; name one with --protocol: {', '.join(catalogue.protocols)}")
     return protocol
 
 
-def _parts(choices: Choices, registry: Registry, place: _Place, method: Method) -> list[Piece]:
+def _parts(choices: OptionReader, registry: Registry, place: ResolvedProtocol, method: Method) -> list[PluginSlot]:
     """Planner, baseline and networks."""
-    pieces: list[Piece] = []
+    pieces: list[PluginSlot] = []
     for slot in ("planner", "baseline", *ROLES):
         chosen = choices.get(slot)
         name, source = getattr(place.block, slot, None), f"protocol {place.protocol.name}, scale {place.scale}"
@@ -204,28 +205,28 @@ def _parts(choices: Choices, registry: Registry, place: _Place, method: Method) 
             name, source, written = chosen.value, chosen.source, chosen.written
         if name is None:
             continue
-        with told(written):
-            piece = Piece(slot, registry.find("network" if slot in ROLES else "planner", name))
+        with prefix_error(written):
+            piece = PluginSlot(slot, registry.find("network" if slot in ROLES else "planner", name))
         if slot in ROLES and piece.cls.role != slot:
-            about = {e.address: catalogue().component("network", e.name) for e in registry.entries("network")}
+            about = {e.address: load_catalogue().component("network", e.name) for e in registry.entries("network")}
             fit = suggest(name, (address for address, component in about.items() if slot in component.tags))
             raise UsageError(f"{written}: {piece.entry} is for the {piece.cls.role}. {fit}")
         if slot == "baseline" and piece.entry == pieces[0].entry:
             continue  # the planner is the baseline itself
         if slot == "baseline" and not piece.cls.baseline:
             raise UsageError(f"{written}: {piece.entry} uses the cost, so it is no baseline")
-        place.picks[slot] = Value(piece.entry.address, source)
+        place.selections[slot] = SourcedValue(piece.entry.address, source)
         pieces.append(piece)
     return pieces
 
 
 def _assign(
-    pieces: list[Piece],
+    pieces: list[PluginSlot],
     groups: Mapping[str, type[Params]],
     below: list[Assignment],
     own: list[Assignment],
     registry: Registry,
-) -> tuple[Addresses, dict[str, Value]]:
+) -> tuple[Addresses, dict[str, SourcedValue]]:
     """Give values to their parameters: the registry's and the data's (`below`), then the user's own.
 
     Also return those that are inert.
@@ -234,33 +235,35 @@ def _assign(
     targets += [Target(name, "setting", params, f"settings {name!r}") for name, params in groups.items()]
     known = {e.name: str(e) for e in registry.entries() if e.kind != "logger"} | {g: f"settings {g!r}" for g in GROUPS}
     addresses = Addresses(targets, known)
-    inert: dict[str, Value] = {}
+    unused: dict[str, SourcedValue] = {}
     for given in [*below, *own]:
         if not addresses.assign(given):
-            inert[given.address] = Value(given.value, given.source)
-    return addresses, inert
+            unused[given.address] = SourcedValue(given.value, given.source)
+    return addresses, unused
 
 
 def _spec(
-    choices: Choices,
-    place: _Place,
+    choices: OptionReader,
+    place: ResolvedProtocol,
     method: Method,
-    pieces: list[Piece],
+    pieces: list[PluginSlot],
     addresses: Addresses,
-    inert: dict[str, Value],
+    unused: dict[str, SourcedValue],
     registry: Registry,
     data: DataFile | None,
 ) -> RunSpec:
     """Validate all values and put the specification together."""
     made = [target.make() for target in addresses.targets]
-    chosen: dict[str, list[Chosen]] = {}
+    chosen: dict[str, list[ResolvedPlugin]] = {}
     for piece, params in zip(pieces, made, strict=False):
-        chosen.setdefault(piece.slot, []).append(Chosen(piece.entry, piece.cls, params, piece.weight))
+        chosen.setdefault(piece.slot, []).append(ResolvedPlugin(piece.entry, piece.cls, params, piece.weight))
     settings = {target.name: params for target, params in zip(addresses.targets, made, strict=True)}
     settings = {name: settings[name] for name in GROUPS if name in settings}
     seeds = {key: choices.number(key) for key in ("seed", "data_seed", "task_seed")}
     device, how, machine_picks = compute.chosen(choices)
-    picks = place.picks | method.picks() | {key: Value(c.value, c.source) for key, c in seeds.items()}
+    selections = (
+        place.selections | method.selections() | {key: SourcedValue(c.value, c.source) for key, c in seeds.items()}
+    )
     rivals = [f"{p.entry} was taken; there is also {r.address}" for p in pieces for r in registry.rivals(p.entry)]
     spec = RunSpec(
         environment=chosen["environment"][0],
@@ -283,8 +286,8 @@ def _spec(
         scale=place.scale,
         variant=place.variant.name if place.variant else None,
         values={key: value for target in addresses.targets for key, value in target.values().items()},
-        inert=inert,
-        picks=picks | machine_picks,
+        unused=unused,
+        selections=selections | machine_picks,
         data_file=str(data.path) if data else None,
         data_fingerprint=data.fingerprint if data else None,
         notes=(*place.notes, *method.notes, *rivals, *registry.problems),
@@ -297,13 +300,13 @@ def _spec(
     return replace(spec, data_seed=data.spec["seed"], notes=(*spec.notes, *notes))
 
 
-def _data_file(choices: Choices, environment: Entry) -> DataFile | None:
+def _data_file(choices: OptionReader, environment: Entry) -> DataFile | None:
     """The file named by --data, whose own values stand above the protocol's."""
     asked = choices.get("data")
     return DataFile.read(Path(asked.value), asked.written, environment) if asked else None
 
 
-def _task_file(choices: Choices, place: _Place) -> TaskFile | None:
+def _task_file(choices: OptionReader, place: ResolvedProtocol) -> TaskFile | None:
     """The file named by --tasks, whose number of tasks stands above the protocol's."""
     asked = choices.get("tasks")
     return TaskFile.read(Path(asked.value), asked.written, place.environment, place.protocol.name) if asked else None
@@ -312,7 +315,7 @@ def _task_file(choices: Choices, place: _Place) -> TaskFile | None:
 def _check(spec: RunSpec) -> None:
     """Check what two values say together."""
     every = spec.settings["mpc"].replan_every
-    with blamed(UsageError):
+    with attribute_errors(UsageError):
         planner = spec.planner.cls(spec.planner.params)
     if not planner.baseline and planner.horizon < every:
         raise UsageError(

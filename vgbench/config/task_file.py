@@ -10,7 +10,7 @@ from vgbench.config.parameters import Assignment
 from vgbench.data import task_manifest
 from vgbench.errors import UsageError
 from vgbench.plugin.entry import Entry
-from vgbench.spec import Chosen, RunSpec, Value
+from vgbench.spec import ResolvedPlugin, RunSpec, SourcedValue
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,18 @@ class TaskFile:
                 environment, its states are of another form, or a task is solved at its start.
         """
         seed, number, asked = self.content["seed"], self.content["number"], spec.settings["evaluation"].tasks
-        if spec.picks["task_seed"].source != "default" and spec.task_seed != seed:
+        if spec.selections["task_seed"].source != "default" and spec.task_seed != seed:
             raise UsageError(f"{self.written}: its tasks are of seed {seed}; leave out --task-seed")
         if asked > number:
             raise UsageError(f"{self.written}: it has {number} tasks, but evaluation.tasks={asked} was asked for")
         self._agree(spec.environment)
         with _named(self.path, self.written):
             found = task_manifest.load(self.path, spec.environment.cls(spec.environment.params))
-        picks = spec.picks | {"task_seed": Value(seed, self.written)}
+        selections = spec.selections | {"task_seed": SourcedValue(seed, self.written)}
         file, sha256 = str(self.path.resolve()), found.first(asked).sha256
-        return replace(spec, task_seed=seed, picks=picks, tasks_file=file, tasks_sha256=sha256)
+        return replace(spec, task_seed=seed, selections=selections, tasks_file=file, tasks_sha256=sha256)
 
-    def _agree(self, chosen: Chosen) -> None:
+    def _agree(self, chosen: ResolvedPlugin) -> None:
         """Refuse tasks of an environment of another version, or with other parameters."""
         about: Mapping[str, Any] = self.content["environment"]
         if about.get("version") != chosen.cls.version:

@@ -10,17 +10,17 @@ from vgbench.api import ArraySpec
 from vgbench.data.dataset import Dataset
 from vgbench.errors import RunFailed
 from vgbench.model.checks import ROWS, seen
-from vgbench.plugin.attribution import owner
+from vgbench.plugin.attribution import describe_plugin
 
 
-def try_environment(data: Dataset) -> None:
+def sanity_check_environment(data: Dataset) -> None:
     """Hold what an environment does with two states of its data against what its `spec` says.
 
     Raises:
         RunFailed: an array is missing or has another shape or type, or is not finite; names the plugin.
     """
     environment, spec = data.environment, data.environment.spec
-    who, device = owner(environment, "environment"), data.device
+    who, device = describe_plugin(environment, "environment"), data.device
     index = torch.arange(min(ROWS, len(data)), device=device)
     count = len(index)
     state = data.state(index, torch.zeros_like(index))

@@ -11,7 +11,7 @@ import platformdirs
 from vgbench.api import Environment, Trajectories
 from vgbench.data.files import digest, load, save, specification
 from vgbench.errors import UsageError, VgbenchError
-from vgbench.plugin.attribution import owner
+from vgbench.plugin.attribution import describe_plugin
 from vgbench.settings import DataSettings
 
 
@@ -66,7 +66,7 @@ def _sample(
 def _check(environment: Environment, data: Trajectories, settings: DataSettings) -> None:
     """Hold what an environment collected against what it says of itself."""
     n, length, spec = settings.trajectories, settings.length, environment.spec
-    who = owner(environment, "environment")
+    who = describe_plugin(environment, "environment")
     if not isinstance(data, Trajectories):
         raise VgbenchError(f"{who}: collect returned a {type(data).__name__}, expected vgbench.api.Trajectories")
     expected: dict[str, tuple[Any, tuple[int, ...], str]] = {

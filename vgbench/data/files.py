@@ -12,10 +12,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-import vgbench
 from vgbench.api import Environment, Trajectories
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.settings import DataSettings
+from vgbench.version import __version__
 
 FORMAT = 1
 _GROUPS = ("states", "static", "observations")
@@ -61,7 +61,7 @@ def save(path: Path, data: Trajectories, spec: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with h5py.File(partial, "w") as file:
             file.attrs["format"] = FORMAT
-            file.attrs["generator"] = f"vgbench {vgbench.__version__}"
+            file.attrs["generator"] = f"vgbench {__version__}"
             file.attrs["specification"] = json.dumps(spec, sort_keys=True)
             file.attrs["card"] = json.dumps(data.card, sort_keys=True)
             file.attrs["fingerprint"] = fingerprint(data)

@@ -14,7 +14,7 @@ import torch
 from vgbench.api import Environment, State, Tasks, Trajectories
 from vgbench.data import checks
 from vgbench.errors import UsageError, VgbenchError
-from vgbench.plugin.attribution import owner
+from vgbench.plugin.attribution import describe_plugin
 from vgbench.storage.files import Record, write_atomically
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def sample(
         figures = environment.check_tasks(tasks, data)
     except ValueError as err:
         raise UsageError(f"the tasks and data do not fit together: {err}") from err
-    who = owner(environment, "environment")
+    who = describe_plugin(environment, "environment")
     if not isinstance(tasks, Tasks):
         raise VgbenchError(f"{who}: sample_tasks returned a {type(tasks).__name__}, expected vgbench.api.Tasks")
     for end, state in (("start", tasks.start), ("goal", tasks.goal)):
@@ -284,8 +284,8 @@ def for_run(spec: "RunSpec", environment: Environment, data: Trajectories) -> tu
         except ValueError as err:
             raise UsageError(f"--tasks {path}: {err}") from err
     file = Path(spec.tasks_file).name if spec.tasks_file else None
-    told = {"sha256": found.sha256, "n": count, "seed": found.seed, "radius": found.radius, "file": file}
-    return found, told | figures
+    prefix_error = {"sha256": found.sha256, "n": count, "seed": found.seed, "radius": found.radius, "file": file}
+    return found, prefix_error | figures
 
 
 def keep(manifest: Manifest, path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from vgbench.errors import UsageError
 from vgbench.experiments import executors
-from vgbench.experiments.cells import Cell, Outcome
-from vgbench.experiments.executors.base import PASSED_ON, Job, Place
+from vgbench.experiments.cells import CellOutcome, RunCell
+from vgbench.experiments.executors.base import PASSED_ON, Job, Resources
 from vgbench.experiments.scheduler import Scheduler
 from vgbench.experiments.worker import TOKEN
 from vgbench.storage import provenance, yaml_file
@@ -31,7 +31,7 @@ class Campaign:
     cell is started, and the cells' run folders. Cells that the file has and the command does not are kept in it.
     """
 
-    def __init__(self, kind: str, name: str, scale: str, root: Path, cells: Sequence[Cell]) -> None:
+    def __init__(self, kind: str, name: str, scale: str, root: Path, cells: Sequence[RunCell]) -> None:
         """Look at the folder.
 
         Raises:
@@ -98,8 +98,8 @@ class Campaign:
         return folder.relative_to(self.root).as_posix()
 
     def run(
-        self, executor: str, place: Place, argv: Sequence[str], say: Callable[[str], None], again: bool = True
-    ) -> list[Outcome]:
+        self, executor: str, place: Resources, argv: Sequence[str], say: Callable[[str], None], again: bool = True
+    ) -> list[CellOutcome]:
         """Compute what is not complete; return an outcome for each cell.
 
         Args:
@@ -112,10 +112,10 @@ class Campaign:
         Raises:
             KeyboardInterrupt: interrupted, after the running cells have saved their state.
         """
-        from vgbench.experiments.progress import Tally
+        from vgbench.experiments.progress import ProgressReporter
 
         with locked(self.root):
-            tally = Tally(self.cells, again, say)
+            tally = ProgressReporter(self.cells, again, say)
             waiting = tally.waiting()
             workers = executors.find(executor)(place) if waiting else None
             self._record = self.record(argv)
@@ -123,11 +123,13 @@ class Campaign:
             if workers is None:
                 return tally.outcomes()
             tally.slots, share, token = workers.slots, self.root / SHARED, self._token()
-            wants = {cell.spec.key(): tuple(stage_cache.stages(cell.spec).values()) for cell in waiting}
+            required_stages = {cell.spec.key(): tuple(stage_cache.stages(cell.spec).values()) for cell in waiting}
             jobs = [self._job(cell, place, argv, token) for cell in waiting]
             # After the executor, whose library may have put handlers of its own in place.
             with deferred_interrupts() as stop:
-                Scheduler(workers, jobs, tally.ended, say, wants, partial(stage_cache.published, share)).run(stop)
+                Scheduler(workers, jobs, tally.ended, say, required_stages, partial(stage_cache.published, share)).run(
+                    stop
+                )
             return tally.outcomes()
 
     def _token(self) -> str:
@@ -136,7 +138,7 @@ class Campaign:
             path.write_text(secrets.token_hex(16), encoding="utf-8")
         return path.read_text(encoding="utf-8").strip()
 
-    def _job(self, cell: Cell, place: Place, argv: Sequence[str], token: str) -> Job:
+    def _job(self, cell: RunCell, place: Resources, argv: Sequence[str], token: str) -> Job:
         cell.folder.mkdir(parents=True, exist_ok=True)
         config = yaml_file.dump(cell.spec.to_config())
         write_atomically(cell.folder / "config.yaml", lambda partial: partial.write_text(config, encoding="utf-8"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vgbench.config.request import Request, told
+from vgbench.config.request import RunRequest, prefix_error
 from vgbench.config.resolve import resolve
 from vgbench.errors import UsageError
 from vgbench.experiments import runner
@@ -15,16 +15,16 @@ from vgbench.storage.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
-class Asked:
+class CellRequest:
     """What is asked of one cell. `labels` tell it from the others; `place` is its folder in the suite's."""
 
     labels: Mapping[str, Any]
-    request: Request
+    request: RunRequest
     place: Path
 
 
 @dataclass(frozen=True)
-class Cell:
+class RunCell:
     """A resolved cell.
 
     Attributes:
@@ -54,7 +54,7 @@ def cell_name(labels: Mapping[str, Any]) -> str:
     return "/".join(f"s{value}" if key == "seed" else str(value) for key, value in labels.items())
 
 
-def resolve_cells(asked: Iterable[Asked], root: Path) -> list[Cell]:
+def resolve_cells(asked: Iterable[CellRequest], root: Path) -> list[RunCell]:
     """Resolve and rehearse all cells, and see what their folders hold. Nothing is written.
 
     Raises:
@@ -62,31 +62,31 @@ def resolve_cells(asked: Iterable[Asked], root: Path) -> list[Cell]:
             has the plugin that a `--set` is for. The message names the cell.
     """
     asked = list(asked)
-    cells: list[Cell] = []
+    cells: list[RunCell] = []
     fitting: set[str] = set()
     for one in asked:
-        with told(f"cell {cell_name(one.labels)}"):
+        with prefix_error(f"cell {cell_name(one.labels)}"):
             spec = resolve(one.request)
             form = replace(spec, seed=0, data_seed=0, task_seed=0).key()  # seeds make no difference to what fits
             if form not in fitting:
-                runner.rehearse(spec)
+                runner.dry_build(spec)
                 fitting.add(form)
-            cells.append(Cell(one.labels, spec, root / one.place))
+            cells.append(RunCell(one.labels, spec, root / one.place))
     _all_sets_used(asked, cells)
     return [_placed(cell) for cell in cells]
 
 
-def _all_sets_used(asked: Sequence[Asked], cells: Sequence[Cell]) -> None:
+def _all_sets_used(asked: Sequence[CellRequest], cells: Sequence[RunCell]) -> None:
     """Refuse a `--set` without effect in every cell, in the words in which a single run would."""
     for text in dict.fromkeys(text for one in asked if one.request.loose for text in one.request.sets):
         address = text.partition("=")[0].strip()
         concerned = [(o, c) for o, c in zip(asked, cells, strict=True) if text in o.request.sets]
-        if all(address in cell.spec.inert for _, cell in concerned):
-            with told(f"cell {concerned[0][1].name}"):
+        if all(address in cell.spec.unused for _, cell in concerned):
+            with prefix_error(f"cell {concerned[0][1].name}"):
                 resolve(replace(concerned[0][0].request, loose=False))
 
 
-def _placed(cell: Cell) -> Cell:
+def _placed(cell: RunCell) -> RunCell:
     """Find the cell's folder: the plain one, or one of its own beside a run with other values."""
     holds = _run_in(cell.folder)
     if holds is not None and holds["key"] != cell.spec.key():
@@ -94,7 +94,7 @@ def _placed(cell: Cell) -> Cell:
         cell = replace(cell, stale=stale, folder=cell.folder.with_name(f"{cell.folder.name}-{cell.spec.key()}"))
         holds = _run_in(cell.folder)
     folder = RunFolder(cell.folder)
-    with told(f"cell {cell.name}"):
+    with prefix_error(f"cell {cell.name}"):
         folder.check(cell.spec)
     if holds is None:
         return cell
@@ -116,10 +116,10 @@ def _run_in(folder: Path) -> Record | None:
 
 
 @dataclass
-class Outcome:
+class CellOutcome:
     """What became of a cell: "complete" (it was before), "done", "failed", "interrupted" or "waiting"."""
 
-    cell: Cell
+    cell: RunCell
     status: str
     reason: str = ""
     result: Record | None = field(default=None, repr=False)

@@ -1,10 +1,10 @@
 """Checks a user's own recipes as wholes, when their file is named: all of them, not only the one that will run."""
 
-from vgbench.config.request import Choices, Request
+from vgbench.config.request import OptionReader, RunRequest
 from vgbench.errors import UsageError
 
 
-def check(request: Request) -> None:
+def check(request: RunRequest) -> None:
     """Resolve and build each recipe that a request brings along, where it will run and at the smallest scale.
 
     Raises:
@@ -13,8 +13,8 @@ def check(request: Request) -> None:
     """
     if request.recipes is None and request.config is None:
         return
-    choices = Choices(request)
-    own = [recipe for recipe in choices.book().recipes.values() if recipe.own]
+    choices = OptionReader(request)
+    own = [recipe for recipe in choices.catalogue().recipes.values() if recipe.own]
     if not own:
         return
     from vgbench.config.resolve import resolve
@@ -22,12 +22,12 @@ def check(request: Request) -> None:
 
     asked = {key: choice.value for key, choice in choices.chosen.items() if choice is not None}
     for recipe in own:
-        trial = Request(asked.get("environment"), asked.get("protocol"), recipe.name, device="cpu", loose=True)
+        trial = RunRequest(asked.get("environment"), asked.get("protocol"), recipe.name, device="cpu", loose=True)
         trial.scale, trial.variant, trial.sets = asked.get("scale"), asked.get("variant"), request.sets
         trial.recipes = request.recipes or request.config
         where = recipe.written("")
         try:
-            runner.rehearse(resolve(trial))
+            runner.dry_build(resolve(trial))
         except UsageError as err:
             # Most say where already; what only two parts together make wrong has no line of its own.
             raise UsageError(str(err) if f"{where.partition(':')[0]}:" in str(err) else f"{where}: {err}") from err

@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vgbench.api import Environment
-from vgbench.experiments.runner import rehearse
+from vgbench.experiments.runner import dry_build
 from vgbench.model.jepa import JEPA
 from vgbench.model.precision import in_force
 from vgbench.planning.controller import block_rows, plan_horizon
@@ -25,7 +25,7 @@ def estimate(spec: RunSpec) -> dict[str, Any]:
     Raises:
         UsageError: the parts of the run do not fit together.
     """
-    environment, model, terms = rehearse(spec)
+    environment, model, terms = dry_build(spec)
     size = model_flops(model, spec, environment)
     evaluations, states = predictor_evaluations(spec), _states(spec, terms)
     frames = _frames(spec, states)

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 from vgbench.text import duration, rate_text
 
 if TYPE_CHECKING:
-    from vgbench.experiments.cells import Cell, Outcome
-    from vgbench.experiments.executors.base import Ending
+    from vgbench.experiments.cells import CellOutcome, RunCell
+    from vgbench.experiments.executors.base import JobResult
 
 
-class Tally:
+class ProgressReporter:
     """Outcomes by cell. One line is said for each cell that ends, with success rate, time and an estimate."""
 
-    def __init__(self, cells: "Sequence[Cell]", again: bool, say: Callable[[str], None]) -> None:
+    def __init__(self, cells: "Sequence[RunCell]", again: bool, say: Callable[[str], None]) -> None:
         """Say which cells are complete; with `again` those that failed before are waiting too."""
-        from vgbench.experiments.cells import Outcome
+        from vgbench.experiments.cells import CellOutcome
 
         self.slots = 1
         self._say, self._began = say, time.monotonic()
-        self._outcomes: dict[str, Outcome] = {}
+        self._outcomes: dict[str, CellOutcome] = {}
         for cell in cells:
             if cell.stale:
                 where, key = cell.stale["folder"], cell.stale["key"]
@@ -29,19 +29,19 @@ class Tally:
                 say(f"{cell.name}: complete")
             status = {"complete": "complete", "failed": "waiting" if again else "failed"}.get(cell.state, "waiting")
             reason = cell.reason if status == "failed" else ""
-            self._outcomes[str(cell.folder)] = Outcome(cell, status, reason, cell.result)
+            self._outcomes[str(cell.folder)] = CellOutcome(cell, status, reason, cell.result)
         self._all = len(self.waiting())
         self._over = 0
 
-    def waiting(self) -> "list[Cell]":
+    def waiting(self) -> "list[RunCell]":
         """Cells that are still to be computed."""
         return [outcome.cell for outcome in self._outcomes.values() if outcome.status == "waiting"]
 
-    def outcomes(self) -> "list[Outcome]":
+    def outcomes(self) -> "list[CellOutcome]":
         """All outcomes, in the order of the cells."""
         return list(self._outcomes.values())
 
-    def ended(self, ending: "Ending") -> None:
+    def ended(self, ending: "JobResult") -> None:
         """Note how a cell ended, and say it."""
         from vgbench.storage.run_folder import RunFolder
 

@@ -8,33 +8,33 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import vgbench
 from vgbench.api import Environment, EnvironmentSpec, ObjectiveShapes, Tasks, Trajectories
 from vgbench.data import collection, files, task_manifest
-from vgbench.data.checks import try_environment
+from vgbench.data.checks import sanity_check_environment
 from vgbench.data.dataset import Dataset
 from vgbench.errors import RunFailed, UsageError, VgbenchError
 from vgbench.hardware import keep_freed_memory
 from vgbench.model import jepa, precision
-from vgbench.model.checks import try_model
+from vgbench.model.checks import sanity_check_model
 from vgbench.model.jepa import JEPA
 from vgbench.planning import memory
 from vgbench.planning.controller import Controller
 from vgbench.planning.episodes import Evaluation
-from vgbench.plugin.attribution import blamed, explain
+from vgbench.plugin.attribution import attribute_errors, explain
 from vgbench.plugin.loggers import Loggers
 from vgbench.plugin.registry import Registry
 from vgbench.rng import Stream
-from vgbench.spec import Chosen, RunSpec
+from vgbench.spec import ResolvedPlugin, RunSpec
 from vgbench.statistics import wilson
 from vgbench.storage.files import Record, write_json
 from vgbench.storage.interrupt import Stop, deferred_interrupts
-from vgbench.storage.run_folder import RunFolder
+from vgbench.storage.run_folder import FORMAT, RunFolder
 from vgbench.training.compatibility import check_terms, check_window
 from vgbench.training.latents import encode_all, fit_latent_scale
 from vgbench.training.stage import Stage, Term
-from vgbench.training.stage_cache import Shared
+from vgbench.training.stage_cache import StageCache
 from vgbench.training.trainer import Trainer
+from vgbench.version import __version__
 
 
 def run(
@@ -65,14 +65,16 @@ def run(
     if result is not None:
         return result | {"run_dir": str(folder.path)}
     keep_freed_memory()
-    rehearse(spec)
+    dry_build(spec)
     precision.check_compiler(spec)
     loggers = loggers or Loggers().load(Registry())
     with precision.in_force(spec), folder.opened(spec, argv), deferred_interrupts() as stop:
         status = "failed"
         try:
             loggers.call("vgbench_run_started", title=spec.title(), folder=str(folder.path))
-            with blamed(RunFailed, f"What was done is kept in {folder.path}: mend it and give the same command again"):
+            with attribute_errors(
+                RunFailed, f"What was done is kept in {folder.path}: mend it and give the same command again"
+            ):
                 result = _Run(spec, folder, loggers, stop, share).execute()
             folder.update(status="done", error=None, plugin_errors=loggers.errors)
             write_json(folder.path / "result.json", result)
@@ -89,7 +91,7 @@ def run(
     return result
 
 
-def rehearse(spec: RunSpec) -> tuple[Environment, JEPA, tuple[Term, ...]]:
+def dry_build(spec: RunSpec) -> tuple[Environment, JEPA, tuple[Term, ...]]:
     """Build everything once, so that what does not fit is found before anything is computed or written.
 
     Returns:
@@ -98,11 +100,11 @@ def rehearse(spec: RunSpec) -> tuple[Environment, JEPA, tuple[Term, ...]]:
     Raises:
         UsageError: the parts of the run do not fit together, or a plugin fails or breaks its contract.
     """
-    with blamed(UsageError):
-        return _rehearse(spec)
+    with attribute_errors(UsageError):
+        return _dry_build(spec)
 
 
-def _rehearse(spec: RunSpec) -> tuple[Environment, JEPA, tuple[Term, ...]]:
+def _dry_build(spec: RunSpec) -> tuple[Environment, JEPA, tuple[Term, ...]]:
     environment = build_environment(spec.environment)
     kinds = {array.kind for array in environment.spec.observations.values()}
     if spec.settings["model"].image_norm != "channel" and "image" not in kinds:
@@ -113,12 +115,12 @@ def _rehearse(spec: RunSpec) -> tuple[Environment, JEPA, tuple[Term, ...]]:
     built = {group: build_terms(spec, chosen, model, action_dim) for _, chosen, group in spec.stages()}
     for group, terms in built.items():
         check_window(group, spec.settings[group].window, terms)
-    try_model(spec, model, environment.spec)
+    sanity_check_model(spec, model, environment.spec)
     memory.check_budget(spec, model, environment)
     return environment, model, built["train"]
 
 
-def build_environment(chosen: Chosen) -> Environment:
+def build_environment(chosen: ResolvedPlugin) -> Environment:
     """Instance of the chosen environment."""
     environment: Environment = chosen.cls(chosen.params)
     if not isinstance(environment.spec, EnvironmentSpec):
@@ -145,7 +147,7 @@ def _fitting(what: str) -> Iterator[None]:
         raise UsageError(f"the {what} do not fit together: {explain(err) or err}") from err
 
 
-def build_terms(spec: RunSpec, chosen: Iterable[Chosen], model: JEPA, action_dim: int) -> tuple[Term, ...]:
+def build_terms(spec: RunSpec, chosen: Iterable[ResolvedPlugin], model: JEPA, action_dim: int) -> tuple[Term, ...]:
     """Objectives of a stage; checks that they fit the distance and the data."""
     shapes = ObjectiveShapes(spec.settings["model"].latent_dim, action_dim)
     with _fitting("objectives"):
@@ -177,7 +179,7 @@ class _Run:
         self, spec: RunSpec, folder: RunFolder, loggers: Loggers, stop: Stop, share: Path | None = None
     ) -> None:
         self.spec, self.folder, self.loggers, self.stop = spec, folder, loggers, stop
-        self.shared = Shared(share, spec) if share is not None else None
+        self.shared = StageCache(share, spec) if share is not None else None
         self.device = torch.device(spec.device)
         self.environment = build_environment(spec.environment)
         self.evaluations: dict[str, int] = {}  # of the predictor, by stage
@@ -188,7 +190,7 @@ class _Run:
         tasks, about_tasks = self._tasks(data)
         model = self._train(data)
         rows = self._play("episodes", self.spec.planner, model, tasks, data, Stream.PLANNER)
-        result: Record = {"format": 1, "metric": "success_rate", **_rate(rows)}
+        result: Record = {"format": FORMAT, "metric": "success_rate", **_rate(rows)}
         result |= self._floor(model, tasks, data)
         card = {
             "file": path.name,
@@ -206,7 +208,7 @@ class _Run:
             trajectories, path = load_data(self.spec, self.environment, self._progress)
             self.loggers.call("vgbench_stage_ended", stage="collect")
         data = Dataset(self.environment, trajectories, self.device)
-        try_environment(data)
+        sanity_check_environment(data)
         return data, path
 
     def _progress(self, done: int, total: int) -> None:
@@ -241,7 +243,7 @@ class _Run:
         self,
         name: str,
         index: int,
-        objectives: Iterable[Chosen],
+        objectives: Iterable[ResolvedPlugin],
         group: str,
         model: JEPA,
         data: Dataset,
@@ -265,7 +267,7 @@ class _Run:
         return found.on(self.device), about
 
     def _play(
-        self, name: str, chosen: Chosen, model: JEPA, tasks: Tasks, data: Dataset, stream: Stream
+        self, name: str, chosen: ResolvedPlugin, model: JEPA, tasks: Tasks, data: Dataset, stream: Stream
     ) -> list[Record]:
         """Play all tasks with a planner; one that is a baseline does not see the model."""
         planner = chosen.cls(chosen.params)
@@ -322,7 +324,7 @@ class _Run:
             "compile": spec.compute.compile,
             "threads": torch.get_num_threads(),
             "parameters": {n: jepa.parameter_count(getattr(model, n)) for n in ("encoder", "predictor")},
-            "vgbench": vgbench.__version__,
+            "vgbench": __version__,
             "notes": [*spec.notes, *self.folder.notes()],
         }
 

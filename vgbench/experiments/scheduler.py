@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from vgbench.experiments.executors.base import Ending, Executor, Job
+from vgbench.experiments.executors.base import Executor, Job, JobResult
 from vgbench.storage.interrupt import Stop
 
 RETRIES = 2
@@ -27,9 +27,9 @@ class Scheduler:
 
     executor: Executor
     jobs: Collection[Job]
-    ended: Callable[[Ending], None]
+    ended: Callable[[JobResult], None]
     say: Callable[[str], None]
-    wants: Mapping[str, Collection[str]]
+    required_stages: Mapping[str, Collection[str]]
     exists: Callable[[str], bool]
 
     def run(self, stop: Stop) -> None:
@@ -59,13 +59,13 @@ class Scheduler:
 
     def _next(self, pending: Collection[Job], running: Collection[Job]) -> Job | None:
         """First job that waits for nothing that another one is computing."""
-        busy = {name for job in running for name in self.wants.get(job.key, ()) if not self.exists(name)}
+        busy = {name for job in running for name in self.required_stages.get(job.key, ()) if not self.exists(name)}
         for job in pending:
-            if busy.isdisjoint(self.wants.get(job.key, ())):
+            if busy.isdisjoint(self.required_stages.get(job.key, ())):
                 return job
         return None
 
-    def _again(self, ending: Ending, deaths: dict[str, int]) -> bool:
+    def _again(self, ending: JobResult, deaths: dict[str, int]) -> bool:
         if ending.outcome != "died" or deaths.get(ending.job.folder, 0) >= RETRIES:
             return False
         deaths[ending.job.folder] = deaths.get(ending.job.folder, 0) + 1

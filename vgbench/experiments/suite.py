@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vgbench.config.catalogue import catalogue
+from vgbench.config.catalogue import load_catalogue
 from vgbench.config.definitions import Suite
-from vgbench.config.request import Request
+from vgbench.config.request import RunRequest
 from vgbench.errors import UsageError
-from vgbench.experiments.cells import Asked
+from vgbench.experiments.cells import CellRequest
 from vgbench.text import same, suggest
 
 
@@ -36,16 +36,16 @@ def narrowed(suite: Suite, only: Sequence[str], option: str = "--only") -> Suite
 
 def find(name: str) -> Suite:
     """Look up a suite of registry.yaml."""
-    return catalogue().suite(name)
+    return load_catalogue().suite(name)
 
 
-def cells(suite: Suite, seeds: Sequence[int], base: Request) -> list[Asked]:
+def cells(suite: Suite, seeds: Sequence[int], base: RunRequest) -> list[CellRequest]:
     """Ask for every protocol, recipe and seed; `base` has what they have in common (scale, sets, device, ...).
 
     Data and tasks keep their seeds, so that all cells of a protocol train on one data set and face the same tasks.
     """
     return [
-        Asked(
+        CellRequest(
             {"protocol": protocol, "recipe": recipe, "seed": seed},
             replace(base, protocol=protocol, recipe=recipe, seed=seed, loose=True),
             Path(protocol) / recipe / f"s{seed}",

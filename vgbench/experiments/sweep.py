@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vgbench.config.catalogue import catalogue
+from vgbench.config.catalogue import load_catalogue
 from vgbench.config.definitions import Sweep
 from vgbench.config.parameters import CHOSEN
-from vgbench.config.request import Request
+from vgbench.config.request import RunRequest
 from vgbench.errors import UsageError
-from vgbench.experiments.cells import Asked, Cell
+from vgbench.experiments.cells import CellRequest, RunCell
 from vgbench.text import same, suggest
 
 
@@ -118,7 +118,7 @@ def bare(name: str) -> str:
 
 def find(name: str) -> Sweep:
     """Look up a sweep of registry.yaml."""
-    return catalogue().sweep(name)
+    return load_catalogue().sweep(name)
 
 
 def of_registry(sweep: Sweep) -> list[Point]:
@@ -131,11 +131,11 @@ def of_registry(sweep: Sweep) -> list[Point]:
     return points
 
 
-def cells(points: Iterable[Point], seeds: Sequence[int], base: Request) -> list[Asked]:
+def cells(points: Iterable[Point], seeds: Sequence[int], base: RunRequest) -> list[CellRequest]:
     """Ask for every point and seed; a point that lies on two curves is asked for once."""
     unlike = {point.place: point for point in points}
     return [
-        Asked(
+        CellRequest(
             {"point": place, "seed": seed},
             replace(
                 base,
@@ -151,9 +151,9 @@ def cells(points: Iterable[Point], seeds: Sequence[int], base: Request) -> list[
     ]
 
 
-def check_different(cells: Iterable[Cell]) -> None:
+def check_different(cells: Iterable[RunCell]) -> None:
     """Refuse points that are the same run: a value that is written twice, or that another one overrides."""
-    seen: dict[str, Cell] = {}
+    seen: dict[str, RunCell] = {}
     for cell in cells:
         twin = seen.setdefault(cell.spec.key(), cell)
         if twin is not cell:

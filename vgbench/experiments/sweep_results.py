@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from vgbench import statistics
-from vgbench.experiments.cells import Outcome
+from vgbench.experiments.cells import CellOutcome
 from vgbench.experiments.sweep import Point
 from vgbench.storage.files import Record, write_atomically
 
 
-def figures(points: Iterable[Point], outcomes: Iterable[Outcome]) -> list[Record]:
+def figures(points: Iterable[Point], outcomes: Iterable[CellOutcome]) -> list[Record]:
     """Return success by point, all seeds together, with the Wilson interval of the pooled tasks.
 
     `evaluations_per_task` counts those of the predictor (one row, one step) until a task is solved or its time is up.
     The seeds share their tasks, so the interval does not say how much seeds differ; `by_seed` has each one's rate.
     """
-    by_place: dict[str, list[Outcome]] = {}
+    by_place: dict[str, list[CellOutcome]] = {}
     for outcome in outcomes:
         by_place.setdefault(outcome.cell.labels["point"], []).append(outcome)
     return [_figure(point, by_place[point.place]) for point in points]
 
 
-def _figure(point: Point, outcomes: Sequence[Outcome]) -> Record:
+def _figure(point: Point, outcomes: Sequence[CellOutcome]) -> Record:
     results = {outcome.cell.labels["seed"]: outcome.result for outcome in outcomes if outcome.result}
     about: Record = {"curve": point.curve, "recipe": point.recipe, "over": point.over}
     about["planner"] = outcomes[0].cell.spec.planner.name

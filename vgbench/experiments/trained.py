@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from vgbench.api import Environment, Tasks
-from vgbench.config.resolve import Request, resolve
+from vgbench.config.resolve import RunRequest, resolve
 from vgbench.data.dataset import Dataset
 from vgbench.errors import UsageError
 from vgbench.experiments.runner import build_environment, build_model, load_data, load_tasks
@@ -52,7 +52,7 @@ def load_trained(path: Path, option: str = "RUN") -> Trained:
             raise UsageError(f"{option} {path} has no {name}; expected the folder of a run, as `vgbench run` makes it")
     folder = RunFolder(path)
     run = folder.attach()
-    spec = resolve(Request(config=path / "config.yaml"))
+    spec = resolve(RunRequest(config=path / "config.yaml"))
     keep_freed_memory()
     state = _weights(folder, spec, option)
     environment = build_environment(spec.environment)

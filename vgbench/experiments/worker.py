@@ -17,7 +17,7 @@ _PATIENCE = 60.0  # seconds for a predecessor whose suite was killed to let go o
 
 
 def perform(job: Job) -> dict[str, str]:
-    """Run a job to its end; return `outcome` and `reason` of an `Ending`."""
+    """Run a job to its end; return `outcome` and `reason` of an `JobResult`."""
     try:
         os.environ.update(job.env)
         _same_disk(job)
@@ -51,11 +51,11 @@ def _same_disk(job: Job) -> None:
 def _run(job: Job) -> None:
     import filelock
 
-    from vgbench.config.resolve import Request, resolve
+    from vgbench.config.resolve import RunRequest, resolve
     from vgbench.experiments import runner
 
     folder = Path(job.folder)
-    spec = resolve(Request(config=folder / "config.yaml"))
+    spec = resolve(RunRequest(config=folder / "config.yaml"))
     spec = replace(spec, compute=replace(spec.compute, threads=job.threads))
     if spec.key() != job.key:
         raise UsageError(

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from vgbench.api import Environment, State, Tasks, Trajectories
-from vgbench.config.resolve import Request, resolve_data
+from vgbench.config.resolve import RunRequest, resolve_data
 from vgbench.data import files
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.rng import KeyedNoise, Stream
@@ -227,7 +227,7 @@ def _resolved(
     sets += [f"evaluation.tasks={tasks}"] if tasks is not None else []
     seed = None if data is not None else data_seed
     try:
-        request = Request(env=environment, sets=sets, data=Path(data) if data else None, data_seed=seed)
+        request = RunRequest(env=environment, sets=sets, data=Path(data) if data else None, data_seed=seed)
         return resolve_data(request, tasks=True)
     except VgbenchError as err:
         raise type(err)(str(err).replace(f"--set {name}.", f"{name}: ").replace("--set ", "")) from err

@@ -21,12 +21,12 @@ def register() -> list[str]:
 
     An episode is truncated after the steps that the environment's usual protocol gives it.
     """
-    from vgbench.config.catalogue import catalogue
+    from vgbench.config.catalogue import load_catalogue
     from vgbench.settings import MpcSettings
 
-    book, names = catalogue(), []
+    catalogue, names = load_catalogue(), []
     for entry in Registry().entries("environment"):
-        protocol = book.usual_protocol(entry.address)
+        protocol = catalogue.usual_protocol(entry.address)
         budget = (protocol.values("quick") if protocol else {}).get("mpc.max_steps")
         names.append(env_id(entry))
         gymnasium.registry.pop(names[-1], None)  # called again: what has been installed since comes on top

@@ -19,7 +19,7 @@ def seen(value: object) -> str:
     return f"shape {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
-def try_model(spec: RunSpec, model: JEPA, environment: EnvironmentSpec) -> None:
+def sanity_check_model(spec: RunSpec, model: JEPA, environment: EnvironmentSpec) -> None:
     """Send two rows through encoder, predictor, head and distance; the model and torch's generator stay as they are.
 
     Raises:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from vgbench.api import Distance, EnvironmentSpec, Network, NetworkShapes
 from vgbench.errors import UsageError
 from vgbench.model.batching import in_blocks
-from vgbench.plugin.attribution import owner
+from vgbench.plugin.attribution import describe_plugin
 
 ENCODER_BLOCK = 64
 """Rows that the encoder sees at a time when it is not being trained."""
@@ -161,7 +161,7 @@ def _built(network: Network, shapes: NetworkShapes) -> nn.Module:
         UsageError: it is no module, or does not tell.
     """
     module = network.build(shapes)
-    who = owner(network, "network")
+    who = describe_plugin(network, "network")
     if not isinstance(module, nn.Module):
         raise UsageError(f"{who}: build returned a {type(module).__name__}, expected a torch.nn.Module")
     if network.role in ("action_encoder", "head") and not isinstance(getattr(module, "out_dim", None), int):

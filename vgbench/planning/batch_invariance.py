@@ -20,7 +20,7 @@ _STEPS = 2
 """Horizon of the plans that are compared: every step computes the same."""
 
 
-def independent(plan: MakePlan, model: JEPA, tasks: int, latent_dim: int, max_steps: int) -> bool:
+def batch_invariant(plan: MakePlan, model: JEPA, tasks: int, latent_dim: int, max_steps: int) -> bool:
     """Try whether `plan` gives each of `tasks` made-up tasks the same bits in smaller blocks, alone too.
 
     It is tried twice, from nothing and from what the first plan left; the second time with what was executed. Networks

@@ -13,9 +13,9 @@ from vgbench.errors import RunFailed
 from vgbench.model.batching import padded
 from vgbench.model.jepa import JEPA
 from vgbench.model.onednn import packed
-from vgbench.planning.batch_invariance import independent
+from vgbench.planning.batch_invariance import batch_invariant
 from vgbench.planning.problem import BlindProblem, Counter, LatentProblem
-from vgbench.plugin.attribution import owner
+from vgbench.plugin.attribution import describe_plugin
 from vgbench.rng import KeyedNoise, Stream
 from vgbench.settings import MpcSettings
 
@@ -62,13 +62,15 @@ class Controller:
     device: str = "cpu"
     evaluations: int = 0
     most: int | None = None  # tasks in a block that memory has room for
-    fills: bool | None = None  # whether the last block is filled up to the size of the others; None: to be tried
+    pad_last_block: bool | None = (
+        None  # whether the last block is filled up to the size of the others; None: to be tried
+    )
     note: Callable[[str], None] = field(default=_say, repr=False)  # is told when a block was too large
 
     @property
     def block(self) -> int:
         """Tasks in a block."""
-        return self._tasks(padded=self.fills is not False)
+        return self._tasks(padded=self.pad_last_block is not False)
 
     def _tasks(self, padded: bool) -> int:
         rows = 1 if self.planner.baseline else self.planner.candidates
@@ -126,7 +128,7 @@ class Controller:
         return Plan(plan.actions.detach(), *kept)
 
     def _refused(self, what: str) -> RunFailed:
-        return RunFailed(f"{owner(self.planner, 'planner')}: {what}")
+        return RunFailed(f"{describe_plugin(self.planner, 'planner')}: {what}")
 
     def blocks(
         self, tasks: dict[str, Tensor], state: dict[str, Tensor], first: int, step: int, executed: int
@@ -136,13 +138,13 @@ class Controller:
         A block that does not fit into memory is halved, and from there on all are of that size.
         """
         count, start = len(tasks["id"]), first
-        if self.fills is None and start < count:
-            self.fills = not self._independent(tasks["latent"].shape[1])
+        if self.pad_last_block is None and start < count:
+            self.pad_last_block = not self._independent(tasks["latent"].shape[1])
         while start < count:
             size = self.block
             done = min(start + size, count)
             keep = done - start
-            rows = size if self.fills else keep
+            rows = size if self.pad_last_block else keep
             before = self.evaluations
             plan = self._fitting(padded(tasks, start, rows), padded(state, start, rows), step, executed)
             if plan is None:
@@ -165,7 +167,7 @@ class Controller:
             return False
         evaluations, size = self.evaluations, self._tasks(padded=False)
         try:
-            return independent(self.plan, self.predicting, size, latent_dim, self.settings.max_steps)
+            return batch_invariant(self.plan, self.predicting, size, latent_dim, self.settings.max_steps)
         finally:
             self.evaluations = evaluations
 
@@ -186,7 +188,7 @@ class Controller:
             torch.cuda.empty_cache()
         size, rows = len(tasks["id"]), self.planner.candidates
         if size == 1:
-            who = owner(self.planner, "planner")
+            who = describe_plugin(self.planner, "planner")
             raise RunFailed(
                 f"memory does not suffice to plan one task, {rows} candidates of {self.planner.horizon} steps ({why}); "
                 f"lower candidates or horizon of {who}, free memory of {self.device}, or take another --device"

@@ -11,7 +11,7 @@ from torch import Tensor
 from vgbench.api import Environment, Tasks
 from vgbench.errors import RunFailed
 from vgbench.planning.controller import Controller
-from vgbench.plugin.attribution import owner
+from vgbench.plugin.attribution import describe_plugin
 from vgbench.plugin.loggers import Loggers
 from vgbench.rng import KeyedNoise, Stream
 from vgbench.storage.files import Record
@@ -181,7 +181,7 @@ class Evaluation:
         goal = {name: value[progress.active] for name, value in self.tasks.goal.items()}
         distance = self.environment.goal_distance(progress.state, goal)
         if not bool(torch.isfinite(distance).all()):
-            who = owner(self.environment, "environment")
+            who = describe_plugin(self.environment, "environment")
             raise RunFailed(f"{who}: goal_distance is not finite after step {progress.step} of stage '{self.name}'")
         solved = self.environment.success(progress.state, goal)
         record, active = progress.record, progress.active

@@ -11,7 +11,7 @@ from torch import Tensor
 from vgbench.api import ActionSet, Planner
 from vgbench.errors import RunFailed
 from vgbench.model.jepa import JEPA
-from vgbench.plugin.attribution import owner
+from vgbench.plugin.attribution import describe_plugin
 from vgbench.rng import KeyedNoise
 from vgbench.settings import MpcSettings
 
@@ -56,7 +56,7 @@ class Counter:
     def add(self, tasks: int, candidates: int, horizon: int) -> None:
         """Count one rollout."""
         if candidates > self.candidates:
-            who = owner(self.planner, "planner") if self.planner else "a planner"
+            who = describe_plugin(self.planner, "planner") if self.planner else "a planner"
             raise RunFailed(
                 f"{who} asked for the cost of {candidates} sequences per task, but declares candidates="
                 f"{self.candidates}: let its property `candidates` say how many (the size of blocks depends on it)"

@@ -19,7 +19,7 @@ from vgbench.plugin.entry import HOME, Entry
 from vgbench.plugin.registry import Registry
 
 
-def owner(made: object, kind: str) -> str:
+def describe_plugin(made: object, kind: str) -> str:
     """Words for the plugin that an object, or its class, is: `objective 'iql' (vgbench 0.1.0)`, else `kind` and class.
 
     Not for where time counts: all entry points are gone through.
@@ -30,7 +30,7 @@ def owner(made: object, kind: str) -> str:
 
 
 @contextmanager
-def blamed(error: type[VgbenchError], advice: str = "") -> Iterator[None]:
+def attribute_errors(error: type[VgbenchError], advice: str = "") -> Iterator[None]:
     """Turn an exception of a plugin's code into `error`, which names the plugin; others pass."""
     try:
         yield

@@ -3,9 +3,9 @@
 import inspect
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from vgbench import API_VERSION
 from vgbench.errors import OtherApi, UsageError
-from vgbench.text import suggest
+from vgbench.text import RENAMED, suggest
+from vgbench.version import API_VERSION
 
 if TYPE_CHECKING:
     from vgbench.plugin.entry import Entry
@@ -36,6 +36,10 @@ def check_class(entry: "Entry", loaded: Any, home: str) -> None:
     missing = sorted(getattr(loaded, "__abstractmethods__", ()))
     if missing:
         raise UsageError(f"{who} is not complete: {entry.value} does not define {', '.join(missing)}")
+    old_names = [name for name in RENAMED if name in vars(loaded) and hasattr(base, RENAMED[name])]
+    if old_names:
+        old = old_names[0]
+        raise UsageError(f"{who}: {entry.value} declares `{old}`, called `{RENAMED[old]}` now: rename it")
     params: Any = getattr(loaded, "Params", None)
     if not (isinstance(params, type) and issubclass(params, vgbench.api.Params)):
         raise UsageError(f"{who}: {entry.value}.Params must be a subclass of vgbench.api.Params")
@@ -49,8 +53,8 @@ def _check_hook(entry: "Entry", loaded: Any) -> None:
     names = [name for name in dir(loaded) if hasattr(getattr(loaded, name, None), "vgbench_impl")]
     if not isinstance(loaded, type) or not names:
         raise UsageError(
-            f"{entry} is no logger: {entry.value} must be a class with at least one method marked @vgbench.api.hookimpl "
-            f"({', '.join(known)})"
+            f"{entry} is no logger: {entry.value} must be a class with at least one method marked "
+            f"@vgbench.api.hookimpl ({', '.join(known)})"
         )
     for name in names:
         if name not in known:

@@ -1,14 +1,6 @@
-"""Index of what is installed: entry points by kind and name. Listing imports no plugin; choosing one imports that one.
-
-The built-ins are found the same way as a stranger's plugins. Which of them are worth knowing, and with which values, is
-`vgbench.config.catalogue`'s business.
-"""
+"""A plugin as its distribution announces it, before anything of it is imported."""
 
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
-from typing import Any
-
-from vgbench.errors import UsageError
 
 GROUPS = {
     "environment": "vgbench.environments",
@@ -63,24 +55,3 @@ class Entry:
     def __str__(self) -> str:
         """Words for messages: objective 'iql' (vgbench 0.1.0)."""
         return f"{self.kind} {self.name!r} ({self.source})"
-
-    def load(self) -> type[Any]:
-        """Import the plugin and return its class.
-
-        Raises:
-            UsageError: it cannot be imported, is no plugin of its kind, or was made for another plugin interface.
-        """
-        point = EntryPoint(self.name, self.value, GROUPS[self.kind])
-        if not EntryPoint.pattern.match(self.value):
-            raise UsageError(f"{self.kind} {self.name!r} from {self.source}: {self.value!r} is not `module:Class`")
-        try:
-            loaded = point.load()
-        except (Exception, SystemExit) as err:
-            raise UsageError(
-                f"{self.kind} {self.name!r} from {self.source} failed to import ({self.value}): "
-                f"{type(err).__name__}: {err}"
-            ) from err
-        from vgbench.plugin.contract import check_class
-
-        check_class(self, loaded, HOME)
-        return loaded

@@ -10,6 +10,8 @@ import pluggy
 from vgbench.api import hooks as hookspecs
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.plugin.contract import check_use
+from vgbench.plugin.registry import load_plugin
+from vgbench.text import RENAMED
 
 if TYPE_CHECKING:
     from vgbench.plugin.registry import Registry
@@ -38,7 +40,7 @@ class Loggers:
         wanted = requested(registry, asked)
         for entry in registry.entries("logger"):
             try:
-                made = entry.load()
+                made = load_plugin(entry)
                 if entry.address not in wanted and getattr(made, "on_request", False):
                     continue  # whatever is wrong with it, nobody asked
                 check_use(entry, made)
@@ -86,6 +88,8 @@ def requested(registry: "Registry", asked: Iterable[str] = ()) -> dict[str, str]
     Raises:
         UsageError: there is none of that name.
     """
+    if old := next((name for name in RENAMED if name.isupper() and name in os.environ), None):
+        raise UsageError(f"the variable {old} is called {RENAMED[old]} now: set that one")
     named = [(f"--logger {name}", name) for name in asked]
     names = (name.strip() for name in os.environ.get(VARIABLE, "").split(","))
     named += [(f"{VARIABLE}: {name}", name) for name in names if name]

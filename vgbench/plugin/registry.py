@@ -1,7 +1,7 @@
-"""Index of what is installed: entry points by kind and name. Listing imports no plugin; choosing one imports that one.
+"""Index of installed plugins by kind and name, from entry points alone: it never opens registry.yaml.
 
-The built-ins are found the same way as a stranger's plugins. Which of them are worth knowing, and with which values, is
-`vgbench.config.catalogue`'s business.
+That file describes plugins and holds recipes and protocols; `vgbench.config.catalogue` reads it. Listing imports no
+plugin; choosing one imports that one. The built-ins are found the same way as any third party's plugins.
 """
 
 import os
@@ -10,12 +10,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
+from typing import Any
 
 from vgbench.errors import UsageError
+from vgbench.plugin.contract import check_class
 from vgbench.plugin.entry import GROUPS, HOME, Entry
-from vgbench.text import same, suggest
+from vgbench.text import RENAMED, same, suggest
 
 
 class Registry:
@@ -69,6 +71,27 @@ class Registry:
     def rivals(self, entry: Entry) -> tuple[Entry, ...]:
         """Return other plugins of the same kind and name: worth a note when the built-in one is taken."""
         return tuple(e for e in self.entries(entry.kind) if e.name == entry.name and e.dist != entry.dist)
+
+
+def load_plugin(entry: Entry) -> type[Any]:
+    """Import a plugin and return its class.
+
+    Raises:
+        UsageError: it cannot be imported, is no plugin of its kind, or was made for another plugin interface.
+    """
+    point = EntryPoint(entry.name, entry.value, GROUPS[entry.kind])
+    if not EntryPoint.pattern.match(entry.value):
+        raise UsageError(f"{entry.kind} {entry.name!r} from {entry.source}: {entry.value!r} is not `module:Class`")
+    try:
+        loaded = point.load()
+    except (Exception, SystemExit) as err:
+        raise UsageError(
+            f"{entry.kind} {entry.name!r} from {entry.source} failed to import ({entry.value}): "
+            f"{type(err).__name__}: {err}"
+        ) from err
+    check_class(entry, loaded, HOME)
+    cls: type[Any] = loaded
+    return cls
 
 
 @lru_cache(maxsize=8)
@@ -127,12 +150,14 @@ def _unknown_groups(dist: Distribution) -> dict[str, str]:
     for point in dist.entry_points:
         if point.group.startswith(f"{HOME}.") and point.group not in known:
             lost.setdefault(point.group, []).append(point.name)
-    fix = f"mend [project.entry-points] in the pyproject.toml of {_name(dist)}, then pip install it again"
-    return {
-        f"{_name(dist)} {dist.version} registers {', '.join(names)} in {group}, which is no group of plugins. "
-        f"{suggest(group, known)}": fix
-        for group, names in lost.items()
-    }
+    found = {}
+    for group, names in lost.items():
+        what = f"{_name(dist)} {dist.version} registers {', '.join(names)} in {group}, which is no group of plugins. "
+        line = f'change [project.entry-points."{group}"] to "{RENAMED[group]}"' if group in RENAMED else ""
+        line = line or "correct [project.entry-points]"
+        remedy = f"{line} in the pyproject.toml of {_name(dist)}, then pip install it again"
+        found[what + suggest(group, known)] = remedy
+    return found
 
 
 def _name(dist: Distribution) -> str:

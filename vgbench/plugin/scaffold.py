@@ -11,11 +11,11 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from vgbench import __version__
 from vgbench.errors import UsageError
 from vgbench.plugin.entry import GROUPS
 from vgbench.plugin.registry import Registry
 from vgbench.text import choice, same
+from vgbench.version import __version__
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from math import ceil, floor
 
 from vgbench.config.definitions import Claim
-from vgbench.report.table import Cell, Table
+from vgbench.report.table import Table, TableCell
 from vgbench.statistics import fisher_exact, holm, newcombe, paired_t, sign_flip, t_interval, welch_t
 from vgbench.storage.records import Episodes, RunRecord
 
@@ -115,12 +115,12 @@ def _compare(claim: Claim, protocol: str, a: str, b: str, table: Table) -> Findi
     return _unpaired(finding, side_a, side_b) if claim.against else _paired(finding, side_a, side_b)
 
 
-def _side(name: str, cell: Cell | None) -> Side:
+def _side(name: str, cell: TableCell | None) -> Side:
     records = cell.records if cell is not None and cell.state == "done" else ()
     return Side(name, {r.seed: r.episodes for r in records}, {r.seed: _place(r) for r in records})
 
 
-def _floor(cell: Cell | None) -> Side:
+def _floor(cell: TableCell | None) -> Side:
     """The baseline's episodes beside a recipe's: the same for each of its seeds."""
     records = [r for r in (cell.records if cell is not None and cell.state == "done" else ()) if r.baseline]
     return Side("baseline", {r.seed: r.baseline for r in records if r.baseline}, {r.seed: _place(r) for r in records})

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vgbench.report.claims import Finding
-from vgbench.report.table import Cell, Table
+from vgbench.report.table import Table, TableCell
 from vgbench.storage.records import RunRecord
 
 
@@ -58,7 +58,7 @@ def plain(table: Table, findings: Iterable[Finding], left_out: Sequence[str]) ->
     }
 
 
-def _plain_cell(cell: Cell) -> dict[str, Any]:
+def _plain_cell(cell: TableCell) -> dict[str, Any]:
     published = cell.published
     known = None if published is None else {"rate": published.rate, "n": published.n, "ci95": list(published.interval)}
     return {

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import vgbench
 from vgbench.errors import VgbenchError
 from vgbench.report import budgets, ladders, markdown
 from vgbench.report.claims import Finding
-from vgbench.report.plots.picture import LOGS, LeftOut
+from vgbench.report.plots.picture import LOGS, SkippedPlot
 from vgbench.report.plots.run_plots import Gallery, diagnosis, gallery
-from vgbench.report.table import Cell, Table
+from vgbench.report.table import Table, TableCell
 from vgbench.statistics import wilson
 from vgbench.storage.records import RunRecord
+from vgbench.version import __version__
 
 TEMPLATE = "report.html.j2"
 _TYPES = {".svg": "image/svg+xml", ".webp": "image/webp", ".png": "image/png"}
@@ -77,12 +77,12 @@ def page(
         "budget_headers": budgets.HEADERS,
         "budgets": costs,
         "left_out": [*left_out, *unread, *unread_costs],
-        "version": vgbench.__version__,
+        "version": __version__,
     }
     return jinja.get_template(TEMPLATE).render(content)
 
 
-def _by_protocol(table: Table) -> Iterator[Cell]:
+def _by_protocol(table: Table) -> Iterator[TableCell]:
     for protocol in table.suite.protocols:
         yield from (cell for cell in table.cells.values() if cell.protocol == protocol)
 
@@ -97,7 +97,7 @@ def _rate(successes: int, n: int) -> str:
     return f"{markdown.figure(successes / n)} {markdown.span(wilson(successes, n))}"
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def _cell(cell: TableCell) -> dict[str, Any]:
     """A cell of the table: our figure, the published one, and what is to be said of it."""
     paper = cell.published
     return {
@@ -114,7 +114,7 @@ def _anchor(record: RunRecord) -> str:
     return f"{record.recipe}-{record.protocol}-s{record.seed}-{record.key}"
 
 
-def _run(cell: Cell, record: RunRecord, draw: bool) -> dict[str, Any]:
+def _run(cell: TableCell, record: RunRecord, draw: bool) -> dict[str, Any]:
     """One run: its figures, its pictures by kind, and its diagnosis."""
     baseline = record.baseline
     about = {
@@ -136,10 +136,10 @@ def _run(cell: Cell, record: RunRecord, draw: bool) -> dict[str, Any]:
         about["pictures"] = _pictures(made)
     except Exception as err:  # a plugin's, while it drew: one run must not cost the report of all others
         why = str(err) if isinstance(err, VgbenchError) else f"{type(err).__name__}: {err}"
-        made = Gallery(record.path, (), (LeftOut("Pictures", why),))
+        made = Gallery(record.path, (), (SkippedPlot("Pictures", why),))
     found, why = diagnosis(record.path)
     about["diagnosis"], wrong = _words(found) if found else ("", why)
-    unread = [LeftOut("Diagnosis", wrong)] if wrong and not why else []
+    unread = [SkippedPlot("Diagnosis", wrong)] if wrong and not why else []
     about["left_out"] = [*made.left_out, *unread]
     return about
 

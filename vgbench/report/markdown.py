@@ -7,7 +7,7 @@ from typing import Any
 
 from vgbench.errors import UsageError
 from vgbench.report.claims import ALPHA, Finding
-from vgbench.report.table import Cell, Table, few
+from vgbench.report.table import Table, TableCell, few
 from vgbench.storage.records import RunRecord
 
 BEGIN, END = "<!-- report: begin -->", "<!-- report: end -->"
@@ -31,7 +31,7 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def cell_text(cell: Cell, seeds: str | None = None) -> str:
+def cell_text(cell: TableCell, seeds: str | None = None) -> str:
     """Return a cell: our rate, its interval and seeds, then the published rate. `seeds` may link to the records."""
     paper = f" (paper {figure(cell.published.rate)})" if cell.published else ""
     if not cell.records:
@@ -71,7 +71,7 @@ def notes(table: Table) -> list[str]:
     return lines
 
 
-def _floor(table: Table, protocol: str) -> str:
+def _baseline(table: Table, protocol: str) -> str:
     rates = table.baselines(protocol)
     texts = [f"{r['planner']} {figure(r['rate'])} {span(r['ci95'])} of {r['n']}" for r in rates]
     return f"{protocol} {' / '.join(texts)}" if texts else ""
@@ -140,7 +140,7 @@ def markdown(table: Table, findings: Sequence[Finding], beside: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _links(cell: Cell, beside: Path) -> str:
+def _links(cell: TableCell, beside: Path) -> str:
     return " ".join(f"[s{r.seed}]({_relative(r, beside)})" for r in cell.records)
 
 

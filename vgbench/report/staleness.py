@@ -43,10 +43,10 @@ def compare(record: RunRecord, variant: str | None) -> Comparison:
 
 @cache
 def _present(recipe: str, protocol: str, scale: str, seed: int, variant: str | None) -> RunSpec:
-    from vgbench.config.resolve import Request, resolve
+    from vgbench.config.resolve import RunRequest, resolve
 
     # Seeds of data and tasks are those of `vgbench suite`: the defaults.
-    request = Request(protocol=protocol, recipe=recipe, scale=scale, seed=seed, device="cpu", variant=variant)
+    request = RunRequest(protocol=protocol, recipe=recipe, scale=scale, seed=seed, device="cpu", variant=variant)
     return resolve(request)
 
 

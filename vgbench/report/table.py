@@ -25,7 +25,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One recipe on one protocol.
 
     Attributes:
@@ -101,7 +101,7 @@ class Table:
     suite: Suite
     scale: str
     variant: str | None
-    cells: Mapping[tuple[str, str], Cell]
+    cells: Mapping[tuple[str, str], TableCell]
 
     def baselines(self, protocol: str) -> list[dict[str, Any]]:
         """Rates of the planner that ignores the cost, on the tasks of the protocol's current records."""
@@ -161,7 +161,7 @@ def _cell(
     compared: list[tuple[RunRecord, Comparison]],
     published: Published | None,
     asked: bool,
-) -> Cell:
+) -> TableCell:
     """Take the current records for the figure or, if there is none, the largest group of old ones that agree."""
     failed = [(record, f"failed: {record.error}") for record, _ in compared if record.error]
     whole = [(record, comparison) for record, comparison in compared if not record.error]
@@ -170,7 +170,7 @@ def _cell(
     taken = _a_record_a_seed(shown)
     rest = [(record, _why(comparison)) for record, comparison in whole if record not in [r for r, _ in taken]]
     aside = [(record, why) for record, why in failed if record.seed not in [r.seed for r, _ in taken]] + rest
-    return Cell(
+    return TableCell(
         recipe,
         protocol,
         tuple(record for record, _ in taken),

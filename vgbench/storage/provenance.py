@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import vgbench
+from vgbench.version import __version__
 
 if TYPE_CHECKING:
     from vgbench.spec import RunSpec
@@ -34,7 +34,7 @@ def plugins(spec: "RunSpec") -> list[dict[str, Any]]:
 
 def versions() -> dict[str, str]:
     """Versions of what results may depend on."""
-    found = {"vgbench": vgbench.__version__, "python": platform.python_version()}
+    found = {"vgbench": __version__, "python": platform.python_version()}
     for name in ("torch", "numpy", "mujoco", "h5py", "pydantic", "scipy"):
         try:
             found[name] = version(name)

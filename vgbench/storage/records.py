@@ -8,7 +8,7 @@ from typing import Any
 
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.storage.files import Record, read_json
-from vgbench.storage.run_folder import FORMAT
+from vgbench.storage.run_folder import FORMAT, other_format
 
 _RUN = ("format", "key", "identity", "recipe", "protocol", "scale", "status")
 _RESULT = ("key", "success_rate", "successes", "n", "scale")
@@ -134,7 +134,7 @@ def read(path: Path) -> RunRecord:
         raise NotARecord("there is no run.json")
     run = read_json(path / "run.json", _RUN, "left out")
     if run["format"] != FORMAT:
-        raise NotARecord(f"it has run format {run['format']}; this vgbench reads format {FORMAT}")
+        raise NotARecord(f"it {other_format(run['format'])}")
     if not run["recipe"]:
         raise NotARecord("its run is of no recipe")
     try:

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from vgbench.spec import RunSpec
 from vgbench.storage.files import Record, _now, _plain, _write_text, read_json, write_atomically, write_json
 
-FORMAT = 1
+FORMAT = 2  # 1 had `floor` and `reading` for what are `baseline` and `variant` now
+
+
+def other_format(found: object) -> str:
+    """Say that a run folder is of another format, and what an older one is for."""
+    older = ": vgbench 0.1 wrote it, with names that have changed (`floor`: `baseline`, `reading`: `variant`)"
+    words = older if found == 1 else ""
+    return f"has run format {found}{words}; this vgbench reads format {FORMAT}"
 
 
 def checkpoint_seconds() -> float:
@@ -68,7 +75,9 @@ class RunFolder:
             return
         run = self._read_run()
         if run.get("format") != FORMAT:
-            raise UsageError(f"{path} has run format {run.get('format')}; this vgbench reads format {FORMAT}")
+            raise UsageError(
+                f"--out {path} {other_format(run.get('format'))}. It is left as it is; choose another --out"
+            )
         if run.get("key") != spec.key():
             raise UsageError(
                 f"--out {path} holds another run ({run.get('title')}, key {run.get('key')}); this one has key "

@@ -10,8 +10,8 @@ One line tests a plugin that is installed::
 `quadratic`) are in `vgbench.testing.pytest_plugin`, which pytest finds by itself where vgbench is installed.
 """
 
-from vgbench.testing.check import Check, Outcome, Skip, expect
+from vgbench.testing.check import Check, CheckResult, Skip, expect
 from vgbench.testing.conformance import conformance
 from vgbench.testing.session import Session, checks
 
-__all__ = ["Check", "Outcome", "Session", "Skip", "checks", "conformance", "expect"]
+__all__ = ["Check", "CheckResult", "Session", "Skip", "checks", "conformance", "expect"]

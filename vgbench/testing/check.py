@@ -59,7 +59,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckResult:
     """What came of a check: its status, why it is not ok, and the plugin's own file and line if that raised."""
 
     id: str

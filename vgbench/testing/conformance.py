@@ -4,7 +4,7 @@ import functools
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 
-from vgbench.testing.check import Outcome
+from vgbench.testing.check import CheckResult
 from vgbench.testing.session import Session, checks
 from vgbench.text import choice, suggest
 
@@ -46,7 +46,7 @@ def conformance(
     return test
 
 
-def judge(outcome: Outcome, expected: str | None = None) -> None:
+def judge(outcome: CheckResult, expected: str | None = None) -> None:
     """Turn what came of a check into what pytest knows; `expected` is the reason for which it may fail."""
     import pytest
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vgbench.errors import UsageError
 from vgbench.plugin.entry import GROUPS
 from vgbench.plugin.registry import Registry
-from vgbench.testing.check import Check, Failure, Outcome, Skip
+from vgbench.testing.check import Check, CheckResult, Failure, Skip
 from vgbench.text import choice, same, suggest
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Session:
         self.entry = entry
         self.subject = Subject(entry, sets)
         self._checks = {check.id: check for check in checks(entry.kind)}
-        self._outcomes: dict[str, Outcome] = {}
+        self._outcomes: dict[str, CheckResult] = {}
 
     @classmethod
     def find(cls, kind: str, name: str, sets: Iterable[str] = ()) -> "Session":
@@ -80,7 +80,7 @@ class Session:
         wanted = {same(name) for name in ids}
         return [check for check in self._checks.values() if not ids or check.id in wanted]
 
-    def run(self, ids: Sequence[str] = ()) -> list[Outcome]:
+    def run(self, ids: Sequence[str] = ()) -> list[CheckResult]:
         """Run these checks, or all; what one of them has to wait for is shown too if it is not ok."""
         wanted = {check.id: self.outcome(check.id) for check in self.chosen(ids)}
         return [
@@ -89,7 +89,7 @@ class Session:
             if (outcome := self._outcomes.get(check)) and (check in wanted or outcome.status == "FAIL")
         ]
 
-    def outcome(self, name: str) -> Outcome:
+    def outcome(self, name: str) -> CheckResult:
         """Return what comes of one check; those before it are run first."""
         if name not in self._outcomes:
             check = self._checks[name]
@@ -99,10 +99,10 @@ class Session:
                 self._outcomes[name] = self._try(check)
             else:
                 reason = missing.message if missing.status == "skip" else f"waits for {missing.id}, which failed"
-                self._outcomes[name] = Outcome(name, "skip", check.about, reason, waits=True)
+                self._outcomes[name] = CheckResult(name, "skip", check.about, reason, waits=True)
         return self._outcomes[name]
 
-    def _try(self, check: Check) -> Outcome:
+    def _try(self, check: Check) -> CheckResult:
         from vgbench.testing.isolation import isolated, place
 
         started = time.perf_counter()
@@ -120,4 +120,4 @@ class Session:
             message = ", ".join([message, *getattr(err, "__notes__", ())])
             where = place(err, self.entry.value.partition(":")[0])
         seconds = round(time.perf_counter() - started, 3)
-        return Outcome(check.id, status, check.about, message, where, seconds, waits)  # type: ignore[arg-type]
+        return CheckResult(check.id, status, check.about, message, where, seconds, waits)  # type: ignore[arg-type]

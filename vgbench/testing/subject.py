@@ -12,6 +12,7 @@ from vgbench.api import Params
 from vgbench.config.parameters import Addresses, Target
 from vgbench.config.request import parse_set
 from vgbench.plugin.entry import Entry
+from vgbench.plugin.registry import load_plugin
 from vgbench.testing.check import Check
 from vgbench.testing.isolation import seed_all
 
@@ -49,7 +50,7 @@ class Subject:
     @cached_property
     def cls(self) -> Any:
         """The plugin's class."""
-        return self.entry.load()
+        return load_plugin(self.entry)
 
     @cached_property
     def params(self) -> Params:

@@ -106,7 +106,7 @@ class Course:
     def __init__(self, made: Objective) -> None:
         """Choose what is trained."""
         self.made, self.world, self.still = made, world_for(made), world_for(made)
-        self.settled = made.detached != "none"
+        self.settled = made.stop_gradient_targets != "none"
         self.states = max(2, made.min_length) if self.settled else states_for(made)
         names = set(made.trains) - {"own"} - ({"distance"} if self.settled else set())
         parts: list[nn.Module] = [getattr(self.world.model, name) for name in sorted(names)]
@@ -118,7 +118,7 @@ class Course:
         """Value of the loss on the batch of a step."""
         batch = self.world.batch(16, self.states, step, Settled if self.settled else WindowBatch)
         if self.settled:
-            first = self.states - 1 if self.made.detached == "last" else 1
+            first = self.states - 1 if self.made.stop_gradient_targets == "last" else 1
             settle(batch, self.still.batch(16, self.states, step), first)
         return self.made.loss(batch, self.world.model, self.world.noise(step)).value
 

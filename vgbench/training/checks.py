@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from vgbench.api import Distance, Loss
 from vgbench.errors import RunFailed
-from vgbench.plugin.attribution import owner
+from vgbench.plugin.attribution import describe_plugin
 
 if TYPE_CHECKING:
     from vgbench.training.stage import Term
@@ -51,5 +51,5 @@ def bad_gradient(parts: nn.ModuleDict, terms: Sequence["Term"], distance: Distan
     makers = " or ".join(dict.fromkeys(term.who for term in terms))
     return (
         f"the gradient is not finite (in {', '.join(bad)}), though the loss is; it comes from {makers}, "
-        f"or from {owner(distance, 'distance')} in it"
+        f"or from {describe_plugin(distance, 'distance')} in it"
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, get_args
 
 from vgbench.errors import UsageError
-from vgbench.plugin.registry import Registry
+from vgbench.plugin.registry import Registry, load_plugin
 
 if TYPE_CHECKING:
     from vgbench.api import Distance, Objective
@@ -88,7 +88,7 @@ def _fitting(objective: "Objective") -> str:
     names = []
     for entry in Registry().entries("distance"):
         try:
-            fits = all(offers(entry.load(), need) for need in objective.needs)
+            fits = all(offers(load_plugin(entry), need) for need in objective.needs)
         except UsageError:  # one that cannot be imported is no suggestion
             continue
         if fits:

@@ -9,7 +9,7 @@ from torch import Tensor
 from vgbench.api import Objective
 from vgbench.data.dataset import Dataset
 from vgbench.errors import UsageError
-from vgbench.plugin.attribution import owner
+from vgbench.plugin.attribution import describe_plugin
 from vgbench.settings import TrainSettings
 
 
@@ -24,7 +24,7 @@ class Term:
     @property
     def who(self) -> str:
         """Words for messages: objective 'iql' (vgbench 0.1.0)."""
-        words = owner(self.objective, "")
+        words = describe_plugin(self.objective, "")
         return words if words.startswith("objective ") else f"objective '{self.name}'"
 
 

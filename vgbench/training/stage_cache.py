@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-import vgbench
 from vgbench.errors import VgbenchError
 from vgbench.spec import RunSpec
 from vgbench.storage.files import read_json
 from vgbench.storage.run_folder import RunFolder
+from vgbench.version import __version__
 
 FORMAT = 1
 
@@ -41,7 +41,7 @@ def stages(spec: RunSpec) -> dict[str, str]:
         "training": spec.training,
         "seed": spec.seed,
         "device": spec.device_kind,
-        "versions": [vgbench.__version__, torch.__version__],
+        "versions": [__version__, torch.__version__],
     }
     hashes: dict[str, str] = {}
     before = None
@@ -74,7 +74,7 @@ def published(folder: Path, name: str) -> bool:
     return checkpoint(folder, name).exists()
 
 
-class Shared:
+class StageCache:
     """Finished stages in a folder that several runs share: HASH.pt (a checkpoint) and HASH.json (times and log)."""
 
     def __init__(self, folder: Path, spec: RunSpec) -> None:

@@ -52,9 +52,9 @@ class Wall(api.Environment):
     Tasks have start and goal in opposite rooms; one is solved within sqrt(2) px of the goal (PLDM: a mean squared
     error of the two coordinates below 1).
 
-    Capabilities: `expert` goes the shortest way through the door; `cost_to_go` is the length of that way over the longest
-    action; `value_fixed_point` is what the value loss converges to; `state_grid` has whole pixels; `pair_labels` tells
-    pairs across the door from those in one room; `map_place`.
+    Capabilities: `expert` goes the shortest way through the door; `cost_to_go` is the length of that way over the
+    longest action; `value_fixed_point` is what the value loss converges to; `state_grid` has whole pixels;
+    `pair_labels` tells pairs across the door from those in one room; `map_place`.
 
     Attributes:
         walk: law of the random data's steps.

@@ -72,7 +72,7 @@ class IQL(Objective):
         return int(self.params.stride)
 
     @property
-    def detached(self) -> Literal["last"]:
+    def stop_gradient_targets(self) -> Literal["last"]:
         """The last state of a window is a target only."""
         return "last"
 

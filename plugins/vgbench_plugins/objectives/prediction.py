@@ -28,7 +28,7 @@ class Prediction(Objective):
         momentum: float = Field(0.99, ge=0.0, lt=1.0, description="of the moving average; used by target=ema only")
 
     @property
-    def detached(self) -> Literal["none", "later"]:
+    def stop_gradient_targets(self) -> Literal["none", "later"]:
         """All but the first state are targets; with target=online they have a gradient all the same."""
         return "none" if self.params.target == "online" else "later"
 

@@ -1,7 +1,7 @@
 """Success of controllers between random actions and an expert, on the same tasks. See `climb`; `verdicts` reads one."""
 
 from vgbench.analysis.ladder.run import climb
-from vgbench.analysis.ladder.setup import Place, find_place
+from vgbench.analysis.ladder.setup import LadderSetup, find_place
 from vgbench.analysis.ladder.verdicts import verdicts
 
-__all__ = ["Place", "climb", "find_place", "verdicts"]
+__all__ = ["LadderSetup", "climb", "find_place", "verdicts"]

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from vgbench.analysis.cost_tables import Tables
-from vgbench.analysis.ladder.setup import Act, Place
+from vgbench.analysis.ladder.setup import Act, LadderSetup
 from vgbench.analysis.prediction import aggregate
 from vgbench.analysis.probe import apply, split
-from vgbench.analysis.sampling import latents, take
+from vgbench.analysis.sampling import index_states, latents
 from vgbench.api import State
 from vgbench.experiments.trained import Trained
 from vgbench.planning.controller import block_rows, plan_horizon
@@ -44,7 +44,7 @@ class CostProblem(BlindProblem):
 class Planned:
     """Acts by the planner on given rollouts and costs; remembers the plans of the active tasks."""
 
-    def __init__(self, place: Place, rollout: Rollout, cost: Cost) -> None:
+    def __init__(self, place: LadderSetup, rollout: Rollout, cost: Cost) -> None:
         self._place, self._rollout, self._cost, self._planner = place, rollout, cost, place.planner()
         self._memory: dict[int, dict[str, Tensor]] = {}
         self._set = place.environment.spec.actions.scaled(1 / place.data.action_scale)
@@ -61,7 +61,7 @@ class Planned:
             some = ids[rows]
             noise = KeyedNoise(spec.task_seed, some, step, Stream.PLANNER)
             shared = (self._set, noise, torch.full_like(some, left), horizon, executed)
-            problem = CostProblem(some, take(state, rows), self._rollout, self._cost, settings, *shared)
+            problem = CostProblem(some, index_states(state, rows), self._rollout, self._cost, settings, *shared)
             with torch.no_grad():
                 plan = self._planner.plan(problem, self._recall(some))
             for row, task in enumerate(some.tolist()):
@@ -74,7 +74,7 @@ class Planned:
         return {name: torch.stack([one[name] for one in known]) for name in known[0]}
 
 
-def exact(place: Place) -> Rollout:
+def exact(place: LadderSetup) -> Rollout:
     """The environment's own step; noisy moves are rolled out with their mean."""
     environment, scale = place.environment, place.data.action_scale
 
@@ -93,7 +93,7 @@ def exact(place: Place) -> Rollout:
     return rollout
 
 
-def learned(place: Place, trained: Trained, weights: Tensor) -> Rollout:
+def learned(place: LadderSetup, trained: Trained, weights: Tensor) -> Rollout:
     """The learned model, whose latents a probe turns into states."""
     environment, static = place.environment, place.data.trajectories.static
 
@@ -112,11 +112,11 @@ def learned(place: Place, trained: Trained, weights: Tensor) -> Rollout:
     return rollout
 
 
-def straight_cost(place: Place) -> Cost:
+def straight_cost(place: LadderSetup) -> Cost:
     """The environment's own distance to the goal, which knows no walls."""
 
     def cost(ids: Tensor, state: State, candidates: int) -> Tensor:
-        goal = take(place.tasks.goal, ids.repeat_interleave(candidates))
+        goal = index_states(place.tasks.goal, ids.repeat_interleave(candidates))
         return place.environment.goal_distance(state, goal).reshape(len(ids), candidates)
 
     return cost
@@ -127,7 +127,7 @@ def table_cost(tables: Tables) -> Cost:
     return lambda ids, state, candidates: tables.look_up(ids.repeat_interleave(candidates), state).reshape(len(ids), -1)
 
 
-def straight_line(place: Place) -> Act:
+def straight_line(place: LadderSetup) -> Act:
     """After which of 64 actions is the goal nearest, as the crow flies? Tried in the environment itself, one step."""
     actions = place.environment.spec.actions
     generator = torch.Generator().manual_seed(0)
@@ -144,18 +144,18 @@ def straight_line(place: Place) -> Act:
     return act
 
 
-def expert(place: Place) -> Act:
+def expert(place: LadderSetup) -> Act:
     """The environment's own expert."""
     environment: Any = place.environment
 
     def act(state: State, ids: Tensor, step: int) -> Tensor:
-        action: Tensor = environment.expert(state, take(place.tasks.goal, ids))
+        action: Tensor = environment.expert(state, index_states(place.tasks.goal, ids))
         return action.unsqueeze(1) / place.data.action_scale
 
     return act
 
 
-def baseline(place: Place) -> Act | None:
+def baseline(place: LadderSetup) -> Act | None:
     """The protocol's planner that ignores the cost."""
     chosen = place.spec.baseline
     if chosen is None:

@@ -8,7 +8,6 @@ the true cost to go). Distances are looked up in tables over the environment's g
 from collections.abc import Callable
 from typing import Any
 
-import vgbench
 from vgbench.analysis.cost_tables import Tables, learned_tables, true_tables
 from vgbench.analysis.ladder.controllers import (
     Planned,
@@ -20,17 +19,18 @@ from vgbench.analysis.ladder.controllers import (
     straight_line,
     table_cost,
 )
-from vgbench.analysis.ladder.setup import Act, Place, play
+from vgbench.analysis.ladder.setup import Act, LadderSetup, play
 from vgbench.analysis.probe import fit_probe
 from vgbench.analysis.sampling import lacks
 from vgbench.experiments.trained import Trained
 from vgbench.statistics import wilson
 from vgbench.storage.files import Record
+from vgbench.version import __version__
 
 FORMAT = 1
 
 
-def climb(place: Place, runs: list[Trained], tell: Callable[[str], None] = lambda _: None) -> Record:
+def climb(place: LadderSetup, runs: list[Trained], tell: Callable[[str], None] = lambda _: None) -> Record:
     """Play every rung of the ladder that the environment and the runs allow.
 
     Returns:
@@ -65,7 +65,7 @@ def climb(place: Place, runs: list[Trained], tell: Callable[[str], None] = lambd
     planner = place.planner()
     return {
         "format": FORMAT,
-        "vgbench": vgbench.__version__,
+        "vgbench": __version__,
         "protocol": place.spec.protocol,
         "scale": place.spec.scale,
         "environment": place.spec.environment.identity(),
@@ -77,7 +77,9 @@ def climb(place: Place, runs: list[Trained], tell: Callable[[str], None] = lambd
     }
 
 
-def _rungs(place: Place, trained: Trained, truth: Tables | None, add: Callable[..., None], rows: list[Record]) -> None:
+def _rungs(
+    place: LadderSetup, trained: Trained, truth: Tables | None, add: Callable[..., None], rows: list[Record]
+) -> None:
     """The rungs of one run: its value on the exact model, the true value on its model, and the run itself."""
     title, count = trained.run["title"], len(place.tasks)
     missing = lacks(place.environment, "state_grid")

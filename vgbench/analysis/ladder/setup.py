@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vgbench.analysis.sampling import take
+from vgbench.analysis.sampling import index_states
 from vgbench.api import Environment, Planner, State, Tasks
-from vgbench.config.catalogue import catalogue
-from vgbench.config.resolve import Request, resolve
+from vgbench.config.catalogue import load_catalogue
+from vgbench.config.resolve import RunRequest, resolve
 from vgbench.data.dataset import Dataset
 from vgbench.data.files import fingerprint
 from vgbench.errors import UsageError
@@ -26,7 +26,7 @@ Act = Callable[[State, Tensor, int], Tensor]
 
 
 @dataclass
-class Place:
+class LadderSetup:
     """Where the ladder stands: what all rows share."""
 
     spec: RunSpec
@@ -51,7 +51,7 @@ class Place:
         return planner
 
 
-def play(place: Place, act: Act) -> list[Record]:
+def play(place: LadderSetup, act: Act) -> list[Record]:
     """Play all tasks; rows with `task`, `success` and `steps`."""
     environment, settings, tasks = place.environment, place.settings, place.tasks
     state, ids, step = tasks.start, torch.arange(len(tasks), device=place.data.device), 0
@@ -65,10 +65,10 @@ def play(place: Place, act: Act) -> list[Record]:
                 noise = keyed.normal(environment.spec.noise_dim)
             state = environment.step(state, actions[:, index] * place.data.action_scale, noise)
             step += 1
-            solved = environment.success(state, take(tasks.goal, ids))
+            solved = environment.success(state, index_states(tasks.goal, ids))
             steps[ids[solved].cpu()] = step
             left = (~solved).nonzero().squeeze(1)
-            state, ids, actions = take(state, left), ids[left], actions[left]
+            state, ids, actions = index_states(state, left), ids[left], actions[left]
             if not len(ids):
                 break
     return [
@@ -84,7 +84,7 @@ def find_place(
     budget: int | None,
     scale: str | None = None,
     sets: Sequence[str] = (),
-) -> tuple[Place, list[Trained]]:
+) -> tuple[LadderSetup, list[Trained]]:
     """Set up a ladder.
 
     Raises:
@@ -105,13 +105,13 @@ def find_place(
         if protocol is None:
             raise UsageError("say where: --protocol NAME, or --run DIR for the tasks of a run")
         # Nothing of a method is used; a specification needs one.
-        recipe = next(iter(catalogue().recipes))
-        spec = resolve(Request(protocol=protocol, recipe=recipe, scale=scale, sets=sets, loose=True))
+        recipe = next(iter(load_catalogue().recipes))
+        spec = resolve(RunRequest(protocol=protocol, recipe=recipe, scale=scale, sets=sets, loose=True))
         environment = build_environment(spec.environment)
         data = Dataset(environment, load_data(spec, environment)[0], torch.device(spec.device))
         every = load_tasks(spec, environment, data)
-    some = Tasks(take(every.start, slice(0, tasks)), take(every.goal, slice(0, tasks)))
-    return Place(spec, environment, data, some, budget), runs
+    some = Tasks(index_states(every.start, slice(0, tasks)), index_states(every.goal, slice(0, tasks)))
+    return LadderSetup(spec, environment, data, some, budget), runs
 
 
 def _check_same(runs: Sequence[Trained], folders: Sequence[Path]) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-import vgbench
 from vgbench.api import Trajectories
 from vgbench.data import files
 from vgbench.data.minari import KEY, OBSERVED, checked, library
 from vgbench.errors import UsageError
+from vgbench.version import __version__
 
 
 def export(path: Path, name: str) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _write(minari: Any, name: str, data: Trajectories, spec: dict[str, Any], abo
             buffer=buffers,
             observation_space=spaces.Dict({key: _space(array) for key, array in episodes[0].items()}),
             action_space=spaces.Box(-reach, reach, dtype=data.actions.dtype),
-            algorithm_name=f"vgbench {vgbench.__version__}, environment {spec['environment']}",
+            algorithm_name=f"vgbench {__version__}, environment {spec['environment']}",
             description=f"trajectories of vgbench's environment {spec['environment']!r}; without rewards",
             jpeg_encoding=False,  # what is exported comes back to the last bit
         )

@@ -34,7 +34,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Ending:
+class JobResult:
     """How a job ended.
 
     Attributes:
@@ -48,7 +48,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Place:
+class Resources:
     """What the user said about where to compute.
 
     Attributes:
@@ -71,7 +71,7 @@ class Executor(ABC):
     """
 
     @classmethod
-    def check(cls, place: Place) -> None:
+    def check(cls, place: Resources) -> None:
         """Raise a UsageError if what it needs is not installed, or if it does not take these options."""
         return
 
@@ -79,7 +79,7 @@ class Executor(ABC):
     """Jobs that it can compute at once."""
 
     @abstractmethod
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Resources) -> None:
         """Get ready; `check` has passed."""
 
     @abstractmethod
@@ -87,7 +87,7 @@ class Executor(ABC):
         """Start a job; called at most `slots` times more than jobs have ended."""
 
     @abstractmethod
-    def finished(self, timeout: float) -> list[Ending]:
+    def finished(self, timeout: float) -> list[JobResult]:
         """Wait up to `timeout` seconds for a job to end; return those that have, each once."""
 
     @abstractmethod

@@ -15,7 +15,7 @@ from typing import IO
 from vgbench import hardware
 from vgbench.errors import UsageError
 from vgbench.experiments.executors import base
-from vgbench.experiments.executors.base import Ending, Job, Place
+from vgbench.experiments.executors.base import Job, JobResult, Resources
 
 _POLL = 0.05  # seconds
 
@@ -31,12 +31,12 @@ class Executor(base.Executor):
     """A process for each cell, one thread each unless told otherwise; what it says goes to the cell's log.txt."""
 
     @classmethod
-    def check(cls, place: Place) -> None:
+    def check(cls, place: Resources) -> None:
         """Refuse an address."""
         if place.address is not None:
             raise UsageError(f"--address {place.address}: the executor 'local' has no cluster; add --executor ray")
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Resources) -> None:
         """Take as many cells at once as there are cores for them (on a GPU: one)."""
         self.slots = place.workers or (1 if place.gpu else max(1, hardware.cores() // place.threads))
         self._threads = str(place.threads)
@@ -62,7 +62,7 @@ class Executor(base.Executor):
             process.stdin.flush()
         self._running.append(_Running(job, process, log))
 
-    def finished(self, timeout: float) -> list[Ending]:
+    def finished(self, timeout: float) -> list[JobResult]:
         """Look at all processes until one has ended."""
         end = time.monotonic() + timeout
         while True:
@@ -71,7 +71,7 @@ class Executor(base.Executor):
                 return [self._ending(running) for running in over]
             time.sleep(_POLL)
 
-    def _ending(self, running: _Running) -> Ending:
+    def _ending(self, running: _Running) -> JobResult:
         self._running.remove(running)
         process = running.process
         assert process.stdout is not None and process.stdin is not None
@@ -83,12 +83,12 @@ class Executor(base.Executor):
             with suppress(BrokenPipeError):
                 pipe.close()
         if line.endswith("\n"):
-            return Ending(running.job, **json.loads(line))
+            return JobResult(running.job, **json.loads(line))
         if self._stopping:
-            return Ending(running.job, "interrupted")
+            return JobResult(running.job, "interrupted")
         code = process.returncode
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return Ending(
+        return JobResult(
             running.job, "died", f"its process ended without a word ({how}); see {running.job.folder}/log.txt"
         )
 

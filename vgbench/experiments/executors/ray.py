@@ -9,7 +9,7 @@ from typing import Any
 from vgbench import hardware
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.experiments.executors import base
-from vgbench.experiments.executors.base import Ending, Job, Place
+from vgbench.experiments.executors.base import Job, JobResult, Resources
 
 _STORE = 80 * 2**20
 """Bytes of a local cluster's object store, which is hardly used (Ray wants at least 75 MiB): results go to the disk."""
@@ -25,11 +25,11 @@ class Executor(base.Executor):
     """A Ray task for each cell, in a process of its own. The folder has to be on a disk that all nodes share."""
 
     @classmethod
-    def check(cls, place: Place) -> None:
+    def check(cls, place: Resources) -> None:
         """Refuse to begin without Ray."""
         _ray()
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Resources) -> None:
         """Connect to the cluster, or start one.
 
         Raises:
@@ -60,26 +60,26 @@ class Executor(base.Executor):
         """Hand a job to the cluster."""
         self._running[self._task.remote(job)] = job
 
-    def finished(self, timeout: float) -> list[Ending]:
+    def finished(self, timeout: float) -> list[JobResult]:
         """Wait for the next task to end."""
         if not self._running:
             return []
         over, _ = self._ray.wait(list(self._running), num_returns=1, timeout=timeout)
         return [self._ending(reference) for reference in over]
 
-    def _ending(self, reference: Any) -> Ending:
+    def _ending(self, reference: Any) -> JobResult:
         job, errors = self._running.pop(reference), self._ray.exceptions
         gone = (errors.WorkerCrashedError, errors.NodeDiedError, errors.ObjectLostError, errors.OutOfMemoryError)
         try:
-            return Ending(job, **self._ray.get(reference))
+            return JobResult(job, **self._ray.get(reference))
         except (errors.TaskCancelledError, KeyboardInterrupt):
-            return Ending(job, "interrupted")
+            return JobResult(job, "interrupted")
         except gone as err:
             if self._stopping:
-                return Ending(job, "interrupted")
-            return Ending(job, "died", f"its worker is gone ({type(err).__name__}); see {job.folder}/log.txt")
+                return JobResult(job, "interrupted")
+            return JobResult(job, "died", f"its worker is gone ({type(err).__name__}); see {job.folder}/log.txt")
         except errors.RayError as err:
-            return Ending(job, "failed", f"{type(err).__name__}: {_first(err)}")
+            return JobResult(job, "failed", f"{type(err).__name__}: {_first(err)}")
 
     def stop(self) -> None:
         """Have Ray raise SIGINT's handler in every task; one that has not begun is dropped."""
@@ -109,7 +109,7 @@ def _perform(job: Job) -> dict[str, str]:
         return worker.perform(job)
 
 
-def _room(resources: dict[str, float], place: Place) -> int:
+def _room(resources: dict[str, float], place: Resources) -> int:
     """Cells that fit into a cluster at once."""
     room = resources.get("CPU", 0) // place.threads
     if place.gpu:
@@ -136,7 +136,7 @@ def _first(err: BaseException) -> str:
     return lines[0] if lines else type(err).__name__
 
 
-def _refusal(place: Place, err: BaseException) -> str:
+def _refusal(place: Resources, err: BaseException) -> str:
     if place.address is None:
         return f"cannot start a local Ray cluster: {_first(err)}"
     return (

@@ -11,11 +11,11 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure as Picture
+from matplotlib.figure import Figure as Plot
 
 from vgbench.api import Environment, State
 from vgbench.config.definitions import Figure, Panel
-from vgbench.config.request import Request, told
+from vgbench.config.request import RunRequest, prefix_error
 from vgbench.config.resolve import resolve_data
 from vgbench.data import collection, files
 from vgbench.data.dataset import Dataset
@@ -50,9 +50,9 @@ def prepare(figure: Figure, data_seed: int | None, task_seed: int | None, sets: 
     prepared = []
     for panel in figure.panels:
         seed = figure.data_seed if data_seed is None else data_seed
-        request = resolve_data(Request(protocol=panel.protocol, data_seed=seed, sets=sets))
+        request = resolve_data(RunRequest(protocol=panel.protocol, data_seed=seed, sets=sets))
         environment = request.environment.cls(request.environment.params)
-        with told(f"figure {figure.name}, {panel.title}"):
+        with prefix_error(f"figure {figure.name}, {panel.title}"):
             _check(panel, environment, request.environment.name)
         tasks = figure.task_seed if task_seed is None else task_seed
         if not 0 <= tasks < 2**32:
@@ -84,13 +84,13 @@ def draw(figure: Figure, panels: Sequence[Prepared], path: Path) -> list[Record]
     single = all(prepared.panel.count == 1 for prepared in panels)
     rows, columns = (1, len(panels)) if single else (len(panels), max(p.panel.count for p in panels))
     side = max(SIDE[prepared.panel.show] for prepared in panels)
-    picture = Picture(figsize=(side * columns + 0.7, side * rows + 0.2), layout="constrained")
+    picture = Plot(figsize=(side * columns + 0.7, side * rows + 0.2), layout="constrained")
     FigureCanvasAgg(picture)
     grid = picture.subplots(rows, columns, squeeze=False)
     about = []
     for index, prepared in enumerate(panels):
         axes = [grid[0, index]] if single else list(grid[index])
-        with told(f"figure {figure.name}, {prepared.panel.title}"):
+        with prefix_error(f"figure {figure.name}, {prepared.panel.title}"):
             about.append(_draw_panel(prepared, axes))
         axes[0].set_ylabel("row (px)" if single else f"{prepared.panel.title}\nrow (px)")
         if single:
@@ -171,6 +171,6 @@ def _trajectory(axis: Axes, environment: Environment, data: Dataset, number: int
     points = axis.scatter(way[:, 0], way[:, 1], c=times.numpy(), cmap=_TIME, s=9, zorder=3)
     for name, point, marker in (("start", way[0], "o"), ("end", way[-1], "s")):
         axis.plot(*point, marker, markersize=9, markerfacecolor="none", markeredgecolor="#ff7f0e", label=name, zorder=4)
-    assert isinstance(axis.figure, Picture)
+    assert isinstance(axis.figure, Plot)
     axis.figure.colorbar(points, ax=axis, shrink=0.8, label="step")
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=8)

@@ -8,7 +8,7 @@ LOGS = "What the objectives reported"
 
 
 @dataclass(frozen=True)
-class Picture:
+class Plot:
     """One picture of a run.
 
     Attributes:
@@ -27,12 +27,12 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class SkippedPlot:
     """Why there is no picture of a kind."""
 
     kind: str
     why: str
 
 
-Drawn = Iterator[Picture | LeftOut]
+Drawn = Iterator[Plot | SkippedPlot]
 """What a module that draws yields, picture by picture."""

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from vgbench.report.plots import style
-from vgbench.report.plots.picture import Picture
+from vgbench.report.plots.picture import Plot
 
 PREDICTION = "Prediction error over the horizon"
 _LATENT = {"latent": "actions as executed", "latent_shuffled": "another rollout's actions"}
 _COST = {"cost": "actions as executed", "cost_shuffled": "another rollout's actions", "cost_unchanged": "no change"}
 
 
-def prediction(block: Mapping[str, Any]) -> Picture:
+def prediction(block: Mapping[str, Any]) -> Plot:
     """Draw block `prediction` of a diagnosis, see `vgbench.analysis.diagnosis`.
 
     Raises:
@@ -35,4 +35,4 @@ def prediction(block: Mapping[str, Any]) -> Picture:
         "of the predicted latent, relative to predicting no change (1, the thin line). Right: mean absolute error of "
         "the learned distance to the goal, in its own units."
     )
-    return Picture("prediction.svg", PREDICTION, text, content=style.svg(made))
+    return Plot("prediction.svg", PREDICTION, text, content=style.svg(made))

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from vgbench.analysis.replay import Moment, Played, Replay
+from vgbench.analysis.replay import EpisodeTrace, Frame, Replay
 from vgbench.api import State
 from vgbench.experiments.trained import Trained
-from vgbench.report.plots.picture import Drawn, LeftOut, Picture
-from vgbench.report.plots.value_map import Atlas, rgb
+from vgbench.report.plots.picture import Drawn, Plot, SkippedPlot
+from vgbench.report.plots.value_map import ValueMaps, rgb
 from vgbench.storage.run_folder import RunFolder
 
 ROLLOUTS = "Rollouts"
@@ -26,27 +26,29 @@ TRACE, PLAN, IMAGINED, GOAL = "#ffffff", "#E69F00", "#56B4E9", "#F0E442"
 Points = list[tuple[float, float]]
 
 
-def rollouts(atlas: Atlas, each: int = EACH) -> Drawn:
+def rollouts(atlas: ValueMaps, each: int = EACH) -> Drawn:
     """Play the first solved and the first failed tasks of episodes.jsonl again, and draw an animation of each."""
     trained = atlas.trained
     images = [name for name, array in trained.environment.spec.observations.items() if array.kind == "image"]
     if not images and "map_place" not in trained.environment.capabilities:
         name = trained.spec.environment.name
-        yield LeftOut(ROLLOUTS, f"environment '{name}' has neither images nor map_place, so there is nothing to draw")
+        yield SkippedPlot(
+            ROLLOUTS, f"environment '{name}' has neither images nor map_place, so there is nothing to draw"
+        )
         return
     rows = {row["task"]: row for row in RunFolder(trained.folder.path).lines("episodes.jsonl")}
     solved, failed = ([task for task, row in rows.items() if row["success"] is kind] for kind in (True, False))
     for kind, tasks in (("solved", solved), ("failed", failed)):
         if not tasks:
-            yield LeftOut(ROLLOUTS, f"no task was {kind}")
+            yield SkippedPlot(ROLLOUTS, f"no task was {kind}")
     for played in Replay(trained, [*solved[:each], *failed[:each]]).play(STEPS):
         word = "solved" if rows[played.task]["success"] else "failed"
         text = _text(played, rows[played.task])
         file = f"rollout-{word}-task{played.task}.webp"
-        yield Picture(file, ROLLOUTS, text, _legend(atlas), _animation(trained, atlas, played, images))
+        yield Plot(file, ROLLOUTS, text, _legend(atlas), _animation(trained, atlas, played, images))
 
 
-def _text(played: Played, recorded: dict[str, Any]) -> str:
+def _text(played: EpisodeTrace, recorded: dict[str, Any]) -> str:
     word, steps = ("solved after" if recorded["success"] else "not solved within"), recorded["steps"]
     text = f"Task {played.task}: {word} {steps} steps."
     if played.steps == STEPS < steps:
@@ -57,14 +59,14 @@ def _text(played: Played, recorded: dict[str, Any]) -> str:
     return text
 
 
-def _legend(atlas: Atlas) -> str:
+def _legend(atlas: ValueMaps) -> str:
     if "map_place" not in atlas.trained.environment.capabilities:
         return "What the encoder sees."
     blue = "" if atlas.missing else "; blue: where the model expects it to lead (the nearest latent on the map)"
     return f"Star: the goal; white: the way so far; orange: where the rest of the present plan really leads{blue}."
 
 
-def _animation(trained: Trained, atlas: Atlas, played: Played, images: Sequence[str]) -> bytes:
+def _animation(trained: Trained, atlas: ValueMaps, played: EpisodeTrace, images: Sequence[str]) -> bytes:
     """Animated WebP of one task."""
     places = _places(trained, played)
     chosen = np.unique(np.linspace(0, played.steps, min(FRAMES, len(played.moments))).round().astype(int))
@@ -82,7 +84,7 @@ def _animation(trained: Trained, atlas: Atlas, played: Played, images: Sequence[
     return stream.getvalue()
 
 
-def _places(trained: Trained, played: Played) -> Points:
+def _places(trained: Trained, played: EpisodeTrace) -> Points:
     """Points of the frame where the agent was; none for an environment without a map."""
     if "map_place" not in trained.environment.capabilities:
         return []
@@ -109,7 +111,7 @@ def _canvas(trained: Trained, state: State, images: Sequence[str]) -> Image.Imag
     return Image.fromarray(rgb(seen)).resize((2 * SIZE, 2 * SIZE), Image.Resampling.NEAREST)
 
 
-def _draw(pen: ImageDraw.ImageDraw, trained: Trained, atlas: Atlas, moment: Moment, trace: Points) -> None:
+def _draw(pen: ImageDraw.ImageDraw, trained: Trained, atlas: ValueMaps, moment: Frame, trace: Points) -> None:
     """Draw goal, way, plan and expectation."""
     _star(pen, *_points(trained, moment.goal)[0])
     for width, colour in ((8, "black"), (4, TRACE)):
@@ -126,7 +128,7 @@ def _draw(pen: ImageDraw.ImageDraw, trained: Trained, atlas: Atlas, moment: Mome
     pen.ellipse((x - 9, y - 9, x + 9, y + 9), fill=TRACE, outline="black", width=2)
 
 
-def _lead(trained: Trained, moment: Moment) -> State:
+def _lead(trained: Trained, moment: Frame) -> State:
     """States [H] that the rest of a plan leads to, without noise."""
     environment, state, states = trained.environment, moment.state, []
     dim = environment.spec.noise_dim

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vgbench.errors import UsageError, VgbenchError
-from vgbench.report.plots.picture import Drawn, LeftOut, Picture
+from vgbench.report.plots.picture import Drawn, Plot, SkippedPlot
 from vgbench.storage.files import Record, read_json, write_atomically, write_json
 
 DRAWING = 1
@@ -23,8 +23,8 @@ class Gallery:
     """Pictures of a run in a folder, in their order, and what is left out."""
 
     folder: Path
-    pictures: tuple[Picture, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    pictures: tuple[Plot, ...] = ()
+    left_out: tuple[SkippedPlot, ...] = ()
 
 
 def gallery(run: Path, out: Path | None = None, draw: bool = True) -> Gallery:
@@ -77,9 +77,9 @@ def _index(folder: Path) -> dict[str, Any]:
             if not {"stamp", "pictures", "left_out"} <= set(group):
                 return {}
             for entry in group["pictures"]:
-                Picture(**entry)
+                Plot(**entry)
             for entry in group["left_out"]:
-                LeftOut(**entry)
+                SkippedPlot(**entry)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
     return dict(content)
@@ -107,7 +107,7 @@ def _drawn(pictures: Drawn, folder: Path) -> dict[str, Any]:
     with style.style():
         for item in pictures:
             about = {name: value for name, value in vars(item).items() if name != "content"}
-            if isinstance(item, LeftOut):
+            if isinstance(item, SkippedPlot):
                 result["left_out"].append(about)
                 continue
             content = item.content
@@ -116,21 +116,23 @@ def _drawn(pictures: Drawn, folder: Path) -> dict[str, Any]:
     return result
 
 
-def _pictures(made: dict[str, Any]) -> Iterator[Picture]:
+def _pictures(made: dict[str, Any]) -> Iterator[Plot]:
     """All pictures; one of a diagnosis takes the place of that which was drawn without it."""
     entries = {entry["file"]: entry for group in made.values() for entry in group["pictures"]}
     for entry in entries.values():
-        yield Picture(**entry)
+        yield Plot(**entry)
 
 
-def _left_out(made: dict[str, Any], run: Path, draw: bool) -> Iterator[LeftOut]:
+def _left_out(made: dict[str, Any], run: Path, draw: bool) -> Iterator[SkippedPlot]:
     for group in made.values():
         for entry in group["left_out"]:
-            yield LeftOut(**entry)
+            yield SkippedPlot(**entry)
     if "model" not in made and not draw:
         kept = any((run / "checkpoints").glob("*.pt"))
         drawn = f"not drawn so far; `vgbench plot {run}` draws them"
-        yield LeftOut(MODEL_KINDS, drawn if kept else "they need the run's checkpoints, which are not in its folder")
+        yield SkippedPlot(
+            MODEL_KINDS, drawn if kept else "they need the run's checkpoints, which are not in its folder"
+        )
 
 
 def _records(run: Path) -> Drawn:
@@ -159,9 +161,9 @@ def _model(run: Path) -> Drawn:
     try:
         trained = load_trained(run)
     except VgbenchError as err:
-        yield LeftOut(MODEL_KINDS, str(err))
+        yield SkippedPlot(MODEL_KINDS, str(err))
         return
-    atlas = value_map.Atlas(trained)
+    atlas = value_map.ValueMaps(trained)
     yield from value_map.value(atlas)
     if not (run / "diagnosis.json").exists():
         from vgbench.analysis import prediction as dynamics
@@ -176,7 +178,7 @@ def _diagnosis(run: Path) -> Drawn:
 
     found, why = diagnosis(run)
     if why:
-        yield LeftOut(prediction.PREDICTION, why)
+        yield SkippedPlot(prediction.PREDICTION, why)
     elif found:
         yield prediction.prediction(found["blocks"]["prediction"])
 

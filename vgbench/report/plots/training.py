@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from vgbench.report.plots import style
-from vgbench.report.plots.picture import LOGS, Drawn, LeftOut, Picture
+from vgbench.report.plots.picture import LOGS, Drawn, Plot, SkippedPlot
 from vgbench.statistics import wilson
 from vgbench.storage.files import Record
 from vgbench.storage.run_folder import RunFolder
@@ -24,7 +24,7 @@ def training(folder: Path) -> Drawn:
     """Draw the losses of each stage over its optimiser steps, and what the objectives logged beside."""
     rows = [row for row in RunFolder(folder).lines("train.jsonl") if _is_log(row)]
     if not rows:
-        yield LeftOut(TRAINING, "train.jsonl has no line that can be read (a run without training has none)")
+        yield SkippedPlot(TRAINING, "train.jsonl has no line that can be read (a run without training has none)")
         return
     stages = list(dict.fromkeys(row["stage"] for row in rows))
     made = style.figure(3.6 * len(stages), 2.6)
@@ -34,10 +34,10 @@ def training(folder: Path) -> Drawn:
         "Weighted sum of the losses and its terms, on the batch of every tenth optimiser step (training data). "
         "Stages train one after the other."
     )
-    yield Picture("training.svg", TRAINING, text, content=style.svg(made))
+    yield Plot("training.svg", TRAINING, text, content=style.svg(made))
     panels = dict.fromkeys((row["stage"], name) for row in rows for name in row if "." in name)
     if panels:
-        yield Picture("training-logs.svg", LOGS, _logs_text(len(panels)), content=_logs(rows, list(panels)[:MOST_LOGS]))
+        yield Plot("training-logs.svg", LOGS, _logs_text(len(panels)), content=_logs(rows, list(panels)[:MOST_LOGS]))
 
 
 def _is_log(row: Any) -> bool:
@@ -94,7 +94,7 @@ def success(folder: Path, most: int | None = None) -> Drawn:
         name: _episodes(folder / f"{file}.jsonl") for name, file in (("planner", "episodes"), ("baseline", "baseline"))
     }
     if not curves["planner"]:
-        yield LeftOut(STEPS, "episodes.jsonl has no whole row for each task")
+        yield SkippedPlot(STEPS, "episodes.jsonl has no whole row for each task")
         return
     last = most or max(row["steps"] for rows in curves.values() for row in rows)
     made = style.figure(4.6, 2.8)
@@ -111,7 +111,7 @@ def success(folder: Path, most: int | None = None) -> Drawn:
     axes.legend(loc="best")
     baseline = "" if curves["baseline"] else " There are no episodes of a baseline."
     text = f"Share of the tasks solved within so many steps, with 95 % Wilson intervals at each step.{baseline}"
-    yield Picture("success.svg", STEPS, text, content=style.svg(made))
+    yield Plot("success.svg", STEPS, text, content=style.svg(made))
 
 
 def _episodes(path: Path) -> list[Record]:

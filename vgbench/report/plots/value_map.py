@@ -12,14 +12,14 @@ from torch import Tensor
 from vgbench.api import Environment, State, StateGrid
 from vgbench.experiments.trained import Trained
 from vgbench.report.plots import style
-from vgbench.report.plots.picture import Drawn, LeftOut, Picture
+from vgbench.report.plots.picture import Drawn, Plot, SkippedPlot
 
 VALUE = "Value map"
 GOALS = 3
 
 
 @dataclass
-class Sheet:
+class LayoutMap:
     """One layout, looked at everywhere.
 
     Attributes:
@@ -35,11 +35,11 @@ class Sheet:
 
 
 @dataclass
-class Atlas:
+class ValueMaps:
     """Sheets of a trained run, made once for each layout."""
 
     trained: Trained
-    _made: list[Sheet] = field(default_factory=list)
+    _made: list[LayoutMap] = field(default_factory=list)
 
     @property
     def missing(self) -> str:
@@ -49,7 +49,7 @@ class Atlas:
         name = self.trained.spec.environment.name
         return f"environment '{name}' does not offer {' and '.join(lacks)}" if lacks else ""
 
-    def sheet(self, state: State) -> Sheet:
+    def sheet(self, state: State) -> LayoutMap:
         """Sheet of the layout of a state (leading 1)."""
         environment: Environment = self.trained.environment
         grid: StateGrid = environment.state_grid(state)  # type: ignore[attr-defined]
@@ -61,10 +61,10 @@ class Atlas:
         latents = self.trained.model.encode_blocks(observations)
         images = [name for name, array in environment.spec.observations.items() if array.kind == "image"]
         background = layout_alone(observations[images[0]]) if images else None
-        self._made.append(Sheet(grid, place, latents, background))
+        self._made.append(LayoutMap(grid, place, latents, background))
         return self._made[-1]
 
-    def distances(self, sheet: Sheet, goal: State) -> Tensor:
+    def distances(self, sheet: LayoutMap, goal: State) -> Tensor:
         """Learned distance [M] from the states of a sheet to a goal (leading 1)."""
         model, environment = self.trained.model, self.trained.environment
         with torch.inference_mode():
@@ -94,11 +94,11 @@ def row(state: State, index: int) -> State:
     return {name: value[index : index + 1] for name, value in state.items()}
 
 
-def value(atlas: Atlas, tasks: Sequence[int] = range(GOALS)) -> Drawn:
+def value(atlas: ValueMaps, tasks: Sequence[int] = range(GOALS)) -> Drawn:
     """Draw the distance to the goals of some tasks over the free space of their layouts."""
     trained = atlas.trained
     if atlas.missing:
-        yield LeftOut(VALUE, f"{atlas.missing}, which a map needs")
+        yield SkippedPlot(VALUE, f"{atlas.missing}, which a map needs")
         return
     tasks = [task for task in tasks if task < len(trained.tasks)]
     known = "cost_to_go" in trained.environment.capabilities
@@ -123,7 +123,7 @@ def value(atlas: Atlas, tasks: Sequence[int] = range(GOALS)) -> Drawn:
         made.colorbar(mesh, ax=list(line), label=name, shrink=0.9, pad=0.02)
     for axes, title in zip(panels[0], _titles(tasks, learned, true), strict=True):
         axes.set_title(title)
-    yield Picture("value.svg", VALUE, _text(known), content=style.svg(made))
+    yield Plot("value.svg", VALUE, _text(known), content=style.svg(made))
 
 
 def _truth(environment: Environment, states: State, goal: State) -> np.ndarray:
@@ -156,7 +156,7 @@ def _text(known: bool) -> str:
 
 
 def draw_map(
-    axes: Axes, sheet: Sheet, values: np.ndarray, environment: Environment, limits: tuple[float, float]
+    axes: Axes, sheet: LayoutMap, values: np.ndarray, environment: Environment, limits: tuple[float, float]
 ) -> Any:
     """Draw values [M] over a layout; returns what a colour bar wants."""
     left, right, bottom, top = environment.map_extent

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from vgbench.plugin.entry import GROUPS, HOME
+from vgbench.plugin.registry import load_plugin
 from vgbench.testing.check import Collector, Failure, Skip, expect
 from vgbench.testing.isolation import changed, fresh_modules, package_of, seed_all, snapshot
 from vgbench.testing.subject import Subject, equal
@@ -52,7 +53,7 @@ def import_leaves_globals(subject: Subject) -> None:
     with fresh_modules(package):
         before = snapshot()
         try:
-            subject.entry.load()
+            load_plugin(subject.entry)
         except Exception as err:
             raise Skip(f"its modules cannot be imported twice in one process: {err}") from err
         different = changed(before)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from vgbench.api import Batch, Distance, Loss, Objective, ObjectiveShapes
-from vgbench.api.objective import Detached, Need, Part
-from vgbench.plugin.registry import Registry
+from vgbench.api.objective import Need, Part, StopGradient
+from vgbench.plugin.registry import Registry, load_plugin
 from vgbench.testing.check import Collector, Skip, expect
 from vgbench.testing.subject import Subject
 from vgbench.testing.toys import LATENT, World
@@ -45,7 +45,12 @@ def declarations(subject: Subject) -> None:
     for name, allowed in (("trains", get_args(Part)), ("needs", get_args(Need))):
         unknown = sorted(set(getattr(made, name)) - set(allowed))
         expect(not unknown, f"{name} among {', '.join(allowed)}", ", ".join(map(str, unknown)), "a typing error")
-    expect(made.detached in get_args(Detached), f"detached among {get_args(Detached)}", made.detached, "a typing error")
+    expect(
+        made.stop_gradient_targets in get_args(StopGradient),
+        f"stop_gradient_targets among {get_args(StopGradient)}",
+        made.stop_gradient_targets,
+        "a typing error",
+    )
     whole = all(isinstance(n, int) for n in (made.min_length, made.stride))
     seen = f"min_length={made.min_length!r}, stride={made.stride!r}"
     expect(whole and made.min_length >= 2 and made.stride >= 1, "min_length of 2 or more, stride of 1", seen, "a slip")
@@ -135,20 +140,20 @@ def trains_all_declared(subject: Subject) -> None:
 
 @check(after=("finite",))
 def targets_detached(subject: Subject) -> None:
-    """No gradient reaches the states that `detached` names."""
+    """No gradient reaches the states that `stop_gradient_targets` names."""
     made = subject.make()
-    if made.detached == "none":
-        raise Skip("it does not claim that targets are detached (Objective.detached)")
+    if made.stop_gradient_targets == "none":
+        raise Skip("it does not claim that targets are detached (Objective.stop_gradient_targets)")
     world = world_for(made)
     batch = world.batch(states=states_for(made), kind=Probe)
     batch.leaves = []
     made.loss(batch, world.model, world.noise()).value.backward()
     for leaf in batch.leaves:
         gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
-        states = gradient[:, -1:] if made.detached == "last" else gradient[:, 1:]
+        states = gradient[:, -1:] if made.stop_gradient_targets == "last" else gradient[:, 1:]
         seen = f"one of up to {float(states.abs().max()):.3g}"
         cause = "a missing `.detach()` on the target"
-        expect(not states.any(), f"no gradient in the {made.detached} states of a window", seen, cause)
+        expect(not states.any(), f"no gradient in the {made.stop_gradient_targets} states of a window", seen, cause)
 
 
 @check(after=("finite",))
@@ -173,7 +178,7 @@ def fits_distances(subject: Subject) -> None:
     made, tried = subject.make(), []
     for entry in Registry().entries("distance"):
         try:
-            cls = entry.load()
+            cls = load_plugin(entry)
             distance = cls(cls.Params(), LATENT)
             sound = distance(torch.ones(2, 1, LATENT), torch.zeros(3, LATENT)).shape == (2, 3)
         except Exception:  # that distance's own checks say what is wrong with it

@@ -29,7 +29,7 @@ def outputs(subject: Subject, made: Planner) -> list[Tensor]:
 
 
 def problem(made: Planner, ids: tuple[int, ...] = (0, 1, 2, 3), **options: Any) -> Quadratic:
-    """Return a quadratic problem as the core would pose it to this planner: blind for a baseline, no longer than asked."""
+    """Return a quadratic problem as the core would pose it to this planner: blind for a baseline."""
     options.setdefault("horizon", min(6, max(1, made.horizon)) if not made.baseline else 4)
     return Quadratic(ids, blind=made.baseline, rollouts=made.rollout, **options)
 

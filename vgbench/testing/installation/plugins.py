@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlparse
 from vgbench.errors import OtherApi, VgbenchError
 from vgbench.plugin.contract import check_use
 from vgbench.plugin.entry import GROUPS, HOME, Entry
-from vgbench.plugin.registry import Registry, canonical
+from vgbench.plugin.registry import Registry, canonical, load_plugin
 
 Record = dict[str, Any]
 
@@ -32,7 +32,7 @@ def plugins(registry: Registry) -> list[Record]:
 def _load(entry: Entry) -> tuple[str, str, str]:
     """Status, cause and command that mends it."""
     try:
-        made = entry.load()
+        made = load_plugin(entry)
         check_use(entry, made)
         if entry.kind == "logger" and not getattr(made, "on_request", False):
             made()  # as every run does

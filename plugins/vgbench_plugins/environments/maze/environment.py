@@ -32,8 +32,8 @@ class Maze(api.Environment):
     Training layouts come from the data's seed; tasks are in other layouts. Mirror images and rotations count as
     different ones. A task is solved within 0.5 cells of the goal, at any speed.
 
-    Capabilities: `expert` goes the shortest way from cell to cell; `cost_to_go` is the length of the shortest way over the
-    longest action; `state_grid` has the ball at rest; `map_place`.
+    Capabilities: `expert` goes the shortest way from cell to cell; `cost_to_go` is the length of the shortest way over
+    the longest action; `state_grid` has the ball at rest; `map_place`.
     """
 
     capabilities = frozenset({"expert", "cost_to_go", "state_grid", "map_place", "track"})
