@@ -40,7 +40,7 @@ def pytorch_mppi(work: Work, distance: Distance) -> Solver:
         noise_sigma=NOISE**2 * torch.eye(ACTIONS),
         num_samples=work.samples,
         horizon=work.horizon,
-        temperature=work.temperature,
+        lambda_=work.temperature,
         u_min=torch.full((ACTIONS,), -LIMIT),
         u_max=torch.full((ACTIONS,), LIMIT),
         U_init=torch.zeros(work.horizon, ACTIONS),

@@ -177,7 +177,7 @@ class Play:
             noise_sigma=self.peer.noise_std**2 * torch.eye(action_set.dim),
             num_samples=params.samples,
             horizon=horizon,
-            temperature=params.temperature,
+            lambda_=params.temperature,
             step_dependent_dynamics=True,
             U_init=torch.zeros(horizon, action_set.dim),
         )

@@ -11,6 +11,7 @@ RENAMED = {
     "hook": "logger",
     "hooks": "loggers",
     "observer": "logger",
+    "lambda": "temperature",
     "lambda_": "temperature",
     "lambda_as": "temperature_as",
     "abilities": "capabilities",

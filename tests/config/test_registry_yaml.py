@@ -59,7 +59,7 @@ def test_every_combination_resolves(recipe, protocol, scale):
             continue
         entries = [e for e in Registry().entries() if e.name == owner and e.kind != "logger"]
         assert entries, address
-        assert param in entries[0].load().Params.model_fields
+        assert param in load_plugin(entries[0]).Params.model_fields
 
 
 @pytest.mark.parametrize(

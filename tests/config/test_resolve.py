@@ -264,7 +264,7 @@ def test_text_stays_text(tmp_plugin):
         ("train.steps=1.5", "must be a valid integer"),
         ("mlp.hidden=5", "hidden of network 'mlp' (vgbench 0.1.0) must be a list of whole numbers"),
         ("iql.taau=.5", "has no parameter 'taau'. Did you mean 'tau'? Known: gamma, goal_last"),
-        ("mppi.lambda=1", "Did you mean 'temperature'?"),
+        ("mppi.lambda=1", "It is called 'temperature' now."),
         ("euclidean.x=1", "distance 'euclidean' (vgbench 0.1.0) is not part of this run, which has: wall, iql"),
         ("ilq.tau=1", "there is no plugin or setting 'ilq'. Did you mean 'iql'?"),
         ("wall.layout=fixt", "must be 'fixed', 'per_dataset' or 'per_trajectory'. Did you mean 'fixed'?"),

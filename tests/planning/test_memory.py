@@ -8,7 +8,8 @@ from vgbench.config.request import RunRequest
 from vgbench.config.resolve import resolve
 from vgbench.errors import RunFailed, UsageError
 from vgbench.experiments.runner import dry_build
-from vgbench.planning.controller import Controller, memory, out_of_memory
+from vgbench.planning import memory
+from vgbench.planning.controller import Controller, out_of_memory
 from vgbench.settings import MpcSettings
 from vgbench.text import read_size, show_size
 from vgbench_plugins.planners.mppi import MPPI

@@ -65,7 +65,7 @@ def test_a_new_plugin_is_listed_and_runs_untouched(new, vgbench_cli, tmp_path, k
     used = {(plugin["kind"], plugin["name"], plugin["dist"]) for plugin in record["plugins"]}
     assert record["plugin_errors"] == []
     if kind == "logger":
-        assert set(json.loads((tmp_path / "here" / "my_hook.json").read_text())) == set(result.json()["stages"])
+        assert set(json.loads((tmp_path / "here" / "my_logger.json").read_text())) == set(result.json()["stages"])
     else:
         assert (kind, f"my_{kind}", f"vgbench-my-{kind}") in used
 

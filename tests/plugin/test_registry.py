@@ -61,9 +61,9 @@ def test_listing_imports_no_plugin(tmp_plugin):
 def test_index_and_catalogue_import_nothing_heavy():
     code = """
 import sys
-from vgbench.config.catalogue import catalogue
+from vgbench.config.catalogue import load_catalogue
 from vgbench.plugin.registry import Registry
-Registry().entries(), catalogue()
+Registry().entries(), load_catalogue()
 print(*({"torch", "numpy", "mujoco", "h5py", "pydantic", "vgbench_plugins", "vgbench.api", "rich"} & set(sys.modules)))
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
@@ -207,4 +207,6 @@ def test_a_group_that_does_not_exist_is_told_with_the_one_that_was_meant(tmp_plu
     (prefix_error,) = Registry().problems
     assert prefix_error.startswith("vgx-odd 0.3 registers near, far in vgbench.planner, which is no group of plugins. ")
     assert "Did you mean 'vgbench.planners'?" in prefix_error
-    assert Registry().remedies[prefix_error].startswith("mend [project.entry-points] in the pyproject.toml of vgx-odd")
+    assert (
+        Registry().remedies[prefix_error].startswith("correct [project.entry-points] in the pyproject.toml of vgx-odd")
+    )

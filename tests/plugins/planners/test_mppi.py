@@ -53,7 +53,7 @@ def test_against_pytorch_mppi_given_the_same_noise(push, temperature):
         noise_sigma=std**2 * torch.eye(2),
         num_samples=samples,
         horizon=horizon,
-        temperature=temperature,
+        lambda_=temperature,
         u_min=torch.tensor(box.low),
         u_max=torch.tensor(box.high),
         U_init=torch.zeros(horizon, 2),
