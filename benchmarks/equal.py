@@ -114,7 +114,7 @@ class Search:
             play(game)
             spent = time.perf_counter() - began
             solved = sum(game.success[name])
-            rows.append(prefix_error(planner) | {"solved": solved, "of": len(game.tasks), "seconds": round(spent, 2)})
+            rows.append(described(planner) | {"solved": solved, "of": len(game.tasks), "seconds": round(spent, 2)})
             print(f"  {name}: {rows[-1]}", file=sys.stderr)
         return rows
 
@@ -153,7 +153,7 @@ class Found:
     again: list[Record]
 
 
-def prefix_error(planner: Planner) -> Record:
+def described(planner: Planner) -> Record:
     """What tells a planner of the search from others."""
     params = planner.params
     name = type(planner).__name__.lower()
@@ -165,7 +165,7 @@ def prefix_error(planner: Planner) -> Record:
 
 def words(planner: Planner) -> str:
     """Write what tells a planner from others."""
-    about = prefix_error(planner)
+    about = described(planner)
     text = "{planner}, K = {samples}, H = {horizon}, rounds: {rounds}".format(**about)
     return text + (", noise_beta = {noise_beta:g}, elites: {elites}".format(**about) if about.get("noise_beta") else "")
 

@@ -40,7 +40,7 @@ def done(vgbench_cli):
 
 
 @pytest.fixture
-def prefix_error(vgbench_cli):
+def refused(vgbench_cli):
     """Run a command that has to be refused, and return what it says."""
 
     def call(*args, code=2):
@@ -191,70 +191,68 @@ def test_actions_beyond_the_set_are_clipped_as_the_environment_would(done, tmp_p
     assert list(data.states) == ["position"] and data.states["position"].dtype == np.float32
 
 
-def test_names_that_do_not_fit(maze, prefix_error, done, places):
-    assert "expected [NAMESPACE/]NAME-vNUMBER, such as my-maze-v0" in prefix_error(
-        "export", maze, "--minari", "my maze"
-    )
+def test_names_that_do_not_fit(maze, refused, done, places):
+    assert "expected [NAMESPACE/]NAME-vNUMBER, such as my-maze-v0" in refused("export", maze, "--minari", "my maze")
     done("export", maze, "--minari", "vg/maze-v0")
     before = (places / "vg" / "maze-v0" / "data" / "main_data.hdf5").read_bytes()
-    assert "there is a data set of that name" in prefix_error("export", maze, "--minari", "vg/maze-v0")
+    assert "there is a data set of that name" in refused("export", maze, "--minari", "vg/maze-v0")
     assert (places / "vg" / "maze-v0" / "data" / "main_data.hdf5").read_bytes() == before
-    words = prefix_error("import", "--minari", "vg/maze-v1", "--out", "new.h5")
+    words = refused("import", "--minari", "vg/maze-v1", "--out", "new.h5")
     assert "did you mean vg/maze-v0?" in words and "`minari download vg/maze-v1`" in words
-    assert "expected [NAMESPACE/]NAME-vNUMBER" in prefix_error("import", "--minari", "maze", "--out", "new.h5")
+    assert "expected [NAMESPACE/]NAME-vNUMBER" in refused("import", "--minari", "maze", "--out", "new.h5")
     assert not Path("new.h5").exists()
 
 
-def test_what_was_exported_leaves_nothing_to_choose(maze, prefix_error, done):
+def test_what_was_exported_leaves_nothing_to_choose(maze, refused, done):
     done("export", maze, "--minari", "maze-v0")
     back = ("import", "--minari", "maze-v0", "--out")
-    assert "exported from data of environment 'maze'" in prefix_error(*back, "new.h5", "--env", "wall")
-    assert "--length: maze-v0 was exported by vgbench" in prefix_error(*back, "new.h5", "--length", 5)
-    assert "exists already" in prefix_error(*back, maze)
+    assert "exported from data of environment 'maze'" in refused(*back, "new.h5", "--env", "wall")
+    assert "--length: maze-v0 was exported by vgbench" in refused(*back, "new.h5", "--length", 5)
+    assert "exists already" in refused(*back, maze)
     done(*back, "new.h5", "--env", "maze")
 
 
-def test_an_edited_export_is_refused(maze, prefix_error, done, places):
+def test_an_edited_export_is_refused(maze, refused, done, places):
     done("export", maze, "--minari", "maze-v0")
     with h5py.File(places / "maze-v0" / "data" / "main_data.hdf5", "r+") as file:
         file["episode_3/actions"][2, 0] += 1
-    words = prefix_error("import", "--minari", "maze-v0", "--out", "new.h5", code=1)
+    words = refused("import", "--minari", "maze-v0", "--out", "new.h5", code=1)
     assert "its arrays are not those that vgbench exported" in words
     metadata = places / "maze-v0" / "data" / "metadata.json"
     metadata.write_text(metadata.read_text().replace('"velocity"', '"speed"'))
-    assert prefix_error("import", "--minari", "maze-v0", "--out", "new.h5", code=1)
+    assert refused("import", "--minari", "maze-v0", "--out", "new.h5", code=1)
     metadata.write_text("{")
-    assert "Minari cannot read it" in prefix_error("import", "--minari", "maze-v0", "--out", "new.h5", code=1)
+    assert "Minari cannot read it" in refused("import", "--minari", "maze-v0", "--out", "new.h5", code=1)
     assert not Path("new.h5").exists()
 
 
-def test_what_does_not_fit_an_environment(recorded, prefix_error):
+def test_what_does_not_fit_an_environment(recorded, refused):
     theirs = ("import", "--minari", "pointmaze/umaze-v0", "--out", "new.h5")
-    assert "say with --env which environment it is of" in prefix_error(*theirs)
-    words = prefix_error(*theirs, "--env", "wall")
+    assert "say with --env which environment it is of" in refused(*theirs)
+    words = refused(*theirs, "--env", "wall")
     assert "state 'position' was not recorded; there is achieved_goal, desired_goal, observation" in words
-    words = prefix_error(*theirs, "--env", "umaze", "--length", 46)
+    words = refused(*theirs, "--env", "umaze", "--length", 46)
     assert "have at most 46 states and give 1 pieces of data.length=46" in words
-    assert "data.length" in prefix_error(*theirs, "--env", "umaze", "--length", 1)
-    assert "Did you mean 'umaze'?" in prefix_error(*theirs, "--env", "umze")
+    assert "data.length" in refused(*theirs, "--env", "umaze", "--length", 1)
+    assert "Did you mean 'umaze'?" in refused(*theirs, "--env", "umze")
     assert not Path("new.h5").exists()
 
 
-def test_a_file_that_is_no_data_set(prefix_error, tmp_path):
-    assert "no data set at" in prefix_error("export", tmp_path / "nothing.h5", "--minari", "a-v0")
+def test_a_file_that_is_no_data_set(refused, tmp_path):
+    assert "no data set at" in refused("export", tmp_path / "nothing.h5", "--minari", "a-v0")
     (tmp_path / "text.h5").write_text("text")
-    assert "not a whole HDF5 data set" in prefix_error("export", tmp_path / "text.h5", "--minari", "a-v0", code=1)
+    assert "not a whole HDF5 data set" in refused("export", tmp_path / "text.h5", "--minari", "a-v0", code=1)
 
 
-def test_a_place_that_cannot_be_written(maze, prefix_error, places, monkeypatch):
+def test_a_place_that_cannot_be_written(maze, refused, places, monkeypatch):
     places.write_text("a file where the folder should be")
-    assert "cannot write to" in prefix_error("export", maze, "--minari", "maze-v0")
+    assert "cannot write to" in refused("export", maze, "--minari", "maze-v0")
 
 
-def test_without_minari_it_says_what_to_install(prefix_error, monkeypatch):
+def test_without_minari_it_says_what_to_install(refused, monkeypatch):
     monkeypatch.setitem(sys.modules, "minari", None)  # Python's way to say that there is none
     for args in (("export", "any.h5"), ("import", "--out", "new.h5")):
-        words = prefix_error(*args, "--minari", "a-v0")
+        words = refused(*args, "--minari", "a-v0")
         assert "Minari is not installed" in words and 'run `pip install "vgbench[minari]"`' in words
 
 

@@ -350,18 +350,18 @@ def test_what_is_wrong_from_the_start_is_told_before_anything_is_computed(fails,
 @pytest.mark.parametrize("case", WHILE)
 def test_what_goes_wrong_later_is_told_and_noted_in_the_run_folder(fails, tmp_path, case):
     kind, code, message = WHILE[case]
-    prefix_error = fails(kind, code, 1)
-    assert re.search(message, prefix_error), prefix_error
+    problem = fails(kind, code, 1)
+    assert re.search(message, problem), problem
     record = json.loads((tmp_path / "here" / "run.json").read_text())
-    assert record["status"] == "failed" and f"error: {record['error']}" == prefix_error
+    assert record["status"] == "failed" and f"error: {record['error']}" == problem
     assert not (tmp_path / "here" / "result.json").exists()
 
 
 def test_a_failure_inside_another_plugin_names_both(fails):
     code = OBJECTIVE.format("Loss(model.distance(batch.points, 3 * batch.points[:, :2]).mean())")
-    prefix_error = fails("objective", code, 1)
-    assert re.search(r"error: distance 'euclidean' \(vgbench 0\.1\.0\): forward raised RuntimeError", prefix_error)
-    assert "called by objective 'mine' (vgx-mine 0.3)" in prefix_error
+    problem = fails("objective", code, 1)
+    assert re.search(r"error: distance 'euclidean' \(vgbench 0\.1\.0\): forward raised RuntimeError", problem)
+    assert "called by objective 'mine' (vgx-mine 0.3)" in problem
 
 
 def test_other_commands_name_the_plugin_too(tmp_plugin, vgbench_cli):

@@ -53,8 +53,8 @@ def test_a_run_tells_its_events_to_a_file_and_survives_those_that_fail(vgbench_c
     tmp_plugin(code, loggers={"late": "AtTheEnd", "quiet": "OnRequest"})
     result = vgbench_cli(*SMOKE, "--logger", "jsonl")
     assert result.exit_code == 0
-    prefix_error = "late: RuntimeError in vgbench_run_ended: disk full (vgx-mine 0.1)"
-    assert json.loads((tmp_path / "here" / "run.json").read_text())["plugin_errors"] == [prefix_error]
+    problem = "late: RuntimeError in vgbench_run_ended: disk full (vgx-mine 0.1)"
+    assert json.loads((tmp_path / "here" / "run.json").read_text())["plugin_errors"] == [problem]
     assert result.stderr.count("logger 'late' is switched off") == 1 and "quiet" not in result.stderr
     events = [json.loads(line) for line in (tmp_path / "here" / "events.jsonl").read_text().splitlines()]
     assert events[0]["event"] == "run_started" and events[-1]["event"] == "run_ended"

@@ -204,9 +204,7 @@ def test_a_group_that_does_not_exist_is_told_with_the_one_that_was_meant(tmp_plu
     """Else a typing error in pyproject.toml would install, and be found nowhere."""
     raw = "[vgbench.planner]\nnear = vgx_odd:Near\nfar = vgx_odd:Far\n[vgbench_other.things]\nx = a:b\n"
     tmp_plugin(raw=raw, dist="vgx-odd", version="0.3")
-    (prefix_error,) = Registry().problems
-    assert prefix_error.startswith("vgx-odd 0.3 registers near, far in vgbench.planner, which is no group of plugins. ")
-    assert "Did you mean 'vgbench.planners'?" in prefix_error
-    assert (
-        Registry().remedies[prefix_error].startswith("correct [project.entry-points] in the pyproject.toml of vgx-odd")
-    )
+    (problem,) = Registry().problems
+    assert problem.startswith("vgx-odd 0.3 registers near, far in vgbench.planner, which is no group of plugins. ")
+    assert "Did you mean 'vgbench.planners'?" in problem
+    assert Registry().remedies[problem].startswith("correct [project.entry-points] in the pyproject.toml of vgx-odd")
