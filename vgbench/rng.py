@@ -4,7 +4,7 @@ Philox4x32-10 (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2, 3
 task's noise is the same alone or in a batch of a thousand, before and after a resume, and for every planner.
 """
 
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 import torch
 from torch import Tensor
@@ -23,6 +23,34 @@ class Stream(IntEnum):
     SAMPLER = 3
     OBJECTIVE = 4
     BASELINE = 5
+
+
+class Level(Enum):
+    """Steps by which one seed becomes many, with the bits that each adds below its parent's."""
+
+    STAGE = 4
+    """Stages of a run: 16 of them; three are used."""
+
+    EPOCH = 20
+    """Epochs of a stage: a million of them, each with its own order of the windows."""
+
+
+_STREAM_BITS = 24
+"""Bits of a counter's last word that a seed of more than 32 bits may fill; the stream has those above."""
+
+
+def derive(seed: int, level: Level, index: int) -> int:
+    """Derive a seed from another one: for a stage from the run's, for an epoch from its stage's.
+
+    The index stands in bits below the parent's, so that two paths never meet: with a hash they might. A run's seed has
+    32 bits, its stages' 36, their epochs' 56: all fit what torch takes (64 bits).
+
+    Raises:
+        ValueError: the index has more bits than its level.
+    """
+    if not 0 <= index < 2**level.value:
+        raise ValueError(f"{level.name.lower()} {index}: expected 0 to {2**level.value - 1}")
+    return (seed << level.value) + index
 
 
 def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
@@ -48,7 +76,7 @@ class KeyedNoise:
         """Key the noise by a seed (up to 64 bits), ids [B] (int64), a step and a stream."""
         self._ids = ids.to(torch.int64)
         self._seed = seed & _MASK
-        self._word = (step & _MASK, (int(stream) << 24) ^ (seed >> 32 & 0xFFFFFF))
+        self._word = (step & _MASK, (int(stream) << _STREAM_BITS) ^ (seed >> 32 & (1 << _STREAM_BITS) - 1))
         self._calls = 0
 
     def _words(self, count: int) -> Tensor:

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from vgbench.api.params import Params
+from vgbench.stages import STAGE_SETTINGS
 
 
 class DataSettings(Params):
@@ -82,11 +83,6 @@ GROUPS: dict[str, type[Params]] = {
     "evaluation": EvaluationSettings,
     "model": ModelSettings,
     "mpc": MpcSettings,
-    "train": TrainSettings,
-    "train_head": TrainSettings,
-    "train_predictor": TrainSettings,
+    **dict.fromkeys(STAGE_SETTINGS, TrainSettings),
 }
-"""Name of each group, as it is addressed. `train` is the encoder's stage (separate) or the only one (joint).
-
-`train_head` is part of runs whose head has a stage of its own.
-"""
+"""Name of each group, as it is addressed; those of training are in `vgbench.stages`."""

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vgbench.stages import OBJECTIVE_KEYS, STAGES, StageKind
 from vgbench.text import task_name
 
 if TYPE_CHECKING:
@@ -94,19 +95,37 @@ class DataSpec:
 
 
 @dataclass(frozen=True)
+class StageSpec:
+    """A stage of a run: its kind and its objectives, sorted by name."""
+
+    kind: StageKind
+    objectives: tuple[ResolvedPlugin, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the stage, of its checkpoint and of its times."""
+        return self.kind.name
+
+    @property
+    def settings(self) -> str:
+        """Name of its group of settings."""
+        return self.kind.settings
+
+    def identity(self) -> list[dict[str, Any]]:
+        """Return what of its objectives decides results."""
+        return [chosen.identity() | {"weight": chosen.weight} for chosen in self.objectives]
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """Everything that a run's results depend on, validated; see `vgbench.config.resolve.resolve` for how it is made."""
 
     environment: ResolvedPlugin
-    objectives: tuple[ResolvedPlugin, ...]
-    predictor_objectives: tuple[ResolvedPlugin, ...]  # the predictor's own stage; empty when training is joint
-    head_objectives: tuple[ResolvedPlugin, ...]  # the head's own stage, on the frozen encoder's latents; usually empty
+    stages: tuple[StageSpec, ...]  # of training, in their order; the first trains the encoder
     distance: ResolvedPlugin
     planner: ResolvedPlugin
     baseline: ResolvedPlugin | None  # planner that ignores the cost, judged on the same tasks
-    networks: dict[
-        str, ResolvedPlugin
-    ]  # by role: encoder and predictor always; action_encoder, head: identity if absent
+    networks: dict[str, ResolvedPlugin]  # by role; without an action_encoder or a head: identity
     training: str  # "separate" | "joint"
     settings: dict[str, Any]  # core parameter groups by name: instances of vgbench.settings.GROUPS
     seed: int
@@ -118,12 +137,8 @@ class RunSpec:
     scale: str
     variant: str | None = None
     values: dict[str, SourcedValue] = field(default_factory=dict)  # every `name.param`, with its source
-    unused: dict[str, SourcedValue] = field(
-        default_factory=dict
-    )  # values of a recipe or protocol for plugins not chosen
-    selections: dict[str, SourcedValue] = field(
-        default_factory=dict
-    )  # what was chosen by name (distance, seed, ...), with sources
+    unused: dict[str, SourcedValue] = field(default_factory=dict)  # the registry's values for plugins not chosen
+    selections: dict[str, SourcedValue] = field(default_factory=dict)  # what was chosen by name: distance, seed, ...
     compute: Compute = field(default_factory=Compute)
     data_file: str | None = None  # a file to train on, instead of collecting; its arrays have this hash
     data_fingerprint: str | None = None
@@ -138,15 +153,14 @@ class RunSpec:
         """`cpu` or `cuda`: which of several devices of a kind computes makes no difference."""
         return self.device.partition(":")[0]
 
-    def stages(self) -> Iterator[tuple[str, tuple[ResolvedPlugin, ...], str]]:
-        """Name, objectives and group of settings of each training stage, in the order of a run."""
-        if self.training == "joint":
-            yield "joint", self.objectives, "train"
-        else:
-            yield "encoder", self.objectives, "train"
-            yield "predictor", self.predictor_objectives, "train_predictor"
-        if self.head_objectives:
-            yield "head", self.head_objectives, "train_head"
+    @property
+    def objectives(self) -> tuple[ResolvedPlugin, ...]:
+        """Objectives of the first stage, which trains the encoder."""
+        return self.stages[0].objectives
+
+    def objectives_of(self, key: str) -> tuple[ResolvedPlugin, ...]:
+        """Objectives that are listed under a key of `vgbench.stages.OBJECTIVE_KEYS`; empty if the run has none."""
+        return next((stage.objectives for stage in self.stages if stage.kind.objectives == key), ())
 
     def identity(self) -> dict[str, Any]:
         """Canonical JSON-able content that decides the results: plugins with versions, values, seeds, device, ...
@@ -156,14 +170,13 @@ class RunSpec:
         extra: dict[str, Any] = {"data_fingerprint": self.data_fingerprint} if self.data_file else {}
         if self.tasks_file:
             extra["tasks_sha256"] = self.tasks_sha256
-        if self.head_objectives:
-            extra["head_objectives"] = [c.identity() | {"weight": c.weight} for c in self.head_objectives]
+        # An optional stage is left out of runs without it, so that a new kind leaves the keys of old runs as they are.
+        extra |= {kind.objectives: [] for kind in STAGES if not kind.optional}
+        extra |= {stage.kind.objectives: stage.identity() for stage in self.stages}
         extra |= self.compute.identity()
         return extra | {
             "format": FORMAT,
             "environment": self.environment.identity(),
-            "objectives": [c.identity() | {"weight": c.weight} for c in self.objectives],
-            "predictor_objectives": [c.identity() | {"weight": c.weight} for c in self.predictor_objectives],
             "distance": self.distance.identity(),
             "planner": self.planner.identity(),
             "baseline": self.baseline.identity() if self.baseline else None,
@@ -198,9 +211,7 @@ class RunSpec:
             "protocol": self.protocol,
             **own,
             "recipe": self.recipe,
-            "objectives": _weighted(self.objectives),
-            "predictor_objectives": _weighted(self.predictor_objectives) or None,
-            "head_objectives": _weighted(self.head_objectives) or None,
+            **{key: weighted(self.objectives_of(key)) or None for key in OBJECTIVE_KEYS},
             "distance": self.distance.entry.address,
             "training": self.training,
             "planner": self.planner.entry.address,
@@ -221,5 +232,6 @@ class RunSpec:
         }
 
 
-def _weighted(objectives: tuple[ResolvedPlugin, ...]) -> list[str]:
+def weighted(objectives: Iterable[Any]) -> list[str]:
+    """Write objectives with an `entry` and a `weight` as `NAME` or `NAME:WEIGHT`, as --objective takes them."""
     return [c.entry.address if c.weight == 1 else f"{c.entry.address}:{c.weight!r}" for c in objectives]

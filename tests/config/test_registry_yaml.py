@@ -55,7 +55,7 @@ def test_every_combination_resolves(recipe, protocol, scale):
     for address in made.unused:
         owner, _, param = address.rpartition(".")
         if owner == "train_head":
-            assert not made.head_objectives and param in GROUPS[owner].model_fields
+            assert not made.objectives_of("head_objectives") and param in GROUPS[owner].model_fields
             continue
         entries = [e for e in Registry().entries() if e.name == owner and e.kind != "logger"]
         assert entries, address
@@ -84,7 +84,7 @@ def test_recipes_are_rows_of_table_1(name, objectives, distance, training):
     expected = expected if "iql" in objectives else {}
     if name == "pred_ema":
         expected = {"prediction.target": "ema", "prediction.momentum": 0.99}
-    assert dict(recipe.set) == expected and not recipe.head_objectives
+    assert dict(recipe.set) == expected and not recipe.stages
 
 
 @pytest.mark.parametrize(

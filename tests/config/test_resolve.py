@@ -138,8 +138,8 @@ def test_order_of_objectives_does_not_matter():
 
 def test_separate_training_has_a_stage_for_the_predictor():
     made = spec()
-    assert [chosen.name for chosen in made.predictor_objectives] == ["prediction"]
-    assert spec(objectives=["iql", "prediction"]).predictor_objectives == ()
+    assert [chosen.name for chosen in made.objectives_of("predictor_objectives")] == ["prediction"]
+    assert spec(objectives=["iql", "prediction"]).objectives_of("predictor_objectives") == ()
 
 
 def test_weights():
@@ -433,7 +433,7 @@ def test_an_unknown_name_is_told_with_where_it_stands(config):
             r"--config .*: objective\.tau=0\.6: this is also iql\.tau=0\.5 there; keep one of the two",
         ),
         ("recipe: vf\nset: {mpc.block-rows: 8, mpc.block_rows: 9}", "keep one of the two"),
-        ("recipe: vf\npredictor_objectives: [vcreg]", "none of these objectives trains the predictor"),
+        ("recipe: vf\npredictor_objectives: [vcreg]", "none of these objectives (vcreg) trains the predictor"),
     ],
 )
 def test_bad_config(config, content, message):

@@ -85,7 +85,9 @@ def test_joint_training_has_its_own_number_of_steps():
 
 def test_the_heads_stage_resolves_and_comes_back_from_its_file(tmp_path):
     made = resolve(RunRequest(recipe="two_space", **SMOKE))
-    assert [c.name for c in made.head_objectives] == ["iql"] and made.networks["head"].name == "projector"
+    assert [c.name for c in made.objectives_of("head_objectives")] == ["iql"] and made.networks[
+        "head"
+    ].name == "projector"
     assert made.values["train_head.steps"].value == 6
     file = tmp_path / "config.yaml"
     file.write_text(yaml_file.dump(made.to_config()))
@@ -100,7 +102,9 @@ def test_the_heads_stage_resolves_and_comes_back_from_its_file(tmp_path):
 def test_a_head_stage_that_cannot_be_is_refused(tmp_path):
     file = tmp_path / "own.yaml"
     file.write_text("head: projector\nhead_objectives: [vcreg]\nobjectives: [prediction, vcreg]\ndistance: euclidean")
-    with pytest.raises(UsageError, match=r"head_objectives.*objective 'vcreg'.*trains neither head nor distance"):
+    with pytest.raises(
+        UsageError, match=r"head_objectives.*none of these objectives \(vcreg\) trains the head or distance"
+    ):
         resolve(RunRequest(config=file, **SMOKE))
     file.write_text(
         "head: projector\nhead_objectives: [iql]\nobjectives: [prediction, regressive]\ndistance: euclidean"

@@ -22,7 +22,7 @@ TOLERANCE = 1e-3
 
 def value_terms(trained: Trained) -> tuple[float, float | None, int] | None:
     """Discount, expectile and steps between the states of the value loss: of the first objective with a `gamma`."""
-    for chosen in (*trained.spec.objectives, *trained.spec.head_objectives):
+    for chosen in (chosen for stage in trained.spec.stages for chosen in stage.objectives):
         gamma, tau = (getattr(chosen.params, name, None) for name in ("gamma", "tau"))
         if isinstance(gamma, float) and 0 < gamma < 1:
             stride = getattr(chosen.params, "stride", 1)

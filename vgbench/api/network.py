@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from torch import nn
 
@@ -11,6 +11,8 @@ from vgbench.api.environment import ArraySpec
 from vgbench.api.plugin import Plugin
 
 Role = Literal["encoder", "predictor", "action_encoder", "head"]
+ROLES: tuple[Role, ...] = get_args(Role)
+"""All roles, in the order in which a model is built: its weights come from one stream, so the order is fixed."""
 
 
 @dataclass(frozen=True)

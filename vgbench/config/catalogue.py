@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vgbench.config.definitions import (
     SCALES,
@@ -23,11 +23,13 @@ from vgbench.config.definitions import (
     read_figures,
 )
 from vgbench.config.recipes import Recipe, read_recipes
-from vgbench.config.schema import known, make, mapping, parts
+from vgbench.config.schema import known, make, mapping, parts, with_stages
 from vgbench.errors import UsageError
 from vgbench.storage import yaml_file
 from vgbench.storage.yaml_file import Where
 from vgbench.text import same, suggest
+
+Entry = TypeVar("Entry")
 
 SECTIONS = ("components", "recipes", "protocols", "variants", "suites", "sweeps", "figures")
 
@@ -54,42 +56,30 @@ class Catalogue:
         return replace(self, recipes={**self.recipes, **own})
 
     def recipe(self, name: str) -> Recipe:
-        """Look up a recipe; `-` and `_` are the same."""
-        if same(name) not in self.recipes:
-            raise UsageError(f"no recipe named {name!r}. {suggest(name, self.recipes)}")
-        return self.recipes[same(name)]
+        """Look up a recipe; `-` and `_` are the same, here as in all that follow."""
+        return _found("recipe", name, self.recipes)
 
     def protocol(self, name: str) -> Protocol:
-        """Look up a protocol; `-` and `_` are the same."""
-        if same(name) not in self.protocols:
-            raise UsageError(f"no protocol named {name!r}. {suggest(name, self.protocols)}")
-        return self.protocols[same(name)]
+        """Look up a protocol."""
+        return _found("protocol", name, self.protocols)
 
     def variant(self, name: str | None) -> Variant | None:
         """Look up a variant; the default one for None (there is none in a file without variants)."""
         if name is None:
             return next((variant for variant in self.variants.values() if variant.default), None)
-        if same(name) not in self.variants:
-            raise UsageError(f"no variant named {name!r}. {suggest(name, self.variants)}")
-        return self.variants[same(name)]
+        return _found("variant", name, self.variants)
 
     def suite(self, name: str) -> Suite:
-        """Look up a suite; `-` and `_` are the same."""
-        if same(name) not in self.suites:
-            raise UsageError(f"no suite named {name!r}. {suggest(name, self.suites)}")
-        return self.suites[same(name)]
+        """Look up a suite."""
+        return _found("suite", name, self.suites)
 
     def sweep(self, name: str) -> Sweep:
-        """Look up a sweep; `-` and `_` are the same."""
-        if same(name) not in self.sweeps:
-            raise UsageError(f"no sweep named {name!r}. {suggest(name, self.sweeps)}")
-        return self.sweeps[same(name)]
+        """Look up a sweep."""
+        return _found("sweep", name, self.sweeps)
 
     def figure(self, name: str) -> Figure:
-        """Look up a figure; `-` and `_` are the same."""
-        if same(name) not in self.figures:
-            raise UsageError(f"no figure named {name!r}. {suggest(name, self.figures)}")
-        return self.figures[same(name)]
+        """Look up a figure."""
+        return _found("figure", name, self.figures)
 
     def usual_protocol(self, environment: str) -> Protocol | None:
         """Protocol that an environment means when it is named alone: its own, or the one for every environment."""
@@ -99,6 +89,12 @@ class Catalogue:
     def component(self, kind: str, name: str) -> Component:
         """Description of a plugin; an empty one if there is none."""
         return self.components.get(kind, {}).get(name, Component())
+
+
+def _found(kind: str, name: str, section: Mapping[str, Entry]) -> Entry:
+    if same(name) not in section:
+        raise UsageError(f"no {kind} named {name!r}. {suggest(name, section)}")
+    return section[same(name)]
 
 
 def catalogue_file() -> Path:
@@ -134,7 +130,7 @@ def read(content: Any, file: str) -> Catalogue:
         scales = mapping(mapping(raw, here).get("scales", {}), here / "scales")
         known(scales, SCALES, here / "scales")
         made = {scale: make(Scale, block, here / "scales" / scale) for scale, block in scales.items()}
-        protocols[name] = make(Protocol, raw | {"scales": made}, here, name=name)
+        protocols[name] = make(Protocol, with_stages(raw) | {"scales": made}, here, name=name)
     sweeps = {}
     for name, raw in mapping(content.get("sweeps", {}), where / "sweeps").items():
         here = where / "sweeps" / name

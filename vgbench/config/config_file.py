@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from vgbench.errors import UsageError
+from vgbench.stages import OBJECTIVE_KEYS
 from vgbench.storage import yaml_file
 from vgbench.text import suggest
 
@@ -17,9 +18,7 @@ KEYS: dict[str, tuple[type, ...]] = {
     "protocol": (str,),
     "recipe": (str,),
     "recipes": (dict,),
-    "objectives": (list,),
-    "predictor_objectives": (list,),
-    "head_objectives": (list,),
+    **dict.fromkeys(OBJECTIVE_KEYS, (list,)),
     "distance": (str,),
     "training": (str,),
     "planner": (str,),

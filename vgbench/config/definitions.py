@@ -72,7 +72,7 @@ class Protocol:
         environment: name of the environment, or None: for every environment that has no protocol of its own.
         default_for: environment that means this protocol when it is named alone.
         baseline: planner that ignores the cost, judged on the same tasks.
-        predictor_objectives: objectives of the predictor's own stage, for separate training.
+        stages: objectives of stages after the first, by their key (`predictor_objectives`), see `vgbench.stages`.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Protocol:
     reference: str = ""
     default_for: str | None = None
     baseline: str | None = None
-    predictor_objectives: tuple[str, ...] = ()
+    stages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     set: Mapping[str, Any] = field(default_factory=dict)
     scales: Mapping[str, Scale] = field(default_factory=dict)
 

@@ -10,6 +10,7 @@ from vgbench.errors import UsageError
 from vgbench.plugin.entry import GROUPS as KINDS
 from vgbench.plugin.entry import HOME
 from vgbench.plugin.registry import Registry, load_plugin
+from vgbench.stages import LATER_STAGES
 from vgbench.text import choice, same, suggest
 
 _SECTIONS = ("recipe", "protocol", "variant", "suite", "sweep")  # of registry.yaml
@@ -100,7 +101,7 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
         "distance": recipe.distance,
         "training": recipe.training,
         "head": recipe.head,
-        "head_objectives": list(recipe.head_objectives),
+        **{k.objectives: list(recipe.stages.get(k.objectives, ())) for k in LATER_STAGES if k.optional},
         "values": _values({"recipe": recipe.set}),
     }
 
@@ -118,7 +119,7 @@ def _protocol(protocol: Protocol) -> dict[str, Any]:
         "predictor": protocol.predictor,
         "planner": protocol.planner,
         "baseline": protocol.baseline,
-        "predictor_objectives": list(protocol.predictor_objectives),
+        **{k.objectives: list(protocol.stages.get(k.objectives, ())) for k in LATER_STAGES if not k.optional},
         "scales": [_scale_words(name, scale.encoder) for name, scale in protocol.scales.items()],
     }
     return about | {"values": _values(blocks)}

@@ -1,6 +1,5 @@
 """What is trained, and how: objectives, distance and mode of training, with the recipe that gives their values."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,7 +13,8 @@ from vgbench.errors import UsageError
 from vgbench.plugin.contract import check_use
 from vgbench.plugin.entry import Entry
 from vgbench.plugin.registry import Registry, canonical, load_plugin
-from vgbench.spec import SourcedValue
+from vgbench.spec import SourcedValue, weighted
+from vgbench.stages import LATER_STAGES, STAGES, StageKind
 from vgbench.text import choice
 
 MODES = ("auto", "separate", "joint")
@@ -43,21 +43,32 @@ class PluginSlot:
 
 @dataclass
 class Method:
-    """Objectives, distance and mode. `predictor` and `head` hold the objectives of their own stages."""
+    """Objectives, distance and mode. `later` holds the objectives of the stages after the first."""
 
     objectives: list[PluginSlot]
     distance: PluginSlot
     training: str
-    predictor: list[PluginSlot]
     recipe: Recipe | None
-    head: list[PluginSlot] = field(default_factory=list)
+    later: dict[StageKind, list[PluginSlot]] = field(default_factory=dict)
     reweighted: list[PluginSlot] = field(default_factory=list)  # objectives whose weight is not the recipe's
     sources: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def pieces(self) -> list[PluginSlot]:
         """All plugins, by slot."""
-        return [*self.objectives, *self.predictor, *self.head, self.distance]
+        return [*self.objectives, *(piece for pieces in self.later.values() for piece in pieces), self.distance]
+
+    def stages(self) -> list[StageKind]:
+        """Kinds of stages that the run has, in their order."""
+        return [k for k in STAGES if self.training in k.modes and (k in self.later or k not in LATER_STAGES)]
+
+    def settings(self) -> set[str]:
+        """Groups of settings of stages that take part: of a stage that can be left out only if it is there."""
+        return {k.settings for k in STAGES if not k.optional or k in self.later}
+
+    def brings(self, role: str) -> bool:
+        """Whether one of the later stages is for a network of this role."""
+        return any(kind.role == role for kind in self.later)
 
     def selections(self) -> dict[str, SourcedValue]:
         """Names with their sources."""
@@ -66,15 +77,9 @@ class Method:
             "objectives": weighted(self.objectives),
             "distance": self.distance.entry.address,
             "training": self.training,
-            "predictor_objectives": weighted(self.predictor),
-            "head_objectives": weighted(self.head),
         }
+        values |= {kind.objectives: weighted(self.later.get(kind, ())) for kind in LATER_STAGES}
         return {key: SourcedValue(value, self.sources[key]) for key, value in values.items() if key in self.sources}
-
-
-def weighted(pieces: Iterable[Any]) -> list[str]:
-    """Write objectives as `NAME` or `NAME:WEIGHT`, as --objective takes them."""
-    return [p.entry.address if p.weight == 1 else f"{p.entry.address}:{p.weight!r}" for p in pieces]
 
 
 def choose_method(choices: OptionReader, registry: Registry, catalogue: Catalogue, protocol: Protocol) -> Method:
@@ -94,18 +99,18 @@ def choose_method(choices: OptionReader, registry: Registry, catalogue: Catalogu
     if recipe and asked:
         _agree(asked, recipe, named, distance, objectives, head, registry)
     training, source = _training(choices, recipe, objectives)
-    method = Method(objectives, head, training, [], recipe)
+    method = Method(objectives, head, training, recipe)
     label = f"recipe {recipe.name}" if recipe else ""
     method.sources = {
         "recipe": asked.source if asked else "matched",
         "objectives": named.source if named else label,
         "distance": distance.source if distance else label,
         "training": source,
-        "predictor_objectives": f"protocol {protocol.name}",
     }
-    if training == "separate":
-        _add_predictor_stage(method, choices, registry, protocol)
-    _add_head_stage(method, choices, registry)
+    method.sources |= {k.objectives: f"protocol {protocol.name}" for k in LATER_STAGES if not k.optional}
+    for kind in LATER_STAGES:
+        if training in kind.modes:
+            _add_stage(kind, method, choices, registry, protocol)
     method.recipe = recipe or _match(method, catalogue, registry)
     if method.recipe:
         method.reweighted = _reweighted(objectives, method.recipe, registry)
@@ -207,38 +212,36 @@ def _training(choices: OptionReader, recipe: Recipe | None, objectives: list[Plu
     return mode, source
 
 
-def _add_predictor_stage(method: Method, choices: OptionReader, registry: Registry, protocol: Protocol) -> None:
-    """Objectives of the predictor's own stage: the file's, or the protocol's."""
-    chosen = choices.get("predictor_objectives")
-    label = f"protocol {protocol.name}"
-    given = chosen or Option(list(protocol.predictor_objectives), label, label)
-    method.sources["predictor_objectives"] = given.source
-    method.predictor = _objectives("predictor_objective", given, registry)
-    if not any(piece.trains_predictor for piece in method.predictor):
-        raise UsageError(f"{given.written}: none of these objectives trains the predictor")
-
-
-def _add_head_stage(method: Method, choices: OptionReader, registry: Registry) -> None:
-    """Objectives of the head's own stage: the file's, or the recipe's; usually there is none."""
-    recipe = method.recipe
-    given = choices.get("head_objectives")
-    if given is None and recipe and recipe.head_objectives:
-        label = f"recipe {recipe.name}"
-        given = Option(list(recipe.head_objectives), label, recipe.written("head_objectives"))
+def _add_stage(kind: StageKind, method: Method, choices: OptionReader, registry: Registry, protocol: Protocol) -> None:
+    """Add a stage after the first with its objectives: the file's, the recipe's or the protocol's."""
+    given, recipe = choices.get(kind.objectives), method.recipe
+    if given is None and recipe and recipe.stages.get(kind.objectives):
+        label, written = f"recipe {recipe.name}", recipe.written(kind.objectives)
+        given = Option(list(recipe.stages[kind.objectives]), label, written)
     if given is None:
-        return
-    method.sources["head_objectives"] = given.source
-    method.head = _objectives("head_objective", given, registry)
-    useless = [piece for piece in method.head if not {"head", "distance"} & piece.cls.trains]
-    if useless:
-        raise UsageError(
-            f"{given.written}: {useless[0].entry} trains neither head nor distance, which this stage is for"
-        )
-    both = [piece for piece in method.objectives if "head" in piece.cls.trains]
-    if both:
-        raise UsageError(
-            f"{given.written}: {both[0].entry} trains the head together with the encoder; leave one of the two out"
-        )
+        label = f"protocol {protocol.name}"
+        given = Option(list(protocol.stages.get(kind.objectives, ())), label, label)
+        if kind.optional and not given.value:
+            return
+    method.sources[kind.objectives] = given.source
+    pieces = method.later[kind] = _objectives(kind.slot, given, registry)
+    _check_stage(kind, pieces, method.objectives, given.written)
+
+
+def _check_stage(kind: StageKind, pieces: list[PluginSlot], first: list[PluginSlot], written: str) -> None:
+    """Refuse objectives that train nothing of what a stage is for, or a network of it trained already."""
+    mine, parts = set(kind.trains), " or ".join(kind.trains)
+    if not any(mine & piece.cls.trains for piece in pieces):
+        names = ", ".join(piece.entry.address for piece in pieces)
+        raise UsageError(f"{written}: none of these objectives ({names}) trains the {parts}")
+    for piece in pieces:
+        if not {*mine, "own"} & piece.cls.trains:
+            raise UsageError(f"{written}: {piece.entry} does not train the {parts}, which this stage is for")
+    for piece in first:
+        if kind.role in piece.cls.trains:
+            raise UsageError(
+                f"{written}: {piece.entry} trains the {kind.role} together with the encoder; leave one of the two out"
+            )
 
 
 def _terms(recipe: Recipe, registry: Registry) -> dict[Entry, float]:
@@ -261,10 +264,20 @@ def _match(method: Method, catalogue: Catalogue, registry: Registry) -> Recipe |
         for recipe in catalogue.recipes.values()
         if recipe.training == method.training
         and registry.find("distance", recipe.distance) == method.distance.entry
-        and {registry.find("objective", name) for name in recipe.head_objectives} == {p.entry for p in method.head}
+        and _same_stages(method, recipe, registry)
         and set(_terms(recipe, registry)) == ours
     ]
     return min(fitting, key=lambda recipe: len(_reweighted(method.objectives, recipe, registry)), default=None)
+
+
+def _same_stages(method: Method, recipe: Recipe, registry: Registry) -> bool:
+    """Whether the stages that are a recipe's own choice have the same objectives."""
+    for kind in LATER_STAGES:
+        if kind.optional or kind.objectives in recipe.stages:
+            theirs = {registry.find("objective", name) for name in recipe.stages.get(kind.objectives, ())}
+            if theirs != {piece.entry for piece in method.later.get(kind, ())}:
+                return False
+    return True
 
 
 def _note(method: Method, asked: Option | None) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from vgbench.config.config_file import KEYS
-from vgbench.config.schema import known, make, mapping
+from vgbench.config.schema import known, make, mapping, with_stages
 from vgbench.errors import UsageError
+from vgbench.stages import OBJECTIVE_KEYS
 from vgbench.storage import yaml_file
 from vgbench.storage.yaml_file import Where
 from vgbench.text import choice, same, suggest
@@ -23,6 +24,7 @@ class Recipe:
     own, on the frozen encoder's latents: predictions in one space, the cost in another.
 
     Attributes:
+        stages: objectives of stages after the first, by their key (`head_objectives`), see `vgbench.stages`.
         places: where it, each of its fields, and each value of `set` by its address, was written.
         own: it is a user's, not one of registry.yaml.
     """
@@ -34,7 +36,7 @@ class Recipe:
     training: str
     reference: str = ""
     head: str | None = None
-    head_objectives: tuple[str, ...] = ()
+    stages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     set: Mapping[str, Any] = field(default_factory=dict)
     places: Mapping[str, Where] = field(default_factory=dict, compare=False, repr=False)
     own: bool = field(default=False, compare=False)
@@ -46,6 +48,7 @@ class Recipe:
     def plain(self) -> dict[str, Any]:
         """Return what a file would say of it, with all that it extends written out."""
         about = {key: getattr(self, key) for key in _KEYS}
+        about |= about.pop("stages")
         about = {key: list(value) if isinstance(value, tuple) else value for key, value in about.items()}
         return {key: dict(value) if key == "set" else value for key, value in about.items() if value}
 
@@ -116,11 +119,12 @@ def _make(
             raise UsageError(f"{written}: no recipe named {parent!r}. {suggest(parent, {*section, *others} - {name})}")
         base = _make(parent, section, where, others, made, (*chain, name)) if parent in section else others[parent]
         taken = {key: getattr(base, key) for key in _KEYS if key not in _OWN_WORDS}
+        taken |= taken.pop("stages")
         raw = {"summary": f"{parent} with other choices"} | taken | raw | {"set": {**base.set, **_set(raw, here)}}
         places = {**base.places, **places}
-    known(raw, (*_KEYS, "extends"), here)
+    known(raw, {*_KEYS, *OBJECTIVE_KEYS, "extends"} - {"stages"}, here)
     _check_types(raw, here)
-    made[name] = make(Recipe, raw | {"places": places, "own": False}, here, name=name)
+    made[name] = make(Recipe, with_stages(raw) | {"places": places, "own": False}, here, name=name)
     return made[name]
 
 
@@ -131,7 +135,7 @@ def _set(raw: Mapping[str, Any], where: Where) -> dict[str, Any]:
 def _check_types(raw: Mapping[str, Any], where: Where) -> None:
     """Refuse a text where a list of names belongs, and the like."""
     for key, value in raw.items():
-        if key in ("objectives", "head_objectives"):
+        if key in OBJECTIVE_KEYS:
             if not (isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)):
                 raise UsageError(f"{where / key}: expected a list of names, got {value!r}")
         elif key != "set" and not isinstance(value, str) and not (key == "head" and value is None):

@@ -12,6 +12,7 @@ from vgbench.config.config_file import KEYS
 from vgbench.config.definitions import SCALES, Protocol
 from vgbench.config.parameters import Assignment
 from vgbench.errors import UsageError, VgbenchError
+from vgbench.stages import LATER_STAGES, STAGES
 from vgbench.storage import yaml_file
 from vgbench.storage.yaml_file import Where
 from vgbench.text import same
@@ -82,7 +83,7 @@ _FLAGS = {"environment": "--env", "objectives": "--objective"}
 _OVERRIDES = {
     "environment": ("protocol",),
     "protocol": ("environment",),
-    "recipe": ("objectives", "head_objectives", "distance", "training"),
+    "recipe": ("objectives", *(kind.objectives for kind in LATER_STAGES if kind.optional), "distance", "training"),
     "objectives": ("recipe",),
     "distance": ("recipe",),
     "training": ("recipe",),
@@ -96,7 +97,7 @@ def _protocol(place: Mapping[str, Any], catalogue: Catalogue) -> Protocol | None
     return catalogue.usual_protocol(same(place["environment"])) if "environment" in place else None
 
 
-_SLOTS = {"env", "objective", "predictor_objective", *KEYS}
+_SLOTS = {"env", *(kind.slot for kind in STAGES), *KEYS}
 
 
 def _one_parameter(written: str, address: str) -> bool:

@@ -1,59 +1,29 @@
 """Makes a `RunSpec` of flags, recipe, protocol, file and `--set`; all is validated before anything is computed."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from vgbench.api import Params
+from vgbench.api.network import ROLES
 from vgbench.config import compute
-from vgbench.config.catalogue import Catalogue, load_catalogue
+from vgbench.config.catalogue import load_catalogue
 from vgbench.config.data_file import DataFile
-from vgbench.config.definitions import SCALES, Protocol, Scale, Variant
 from vgbench.config.method import Method, PluginSlot, choose_method
 from vgbench.config.parameters import Addresses, Assignment, Target
+from vgbench.config.protocol import ResolvedProtocol, choose_plugins, choose_protocol, registered
 from vgbench.config.recipes import Recipe
-from vgbench.config.request import Option, OptionReader, RunRequest, prefix_error
+from vgbench.config.request import OptionReader, RunRequest
 from vgbench.config.task_file import TaskFile
 from vgbench.errors import UsageError
 from vgbench.plugin.attribution import attribute_errors
 from vgbench.plugin.entry import Entry
 from vgbench.plugin.registry import Registry
 from vgbench.settings import GROUPS, DataSettings
-from vgbench.spec import DataSpec, ResolvedPlugin, RunSpec, SourcedValue
-from vgbench.text import choice, suggest
+from vgbench.spec import DataSpec, ResolvedPlugin, RunSpec, SourcedValue, StageSpec
+from vgbench.stages import STAGE_SETTINGS
 
 __all__ = ["DataSpec", "RunRequest", "resolve", "resolve_data"]
-
-ROLES = ("encoder", "predictor", "action_encoder", "head")
-
-
-@dataclass
-class ResolvedProtocol:
-    """Where a run takes place."""
-
-    environment: Entry
-    protocol: Protocol
-    scale: str
-    variant: Variant | None = None
-    selections: dict[str, SourcedValue] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def block(self) -> Scale:
-        """What the scale changes."""
-        return self.protocol.scales.get(self.scale, Scale())
-
-    def assignments(self, recipe: str | None = None, joint: bool = False) -> list[Assignment]:
-        """Values of the protocol, then of its block for the scale, then of the variant."""
-        label = f"protocol {self.protocol.name}"
-        scale = f"{label}, scale {self.scale}"
-        values = [*registered(label, self.protocol.set), *registered(scale, self.block.set)]
-        values += registered(f"{scale}, joint training", self.block.joint) if joint else []
-        if self.variant:
-            chosen = self.variant.values(self.protocol.name, recipe)
-            values += registered(f"variant {self.variant.name}", chosen)
-        return values
 
 
 def resolve(request: RunRequest) -> RunSpec:
@@ -66,9 +36,10 @@ def resolve(request: RunRequest) -> RunSpec:
     """
     registry, choices = Registry(), OptionReader(request)
     catalogue = choices.catalogue()
-    place = _place(choices, registry, catalogue)
+    place = choose_protocol(choices, registry, catalogue)
     method = choose_method(choices, registry, catalogue, place.protocol)
-    pieces = [PluginSlot("environment", place.environment), *method.pieces(), *_parts(choices, registry, place, method)]
+    plugins = choose_plugins(choices, registry, catalogue, place, method)
+    pieces = [PluginSlot("environment", place.environment), *method.pieces(), *plugins]
     data = _data_file(choices, place.environment)
     tasks = _task_file(choices, place)
     if data:
@@ -79,7 +50,8 @@ def resolve(request: RunRequest) -> RunSpec:
     place.notes += notes
     below += data.assignments() if data else []
     below += tasks.assignments() if tasks else []
-    groups = {name: group for name, group in GROUPS.items() if method.head or name != "train_head"}
+    left_out = set(STAGE_SETTINGS) - method.settings()
+    groups = {name: group for name, group in GROUPS.items() if name not in left_out}
     addresses, unused = _assign(pieces, groups, below, choices.assignments(), registry)
     spec = _spec(choices, place, method, pieces, addresses, unused, registry, data)
     return tasks.settle(spec) if tasks else spec
@@ -92,7 +64,7 @@ def resolve_data(request: RunRequest, tasks: bool = False) -> DataSpec:
         UsageError: as for `resolve`.
     """
     registry, catalogue, choices = Registry(), load_catalogue(), OptionReader(request)
-    place = _place(choices, registry, catalogue)
+    place = choose_protocol(choices, registry, catalogue)
     piece = PluginSlot("environment", place.environment)
     data = _data_file(choices, place.environment)
     if data:
@@ -114,110 +86,11 @@ def resolve_data(request: RunRequest, tasks: bool = False) -> DataSpec:
     )
 
 
-def registered(source: str, values: Mapping[str, Any]) -> Iterable[Assignment]:
-    """Values from registry.yaml: without effect where their plugin was not chosen."""
-    for address, value in values.items():
-        yield Assignment(address, value, source, f"registry.yaml, {source}: {address}={value}", binding=False)
-
-
 def _of_recipe(recipe: Recipe) -> Iterable[Assignment]:
     """Values of a recipe, with file and line for messages."""
     for given in registered(f"recipe {recipe.name}", recipe.set):
         written = f"{recipe.places[given.address]}={given.value}" if given.address in recipe.places else given.written
         yield replace(given, written=written)
-
-
-def _place(choices: OptionReader, registry: Registry, catalogue: Catalogue) -> ResolvedProtocol:
-    """Environment, protocol and scale."""
-    wanted, named = choices.get("environment"), choices.get("protocol")
-    if wanted is None and named is None:
-        raise UsageError(
-            "say where to plan: --env NAME or --protocol NAME. Environments: "
-            f"{', '.join(e.address for e in registry.entries('environment'))}; "
-            f"protocols: {', '.join(catalogue.protocols)}"
-        )
-    scale = choices.get("scale") or Option("quick", "default", "")
-    level = choice(scale.value, SCALES, scale.written.removesuffix(f" {scale.value}"))
-    environment = _environment(wanted, registry, catalogue) if wanted else None
-    if named:
-        with prefix_error(named.written):
-            protocol = catalogue.protocol(named.value)
-    else:
-        assert environment is not None
-        protocol = _protocol_of(environment, registry, catalogue)
-    if environment is None:
-        if protocol.environment is None:
-            raise UsageError(f"{named.written if named else ''}: this protocol is for any environment: add --env NAME")
-        environment = registry.find("environment", protocol.environment)
-    elif named and protocol.environment and registry.find("environment", protocol.environment) != environment:
-        raise UsageError(
-            f"{wanted.written if wanted else ''} contradicts {named.written}: that protocol is on environment "
-            f"{protocol.environment!r}; leave one of the two out"
-        )
-    wish = choices.get("variant")
-    with prefix_error(wish.written if wish else ""):
-        variant = catalogue.variant(wish.value if wish else None)
-    place = ResolvedProtocol(environment, protocol, level, variant)
-    source = (named or wanted).source  # type: ignore[union-attr]  # one of them is there
-    place.selections["environment"] = SourcedValue(environment.address, (wanted or named).source)  # type: ignore[union-attr]
-    place.selections["protocol"] = SourcedValue(protocol.name, source)
-    place.selections["scale"] = SourcedValue(level, scale.source)
-    if variant:
-        place.selections["variant"] = SourcedValue(variant.name, wish.source if wish else "default")
-    if protocol.environment is None and named is None:
-        place.notes.append(f"environment {environment.address!r} has no protocol of its own: values of {protocol.name}")
-    elif named is None and protocol.name != environment.name:
-        place.notes.append(f"--env {environment.address} means protocol {protocol.name}")
-    return place
-
-
-def _environment(wanted: Option, registry: Registry, catalogue: Catalogue) -> Entry:
-    try:
-        with prefix_error(wanted.written):
-            return registry.find("environment", wanted.value)
-    except UsageError as err:
-        if any(wanted.value.replace("-", "_") == name for name in catalogue.protocols):
-            raise UsageError(f"{err} There is a protocol of that name: --protocol {wanted.value}") from err
-        raise
-
-
-def _protocol_of(environment: Entry, registry: Registry, catalogue: Catalogue) -> Protocol:
-    """Protocol that an environment means when it is named alone."""
-    protocol = catalogue.usual_protocol(environment.address)
-    if protocol is None:
-        raise UsageError(f"{environment} has no protocol; name one with --protocol: {', '.join(catalogue.protocols)}")
-    return protocol
-
-
-def _parts(choices: OptionReader, registry: Registry, place: ResolvedProtocol, method: Method) -> list[PluginSlot]:
-    """Planner, baseline and networks."""
-    pieces: list[PluginSlot] = []
-    for slot in ("planner", "baseline", *ROLES):
-        chosen = choices.get(slot)
-        name, source = getattr(place.block, slot, None), f"protocol {place.protocol.name}, scale {place.scale}"
-        if name is None:
-            name, source = getattr(place.protocol, slot, None), f"protocol {place.protocol.name}"
-        if slot == "head" and method.head and method.recipe and method.recipe.head:
-            name, source = method.recipe.head, f"recipe {method.recipe.name}"
-        of_recipe = method.recipe is not None and source == f"recipe {method.recipe.name}"
-        written = method.recipe.written("head") if method.recipe and of_recipe else source
-        if chosen is not None:
-            name, source, written = chosen.value, chosen.source, chosen.written
-        if name is None:
-            continue
-        with prefix_error(written):
-            piece = PluginSlot(slot, registry.find("network" if slot in ROLES else "planner", name))
-        if slot in ROLES and piece.cls.role != slot:
-            about = {e.address: load_catalogue().component("network", e.name) for e in registry.entries("network")}
-            fit = suggest(name, (address for address, component in about.items() if slot in component.tags))
-            raise UsageError(f"{written}: {piece.entry} is for the {piece.cls.role}. {fit}")
-        if slot == "baseline" and piece.entry == pieces[0].entry:
-            continue  # the planner is the baseline itself
-        if slot == "baseline" and not piece.cls.baseline:
-            raise UsageError(f"{written}: {piece.entry} uses the cost, so it is no baseline")
-        place.selections[slot] = SourcedValue(piece.entry.address, source)
-        pieces.append(piece)
-    return pieces
 
 
 def _assign(
@@ -267,9 +140,7 @@ def _spec(
     rivals = [f"{p.entry} was taken; there is also {r.address}" for p in pieces for r in registry.rivals(p.entry)]
     spec = RunSpec(
         environment=chosen["environment"][0],
-        objectives=tuple(chosen["objective"]),
-        predictor_objectives=tuple(chosen.get("predictor_objective", ())),
-        head_objectives=tuple(chosen.get("head_objective", ())),
+        stages=tuple(StageSpec(kind, tuple(chosen[kind.slot])) for kind in method.stages()),
         distance=chosen["distance"][0],
         planner=chosen["planner"][0],
         baseline=chosen.get("baseline", [None])[0],
@@ -323,7 +194,8 @@ def _check(spec: RunSpec) -> None:
             "horizon are not planned; raise the horizon or replan more often"
         )
     data = spec.settings["data"]
-    for _, objectives, group in spec.stages():
+    for stage in spec.stages:
+        group = stage.settings
         window, batch = spec.settings[group].window, spec.settings[group].batch
         if window > data.length:
             raise UsageError(f"{group}.window={window} is longer than a trajectory: data.length={data.length}")
@@ -333,7 +205,7 @@ def _check(spec: RunSpec) -> None:
                 f"{group}.batch={batch} is more than the {windows} windows of {window} states that "
                 f"data.trajectories={data.trajectories} of data.length={data.length} have"
             )
-        for objective in objectives:
+        for objective in stage.objectives:
             if window < objective.cls.min_length:
                 least = objective.cls.min_length
                 raise UsageError(f"{group}.window={window}: {objective.entry} needs at least {least}")

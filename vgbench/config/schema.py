@@ -5,6 +5,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from vgbench.errors import UsageError
+from vgbench.stages import LATER_STAGES
 from vgbench.storage.yaml_file import Where
 from vgbench.text import suggest
 
@@ -19,6 +20,13 @@ def make(cls: type[Any], raw: Any, where: Where, **extra: Any) -> Any:
     if without:
         raise UsageError(f"{where}: missing: {', '.join(without)}")
     return cls(**values, **extra)
+
+
+def with_stages(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Gather the objectives of stages after the first under `stages`, where recipes and protocols keep them."""
+    keys = {kind.objectives for kind in LATER_STAGES}
+    rest = {key: value for key, value in raw.items() if key not in keys}
+    return rest | {"stages": {key: tuple(value) for key, value in raw.items() if key in keys}}
 
 
 def parts(cls: type[Any], raw: Any, where: Where) -> tuple[Any, ...]:

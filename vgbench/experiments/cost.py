@@ -12,7 +12,7 @@ from vgbench.model.jepa import JEPA
 from vgbench.model.precision import in_force
 from vgbench.planning.controller import block_rows, plan_horizon
 from vgbench.planning.memory import most_tasks, task_bytes
-from vgbench.spec import RunSpec
+from vgbench.spec import RunSpec, StageSpec
 from vgbench.training.stage import Term, total_steps
 
 _LIBRARIES = 400 * 2**20  # bytes that Python and the libraries take
@@ -30,9 +30,9 @@ def estimate(spec: RunSpec) -> dict[str, Any]:
     evaluations, states = predictor_evaluations(spec), _states(spec, terms)
     frames = _frames(spec, states)
     flops = {name: 3.0 * count * size["encoder"] for name, count in frames["trained"].items()}
-    for group, windows in _windows(spec).items():
-        if group == "predictor" or spec.training == "joint":
-            flops[group] = flops.get(group, 0.0) + 3.0 * windows * size["predictor"]
+    for stage in spec.stages:
+        if "predictor" in stage.kind.trains:
+            flops[stage.name] = flops.get(stage.name, 0.0) + 3.0 * _windows(spec, stage) * size["predictor"]
     flops["encode"] = frames["encoded"] * size["encoder"]
     flops["planning"] = evaluations * size["predictor"]
     with in_force(spec):
@@ -77,30 +77,23 @@ def model_flops(model: JEPA, spec: RunSpec, environment: Environment) -> dict[st
     return result
 
 
-def _windows(spec: RunSpec) -> dict[str, float]:
-    """Steps of the predictor's rollouts in training, by stage."""
-    data = spec.settings["data"]
-    stages = {"joint": "train"} if spec.training == "joint" else {"encoder": "train", "predictor": "train_predictor"}
-    result = {}
-    for stage, group in stages.items():
-        settings = spec.settings[group]
-        per_epoch = data.trajectories * max(data.length - settings.window + 1, 0) // settings.batch
-        result[stage] = float(total_steps(settings, max(per_epoch, 1)) * settings.batch * (settings.window - 1))
-    return result
+def _windows(spec: RunSpec, stage: StageSpec) -> float:
+    """Transitions in all windows of a stage."""
+    data, settings = spec.settings["data"], spec.settings[stage.settings]
+    per_epoch = data.trajectories * max(data.length - settings.window + 1, 0) // settings.batch
+    return float(total_steps(settings, max(per_epoch, 1)) * settings.batch * (settings.window - 1))
 
 
 def _frames(spec: RunSpec, states: int) -> dict[str, Any]:
     """Frames through the encoder: with gradient by stage, and without."""
-    windows = _windows(spec)
-    windows.pop("predictor", None)
-    data = spec.settings["data"]
-    trained = {name: count * states / (spec.settings["train"].window - 1) for name, count in windows.items()}
+    data, transitions = spec.settings["data"], spec.settings["train"].window - 1
+    trained = {s.name: _windows(spec, s) * states / transitions for s in spec.stages if not s.kind.cached}
     return {"trained": trained, "encoded": data.trajectories * data.length if _cached(spec) else 0}
 
 
 def _cached(spec: RunSpec) -> bool:
     """Whether a stage works on the latents of the whole data set."""
-    return spec.training == "separate" or bool(spec.head_objectives)
+    return any(stage.kind.cached for stage in spec.stages)
 
 
 def _states(spec: RunSpec, terms: tuple[Term, ...]) -> int:

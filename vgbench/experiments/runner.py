@@ -23,8 +23,9 @@ from vgbench.planning.episodes import Evaluation
 from vgbench.plugin.attribution import attribute_errors, explain
 from vgbench.plugin.loggers import Loggers
 from vgbench.plugin.registry import Registry
-from vgbench.rng import Stream
-from vgbench.spec import ResolvedPlugin, RunSpec
+from vgbench.rng import Level, Stream, derive
+from vgbench.spec import ResolvedPlugin, RunSpec, StageSpec
+from vgbench.stages import STAGES
 from vgbench.statistics import wilson
 from vgbench.storage.files import Record, write_json
 from vgbench.storage.interrupt import Stop, deferred_interrupts
@@ -112,12 +113,12 @@ def _dry_build(spec: RunSpec) -> tuple[Environment, JEPA, tuple[Term, ...]]:
             f"model.image_norm={spec.settings['model'].image_norm}: environment '{spec.environment.name}' has no images"
         )
     model, action_dim = build_model(spec, environment), environment.spec.actions.dim
-    built = {group: build_terms(spec, chosen, model, action_dim) for _, chosen, group in spec.stages()}
-    for group, terms in built.items():
-        check_window(group, spec.settings[group].window, terms)
+    built = [build_terms(spec, stage.objectives, model, action_dim) for stage in spec.stages]
+    for stage, terms in zip(spec.stages, built, strict=True):
+        check_window(stage.settings, spec.settings[stage.settings].window, terms)
     sanity_check_model(spec, model, environment.spec)
     memory.check_budget(spec, model, environment)
-    return environment, model, built["train"]
+    return environment, model, built[0]
 
 
 def build_environment(chosen: ResolvedPlugin) -> Environment:
@@ -224,36 +225,28 @@ class _Run:
         model.set_statistics(data.statistics(), whitening)
         model.to(self.device)
         precision.accelerate(model, spec)
-        action_dim = self.environment.spec.actions.dim
-        name = "joint" if spec.training == "joint" else "encoder"
-        self._stage(name, 0, spec.objectives, "train", model, data, None, action_dim)
-        if spec.training == "joint" and not spec.head_objectives:
-            return model.eval().requires_grad_(False)
-        with self.folder.timed("encode"):
-            latents = encode_all(model, data, self.loggers, self.stop)
-            if spec.training == "separate":
-                fit_latent_scale(model, latents, spec.settings["model"].latent_scale)
-        if spec.training == "separate":
-            self._stage("predictor", 1, spec.predictor_objectives, "train_predictor", model, data, latents, action_dim)
-        if spec.head_objectives:
-            self._stage("head", 2, spec.head_objectives, "train_head", model, data, latents, action_dim)
+        latents = None
+        for stage in spec.stages:
+            if stage.kind.cached and latents is None:
+                latents = self._encode(model, data)
+            self._stage(stage, model, data, latents if stage.kind.cached else None)
         return model.eval().requires_grad_(False)
 
-    def _stage(
-        self,
-        name: str,
-        index: int,
-        objectives: Iterable[ResolvedPlugin],
-        group: str,
-        model: JEPA,
-        data: Dataset,
-        latents: Tensor | None,
-        action_dim: int,
-    ) -> None:
-        terms = build_terms(self.spec, objectives, model, action_dim)
+    def _encode(self, model: JEPA, data: Dataset) -> Tensor:
+        """Encode the whole training set, and fit the scale on which a predictor of its own works."""
+        with self.folder.timed("encode"):
+            latents = encode_all(model, data, self.loggers, self.stop)
+            if self.spec.training == "separate":  # a predictor trained jointly has learned on latents as they are
+                fit_latent_scale(model, latents, self.spec.settings["model"].latent_scale)
+        return latents
+
+    def _stage(self, planned: StageSpec, model: JEPA, data: Dataset, latents: Tensor | None) -> None:
+        terms = build_terms(self.spec, planned.objectives, model, self.environment.spec.actions.dim)
         for term in terms:
             term.objective.to(self.device)
-        stage = Stage(name, terms, self.spec.settings[group], self.spec.seed * 16 + index, group)
+        settings, name = self.spec.settings[planned.settings], planned.name
+        seed = derive(self.spec.seed, Level.STAGE, planned.kind.stream)
+        stage = Stage(name, terms, settings, seed, planned.settings)
         adopted = self.shared is not None and self.shared.adopt(name, self.folder)
         with nullcontext() if adopted else self.folder.timed(name):
             Trainer(stage, model, data, self.folder, self.loggers, self.stop, latents).run()
@@ -300,6 +293,10 @@ class _Run:
     def _about(self, model: JEPA) -> Record:
         spec = self.spec
         mpc = spec.settings["mpc"]
+
+        def weights(key: str) -> dict[str, float]:
+            return {chosen.name: chosen.weight for chosen in spec.objectives_of(key)}
+
         return {
             "title": spec.title(),
             "key": spec.key(),
@@ -311,8 +308,8 @@ class _Run:
             "variant": spec.variant,
             "meaningless": spec.scale == "smoke",
             "training": spec.training,
-            "objectives": {c.name: c.weight for c in spec.objectives},
-            "head_objectives": {c.name: c.weight for c in spec.head_objectives},
+            "objectives": weights("objectives"),
+            **{k.objectives: weights(k.objectives) for k in STAGES if k.optional},
             "distance": spec.distance.name,
             "planner": spec.planner.name,
             "cost": f"{mpc.aggregate} of the distance to the power {mpc.power:g} over the horizon",

@@ -66,7 +66,7 @@ def load_trained(path: Path, option: str = "RUN") -> Trained:
 
 def last_stage(spec: RunSpec) -> str:
     """Name of the stage after which the model is complete, which is that of its checkpoint."""
-    return [name for name, _, _ in spec.stages()][-1]
+    return spec.stages[-1].name
 
 
 def _weights(folder: RunFolder, spec: RunSpec, option: str) -> dict[str, Tensor]:

@@ -94,9 +94,10 @@ def _checked(kind: str, given: str) -> str:
 def _reserved() -> set[str]:
     """Names that `--set` reads as a slot or as a group of settings."""
     from vgbench import settings
-    from vgbench.config.resolve import ROLES
+    from vgbench.api.network import ROLES
+    from vgbench.stages import STAGES
 
-    return {*settings.GROUPS, *GROUPS, *ROLES, "env", "baseline", "predictor_objective", "head_objective", "setting"}
+    return {*settings.GROUPS, *GROUPS, *ROLES, "env", "baseline", "setting", *(kind.slot for kind in STAGES)}
 
 
 def _class(name: str) -> str:

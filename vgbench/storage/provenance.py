@@ -16,14 +16,8 @@ if TYPE_CHECKING:
 
 def plugins(spec: "RunSpec") -> list[dict[str, Any]]:
     """Where each plugin of a run came from."""
-    chosen = [
-        spec.environment,
-        *spec.objectives,
-        *spec.predictor_objectives,
-        *spec.head_objectives,
-        spec.distance,
-        spec.planner,
-    ]
+    objectives = [chosen for stage in spec.stages for chosen in stage.objectives]
+    chosen = [spec.environment, *objectives, spec.distance, spec.planner]
     chosen += [*spec.networks.values(), *([spec.baseline] if spec.baseline else [])]
     return [
         {"kind": c.entry.kind, "name": c.name, "value": c.entry.value, "dist": c.entry.dist}

@@ -10,6 +10,7 @@ from vgbench.api import Objective
 from vgbench.data.dataset import Dataset
 from vgbench.errors import UsageError
 from vgbench.plugin.attribution import describe_plugin
+from vgbench.rng import Level, derive
 from vgbench.settings import TrainSettings
 
 
@@ -59,7 +60,7 @@ class WindowSampler:
         """Trajectory and first state of the windows of a step, both [B]."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed((self._seed << 20) + epoch)
+            generator = torch.Generator().manual_seed(derive(self._seed, Level.EPOCH, epoch))
             self._epoch, self._order = epoch, torch.randperm(self._count, generator=generator).to(self._device)
         index = self._order[position * self._batch : (position + 1) * self._batch]
         return index // self._per_trajectory, index % self._per_trajectory

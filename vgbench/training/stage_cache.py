@@ -29,14 +29,14 @@ def stages(spec: RunSpec) -> dict[str, str]:
     and its settings, seed, device, precision, the versions of vgbench and PyTorch, and the stage before. Planner, tasks
     and the number of threads do not enter.
     """
-    late_head = bool(spec.head_objectives)
+    late = late_roles(spec)
     data = {"fingerprint": spec.data_fingerprint} if spec.data_file else {"seed": spec.data_seed}
     common = spec.compute.identity() | {
         "format": FORMAT,
         "environment": spec.environment.identity(),
         "data": data | _values(spec, "data"),
         "model": _values(spec, "model"),
-        "networks": {role: c.identity() for role, c in spec.networks.items() if not (late_head and role == "head")},
+        "networks": {role: c.identity() for role, c in spec.networks.items() if role not in late},
         "distance": spec.distance.identity(),
         "training": spec.training,
         "seed": spec.seed,
@@ -45,18 +45,23 @@ def stages(spec: RunSpec) -> dict[str, str]:
     }
     hashes: dict[str, str] = {}
     before = None
-    for name, objectives, group in spec.stages():
+    for stage in spec.stages:
         own = {
-            "stage": name,
-            "objectives": [c.identity() | {"weight": c.weight} for c in objectives],
-            "settings": _values(spec, group),
+            "stage": stage.name,
+            "objectives": stage.identity(),
+            "settings": _values(spec, stage.settings),
             "before": before,
         }
-        if name == "head":
-            own["network"] = spec.networks["head"].identity() if "head" in spec.networks else None
+        if role := stage.kind.role:
+            own["network"] = spec.networks[role].identity() if role in spec.networks else None
         before = hashlib.sha256(json.dumps(common | own, sort_keys=True).encode()).hexdigest()[:16]
-        hashes[name] = before
+        hashes[stage.name] = before
     return hashes
+
+
+def late_roles(spec: RunSpec) -> dict[str, str]:
+    """Networks that take part from a later stage on, with the name of that stage."""
+    return {stage.kind.role: stage.name for stage in spec.stages if stage.kind.role}
 
 
 def _values(spec: RunSpec, group: str) -> dict[str, Any]:
@@ -80,7 +85,7 @@ class StageCache:
     def __init__(self, folder: Path, spec: RunSpec) -> None:
         """`folder` is made when first written to."""
         self._folder, self._hashes, self._key = folder, stages(spec), spec.key()
-        self._late_head = bool(spec.head_objectives)
+        self._late = late_roles(spec)
 
     def adopt(self, stage: str, run: RunFolder) -> bool:
         """Take over a stage that another run has finished: its checkpoint, its lines of train.jsonl and its times.
@@ -118,8 +123,9 @@ class StageCache:
         own = run.path / "checkpoints" / f"{stage}.pt"
         # The checkpoint comes last, as others look for it. If two runs publish at a time, one is as good as the other.
         _place(path.with_suffix(".json"), lambda partial: partial.write_text(json.dumps(about), encoding="utf-8"))
-        if self._late_head and stage != "head":
-            _place(path, lambda partial: _save_without_head(own, partial))
+        foreign = tuple(role for role, name in self._late.items() if name != stage)
+        if foreign:
+            _place(path, lambda partial: _save_without(foreign, own, partial))
         else:
             _place(path, lambda partial: _link(own, partial))
 
@@ -136,11 +142,11 @@ def _place(path: Path, write: Callable[[Path], object]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _save_without_head(source: Path, target: Path) -> None:
-    """Copy a checkpoint without the head, which its stage has not touched and which other runs do not have."""
+def _save_without(roles: tuple[str, ...], source: Path, target: Path) -> None:
+    """Copy a checkpoint without networks that its stage has not touched and that other runs do not have."""
     owned = torch.load(source, map_location="cpu", weights_only=True)
     model = owned["content"]["model"]
-    owned["content"]["model"] = {name: value for name, value in model.items() if not name.startswith("head.")}
+    owned["content"]["model"] = {name: value for name, value in model.items() if name.partition(".")[0] not in roles}
     torch.save(owned, target)
 
 
