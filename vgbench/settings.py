@@ -68,7 +68,7 @@ class MpcSettings(Params):
 class EvaluationSettings(Params):
     """What is judged."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"stop"})
+    default_preserving: ClassVar[frozenset[str]] = frozenset({"stop"})
 
     tasks: int = Field(100, ge=1, description="planning problems")
     stop: Literal["ever", "never"] = Field(

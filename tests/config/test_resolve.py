@@ -433,7 +433,7 @@ def test_an_unknown_name_is_told_with_where_it_stands(config):
             r"--config .*: objective\.tau=0\.6: this is also iql\.tau=0\.5 there; keep one of the two",
         ),
         ("recipe: vf\nset: {mpc.block-rows: 8, mpc.block_rows: 9}", "keep one of the two"),
-        ("recipe: vf\npredictor_objectives: [vcreg]", "none of these objectives (vcreg) trains the predictor"),
+        ("recipe: vf\npredictor_objectives: [vcreg]", r"none of these objectives \(vcreg\) trains the predictor"),
     ],
 )
 def test_bad_config(config, content, message):

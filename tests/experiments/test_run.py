@@ -131,7 +131,7 @@ def test_a_strided_joint_run_on_whitened_images_resumes_too(vgbench, tmp_path):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("iql.stride=40", "objective 'iql' compares states 40 steps apart.*iql.stride can be at most 32"),
+        ("iql.stride=40", "objective 'iql' compares states 40 steps apart.*can be at most 32; take a smaller stride"),
         ("iqe.component_dim=7", "points of 512 numbers cannot be cut"),
     ],
 )

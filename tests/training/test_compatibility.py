@@ -80,7 +80,12 @@ def test_what_fits(rehearsed, objective, distance, sets):
         ("odd", "iqe", (), r"'odd' needs \['teleport'\]; expected some of asymmetric, quasimetric, levels"),
         ("long", "iqe", (), "train.window=8: objective 'long' with these values needs at least 12 states"),
         ("iql", "iqe", ("iql.n_step=9",), "train.window=8: objective 'iql' with these values needs at least 10"),
-        ("iql", "iqe", ("iql.n_step=7", "iql.stride=9"), "iql.stride can be at most 8"),
+        (
+            "iql",
+            "iqe",
+            ("iql.n_step=7", "iql.stride=9"),
+            "can be at most 8; take a smaller stride or a larger data.length",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(rehearsed, objective, distance, sets, message):

@@ -19,7 +19,7 @@ from vgbench.api.environment import (
 from vgbench.api.gymnasium import GymnasiumEnvironment
 from vgbench.api.hooks import hookimpl
 from vgbench.api.network import Network, NetworkShapes
-from vgbench.api.objective import Batch, Goals, Loss, Model, Noise, Objective, ObjectiveShapes
+from vgbench.api.objective import Batch, Goals, Loss, Model, Noise, Objective, ObjectiveShapes, ValueTerms
 from vgbench.api.params import Params
 from vgbench.api.planner import Plan, Planner, PlannerState, Problem
 from vgbench.api.plugin import Plugin
@@ -52,5 +52,6 @@ __all__ = [
     "StateGrid",
     "Tasks",
     "Trajectories",
+    "ValueTerms",
     "hookimpl",
 ]

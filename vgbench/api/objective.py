@@ -1,8 +1,9 @@
 """The objective: one loss term on the state encoder (or on the predictor)."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
@@ -132,6 +133,20 @@ class Batch(ABC):
         """d(point, goal) for every state of a window and every goal of it, [B, T + 1, G], with gradient."""
 
 
+class ValueTerms(NamedTuple):
+    """A value function by what defines it: diagnosis compares what was learned with its fixed point.
+
+    Attributes:
+        gamma: discount from a state to the next that is compared, in (0, 1).
+        tau: expectile of the regression, in (0, 1); None where it is none.
+        stride: steps between the states that are compared.
+    """
+
+    gamma: float
+    tau: float | None = None
+    stride: int = 1
+
+
 class Objective(Plugin, nn.Module, ABC):
     """One term of the training loss. A run takes a weighted list of them.
 
@@ -153,6 +168,13 @@ class Objective(Plugin, nn.Module, ABC):
     needs: ClassVar[frozenset[Need]] = frozenset()
     """What the distance must offer, else the run is refused: not symmetric, the triangle inequality, several levels."""
 
+    remedies: ClassVar[Mapping[str, str]] = {}
+    """What to change of its parameters in trouble, as phrases for messages: `{"diverged": "a smaller gamma or tau"}`.
+
+    Keys: `diverged` (loss or gradient are not finite), `distance_range` (it asks for distances that the distance never
+    reaches), `stride` (it compares states further apart than trajectories are long).
+    """
+
     min_length: int = 2
     """Fewest states that a window must have; an instance may ask for more (`self.min_length = ...`)."""
 
@@ -164,6 +186,11 @@ class Objective(Plugin, nn.Module, ABC):
     @property
     def distance_range(self) -> float | None:
         """Largest distance that the loss will ask for (1 / (1 - gamma) for a value), or None."""
+        return None
+
+    @property
+    def value_terms(self) -> ValueTerms | None:
+        """The value function that the loss learns, where it learns one."""
         return None
 
     @property

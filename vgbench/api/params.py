@@ -18,7 +18,7 @@ class Params(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
-    later: ClassVar[frozenset[str]] = frozenset()
+    default_preserving: ClassVar[frozenset[str]] = frozenset()
     """Names of fields that came when there were results already, and whose defaults leave results as they were.
 
     At its default such a field is not part of a run's identity, so that runs keep their keys and data sets their names.
@@ -27,12 +27,13 @@ class Params(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a field whose name has a meaning here: it would take that meaning away, to odd effects later."""
-        taken = sorted({"later", "identity"} & set(cls.model_fields))
+        taken = sorted({"default_preserving", "identity"} & set(cls.model_fields))
         if taken:
             raise TypeError(f"{cls.__qualname__}: a parameter cannot be called {taken[0]!r}, a name that Params uses")
 
     def identity(self) -> dict[str, Any]:
-        """Return what of the parameters decides results, as JSON values: all but those of `later` at their defaults."""
+        """Return what of the parameters decides results, as JSON: all but `default_preserving` ones at their defaults."""
         values = self.model_dump(mode="json")
-        at_default = {name for name in self.later if getattr(self, name) == type(self).model_fields[name].default}
+        fields = type(self).model_fields
+        at_default = {name for name in self.default_preserving if getattr(self, name) == fields[name].default}
         return {name: value for name, value in values.items() if name not in at_default}

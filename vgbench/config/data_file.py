@@ -53,7 +53,7 @@ class DataFile:
 
     def differences(self, params: Params) -> list[str]:
         """Say in which parameters the environment of the run differs from that of the file."""
-        values, left_out = params.model_dump(mode="json"), params.later - set(self.spec["params"])
+        values, left_out = params.model_dump(mode="json"), params.default_preserving - set(self.spec["params"])
         found = self.spec["params"] | {name: type(params).model_fields[name].default for name in sorted(left_out)}
         return [
             f"{self.written} was collected with {self.environment}.{name}={value}, but the run has {values.get(name)}"

@@ -36,13 +36,18 @@ def check_class(entry: "Entry", loaded: Any, home: str) -> None:
     missing = sorted(getattr(loaded, "__abstractmethods__", ()))
     if missing:
         raise UsageError(f"{who} is not complete: {entry.value} does not define {', '.join(missing)}")
-    old_names = [name for name in RENAMED if name in vars(loaded) and hasattr(base, RENAMED[name])]
-    if old_names:
-        old = old_names[0]
-        raise UsageError(f"{who}: {entry.value} declares `{old}`, called `{RENAMED[old]}` now: rename it")
+    _refuse_old_names(who, entry.value, loaded, base)
     params: Any = getattr(loaded, "Params", None)
     if not (isinstance(params, type) and issubclass(params, vgbench.api.Params)):
         raise UsageError(f"{who}: {entry.value}.Params must be a subclass of vgbench.api.Params")
+    _refuse_old_names(who, f"{entry.value}.Params", params, vgbench.api.Params)
+
+
+def _refuse_old_names(who: str, what: str, cls: type[Any], base: type[Any]) -> None:
+    """Refuse a declaration by the name that it had in an older version: without an error it would have no effect."""
+    for old, new in RENAMED.items():
+        if old in vars(cls) and hasattr(base, new):
+            raise UsageError(f"{who}: {what} declares `{old}`, which is called `{new}` now: rename it")
 
 
 def _check_hook(entry: "Entry", loaded: Any) -> None:

@@ -25,9 +25,10 @@ def check_terms(spec: "RunSpec", terms: Iterable["Term"], distance: "Distance") 
         _stride(term.name, term.objective, spec.settings["data"].length)
         bound, needed = distance.upper_bound, term.objective.distance_range
         if bound is not None and needed is not None and bound < needed:
+            ways = _or(term.objective.remedies.get("distance_range"), "another distance")
             raise UsageError(
                 f"objective '{term.name}' asks for distances up to {needed:.4g}, but distance '{spec.distance.name}' "
-                f"never exceeds {bound:.4g}; lower gamma or choose another distance"
+                f"never exceeds {bound:.4g}; take {ways}"
             )
 
 
@@ -100,6 +101,12 @@ def _stride(name: str, objective: "Objective", length: int) -> None:
     stride, least = objective.stride, max(2, objective.min_length)
     if length < least * stride:
         raise UsageError(
-            f"objective '{name}' compares states {stride} steps apart, which trajectories of data.length="
-            f"{length} states are too short for: {name}.stride can be at most {length // least}"
+            f"objective '{name}' compares states {stride} steps apart, which trajectories of data.length={length} "
+            f"states are too short for: it can be at most {length // least}; "
+            f"take {_or(objective.remedies.get('stride'), 'a larger data.length')}"
         )
+
+
+def _or(remedy: str | None, other: str) -> str:
+    """Join what an objective recommends, if anything, and another way out."""
+    return f"{remedy} or {other}" if remedy else other

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vgbench.data.dataset import Dataset
-from vgbench.errors import RunFailed, UsageError
+from vgbench.errors import RunFailed
 from vgbench.model.jepa import JEPA
 from vgbench.plugin.loggers import Loggers
 from vgbench.rng import ScalarNoise, Stream
@@ -16,6 +16,7 @@ from vgbench.storage.interrupt import Stop
 from vgbench.storage.run_folder import RunFolder, checkpoint_seconds
 from vgbench.training.batch import MovingAverages, WindowBatch
 from vgbench.training.checks import bad_gradient, check_loss
+from vgbench.training.compatibility import check_window
 from vgbench.training.stage import Stage, WindowSampler, learning_rate, total_steps
 
 LOG_EVERY = 10  # steps
@@ -37,7 +38,7 @@ class Trainer:
         """`latents` [N * length, D] are the frozen encoder's, for a stage that does not train it."""
         self.stage, self.model, self.data, self.latents = stage, model, data, latents
         self._folder, self._loggers, self._stop = folder, loggers, stop
-        self._check_window()
+        check_window(stage.group, stage.settings.window, stage.terms)
         self._parts = self._trained()
         self._optimizer = torch.optim.Adam(
             [p for p in self._parts.parameters() if p.requires_grad],
@@ -55,14 +56,6 @@ class Trainer:
         """
         self._unseen: list[Tensor] = []  # losses of the terms and norm of the gradient, of the steps not looked at
         self._checked = False  # whether a loss of each objective was held against its contract
-
-    def _check_window(self) -> None:
-        for term in self.stage.terms:
-            if self.stage.settings.window < term.objective.min_length:
-                raise UsageError(
-                    f"objective '{term.name}' needs windows of at least {term.objective.min_length} states; "
-                    f"train.window is {self.stage.settings.window}"
-                )
 
     def _trained(self) -> nn.ModuleDict:
         """Modules that the stage's objectives say they train."""
@@ -177,9 +170,7 @@ class Trainer:
         step = self.step if step is None else step
         group, terms = self.stage.group, self.stage.terms
         ways = [f"a lower {group}.lr", f"{group}.clip=1"]
-        smaller = [n for n in ("gamma", "tau") if any(hasattr(term.objective.params, n) for term in terms)]
-        if smaller:
-            ways.append(f"a smaller {' or '.join(smaller)}")
+        ways += dict.fromkeys(words for term in terms if (words := term.objective.remedies.get("diverged")))
         advice = f"Try {', '.join(ways[:-1])} or {ways[-1]}"
         if step == 0:  # with fresh weights, so that hardly the settings are to blame
             checks = " and ".join(f"`vgbench check objective {term.name}`" for term in terms)

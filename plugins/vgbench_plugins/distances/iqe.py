@@ -32,7 +32,7 @@ class IQE(Distance):
     class Params(vgbench.api.Params):
         """How a point is cut up and its components are put together."""
 
-        later: ClassVar[frozenset[str]] = frozenset({"scale"})
+        default_preserving: ClassVar[frozenset[str]] = frozenset({"scale"})
 
         component_dim: int = Field(8, ge=1, description="numbers per component (the paper: at least 8); divides D")
         scale: float = Field(

@@ -71,7 +71,7 @@ class Wall(api.Environment):
     class Params(api.Params):
         """Parameters of the wall; the defaults are the paper's literal reading."""
 
-        later: ClassVar[frozenset[str]] = frozenset({"holdout"})
+        default_preserving: ClassVar[frozenset[str]] = frozenset({"holdout"})
 
         step: Literal["small", "big"] = Field(
             "big", description="length of the data's steps: small (WS, mean 1 px) or big (WB, mean 2 px)"

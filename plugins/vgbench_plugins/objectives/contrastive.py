@@ -1,6 +1,7 @@
 """Contrastive distances: successive states near, random ones far."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -47,6 +48,8 @@ class Contrastive(Objective):
             "batch", description="where negatives come from: the batch, or its windows with the same layout"
         )
         stride: int = Field(1, ge=1, description="steps between the states of a positive pair")
+
+    remedies: ClassVar[Mapping[str, str]] = {"stride": "a smaller stride"}
 
     @property
     def distance_range(self) -> float | None:

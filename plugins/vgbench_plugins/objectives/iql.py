@@ -1,6 +1,7 @@
 """Implicit Q-learning of a goal-reaching value, as the paper's L_VF."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -8,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 import vgbench.api
-from vgbench.api import Batch, Loss, Model, Noise, Objective, ObjectiveShapes
+from vgbench.api import Batch, Loss, Model, Noise, Objective, ObjectiveShapes, ValueTerms
 
 
 class IQL(Objective):
@@ -60,6 +61,17 @@ class IQL(Objective):
         """Ask for windows that hold at least one whole backup."""
         super().__init__(params, shapes)
         self.min_length = 1 + params.n_step
+
+    remedies: ClassVar[Mapping[str, str]] = {
+        "diverged": "a smaller gamma or tau",
+        "distance_range": "a smaller gamma",
+        "stride": "a smaller stride",
+    }
+
+    @property
+    def value_terms(self) -> ValueTerms:
+        """Discount, expectile and stride of the backup."""
+        return ValueTerms(self.params.gamma, self.params.tau, self.stride)
 
     @property
     def distance_range(self) -> float:

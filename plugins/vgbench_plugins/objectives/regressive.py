@@ -1,5 +1,8 @@
 """Regressive distances: successive states one apart."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import Field
 
 import vgbench.api
@@ -24,6 +27,8 @@ class Regressive(Objective):
 
         target: float = Field(1.0, gt=0.0, description="distance between successive states")
         stride: int = Field(1, ge=1, description="steps between the states of a pair")
+
+    remedies: ClassVar[Mapping[str, str]] = {"stride": "a smaller stride"}
 
     @property
     def distance_range(self) -> float:

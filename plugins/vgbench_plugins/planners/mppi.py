@@ -65,7 +65,7 @@ class MPPI(Planner):
             0, ge=0, description="cheapest sequences of a plan that are shifted and tried again in the next one"
         )
 
-        later: ClassVar[frozenset[str]] = frozenset({"noise_beta", "elites"})
+        default_preserving: ClassVar[frozenset[str]] = frozenset({"noise_beta", "elites"})
 
         @model_validator(mode="after")
         def _elites_among_samples(self) -> Self:
