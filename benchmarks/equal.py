@@ -23,7 +23,7 @@ from benchmarks.evaluation import facts, smoke_run
 from benchmarks.harness import Case, Check, Options, Record, Side
 from benchmarks.play import Play, run_planner
 from vgbench.api import Planner, Tasks
-from vgbench.experiments.runner import load_tasks
+from vgbench.experiments.build import load_tasks
 from vgbench.experiments.trained import Trained, load_trained
 from vgbench_plugins.planners.icem import ICEM
 from vgbench_plugins.planners.mppi import MPPI

@@ -12,7 +12,7 @@ from benchmarks.harness import Case, Check, Options, Side, difference
 from vgbench.config.request import RunRequest
 from vgbench.config.resolve import resolve
 from vgbench.data.dataset import Dataset
-from vgbench.experiments.runner import build_environment, build_model, build_terms
+from vgbench.experiments.build import build_environment, build_model, build_terms
 from vgbench.plugin.loggers import Loggers
 from vgbench.spec import RunSpec
 from vgbench.storage.interrupt import Stop

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from vgbench.rng import KeyedNoise, ScalarNoise, Stream, philox
+from vgbench.rng import KeyedNoise, Level, ScalarNoise, Stream, derive, philox
 
 # Known-answer tests of philox4x32-10 in Random123 (Salmon et al.), file kat_vectors.
 VECTORS = [
@@ -61,3 +61,23 @@ def test_uniforms_are_uniform_and_below_one():
     x = ScalarNoise(5, 2, Stream.SAMPLER).uniform(100_000)
     assert float(x.min()) >= 0 and float(x.max()) < 1
     assert stats.kstest(x.double().numpy(), "uniform").pvalue > 1e-3
+
+
+def test_derived_seeds_never_meet_and_fit_what_torch_takes():
+    runs = (0, 1, 2, 2**32 - 1)
+    stages = {(run, stage): derive(run, Level.STAGE, stage) for run in runs for stage in range(16)}
+    assert len(set(stages.values())) == len(stages) == 64
+    epochs = [derive(seed, Level.EPOCH, epoch) for seed in stages.values() for epoch in (0, 1, 2**20 - 1)]
+    assert len(set(epochs)) == len(epochs) == 192
+    assert max(epochs) < 2**63 and torch.Generator().manual_seed(max(epochs)).initial_seed() == max(epochs)
+
+
+def test_derived_seeds_are_those_of_all_recorded_runs():
+    assert [derive(3, Level.STAGE, stage) for stage in (0, 1, 2)] == [48, 49, 50]
+    assert derive(48, Level.EPOCH, 7) == 50331655
+
+
+@pytest.mark.parametrize(("level", "index"), [(Level.STAGE, 16), (Level.STAGE, -1), (Level.EPOCH, 2**20)])
+def test_an_index_that_would_run_into_the_next_seed_is_refused(level, index):
+    with pytest.raises(ValueError, match=f"{level.name.lower()} {index}: expected 0 to"):
+        derive(1, level, index)

@@ -11,6 +11,7 @@ from vgbench.errors import UsageError
 if TYPE_CHECKING:
     from vgbench.config.request import RunRequest
     from vgbench.spec import RunSpec
+    from vgbench.storage.record_types import ResultFile
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def perform(
     argv: Sequence[str] = (),
     loggers: Iterable[str] = (),
     note: Callable[[str], None] = lambda text: None,
-) -> dict[str, Any]:
+) -> "ResultFile":
     """Run a prepared specification with loggers by name; return the content of result.json.
 
     Args:
@@ -181,14 +182,14 @@ def perform(
     from vgbench.plugin.loggers import Loggers
     from vgbench.plugin.registry import Registry
 
-    prefix_error = Loggers().load(Registry(), loggers)
+    used = Loggers().load(Registry(), loggers)
     for text in spec.notes:
         note(text)
     if spec.selections["device"].source == "found":
         note(about(spec.device))
     if spec.scale == "smoke":
         note("scale smoke checks that everything works; its numbers mean nothing")
-    return runner.run(spec, out, argv, prefix_error)
+    return runner.run(spec, out, argv, used)
 
 
 def _several(names: str | Sequence[str]) -> tuple[str, ...]:

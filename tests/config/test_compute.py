@@ -254,7 +254,7 @@ def test_memory_that_runs_out_in_planning_is_told_once_and_kept_with_the_run(vgb
 def test_a_run_on_a_gpu_waits_for_it_once_a_plan(tmp_path):
     """`set_sync_debug_mode("error")` raises at whatever waits: within the cost of a plan nothing may."""
     from vgbench.api import NormBall
-    from vgbench.experiments.runner import dry_build
+    from vgbench.experiments.build import dry_build
     from vgbench.planning.problem import Counter, LatentProblem
     from vgbench.rng import KeyedNoise, Stream
 

@@ -7,7 +7,7 @@ from vgbench.api import NormBall
 from vgbench.config.request import RunRequest
 from vgbench.config.resolve import resolve
 from vgbench.errors import RunFailed, UsageError
-from vgbench.experiments.runner import dry_build
+from vgbench.experiments.build import dry_build
 from vgbench.planning import memory
 from vgbench.planning.controller import Controller, out_of_memory
 from vgbench.settings import MpcSettings

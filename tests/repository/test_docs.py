@@ -10,8 +10,12 @@ import sys
 import tomllib
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
+
+from vgbench.storage.record_types import FILES
+from vgbench.storage.schema import json_schema
 
 DOCS = Path(__file__).parents[2] / "docs"
 PLUGIN = (DOCS / "plugin.md").read_text(encoding="utf-8")
@@ -136,6 +140,26 @@ def test_every_field_of_a_run_folder_is_documented_and_every_documented_one_is_t
     assert [path for path in sorted(real) if not any(covers(pattern, path) for pattern in documented)] == []
     idle = [pattern for pattern in documented if not any(covers(pattern, path) for path in real)]
     assert [pattern for pattern in idle if "optional" not in documented[pattern]] == []
+
+
+def test_the_tables_of_the_page_are_those_of_the_types(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS / "hooks")
+    assert runpy.run_path(str(DOCS / "hooks" / "records.py"))["with_tables"](RUNS) == RUNS
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_of_a_run_are_valid_by_their_json_schema_and_damaged_ones_are_not(folder, name):
+    schema = json_schema(name)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    records = read(folder / name)
+    assert records
+    for record in records:
+        jsonschema.validate(record, schema)
+    for field in schema["required"]:
+        with pytest.raises(jsonschema.ValidationError, match=f"'{field}' is a required property"):
+            jsonschema.validate({key: value for key, value in records[0].items() if key != field}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(records[0] | {schema["required"][0]: [None]}, schema)
 
 
 def test_every_file_of_a_run_folder_is_documented(folder):

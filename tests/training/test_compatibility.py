@@ -4,7 +4,7 @@ import pytest
 
 from vgbench.config.resolve import RunRequest, resolve
 from vgbench.errors import UsageError
-from vgbench.experiments.runner import dry_build
+from vgbench.experiments.build import dry_build
 
 NEEDY = """
     from vgbench.api import *

@@ -129,7 +129,7 @@ def test_a_damaged_checkpoint_is_named(small, folder):
 def test_a_window_shorter_than_an_objective_needs_is_refused(small, folder):
     term = small.iql()
     term.objective.min_length = 9
-    with pytest.raises(UsageError, match="needs windows of at least 9 states"):
+    with pytest.raises(UsageError, match="needs at least 9 states"):
         trainer(small, folder, small.model(), term)
 
 

@@ -139,8 +139,8 @@ def _run(path: Path, radius: float, at: str) -> list[Rescored]:
         made = []
         for name, rate, planner, baseline in judged:
             rows = _rows(path / name, rate)
-            prefix_error = [verdict(row, radius, at, stop, known) for row in rows]
-            counts = (rate["successes"], prefix_error.count(True), prefix_error.count(None), len(rows))
+            verdicts = [verdict(row, radius, at, stop, known) for row in rows]
+            counts = (rate["successes"], verdicts.count(True), verdicts.count(None), len(rows))
             made.append(Rescored(path, run["title"], planner, baseline, at, radius, known, stop, *counts))
     except (KeyError, TypeError, AttributeError) as err:
         raise NotARecord(f"it is damaged: {type(err).__name__}: {err}") from err

@@ -32,7 +32,7 @@ class Params(BaseModel):
             raise TypeError(f"{cls.__qualname__}: a parameter cannot be called {taken[0]!r}, a name that Params uses")
 
     def identity(self) -> dict[str, Any]:
-        """Return what of the parameters decides results, as JSON: all but `default_preserving` ones at their defaults."""
+        """Return what decides results, as JSON values: all but `default_preserving` ones that are at their defaults."""
         values = self.model_dump(mode="json")
         fields = type(self).model_fields
         at_default = {name for name in self.default_preserving if getattr(self, name) == fields[name].default}

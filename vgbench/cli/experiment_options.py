@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -125,6 +125,6 @@ def print_outcomes(outcomes: "list[CellOutcome]") -> None:
 
 
 def _row(outcome: "CellOutcome") -> list[str]:
-    result: dict[str, Any] | None = outcome.result
+    result = outcome.result
     figures = [rate_text(result), duration(result["seconds"])] if result else ["", ""]
     return [outcome.cell.name, outcome.status, *figures, outcome.reason]

@@ -1,6 +1,7 @@
 """`vgbench run`: collect, train, plan and judge, or go on with it."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -130,7 +131,7 @@ def scale_means_nothing(scale: str) -> bool:
     return scale == "smoke"
 
 
-def print_result(result: dict[str, Any]) -> None:
+def print_result(result: Mapping[str, Any]) -> None:
     """Print what a run came to; the run folder is the last line."""
     method = result.get("recipe") or f"{' + '.join(result['objectives'])} with {result['distance']}"
     method = ", ".join([method, *result.get("reweighted", [])])  # what makes it another method than the recipe

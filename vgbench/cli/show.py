@@ -5,9 +5,15 @@ from typing import Annotated, Any
 import typer
 
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table
-from vgbench.text import shown
+from vgbench.errors import UsageError
+from vgbench.text import same, shown, suggest
 
-EPILOG = examples("vgbench show objective iql", "vgbench show protocol maze", "vgbench show setting train")
+EPILOG = examples(
+    "vgbench show objective iql",
+    "vgbench show protocol maze",
+    "vgbench show setting train",
+    "vgbench show schema result.json",
+)
 
 
 @handled
@@ -15,17 +21,23 @@ def show(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND", help="environment, objective, ..., recipe, protocol, variant, suite, sweep or setting."
+            metavar="KIND",
+            help="environment, ..., recipe, protocol, variant, suite, sweep, setting, schema.",
         ),
     ],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As `vgbench list` prints it.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="As `vgbench list` prints it; of a schema a file, or nothing for all.")
+    ] = "",
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
     """Show one of them in full.
 
-    Each parameter has its type, range, default and meaning.
+    Each parameter has its type, range, default and meaning. A schema is the JSON Schema of a run folder's file.
     """
+    if same(kind) == "schema":
+        _show_schema(name)
+        return
     from vgbench.config.describe import describe
 
     about = describe(kind, name)
@@ -42,6 +54,16 @@ def show(
         if rows:
             headers = [column for column in rows[0] if column != "required"]
             print_table([h.upper() for h in headers], [[_cell(row, h) for h in headers] for row in rows])
+
+
+def _show_schema(name: str) -> None:
+    """Print the JSON Schema of a file of a run folder, or of all of them by name."""
+    from vgbench.storage.record_types import FILES
+    from vgbench.storage.schema import json_schema
+
+    if name and name not in FILES:
+        raise UsageError(f"no file named {name!r} in a run folder. {suggest(name, FILES)}")
+    print_json(json_schema(name) if name else {file: json_schema(file) for file in FILES})
 
 
 def _cell(row: dict[str, Any], header: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from vgbench.data import checks
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.plugin.attribution import describe_plugin
 from vgbench.storage.files import Record, write_atomically
+from vgbench.storage.record_types import TasksAbout
 
 if TYPE_CHECKING:
     from vgbench.spec import RunSpec
@@ -265,7 +266,7 @@ def _state(content: Record, end: str, environment: Environment) -> State:
     return state
 
 
-def for_run(spec: "RunSpec", environment: Environment, data: Trajectories) -> tuple[Manifest, Record]:
+def for_run(spec: "RunSpec", environment: Environment, data: Trajectories) -> tuple[Manifest, TasksAbout]:
     """Tasks of a run, read from its file or sampled, and what result.json says of them.
 
     Raises:
@@ -284,8 +285,14 @@ def for_run(spec: "RunSpec", environment: Environment, data: Trajectories) -> tu
         except ValueError as err:
             raise UsageError(f"--tasks {path}: {err}") from err
     file = Path(spec.tasks_file).name if spec.tasks_file else None
-    prefix_error = {"sha256": found.sha256, "n": count, "seed": found.seed, "radius": found.radius, "file": file}
-    return found, prefix_error | figures
+    about_tasks: TasksAbout = {
+        "sha256": found.sha256,
+        "n": count,
+        "seed": found.seed,
+        "radius": found.radius,
+        "file": file,
+    }
+    return found, cast("TasksAbout", {**about_tasks, **figures})
 
 
 def keep(manifest: Manifest, path: Path) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 from vgbench.config.request import RunRequest, prefix_error
 from vgbench.config.resolve import resolve
 from vgbench.errors import UsageError
-from vgbench.experiments import runner
+from vgbench.experiments.build import dry_build
 from vgbench.spec import RunSpec
 from vgbench.storage.files import Record, read_json
+from vgbench.storage.record_types import ResultFile
 from vgbench.storage.run_folder import RunFolder
 
 
@@ -40,7 +41,7 @@ class RunCell:
     folder: Path
     state: str = "new"
     stale: Record | None = None
-    result: Record | None = None
+    result: ResultFile | None = None
     reason: str = ""
 
     @property
@@ -69,7 +70,7 @@ def resolve_cells(asked: Iterable[CellRequest], root: Path) -> list[RunCell]:
             spec = resolve(one.request)
             form = replace(spec, seed=0, data_seed=0, task_seed=0).key()  # seeds make no difference to what fits
             if form not in fitting:
-                runner.dry_build(spec)
+                dry_build(spec)
                 fitting.add(form)
             cells.append(RunCell(one.labels, spec, root / one.place))
     _all_sets_used(asked, cells)
@@ -122,13 +123,14 @@ class CellOutcome:
     cell: RunCell
     status: str
     reason: str = ""
-    result: Record | None = field(default=None, repr=False)
+    result: ResultFile | None = field(default=None, repr=False)
 
     def record(self) -> Record:
         """Return what a listing says of it."""
         about: Record = {**self.cell.labels, "status": self.status, "reason": self.reason or None}
         names = ("success_rate", "ci95", "successes", "n", "seconds", "cpu_seconds")
-        about |= {name: (self.result or {}).get(name) for name in names}
+        result: Mapping[str, Any] = self.result or {}
+        about |= {name: result.get(name) for name in names}
         return about | {"key": self.cell.spec.key(), "folder": str(self.cell.folder)}
 
 

@@ -18,7 +18,7 @@ def check(request: RunRequest) -> None:
     if not own:
         return
     from vgbench.config.resolve import resolve
-    from vgbench.experiments import runner
+    from vgbench.experiments.build import dry_build
 
     asked = {key: choice.value for key, choice in choices.chosen.items() if choice is not None}
     for recipe in own:
@@ -27,7 +27,7 @@ def check(request: RunRequest) -> None:
         trial.recipes = request.recipes or request.config
         where = recipe.written("")
         try:
-            runner.dry_build(resolve(trial))
+            dry_build(resolve(trial))
         except UsageError as err:
             # Most say where already; what only two parts together make wrong has no line of its own.
             raise UsageError(str(err) if f"{where.partition(':')[0]}:" in str(err) else f"{where}: {err}") from err

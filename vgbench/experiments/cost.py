@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vgbench.api import Environment
-from vgbench.experiments.runner import dry_build
+from vgbench.experiments.build import dry_build
 from vgbench.model.jepa import JEPA
 from vgbench.model.precision import in_force
 from vgbench.planning.controller import block_rows, plan_horizon

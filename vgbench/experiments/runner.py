@@ -1,38 +1,37 @@
 """Runs a resolved specification: collect, train, plan, judge; each step resumes where it was."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vgbench.api import Environment, EnvironmentSpec, ObjectiveShapes, Tasks, Trajectories
-from vgbench.data import collection, files, task_manifest
+from vgbench.api import Tasks
+from vgbench.data import files, task_manifest
 from vgbench.data.checks import sanity_check_environment
 from vgbench.data.dataset import Dataset
-from vgbench.errors import RunFailed, UsageError, VgbenchError
+from vgbench.errors import RunFailed, VgbenchError
+from vgbench.experiments.build import build_environment, build_model, build_terms, dry_build, load_data
 from vgbench.hardware import keep_freed_memory
 from vgbench.model import jepa, precision
-from vgbench.model.checks import sanity_check_model
 from vgbench.model.jepa import JEPA
 from vgbench.planning import memory
 from vgbench.planning.controller import Controller
 from vgbench.planning.episodes import Evaluation
-from vgbench.plugin.attribution import attribute_errors, explain
+from vgbench.plugin.attribution import attribute_errors
 from vgbench.plugin.loggers import Loggers
 from vgbench.plugin.registry import Registry
 from vgbench.rng import Level, Stream, derive
 from vgbench.spec import ResolvedPlugin, RunSpec, StageSpec
-from vgbench.stages import STAGES
 from vgbench.statistics import wilson
-from vgbench.storage.files import Record, write_json
+from vgbench.storage.files import write_json
 from vgbench.storage.interrupt import Stop, deferred_interrupts
+from vgbench.storage.record_types import BaselineRate, EpisodeRow, Rate, ResultFile, TasksAbout
 from vgbench.storage.run_folder import FORMAT, RunFolder
-from vgbench.training.compatibility import check_terms, check_window
 from vgbench.training.latents import encode_all, fit_latent_scale
-from vgbench.training.stage import Stage, Term
+from vgbench.training.stage import Stage
 from vgbench.training.stage_cache import StageCache
 from vgbench.training.trainer import Trainer
 from vgbench.version import __version__
@@ -44,7 +43,7 @@ def run(
     argv: Sequence[str] = (),
     loggers: Loggers | None = None,
     share: Path | None = None,
-) -> dict[str, Any]:
+) -> ResultFile:
     """Run a specification to its end and return the content of result.json.
 
     A run that was interrupted goes on; one that is complete returns its result at once.
@@ -92,87 +91,6 @@ def run(
     return result
 
 
-def dry_build(spec: RunSpec) -> tuple[Environment, JEPA, tuple[Term, ...]]:
-    """Build everything once, so that what does not fit is found before anything is computed or written.
-
-    Returns:
-        The environment, the model and the objectives of its (first) stage.
-
-    Raises:
-        UsageError: the parts of the run do not fit together, or a plugin fails or breaks its contract.
-    """
-    with attribute_errors(UsageError):
-        return _dry_build(spec)
-
-
-def _dry_build(spec: RunSpec) -> tuple[Environment, JEPA, tuple[Term, ...]]:
-    environment = build_environment(spec.environment)
-    kinds = {array.kind for array in environment.spec.observations.values()}
-    if spec.settings["model"].image_norm != "channel" and "image" not in kinds:
-        raise UsageError(
-            f"model.image_norm={spec.settings['model'].image_norm}: environment '{spec.environment.name}' has no images"
-        )
-    model, action_dim = build_model(spec, environment), environment.spec.actions.dim
-    built = [build_terms(spec, stage.objectives, model, action_dim) for stage in spec.stages]
-    for stage, terms in zip(spec.stages, built, strict=True):
-        check_window(stage.settings, spec.settings[stage.settings].window, terms)
-    sanity_check_model(spec, model, environment.spec)
-    memory.check_budget(spec, model, environment)
-    return environment, model, built[0]
-
-
-def build_environment(chosen: ResolvedPlugin) -> Environment:
-    """Instance of the chosen environment."""
-    environment: Environment = chosen.cls(chosen.params)
-    if not isinstance(environment.spec, EnvironmentSpec):
-        raise UsageError(f"{chosen.entry}: its spec is {environment.spec!r}, expected a vgbench.api.EnvironmentSpec")
-    return environment
-
-
-def build_model(spec: RunSpec, environment: Environment) -> JEPA:
-    """Model with fresh weights, drawn from the run's seed, on the CPU."""
-    torch.manual_seed(spec.seed)
-    networks = {role: chosen.cls(chosen.params) for role, chosen in spec.networks.items()}
-    with _fitting("networks and distance"):
-        model, dim = jepa.build(networks, environment.spec, spec.settings["model"].latent_dim)
-        model.distance = spec.distance.cls(spec.distance.params, dim)
-    return model
-
-
-@contextmanager
-def _fitting(what: str) -> Iterator[None]:
-    """Turn a plugin's ValueError, by which it refuses a size or a value, into a usage error."""
-    try:
-        yield
-    except ValueError as err:
-        raise UsageError(f"the {what} do not fit together: {explain(err) or err}") from err
-
-
-def build_terms(spec: RunSpec, chosen: Iterable[ResolvedPlugin], model: JEPA, action_dim: int) -> tuple[Term, ...]:
-    """Objectives of a stage; checks that they fit the distance and the data."""
-    shapes = ObjectiveShapes(spec.settings["model"].latent_dim, action_dim)
-    with _fitting("objectives"):
-        terms = tuple(Term(c.name, c.cls(c.params, shapes), c.weight) for c in chosen)
-    check_terms(spec, terms, model.distance)
-    return terms
-
-
-def load_data(
-    spec: RunSpec, environment: Environment, progress: Callable[[int, int], None] | None = None
-) -> tuple[Trajectories, Path]:
-    """Training set of a run and its file: the one it names, or that of its seed, collected if need be."""
-    name = spec.environment.name
-    if spec.data_file:
-        path = Path(spec.data_file)
-        return files.load_for(path, name, environment)[0], path
-    return collection.collect(name, environment, spec.settings["data"], spec.data_seed, progress)
-
-
-def load_tasks(spec: RunSpec, environment: Environment, data: Dataset) -> Tasks:
-    """Tasks of a run, on the data's device."""
-    return task_manifest.for_run(spec, environment, data.trajectories)[0].on(data.device)
-
-
 class _Run:
     """The steps of one run, in order."""
 
@@ -186,20 +104,55 @@ class _Run:
         self.evaluations: dict[str, int] = {}  # of the predictor, by stage
         self.blocks: dict[str, int] = {}  # tasks planned at a time, by stage
 
-    def execute(self) -> Record:
+    def execute(self) -> ResultFile:
+        spec = self.spec
         data, path = self._collect()
         tasks, about_tasks = self._tasks(data)
         model = self._train(data)
-        rows = self._play("episodes", self.spec.planner, model, tasks, data, Stream.PLANNER)
-        result: Record = {"format": FORMAT, "metric": "success_rate", **_rate(rows)}
-        result |= self._floor(model, tasks, data)
-        card = {
-            "file": path.name,
-            "fingerprint": files.fingerprint(data.trajectories),
-            "card": data.trajectories.card,
+        rows = self._play("episodes", spec.planner, model, tasks, data, Stream.PLANNER)
+        baseline = self._baseline(model, tasks, data)
+        mpc, times = spec.settings["mpc"], self.folder.stage_times()
+        return {
+            "format": FORMAT,
+            "metric": "success_rate",
+            **_rate(rows),
+            "baseline": baseline,
+            "title": spec.title(),
+            "key": spec.key(),
+            "recipe": spec.recipe,
+            "reweighted": list(spec.reweighted),
+            "environment": spec.environment.name,
+            "protocol": spec.protocol,
+            "scale": spec.scale,
+            "variant": spec.variant,
+            "meaningless": spec.scale == "smoke",
+            "training": spec.training,
+            "objectives": self._weights("objectives"),
+            "head_objectives": self._weights("head_objectives"),
+            "distance": spec.distance.name,
+            "planner": spec.planner.name,
+            "cost": f"{mpc.aggregate} of the distance to the power {mpc.power:g} over the horizon",
+            "predictor_evaluations": self.evaluations["episodes"],
+            "seeds": {"train": spec.seed, "data": spec.data_seed, "task": spec.task_seed},
+            "planned_at_a_time": self.blocks["episodes"],
+            "device": spec.device,
+            "precision": spec.compute.precision,
+            "compile": spec.compute.compile,
+            "threads": torch.get_num_threads(),
+            "parameters": {n: jepa.parameter_count(getattr(model, n)) for n in ("encoder", "predictor")},
+            "vgbench": __version__,
+            "notes": [*spec.notes, *self.folder.notes()],
+            "data": {
+                "file": path.name,
+                "fingerprint": files.fingerprint(data.trajectories),
+                "card": data.trajectories.card,
+            },
+            "tasks": about_tasks,
+            "run_dir": str(self.folder.path),
+            "stages": times,
+            "seconds": round(sum(stage["seconds"] for stage in times.values()), 2),
+            "cpu_seconds": round(sum(stage["cpu_seconds"] for stage in times.values()), 2),
         }
-        places = {"data": card, "tasks": about_tasks, "run_dir": str(self.folder.path)}
-        return result | self._about(model) | places | self._times()
 
     def _collect(self) -> tuple[Dataset, Path]:
         settings = self.spec.settings["data"]
@@ -253,7 +206,7 @@ class _Run:
         if self.shared:
             self.shared.publish(name, self.folder)
 
-    def _tasks(self, data: Dataset) -> tuple[Tasks, Record]:
+    def _tasks(self, data: Dataset) -> tuple[Tasks, TasksAbout]:
         """Tasks on the device, and what result.json says of them. The folder gets their manifest, or has it."""
         found, about = task_manifest.for_run(self.spec, self.environment, data.trajectories)
         task_manifest.keep(found, self.folder.path / "tasks.json")
@@ -261,7 +214,7 @@ class _Run:
 
     def _play(
         self, name: str, chosen: ResolvedPlugin, model: JEPA, tasks: Tasks, data: Dataset, stream: Stream
-    ) -> list[Record]:
+    ) -> list[EpisodeRow]:
         """Play all tasks with a planner; one that is a baseline does not see the model."""
         planner = chosen.cls(chosen.params)
         actions = self.environment.spec.actions.scaled(1 / data.action_scale)
@@ -272,7 +225,7 @@ class _Run:
         with self.folder.timed(name):
             common = (self.folder, self.loggers, self.stop)
             whole = self.spec.settings["evaluation"].stop == "never"
-            rows = Evaluation(name, self.environment, tasks, controller, data.action_scale, *common, whole).run()
+            rows: Any = Evaluation(name, self.environment, tasks, controller, data.action_scale, *common, whole).run()
         self.evaluations[name] = controller.evaluations
         self.blocks[name] = controller.block
         return rows
@@ -282,57 +235,24 @@ class _Run:
         if self.folder.note(text):
             self.loggers.note(text)
 
-    def _floor(self, model: JEPA, tasks: Tasks, data: Dataset) -> Record:
+    def _baseline(self, model: JEPA, tasks: Tasks, data: Dataset) -> BaselineRate | None:
         """Judge the planner that ignores the cost on the same tasks."""
         chosen = self.spec.baseline
         if chosen is None:
-            return {"baseline": None}
+            return None
         rows = self._play("baseline", chosen, model, tasks, data, Stream.BASELINE)
-        return {"baseline": {"planner": chosen.name, **_rate(rows)}}
+        return {"planner": chosen.name, **_rate(rows)}
 
-    def _about(self, model: JEPA) -> Record:
-        spec = self.spec
-        mpc = spec.settings["mpc"]
-
-        def weights(key: str) -> dict[str, float]:
-            return {chosen.name: chosen.weight for chosen in spec.objectives_of(key)}
-
-        return {
-            "title": spec.title(),
-            "key": spec.key(),
-            "recipe": spec.recipe,
-            "reweighted": list(spec.reweighted),
-            "environment": spec.environment.name,
-            "protocol": spec.protocol,
-            "scale": spec.scale,
-            "variant": spec.variant,
-            "meaningless": spec.scale == "smoke",
-            "training": spec.training,
-            "objectives": weights("objectives"),
-            **{k.objectives: weights(k.objectives) for k in STAGES if k.optional},
-            "distance": spec.distance.name,
-            "planner": spec.planner.name,
-            "cost": f"{mpc.aggregate} of the distance to the power {mpc.power:g} over the horizon",
-            "predictor_evaluations": self.evaluations["episodes"],
-            "seeds": {"train": spec.seed, "data": spec.data_seed, "task": spec.task_seed},
-            "planned_at_a_time": self.blocks["episodes"],
-            "device": spec.device,
-            "precision": spec.compute.precision,
-            "compile": spec.compute.compile,
-            "threads": torch.get_num_threads(),
-            "parameters": {n: jepa.parameter_count(getattr(model, n)) for n in ("encoder", "predictor")},
-            "vgbench": __version__,
-            "notes": [*spec.notes, *self.folder.notes()],
-        }
-
-    def _times(self) -> Record:
-        times = self.folder.stage_times()
-        total = {key: round(sum(t[key] for t in times.values()), 2) for key in ("seconds", "cpu_seconds")}
-        return {"stages": times, **total}
+    def _weights(self, key: str) -> dict[str, float]:
+        return {chosen.name: chosen.weight for chosen in self.spec.objectives_of(key)}
 
 
-def _rate(rows: list[Record]) -> Record:
+def _rate(rows: list[EpisodeRow]) -> Rate:
     successes = sum(row["success"] for row in rows)
     low, high = wilson(successes, len(rows))
-    rate = {"success_rate": successes / len(rows), "successes": successes, "n": len(rows)}
-    return rate | {"ci95": [round(low, 4), round(high, 4)]}
+    return {
+        "success_rate": successes / len(rows),
+        "successes": successes,
+        "n": len(rows),
+        "ci95": [round(low, 4), round(high, 4)],
+    }

@@ -10,12 +10,12 @@ from vgbench.api import Environment, Tasks
 from vgbench.config.resolve import RunRequest, resolve
 from vgbench.data.dataset import Dataset
 from vgbench.errors import UsageError
-from vgbench.experiments.runner import build_environment, build_model, load_data, load_tasks
+from vgbench.experiments.build import build_environment, build_model, load_data, load_tasks
 from vgbench.hardware import keep_freed_memory
 from vgbench.model import precision
 from vgbench.model.jepa import JEPA
 from vgbench.spec import RunSpec
-from vgbench.storage.files import Record
+from vgbench.storage.record_types import RunFile
 from vgbench.storage.run_folder import RunFolder
 
 
@@ -30,7 +30,7 @@ class Trained:
     """
 
     folder: RunFolder
-    run: Record
+    run: RunFile
     spec: RunSpec
     environment: Environment
     data: Dataset

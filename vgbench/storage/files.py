@@ -1,8 +1,7 @@
-"""The run folder: written atomically, locked while in use, resumed by running the same command again."""
+"""Files that are seen whole or not at all, JSON, and the time as records have it."""
 
 import json
 import os
-import pickle
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,10 +27,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON atomically."""
-    write_atomically(path, lambda p: _write_text(p, json.dumps(content, indent=2) + "\n"))
+    write_atomically(path, lambda p: write_text(p, json.dumps(content, indent=2) + "\n"))
 
 
-def _write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write and flush to the disk, so that the move that follows cannot come first."""
     with path.open("w", encoding="utf-8") as file:
         file.write(text)
@@ -51,17 +50,6 @@ def read_json(path: Path, fields: Iterable[str], advice: str) -> Record:
     return dict(content)
 
 
-def _plain(err: Exception) -> str:
-    """Say in a line what loading a checkpoint raised; torch's own words run to pages, and advise what is unsafe."""
-    lines = [line.strip() for line in str(err).splitlines() if line.strip()]
-    if isinstance(err, pickle.UnpicklingError | EOFError) or (lines and "zip archive" in lines[0]):
-        return "it is damaged, or no checkpoint of vgbench"
-    if lines and lines[0].startswith("Error(s) in loading state_dict"):
-        return f"it belongs to other networks ({lines[1] if len(lines) > 1 else lines[0]})"
-    if isinstance(err, KeyError):
-        return f"it has no {err}"
-    return lines[0] if lines else type(err).__name__
-
-
-def _now() -> str:
+def now() -> str:
+    """Time in UTC, as records have it."""
     return datetime.now(UTC).isoformat(timespec="seconds")

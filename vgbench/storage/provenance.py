@@ -12,16 +12,23 @@ from vgbench.version import __version__
 
 if TYPE_CHECKING:
     from vgbench.spec import RunSpec
+    from vgbench.storage.record_types import PluginOrigin
 
 
-def plugins(spec: "RunSpec") -> list[dict[str, Any]]:
+def plugins(spec: "RunSpec") -> list["PluginOrigin"]:
     """Where each plugin of a run came from."""
     objectives = [chosen for stage in spec.stages for chosen in stage.objectives]
     chosen = [spec.environment, *objectives, spec.distance, spec.planner]
     chosen += [*spec.networks.values(), *([spec.baseline] if spec.baseline else [])]
     return [
-        {"kind": c.entry.kind, "name": c.name, "value": c.entry.value, "dist": c.entry.dist}
-        | {"dist_version": c.entry.version, "version": c.cls.version}
+        {
+            "kind": c.entry.kind,
+            "name": c.name,
+            "value": c.entry.value,
+            "dist": c.entry.dist,
+            "dist_version": c.entry.version,
+            "version": c.cls.version,
+        }
         for c in chosen
     ]
 

@@ -4,17 +4,21 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from vgbench.errors import UsageError, VgbenchError
-from vgbench.storage import provenance, yaml_file
+from vgbench.storage import checkpoints, provenance, yaml_file
 from vgbench.storage.lock import locked
+from vgbench.storage.record_types import MadeBy, ResultFile, RunFile, Times
 
 if TYPE_CHECKING:
     from vgbench.spec import RunSpec
-from vgbench.storage.files import Record, _now, _plain, _write_text, read_json, write_atomically, write_json
+from vgbench.storage.files import Record, now, read_json, write_atomically, write_json, write_text
+
+_NEEDED = ("format", "key", "title", "identity", "stages")
+"""Fields of run.json without which a folder cannot be gone on with."""
 
 FORMAT = 2  # 1 had `floor` and `reading` for what are `baseline` and `variant` now
 
@@ -45,7 +49,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         """Name the folder; nothing is written before `opened`."""
         self.path = path
-        self._run: Record = {}
+        self._run = cast("RunFile", {})  # until it is opened or attached
         self._clock: _Clock | None = None
 
     @contextmanager
@@ -84,7 +88,7 @@ class RunFolder:
                 f"{spec.key()}{_first_difference(run.get('identity'), spec.identity())}. Choose another --out"
             )
 
-    def result(self) -> Record | None:
+    def result(self) -> ResultFile | None:
         """Content of result.json, if the run is complete."""
         path = self.path / "result.json"
         if not path.exists():
@@ -93,40 +97,54 @@ class RunFolder:
         result = read_json(path, ("key", "success_rate", "successes", "n", "stages", "scale", "run_dir"), advice)
         if result["key"] != self._read_run()["key"] or result["success_rate"] != result["successes"] / result["n"]:
             raise VgbenchError(f"{path} is not what vgbench wrote: it contradicts itself or run.json; {advice}")
-        return result
+        return cast("ResultFile", result)
 
-    def _read_run(self) -> Record:
+    def _read_run(self) -> RunFile:
         """Content of run.json."""
         advice = "choose another --out (this folder's checkpoints cannot be told apart without it)"
-        return read_json(self.path / "run.json", ("format", "key", "title", "identity", "stages"), advice)
+        return cast("RunFile", read_json(self.path / "run.json", _NEEDED, advice))
 
     def _prepare(self, spec: "RunSpec", argv: list[str]) -> None:
-        path = self.path / "run.json"
-        now = _now()
-        if path.exists():
+        made_by: MadeBy = {
+            "versions": provenance.versions(),
+            "git": provenance.git(),
+            "machine": provenance.machine(),
+        }
+        if (self.path / "run.json").exists():
             self._run = self._read_run()
-            self._run["resumed"] = [*self._run.get("resumed", []), now]
+            self._run["resumed"] = [*self._run.get("resumed", []), now()]
+            self._run.update(made_by)
         else:
-            self._run = {"format": FORMAT, "key": spec.key(), "title": spec.title(), "created": now, "stages": {}}
-            self._run |= {"argv": argv, "identity": spec.identity(), "plugins": provenance.plugins(spec)}
-            self._run |= {"recipe": spec.recipe, "protocol": spec.protocol, "scale": spec.scale}
-            self._run |= {"variant": spec.variant, "notes": []}
-        self._run |= {"versions": provenance.versions(), "git": provenance.git(), "machine": provenance.machine()}
+            self._run = {
+                "format": FORMAT,
+                "key": spec.key(),
+                "title": spec.title(),
+                "created": now(),
+                "stages": {},
+                "argv": argv,
+                "identity": spec.identity(),
+                "plugins": provenance.plugins(spec),
+                "recipe": spec.recipe,
+                "protocol": spec.protocol,
+                "scale": spec.scale,
+                "variant": spec.variant,
+                "notes": [],
+                **made_by,
+            }
         self.update(status="started")
         config = yaml_file.dump(spec.to_config())
-        write_atomically(self.path / "config.yaml", lambda p: _write_text(p, config))
+        write_atomically(self.path / "config.yaml", lambda p: write_text(p, config))
 
-    def attach(self) -> Record:
+    def attach(self) -> RunFile:
         """Read run.json, so that checkpoints can be read; nothing is locked or written."""
         self._run = self._read_run()
         return self._run
 
     def note(self, text: str) -> bool:
         """Keep what happened, for the record; False if it is there already."""
-        notes: list[str] = self._run.setdefault("notes", [])
-        if text in notes:
+        if text in self.notes():
             return False
-        self.update(notes=[*notes, text])
+        self.update(notes=[*self.notes(), text])
         return True
 
     def notes(self) -> list[str]:
@@ -135,13 +153,12 @@ class RunFolder:
 
     def update(self, **fields: Any) -> None:
         """Change fields of run.json."""
-        self._run |= fields
+        self._run = cast("RunFile", {**self._run, **fields})
         write_json(self.path / "run.json", self._run)
 
-    def stage_times(self) -> dict[str, Record]:
+    def stage_times(self) -> dict[str, Times]:
         """Seconds and CPU-seconds spent in each stage so far, by all processes that worked on the run."""
-        times: dict[str, Record] = self._run["stages"]
-        return times
+        return self._run["stages"]
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -161,9 +178,12 @@ class RunFolder:
     def _note_time(self) -> None:
         if self._clock is None:
             return
-        spent = self.stage_times().setdefault(self._clock.stage, {"seconds": 0.0, "cpu_seconds": 0.0})
-        for name, value in self._clock.lap().items():
-            spent[name] = round(spent[name] + value, 3)
+        spent, lap = (
+            self.stage_times().setdefault(self._clock.stage, Times(seconds=0.0, cpu_seconds=0.0)),
+            self._clock.lap(),
+        )
+        spent["seconds"] = round(spent["seconds"] + lap["seconds"], 3)
+        spent["cpu_seconds"] = round(spent["cpu_seconds"] + lap["cpu_seconds"], 3)
         self.update()
 
     def append(self, name: str, record: Record) -> None:
@@ -177,7 +197,7 @@ class RunFolder:
     def write_lines(self, name: str, records: Iterable[Record]) -> None:
         """Write a whole JSONL file atomically."""
         text = "".join(json.dumps(record) + "\n" for record in records)
-        write_atomically(self.path / name, lambda p: _write_text(p, text))
+        write_atomically(self.path / name, lambda p: write_text(p, text))
 
     def keep(self, name: str, wanted: Callable[[Record], bool]) -> None:
         """Drop the lines that a resumed run will write again, and a last line that was cut off."""
@@ -194,43 +214,28 @@ class RunFolder:
                 break
         return records
 
+    def checkpoint(self, name: str) -> Path:
+        """File of a stage's checkpoint, whether it is there or not."""
+        return self.path / "checkpoints" / f"{name}.pt"
+
     def save_checkpoint(self, name: str, content: Record) -> None:
         """Write checkpoints/NAME.pt atomically, and with it the stage's times."""
-        import torch
-
-        owned = {"key": self._run.get("key"), "content": content}
-        write_atomically(self.path / "checkpoints" / f"{name}.pt", lambda p: torch.save(owned, p))
+        checkpoints.save(self.checkpoint(name), self._run["key"], content)
         self._note_time()
 
     def kept(self, name: str) -> str:
         """Say whether there is a checkpoint of a stage."""
-        path = self.path / "checkpoints" / f"{name}.pt"
+        path = self.checkpoint(name)
         return f"The last good checkpoint is kept in {path}." if path.exists() else "There was no checkpoint yet."
 
     def load_checkpoint(self, name: str) -> Record | None:
         """Read checkpoints/NAME.pt (tensors and plain values only), or None."""
-        import torch
+        path = self.checkpoint(name)
+        return checkpoints.load(path, self._run["key"]) if path.exists() else None
 
-        path = self.path / "checkpoints" / f"{name}.pt"
-        if not path.exists():
-            return None
-        with self.explained(name):
-            owned = torch.load(path, map_location="cpu", weights_only=True)
-            if owned["key"] != self._run.get("key"):
-                raise ValueError(f"it belongs to the run with key {owned['key']}")
-            content: Record = owned["content"]
-        return content
-
-    @contextmanager
-    def explained(self, name: str) -> Iterator[None]:
-        """Turn what loading a checkpoint may raise into one message."""
-        try:
-            yield
-        except Exception as err:  # torch raises many kinds, by what is wrong with the file
-            path = self.path / "checkpoints" / f"{name}.pt"
-            raise VgbenchError(
-                f"{path} cannot be used: {_plain(err)}. Delete this file to do its stage again, or choose another --out"
-            ) from err
+    def explained(self, name: str) -> AbstractContextManager[None]:
+        """Turn what using a checkpoint may raise into one message."""
+        return checkpoints.explained(self.checkpoint(name))
 
 
 class _Clock:
@@ -240,9 +245,9 @@ class _Clock:
         self.stage = stage
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
-    def lap(self) -> dict[str, float]:
+    def lap(self) -> Times:
         wall, cpu = time.perf_counter(), time.process_time()
-        spent = {"seconds": wall - self._wall, "cpu_seconds": cpu - self._cpu}
+        spent = Times(seconds=wall - self._wall, cpu_seconds=cpu - self._cpu)
         self._wall, self._cpu = wall, cpu
         return spent
 

@@ -14,7 +14,7 @@ from vgbench.config.resolve import RunRequest, resolve
 from vgbench.data.dataset import Dataset
 from vgbench.data.files import fingerprint
 from vgbench.errors import UsageError
-from vgbench.experiments.runner import build_environment, load_data, load_tasks
+from vgbench.experiments.build import build_environment, load_data, load_tasks
 from vgbench.experiments.trained import Trained, load_trained
 from vgbench.rng import KeyedNoise, Stream
 from vgbench.settings import MpcSettings

@@ -1,0 +1,101 @@
+"""Everything that a specification names, built: environment, model, objectives, data and tasks."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from vgbench.api import Environment, EnvironmentSpec, ObjectiveShapes, Tasks, Trajectories
+from vgbench.data import collection, files, task_manifest
+from vgbench.data.dataset import Dataset
+from vgbench.errors import UsageError
+from vgbench.model import jepa
+from vgbench.model.checks import sanity_check_model
+from vgbench.model.jepa import JEPA
+from vgbench.planning import memory
+from vgbench.plugin.attribution import attribute_errors, explain
+from vgbench.spec import ResolvedPlugin, RunSpec
+from vgbench.training.compatibility import check_terms, check_window
+from vgbench.training.stage import Term
+
+
+def dry_build(spec: RunSpec) -> tuple[Environment, JEPA, tuple[Term, ...]]:
+    """Build everything once, so that what does not fit is found before anything is computed or written.
+
+    Returns:
+        The environment, the model and the objectives of its (first) stage.
+
+    Raises:
+        UsageError: the parts of the run do not fit together, or a plugin fails or breaks its contract.
+    """
+    with attribute_errors(UsageError):
+        return _dry_build(spec)
+
+
+def _dry_build(spec: RunSpec) -> tuple[Environment, JEPA, tuple[Term, ...]]:
+    environment = build_environment(spec.environment)
+    kinds = {array.kind for array in environment.spec.observations.values()}
+    if spec.settings["model"].image_norm != "channel" and "image" not in kinds:
+        raise UsageError(
+            f"model.image_norm={spec.settings['model'].image_norm}: environment '{spec.environment.name}' has no images"
+        )
+    model, action_dim = build_model(spec, environment), environment.spec.actions.dim
+    built = [build_terms(spec, stage.objectives, model, action_dim) for stage in spec.stages]
+    for stage, terms in zip(spec.stages, built, strict=True):
+        check_window(stage.settings, spec.settings[stage.settings].window, terms)
+    sanity_check_model(spec, model, environment.spec)
+    memory.check_budget(spec, model, environment)
+    return environment, model, built[0]
+
+
+def build_environment(chosen: ResolvedPlugin) -> Environment:
+    """Instance of the chosen environment."""
+    environment: Environment = chosen.cls(chosen.params)
+    if not isinstance(environment.spec, EnvironmentSpec):
+        raise UsageError(f"{chosen.entry}: its spec is {environment.spec!r}, expected a vgbench.api.EnvironmentSpec")
+    return environment
+
+
+def build_model(spec: RunSpec, environment: Environment) -> JEPA:
+    """Model with fresh weights, drawn from the run's seed, on the CPU."""
+    torch.manual_seed(spec.seed)
+    networks = {role: chosen.cls(chosen.params) for role, chosen in spec.networks.items()}
+    with _fitting("networks and distance"):
+        model, dim = jepa.build(networks, environment.spec, spec.settings["model"].latent_dim)
+        model.distance = spec.distance.cls(spec.distance.params, dim)
+    return model
+
+
+@contextmanager
+def _fitting(what: str) -> Iterator[None]:
+    """Turn a plugin's ValueError, by which it refuses a size or a value, into a usage error."""
+    try:
+        yield
+    except ValueError as err:
+        raise UsageError(f"the {what} do not fit together: {explain(err) or err}") from err
+
+
+def build_terms(spec: RunSpec, chosen: Iterable[ResolvedPlugin], model: JEPA, action_dim: int) -> tuple[Term, ...]:
+    """Objectives of a stage; checks that they fit the distance and the data."""
+    shapes = ObjectiveShapes(spec.settings["model"].latent_dim, action_dim)
+    with _fitting("objectives"):
+        terms = tuple(Term(c.name, c.cls(c.params, shapes), c.weight) for c in chosen)
+    check_terms(spec, terms, model.distance)
+    return terms
+
+
+def load_data(
+    spec: RunSpec, environment: Environment, progress: Callable[[int, int], None] | None = None
+) -> tuple[Trajectories, Path]:
+    """Training set of a run and its file: the one it names, or that of its seed, collected if need be."""
+    name = spec.environment.name
+    if spec.data_file:
+        path = Path(spec.data_file)
+        return files.load_for(path, name, environment)[0], path
+    return collection.collect(name, environment, spec.settings["data"], spec.data_seed, progress)
+
+
+def load_tasks(spec: RunSpec, environment: Environment, data: Dataset) -> Tasks:
+    """Tasks of a run, on the data's device."""
+    return task_manifest.for_run(spec, environment, data.trajectories)[0].on(data.device)

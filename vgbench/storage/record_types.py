@@ -1,0 +1,255 @@
+"""The files of a run folder as types, each field `Annotated` with what it means; `vgbench.storage.schema` reads them.
+
+A reader has to put up with fields that it does not know.
+"""
+
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+Status = Literal["started", "done", "failed", "interrupted"]
+
+
+class Times(TypedDict):
+    """What a stage took, added up over interruptions and processes."""
+
+    seconds: Annotated[float, "time of the stage on the wall clock, added up over interruptions"]
+    cpu_seconds: Annotated[float, "its CPU time"]
+    shared: NotRequired[Annotated[bool, "another run of the suite has trained it; optional"]]
+    trained_by: NotRequired[Annotated[str, "key of that run; optional"]]
+
+
+class PluginOrigin(TypedDict):
+    """Where a plugin of a run comes from."""
+
+    kind: Annotated[str, "kind of each plugin of the run"]
+    name: Annotated[str, "its name"]
+    value: Annotated[str, "module and class"]
+    dist: Annotated[str, "distribution that brings it"]
+    dist_version: Annotated[str, "version of that"]
+    version: Annotated[int, "version of its behaviour, part of the identity"]
+
+
+class MadeBy(TypedDict):
+    """With what a run was computed, the last time that it went on."""
+
+    versions: Annotated[dict[str, str], "vgbench, Python and libraries"]
+    git: Annotated[
+        dict[str, Any] | None, "commit of a checkout, and whether it was changed; null for an installed package"
+    ]
+    machine: Annotated[dict[str, Any], "system, processor, cores, threads, GPU"]
+
+
+class RunFile(MadeBy):
+    """run.json: who, what, with which versions; status."""
+
+    format: Annotated[int, "version of the folder's format"]
+    key: Annotated[str, "hash of `identity`"]
+    title: Annotated[str, "protocol, method, scale and seed, for people"]
+    created: Annotated[str, "when the folder was made"]
+    resumed: NotRequired[Annotated[list[str], "when the run went on; optional"]]
+    status: NotRequired[Annotated[Status, "`started`, `done`, `failed` or `interrupted`"]]
+    error: NotRequired[Annotated[str | None, "message of the failure, or null"]]
+    notes: Annotated[list[str], "what happened that the user was told, such as memory that did not suffice"]
+    plugin_errors: NotRequired[Annotated[list[str], "loggers that were switched off, and why"]]
+    argv: Annotated[list[str], "the command, or the call from Python"]
+    stages: dict[str, Times]
+    identity: Annotated[
+        dict[str, Any], "all that decides the result: plugins with version and parameters, settings, seeds, device"
+    ]
+    plugins: list[PluginOrigin]
+    recipe: Annotated[str | None, "recipe, or null"]
+    protocol: Annotated[str, "protocol"]
+    scale: Annotated[str, "scale"]
+    variant: Annotated[str | None, "variant"]
+
+
+class Rate(TypedDict):
+    """Success on the tasks."""
+
+    success_rate: Annotated[float, "share of the tasks solved"]
+    successes: Annotated[int, "tasks solved"]
+    n: Annotated[int, "tasks"]
+    ci95: Annotated[
+        list[float], "ends of the 95 % Wilson interval: the tasks' chance, not that of another training seed"
+    ]
+
+
+class BaselineRate(TypedDict):
+    """Success of the planner that ignores the cost."""
+
+    planner: Annotated[str, "planner that ignores the cost; `baseline` is null where the planner is one itself"]
+    success_rate: Annotated[float, "its rate on the same tasks"]
+    successes: Annotated[int, "tasks that it solved"]
+    n: Annotated[int, "tasks"]
+    ci95: Annotated[list[float], "its interval"]
+
+
+class Seeds(TypedDict):
+    """Seeds of a run."""
+
+    train: Annotated[int, "seed of training"]
+    data: Annotated[int, "seed of the training set"]
+    task: Annotated[int, "seed of the tasks"]
+
+
+class DataAbout(TypedDict):
+    """The training set of a run."""
+
+    file: Annotated[str, "file of the training set, in the cache or as `--data` said"]
+    fingerprint: Annotated[str, "hash of its content"]
+    card: Annotated[dict[str, Any], "figures on it, by the environment"]
+
+
+class TasksAbout(TypedDict):
+    """The tasks of a run; an environment may add figures."""
+
+    sha256: Annotated[str, "hash of the tasks, as in `tasks.json`"]
+    n: Annotated[int, "their number"]
+    seed: Annotated[int, "their seed"]
+    radius: Annotated[float | None, "distance to the goal below which a task is solved"]
+    file: Annotated[str | None, "file that they came from, or null"]
+
+
+class ResultFile(Rate):
+    """result.json: what came out."""
+
+    format: Annotated[int, "version of the format"]
+    metric: Annotated[str, "`success_rate`: higher is better"]
+    baseline: BaselineRate | None
+    title: Annotated[str, "as in `run.json`"]
+    key: Annotated[str, "as in `run.json`"]
+    recipe: Annotated[str | None, "recipe, or null"]
+    reweighted: Annotated[list[str], "objectives of the recipe that ran under another weight"]
+    environment: Annotated[str, "environment"]
+    protocol: Annotated[str, "protocol"]
+    scale: Annotated[str, "scale"]
+    variant: Annotated[str | None, "variant"]
+    meaningless: Annotated[bool, "true at scale `smoke`"]
+    training: Annotated[str, "`separate` or `joint`"]
+    objectives: Annotated[dict[str, float], "weight of each objective"]
+    head_objectives: Annotated[dict[str, float], "weight of each objective of the head's own stage"]
+    distance: Annotated[str, "distance"]
+    planner: Annotated[str, "planner"]
+    cost: Annotated[str, "what was minimised, in words"]
+    predictor_evaluations: Annotated[int, "evaluations of the predictor in planning (one row, one step), for all tasks"]
+    seeds: Seeds
+    planned_at_a_time: Annotated[int, "tasks in a block of plans, at the end"]
+    device: Annotated[str, "`cpu`, `cuda` or `cuda:N`"]
+    precision: Annotated[str, "`float32`, `tf32` or `bfloat16`"]
+    compile: Annotated[bool, "whether the networks were compiled"]
+    threads: Annotated[int, "threads of PyTorch"]
+    parameters: Annotated[dict[str, int], "weights of encoder and predictor"]
+    vgbench: Annotated[str, "version"]
+    notes: Annotated[list[str], "what the command said before it began, and what it said on the way"]
+    data: DataAbout
+    tasks: TasksAbout
+    run_dir: Annotated[str, "the folder, as the command named it"]
+    stages: dict[str, Times]
+    seconds: Annotated[float, "all stages together"]
+    cpu_seconds: Annotated[float, "all stages together"]
+
+
+class TrainRow(TypedDict):
+    """A line of train.jsonl: training, every tenth step."""
+
+    stage: Annotated[str, "`encoder` and `predictor`, or `joint`; `head`"]
+    step: Annotated[int, "optimiser steps done"]
+    loss: Annotated[float, "weighted sum of the objectives"]
+    grad_norm: Annotated[float, "norm of the gradient before clipping"]
+    lr: Annotated[float, "learning rate"]
+
+
+class EpisodeRow(TypedDict):
+    """A line of episodes.jsonl or baseline.jsonl: one task."""
+
+    task: Annotated[int, "index of the task in `tasks.json`"]
+    success: Annotated[bool, "whether it was solved"]
+    steps: Annotated[int, "environment steps until then, or all"]
+    start_distance: Annotated[float, "distance to the goal at the start"]
+    min_distance: Annotated[float, "the smallest one"]
+    final_distance: Annotated[float, "the last one"]
+
+
+class ArrayAbout(TypedDict):
+    """One part of the state in tasks.json."""
+
+    dtype: Annotated[str, "type of each part of the state"]
+    shape: Annotated[list[int], "its shape"]
+
+
+class TaskAbout(TypedDict):
+    """One task in tasks.json."""
+
+    key: Annotated[list[int], "seed and index, which key the noise"]
+    start: Annotated[dict[str, Any], "state at the start"]
+    goal: Annotated[dict[str, Any], "state of the goal"]
+    both: Annotated[dict[str, Any], "what the two share, such as the walls"]
+
+
+class TaskManifest(TypedDict):
+    """tasks.json: the tasks, exactly; `vgbench run --tasks` takes it."""
+
+    format: Annotated[int, "version of the format"]
+    protocol: Annotated[str, "protocol"]
+    environment: Annotated[dict[str, Any], "environment with its parameters"]
+    seed: Annotated[int, "seed of the tasks"]
+    number: Annotated[int, "their number"]
+    radius: Annotated[float, "distance to the goal below which a task is solved"]
+    unit: Annotated[str, "unit of distances"]
+    noise: Annotated[str, "generator of the planner's noise, which each task keys by its `key`"]
+    arrays: dict[str, ArrayAbout]
+    both: Annotated[list[str], "parts of the state that start and goal share"]
+    tasks: list[TaskAbout]
+    sha256: Annotated[str, "hash of all this"]
+
+
+class Config(TypedDict):
+    """config.yaml: every choice and value; `vgbench run --config` takes it."""
+
+    format: Annotated[int, "version of the format"]
+    complete: Annotated[
+        bool, "every parameter is there: a younger version takes its own defaults for younger parameters only"
+    ]
+    environment: Annotated[str, "environment"]
+    protocol: Annotated[str, "protocol"]
+    recipe: Annotated[str | None, "recipe, or null"]
+    objectives: Annotated[list[str], "objectives, with `:WEIGHT` where it is not 1"]
+    predictor_objectives: Annotated[list[str] | None, "those of the predictor's own stage, or null"]
+    head_objectives: Annotated[list[str] | None, "those of the head's own stage, or null"]
+    distance: Annotated[str, "distance"]
+    training: Annotated[str, "`separate` or `joint`"]
+    planner: Annotated[str, "planner"]
+    baseline: Annotated[str | None, "planner that ignores the cost, or null"]
+    encoder: Annotated[str, "network"]
+    predictor: Annotated[str, "network"]
+    action_encoder: NotRequired[Annotated[str, "network; optional"]]
+    head: NotRequired[Annotated[str, "network; optional"]]
+    scale: Annotated[str, "scale"]
+    variant: Annotated[str | None, "variant"]
+    seed: Annotated[int, "seed of training"]
+    data_seed: Annotated[int, "seed of the training set"]
+    task_seed: Annotated[int, "seed of the tasks"]
+    device: Annotated[str, "where it was computed"]
+    precision: Annotated[str, "in which precision"]
+    compile: Annotated[bool, "whether the networks were compiled"]
+    memory: Annotated[str | None, "of `--memory`, or null"]
+    data: Annotated[str | None, "file of `--data`, or null"]
+    tasks: Annotated[str | None, "file of `--tasks`, or null"]
+    set: Annotated[dict[str, Any], "every parameter by `name.param`"]
+
+
+FILES: dict[str, tuple[type[Any], dict[str, str]]] = {
+    "run.json": (RunFile, {}),
+    "result.json": (ResultFile, {"tasks.*": "further figures, by the environment"}),
+    "train.jsonl": (
+        TrainRow,
+        {"*": "an objective's own loss, by its name", "*.*": "what an objective logs beside it"},
+    ),
+    "episodes.jsonl": (
+        EpisodeRow,
+        {"*": "what the planner tells of its plans, averaged over the episode (`ess`, `cost`, ...)"},
+    ),
+    "baseline.jsonl": (EpisodeRow, {}),
+    "tasks.json": (TaskManifest, {}),
+    "config.yaml": (Config, {}),
+}
+"""Type of each file (of a line, for JSONL), and fields beside it whose names are not fixed."""
