@@ -9,8 +9,10 @@ from torch import Tensor
 from vgbench.api import ArraySpec
 from vgbench.data.dataset import Dataset
 from vgbench.errors import RunFailed
-from vgbench.model.checks import ROWS, seen
-from vgbench.plugin.attribution import describe_plugin
+from vgbench.plugin.attribution import describe_plugin, describe_value
+
+ROWS = 2
+"""States that go through the environment: enough to show a wrong batch dimension."""
 
 
 def sanity_check_environment(data: Dataset) -> None:
@@ -35,7 +37,9 @@ def sanity_check_environment(data: Dataset) -> None:
     solved = environment.success(after, state)
     if not isinstance(solved, Tensor) or tuple(solved.shape) != (count,) or solved.dtype != torch.bool:
         kind = f" of {solved.dtype}" if isinstance(solved, Tensor) else ""
-        raise RunFailed(f"{who}: success returned {seen(solved)}{kind}, expected a bool tensor of shape [{count}]")
+        raise RunFailed(
+            f"{who}: success returned {describe_value(solved)}{kind}, expected a bool tensor of shape [{count}]"
+        )
 
 
 def check_arrays(who: str, method: str, found: Any, spec: Mapping[str, ArraySpec], count: int) -> None:
@@ -52,7 +56,7 @@ def check_arrays(who: str, method: str, found: Any, spec: Mapping[str, ArraySpec
         kind = str(value.dtype).removeprefix("torch.") if isinstance(value, Tensor) else ""
         if not isinstance(value, Tensor) or list(value.shape) != wanted or kind != array.dtype:
             raise RunFailed(
-                f"{who}: {method}: {name!r} is {kind} {seen(value)}, expected {array.dtype} of shape {wanted}"
+                f"{who}: {method}: {name!r} is {kind} {describe_value(value)}, expected {array.dtype} of shape {wanted}"
             )
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise RunFailed(f"{who}: {method}: {name!r} is not finite")
@@ -61,6 +65,6 @@ def check_arrays(who: str, method: str, found: Any, spec: Mapping[str, ArraySpec
 def _rows(who: str, method: str, found: Any, count: int) -> None:
     """A finite number for each row."""
     if not isinstance(found, Tensor) or tuple(found.shape) != (count,):
-        raise RunFailed(f"{who}: {method} returned {seen(found)}, expected a tensor of shape [{count}]")
+        raise RunFailed(f"{who}: {method} returned {describe_value(found)}, expected a tensor of shape [{count}]")
     if not bool(torch.isfinite(found).all()):
         raise RunFailed(f"{who}: {method} returned values that are not finite")

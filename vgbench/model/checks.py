@@ -9,14 +9,10 @@ from torch import Tensor, nn
 from vgbench.api import EnvironmentSpec
 from vgbench.errors import UsageError
 from vgbench.model.jepa import JEPA
+from vgbench.plugin.attribution import describe_value
 from vgbench.spec import RunSpec
 
 ROWS = 2
-
-
-def seen(value: object) -> str:
-    """Words for what a plugin returned: `shape [3]`, or its type."""
-    return f"shape {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
 def sanity_check_model(spec: RunSpec, model: JEPA, environment: EnvironmentSpec) -> None:
@@ -49,7 +45,7 @@ def _try_parts(spec: RunSpec, model: JEPA, environment: EnvironmentSpec) -> None
             raise UsageError(f"{who}: as {role} it raised {type(err).__name__}: {err}") from err
         wanted = f"a tensor of shape {list(shape)}"
         if not isinstance(result, Tensor) or tuple(result.shape) != shape:
-            raise UsageError(f"{who}: as {role} it returned {seen(result)}, expected {wanted}")
+            raise UsageError(f"{who}: as {role} it returned {describe_value(result)}, expected {wanted}")
         if not bool(torch.isfinite(result).all()):
             raise UsageError(
                 f"{who}: as {role} it returned values that are not finite, expected {wanted} of finite ones"

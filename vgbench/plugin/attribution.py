@@ -29,6 +29,13 @@ def describe_plugin(made: object, kind: str) -> str:
     return str(entry) if entry else f"{kind} {cls.__name__}"
 
 
+def describe_value(value: object) -> str:
+    """Say what a plugin returned: `shape [3]` of a tensor, or its type."""
+    from torch import Tensor
+
+    return f"shape {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
 @contextmanager
 def attribute_errors(error: type[VgbenchError], advice: str = "") -> Iterator[None]:
     """Turn an exception of a plugin's code into `error`, which names the plugin; others pass."""

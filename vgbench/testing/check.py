@@ -2,10 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from vgbench.testing.subject import Subject
+from typing import Any, Literal
 
 Severity = Literal["FAIL", "warn"]
 Status = Literal["ok", "FAIL", "warn", "skip"]
@@ -49,7 +46,7 @@ class Check:
     id: str
     kind: str
     severity: Severity
-    function: Callable[["Subject"], None]
+    function: Callable[[Any], None]
     after: tuple[str, ...] = ()
 
     @property
@@ -85,10 +82,10 @@ class Collector:
 
     def __call__(
         self, *, severity: Severity = "FAIL", after: Iterable[str] = ("works",), kinds: Iterable[str] = ()
-    ) -> Callable[[Callable[["Subject"], None]], Callable[["Subject"], None]]:
+    ) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
         """Make a check of a function, named like it, for `kinds` (all of the collector's by default)."""
 
-        def collect(function: Callable[["Subject"], None]) -> Callable[["Subject"], None]:
+        def collect(function: Callable[[Any], None]) -> Callable[[Any], None]:
             for kind in tuple(kinds) or self.kinds:
                 self.found.append(Check(function.__name__, kind, severity, function, tuple(after)))
             return function

@@ -7,11 +7,10 @@ from torch import Tensor, nn
 
 from vgbench.api import Distance, Loss
 from vgbench.errors import RunFailed
-from vgbench.plugin.attribution import describe_plugin
+from vgbench.plugin.attribution import describe_plugin, describe_value
 
 if TYPE_CHECKING:
     from vgbench.training.stage import Term
-from vgbench.model.checks import seen
 
 
 def check_loss(term: "Term", loss: Any, thoroughly: bool) -> None:
@@ -38,7 +37,7 @@ def check_loss(term: "Term", loss: Any, thoroughly: bool) -> None:
         )
     for name, figure in loss.logs.items():
         if not isinstance(figure, int | float) and getattr(figure, "ndim", None) != 0:
-            raise RunFailed(f"{term.who}: loss logs {seen(figure)} as {name!r}, expected a number")
+            raise RunFailed(f"{term.who}: loss logs {describe_value(figure)} as {name!r}, expected a number")
 
 
 def bad_gradient(parts: nn.ModuleDict, terms: Sequence["Term"], distance: Distance) -> str:
