@@ -9,14 +9,14 @@ from vgbench.errors import VgbenchError
 from vgbench.storage.files import Record, write_atomically
 
 
-def save(path: Path, key: str, content: Record) -> None:
+def save(path: Path, key: str | None, content: Record) -> None:
     """Write a checkpoint atomically."""
     import torch
 
     write_atomically(path, lambda partial: torch.save({"key": key, "content": content}, partial))
 
 
-def load(path: Path, key: str) -> Record:
+def load(path: Path, key: str | None) -> Record:
     """Read a checkpoint of the run with this key.
 
     Raises:

@@ -220,7 +220,7 @@ class RunFolder:
 
     def save_checkpoint(self, name: str, content: Record) -> None:
         """Write checkpoints/NAME.pt atomically, and with it the stage's times."""
-        checkpoints.save(self.checkpoint(name), self._run["key"], content)
+        checkpoints.save(self.checkpoint(name), self._run.get("key"), content)
         self._note_time()
 
     def kept(self, name: str) -> str:
@@ -231,7 +231,7 @@ class RunFolder:
     def load_checkpoint(self, name: str) -> Record | None:
         """Read checkpoints/NAME.pt (tensors and plain values only), or None."""
         path = self.checkpoint(name)
-        return checkpoints.load(path, self._run["key"]) if path.exists() else None
+        return checkpoints.load(path, self._run.get("key")) if path.exists() else None
 
     def explained(self, name: str) -> AbstractContextManager[None]:
         """Turn what using a checkpoint may raise into one message."""
