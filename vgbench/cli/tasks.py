@@ -42,7 +42,7 @@ def tasks(
     """
     from vgbench.cli.collect import Progress
     from vgbench.config.resolve import RunRequest, resolve_data
-    from vgbench.data import collection, files, task_manifest
+    from vgbench.data import collection, files, task_files
 
     request = RunRequest(env=env, protocol=protocol, scale=scale, variant=variant, sets=set_ or ())
     request.data_seed, request.task_seed, request.data = data_seed, task_seed, data
@@ -60,7 +60,7 @@ def tasks(
     else:
         trajectories = collection.collect(chosen.name, environment, asked.settings, asked.seed, Progress())[0]
     where = (asked.protocol, chosen.identity(), asked.tasks, asked.task_seed)
-    found, figures = task_manifest.sample(environment, *where, trajectories)
+    found, figures = task_files.sample(environment, *where, trajectories)
     found.write(out)
     about = {"file": str(out), "protocol": asked.protocol, "n": asked.tasks, "seed": found.seed}
     about |= {"radius": found.radius, "sha256": found.sha256, **figures}

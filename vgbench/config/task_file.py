@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vgbench.config.parameters import Assignment
-from vgbench.data import task_manifest
+from vgbench.data import task_files
 from vgbench.errors import UsageError
 from vgbench.plugin.entry import Entry
 from vgbench.spec import ResolvedPlugin, RunSpec, SourcedValue
@@ -29,7 +29,7 @@ class TaskFile:
             UsageError: there is none, it was edited, or its tasks are of another protocol or environment.
         """
         with _named(path, written):
-            content = task_manifest.read_content(path)
+            content = task_files.read_content(path)
         about = content["environment"]
         found = (content["protocol"], f"{about.get('dist')}:{about.get('name')}")
         wanted = (protocol, f"{environment.dist}:{environment.name}")
@@ -56,7 +56,7 @@ class TaskFile:
             raise UsageError(f"{self.written}: it has {number} tasks, but evaluation.tasks={asked} was asked for")
         self._agree(spec.environment)
         with _named(self.path, self.written):
-            found = task_manifest.load(self.path, spec.environment.cls(spec.environment.params))
+            found = task_files.load(self.path, spec.environment.cls(spec.environment.params))
         selections = spec.selections | {"task_seed": SourcedValue(seed, self.written)}
         file, sha256 = str(self.path.resolve()), found.first(asked).sha256
         return replace(spec, task_seed=seed, selections=selections, tasks_file=file, tasks_sha256=sha256)

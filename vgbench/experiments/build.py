@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from vgbench.api import Environment, EnvironmentSpec, ObjectiveShapes, Tasks, Trajectories
-from vgbench.data import collection, files, task_manifest
+from vgbench.data import collection, files, task_files
 from vgbench.data.dataset import Dataset
 from vgbench.errors import UsageError
 from vgbench.model import jepa
@@ -98,4 +98,4 @@ def load_data(
 
 def load_tasks(spec: RunSpec, environment: Environment, data: Dataset) -> Tasks:
     """Tasks of a run, on the data's device."""
-    return task_manifest.for_run(spec, environment, data.trajectories)[0].on(data.device)
+    return task_files.for_run(spec, environment, data.trajectories)[0].on(data.device)

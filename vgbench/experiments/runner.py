@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vgbench.api import Tasks
-from vgbench.data import files, task_manifest
+from vgbench.data import files, task_files
 from vgbench.data.checks import sanity_check_environment
 from vgbench.data.dataset import Dataset
 from vgbench.errors import RunFailed, VgbenchError
@@ -208,8 +208,8 @@ class _Run:
 
     def _tasks(self, data: Dataset) -> tuple[Tasks, TasksAbout]:
         """Tasks on the device, and what result.json says of them. The folder gets their manifest, or has it."""
-        found, about = task_manifest.for_run(self.spec, self.environment, data.trajectories)
-        task_manifest.keep(found, self.folder.path / "tasks.json")
+        found, about = task_files.for_run(self.spec, self.environment, data.trajectories)
+        task_files.keep(found, self.folder.path / "tasks.json")
         return found.on(self.device), about
 
     def _play(

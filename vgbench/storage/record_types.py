@@ -185,7 +185,7 @@ class TaskAbout(TypedDict):
     both: Annotated[dict[str, Any], "what the two share, such as the walls"]
 
 
-class TaskManifest(TypedDict):
+class TasksFile(TypedDict):
     """tasks.json: the tasks, exactly; `vgbench run --tasks` takes it."""
 
     format: Annotated[int, "version of the format"]
@@ -249,7 +249,7 @@ FILES: dict[str, tuple[type[Any], dict[str, str]]] = {
         {"*": "what the planner tells of its plans, averaged over the episode (`ess`, `cost`, ...)"},
     ),
     "baseline.jsonl": (EpisodeRow, {}),
-    "tasks.json": (TaskManifest, {}),
+    "tasks.json": (TasksFile, {}),
     "config.yaml": (Config, {}),
 }
 """Type of each file (of a line, for JSONL), and fields beside it whose names are not fixed."""
