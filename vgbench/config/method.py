@@ -91,11 +91,16 @@ def choose_method(choices: OptionReader, registry: Registry, catalogue: Catalogu
     asked = choices.get("recipe")
     recipe = _recipe(asked, catalogue) if asked else None
     named, distance = choices.get("objectives"), choices.get("distance")
-    if recipe is None and (named is None or distance is None):
+    says, measure = named, distance
+    if recipe:
+        label = f"recipe {recipe.name}"
+        says = named or Option(recipe.objectives, label, recipe.written("objectives"))
+        measure = distance or Option(recipe.distance, label, recipe.written("distance"))
+    if says is None or measure is None:
         raise UsageError(_incomplete(named, distance, registry, catalogue))
-    given = Option(recipe.objectives, f"recipe {recipe.name}", recipe.written("objectives")) if recipe else None
-    objectives = _objectives("objective", named or given, registry)  # type: ignore[arg-type]  # one is there
-    head = _distance(distance, recipe, registry)
+    objectives = _objectives("objective", says, registry)
+    with prefix_error(measure.written):
+        head = PluginSlot("distance", registry.find("distance", measure.value))
     if recipe and asked:
         _agree(asked, recipe, named, distance, objectives, head, registry)
     training, source = _training(choices, recipe, objectives)
@@ -121,15 +126,6 @@ def choose_method(choices: OptionReader, registry: Registry, catalogue: Catalogu
 def _recipe(asked: Option, catalogue: Catalogue) -> Recipe:
     with prefix_error(asked.written):
         return catalogue.recipe(asked.value)
-
-
-def _distance(asked: Option | None, recipe: Recipe | None, registry: Registry) -> PluginSlot:
-    """The distance that was asked for, or the recipe's."""
-    if asked is None:
-        assert recipe is not None
-        asked = Option(recipe.distance, f"recipe {recipe.name}", recipe.written("distance"))
-    with prefix_error(asked.written):
-        return PluginSlot("distance", registry.find("distance", asked.value))
 
 
 def _incomplete(named: Option | None, distance: Option | None, registry: Registry, catalogue: Catalogue) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from vgbench.api import Params
 from vgbench.api.network import ROLES
@@ -19,7 +20,7 @@ from vgbench.errors import UsageError
 from vgbench.plugin.attribution import attribute_errors
 from vgbench.plugin.entry import Entry
 from vgbench.plugin.registry import Registry
-from vgbench.settings import GROUPS, DataSettings
+from vgbench.settings import GROUPS
 from vgbench.spec import DataSpec, ResolvedPlugin, RunSpec, SourcedValue, StageSpec
 from vgbench.stages import STAGE_SETTINGS
 
@@ -73,10 +74,9 @@ def resolve_data(request: RunRequest, tasks: bool = False) -> DataSpec:
     below = place.assignments() + (data.assignments() if data else [])
     addresses, _ = _assign([piece], groups, below, choices.assignments(), registry)
     environment, settings, *evaluation = (target.make() for target in addresses.targets)
-    assert isinstance(settings, DataSettings)
     return DataSpec(
         ResolvedPlugin(piece.entry, piece.cls, environment),
-        settings,
+        cast("DataSettings", settings),
         choices.number("data_seed").value,
         (*place.notes, *(data.differences(environment) if data else ())),
         place.protocol.name,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from vgbench.api import EnvironmentSpec
 from vgbench.errors import UsageError
-from vgbench.model.jepa import JEPA
+from vgbench.model.jepa import JEPA, out_dim
 from vgbench.plugin.attribution import describe_value
 from vgbench.spec import RunSpec
 
@@ -56,7 +56,7 @@ def _try_parts(spec: RunSpec, model: JEPA, environment: EnvironmentSpec) -> None
 
     actions = draw(environment.actions.dim)
     if "action_encoder" in spec.networks:
-        module, out = model.action_encoder, int(model.action_encoder.out_dim)  # type: ignore[arg-type]
+        module, out = model.action_encoder, out_dim(model.action_encoder)
         actions = ask("action_encoder", (ROWS, out), lambda: module(draw(environment.actions.dim)), _learns(module))
     inputs = {name: draw(*array.shape) for name, array in environment.observations.items()}
     latents = ask("encoder", (ROWS, dim), lambda: model.encoder(inputs), _learns(model.encoder))

@@ -1,6 +1,7 @@
 """The JEPA: encoder, action encoder, predictor, and the head between whose outputs distances are taken."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -146,12 +147,18 @@ def build(networks: Mapping[str, Network], spec: EnvironmentSpec, latent_dim: in
     action_encoder: nn.Module = identity
     if "action_encoder" in networks:
         action_encoder = _built(networks["action_encoder"], shapes(action_dim))
-        action_dim = int(action_encoder.out_dim)  # type: ignore[arg-type]
+        action_dim = out_dim(action_encoder)
     encoder, predictor = (_built(networks[role], shapes(action_dim)) for role in ("encoder", "predictor"))
     # Last, so that a model with a head begins with the encoder and predictor of one without.
     head: nn.Module = _built(networks["head"], shapes(action_dim)) if "head" in networks else identity
-    point_dim = latent_dim if isinstance(head, nn.Identity) else int(head.out_dim)  # type: ignore[arg-type]
+    point_dim = latent_dim if isinstance(head, nn.Identity) else out_dim(head)
     return JEPA(encoder, predictor, action_encoder, head), point_dim
+
+
+def out_dim(module: nn.Module) -> int:
+    """Size of what an action encoder or a head puts out, which its module tells (`_built` has seen to it)."""
+    size: Any = module.out_dim
+    return int(size)
 
 
 def _built(network: Network, shapes: NetworkShapes) -> nn.Module:

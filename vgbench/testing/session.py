@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vgbench.errors import UsageError
 from vgbench.plugin.entry import GROUPS
 from vgbench.plugin.registry import Registry
-from vgbench.testing.check import Check, CheckResult, Failure, Skip
+from vgbench.testing.check import Check, CheckResult, Failure, Skip, Status
 from vgbench.text import choice, same, suggest
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ class Session:
         from vgbench.testing.isolation import isolated, place
 
         started = time.perf_counter()
-        status, message, where, waits = "ok", "", "", False
+        status: Status = "ok"
+        message, where, waits = "", "", False
         try:
             with isolated():
                 check.function(self.subject)
@@ -120,4 +121,4 @@ class Session:
             message = ", ".join([message, *getattr(err, "__notes__", ())])
             where = place(err, self.entry.value.partition(":")[0])
         seconds = round(time.perf_counter() - started, 3)
-        return CheckResult(check.id, status, check.about, message, where, seconds, waits)  # type: ignore[arg-type]
+        return CheckResult(check.id, status, check.about, message, where, seconds, waits)

@@ -1,7 +1,7 @@
 """How the checks of objectives watch a gradient and a training: batches with leaves, or with settled targets."""
 
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +50,7 @@ class Probe(WindowBatch):
         coarse = super().strided(stride)
         if coarse is not self:
             coarse.__class__ = Probe
-            coarse.leaves = self.leaves  # type: ignore[attr-defined]
+            cast("Probe", coarse).leaves = self.leaves
         return coarse
 
     def goals(self, last: Literal["segment", "episode"], random: int, scope: Literal["batch", "same_layout"]) -> Goals:
@@ -81,7 +81,7 @@ class Settled(WindowBatch):
         coarse = super().strided(stride)
         if coarse is not self and isinstance(coarse, WindowBatch):
             coarse.__class__ = Settled
-            return settle(coarse, self.old.strided(stride), self.first)  # type: ignore[arg-type]
+            return settle(coarse, cast("WindowBatch", self.old.strided(stride)), self.first)
         return coarse
 
     def goals(self, last: Literal["segment", "episode"], random: int, scope: Literal["batch", "same_layout"]) -> Goals:
