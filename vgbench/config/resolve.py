@@ -20,7 +20,7 @@ from vgbench.errors import UsageError
 from vgbench.plugin.attribution import attribute_errors
 from vgbench.plugin.entry import Entry
 from vgbench.plugin.registry import Registry
-from vgbench.settings import GROUPS
+from vgbench.settings import GROUPS, DataSettings
 from vgbench.spec import DataSpec, ResolvedPlugin, RunSpec, SourcedValue, StageSpec
 from vgbench.stages import STAGE_SETTINGS
 
