@@ -169,7 +169,7 @@ def by_stage(out):
 
 def hashes(recipe="vf", sets=(), **fields):
     return stages(
-        resolve(RunRequest(protocol="wall_small", recipe=recipe, scale="smoke", device="cpu", sets=sets, **fields))
+        resolve(RunRequest(protocol="wall_small", recipe=recipe, scale="smoke", device="cpu", set=sets, **fields))
     )
 
 

@@ -1,6 +1,8 @@
-"""What `suite` and `sweep` share: options about where to compute, and tables of cells."""
+"""What `suite` and `sweep` share: options about where to compute, and tables of runs."""
 
+import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,17 +13,20 @@ from vgbench.errors import UsageError
 from vgbench.text import duration, rate_text
 
 if TYPE_CHECKING:
+    from vgbench.config.request import RunRequest
     from vgbench.experiments.campaign import Campaign
     from vgbench.experiments.cells import CellOutcome
     from vgbench.experiments.executors.base import Resources
 
-Variant = Annotated[
-    str | None, typer.Option(metavar="literal|pldm", help="Choices for what the paper leaves open, by name.")
+Seeds = Annotated[
+    str | None,
+    typer.Option(metavar="N|LIST", help="A count (3 means 0,1,2) or a list (0,2); by default those of NAME, or 0."),
 ]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Default runs/NAME-SCALE.")]
 Executor = Annotated[str, typer.Option(metavar="local|ray", help="Processes of this machine, or a Ray cluster.")]
-Workers = Annotated[int | None, typer.Option(metavar="N", help="Cells at once; by default as many as there are cores.")]
+Workers = Annotated[int | None, typer.Option(metavar="N", help="Runs at once; by default as many as there are cores.")]
 Threads = Annotated[
-    int, typer.Option(metavar="N", help="Threads of a cell; 0: the cores, divided among --workers (without: 1).")
+    int, typer.Option(metavar="N", help="Threads of a run; 0: the cores, divided among --workers (without: 1).")
 ]
 Address = Annotated[
     str | None,
@@ -29,8 +34,8 @@ Address = Annotated[
         metavar="ADDRESS", help="Existing Ray cluster: auto, HOST:PORT or ray://HOST:PORT; without, a local one."
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the cells and what their folders hold.")]
-Estimate = Annotated[bool, typer.Option("--estimate", help="With --dry-run: FLOPs and time of each cell here, too.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the runs and what their folders hold.")]
+Estimate = Annotated[bool, typer.Option("--estimate", help="With --dry-run: FLOPs and time of each run here, too.")]
 Retry = Annotated[bool, typer.Option("--retry-failed/--keep-failed", help="Whether to try again what failed before.")]
 
 
@@ -53,13 +58,13 @@ def check_place(executor: str, workers: int | None, threads: int, address: str |
     if threads == 0:
         threads = max(1, cores() // workers) if workers and here else 1
     place = Resources(workers, threads, address)
-    requested(Registry())  # every cell would fail over a wrong name
+    requested(Registry())  # every run would fail over a wrong name
     chosen.check(place)
     return place
 
 
-def prepare(campaign: "Campaign") -> None:
-    """See that a compiler works, if one is asked for; say which device the cells compute on, if nobody named one."""
+def compute(campaign: "Campaign", executor: str, place: "Resources", retry_failed: bool) -> "list[CellOutcome]":
+    """Compute what is not complete, after a look at the machine; say which device it is on, if nobody named one."""
     from vgbench.model.precision import check_compiler
 
     spec = campaign.cells[0].spec
@@ -68,25 +73,26 @@ def prepare(campaign: "Campaign") -> None:
         from vgbench.hardware import about
 
         say(f"note: {about(spec.device)}")
+    place = replace(place, gpu=spec.device_kind != "cpu")
+    return campaign.run(executor, place, ["vgbench", *sys.argv[1:]], say, retry_failed)
 
 
-def default_folder(name: str, scale: str | None, variant: str | None, *how: str) -> Path:
+def default_folder(name: str, request: "RunRequest") -> Path:
     """Folder of a suite or sweep: what is not as by default (a variant, a precision) is part of its name."""
     from vgbench.config.catalogue import load_catalogue
     from vgbench.text import same
 
+    asked = request.options
+    parts = [name, asked.get("scale", "quick")]
     default = load_catalogue().variant(None)
-    other = variant is not None and (default is None or same(variant) != default.name)
-    return Path("runs") / "-".join([name, scale or "quick", *([same(variant)] if variant and other else []), *how])
-
-
-def not_default(precision: str | None, compile: bool | None) -> list[str]:
-    """Words for a precision and compilation that are not those by default."""
-    return [*([precision] if precision not in (None, "float32") else []), *(["compile"] if compile else [])]
+    variant, precision = same(asked.get("variant", "")), asked.get("precision", "float32")
+    parts += [variant] if variant and (default is None or variant != default.name) else []
+    parts += [precision] if precision != "float32" else []
+    return Path("runs") / "-".join([*parts, *(["compile"] if asked.get("compile") else [])])
 
 
 def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> None:
-    """Print the cells with the state of their folders, and what each would cost if that is asked for."""
+    """Print the runs with the state of their folders, and what each would cost if that is asked for."""
     rows = [
         {**cell.labels, "state": cell.state, "key": cell.spec.key(), "folder": str(cell.folder)}
         | {"stale": cell.stale["folder"] if cell.stale else None}
@@ -99,11 +105,11 @@ def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> No
             cost = estimate(cell.spec)
             row |= {name: cost[name] for name in ("flops", "seconds", "memory_bytes", "flops_per_second")}
     if format == "json":
-        print_json({campaign.kind: campaign.name, "scale": campaign.scale, "dir": str(campaign.root), "cells": rows})
+        print_json({campaign.kind: campaign.name, "scale": campaign.scale, "dir": str(campaign.root), "runs": rows})
         return
     costs = [[f"{row['flops']:.2g}", duration(row["seconds"])] if estimated else [] for row in rows]
     print_table(
-        ["CELL", "STATE", "KEY", *(["FLOPS", "TIME"] if estimated else []), "FOLDER"],
+        ["RUN", "STATE", "KEY", *(["FLOPS", "TIME"] if estimated else []), "FOLDER"],
         [
             [cell.name, cell.state, cell.spec.key(), *cost, str(cell.folder)]
             for cell, cost in zip(campaign.cells, costs, strict=True)
@@ -115,13 +121,13 @@ def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> No
     states = Counter(cell.state for cell in campaign.cells)
     if estimated:
         total = sum(float(row["seconds"]) for row in rows)
-        print(f"{duration(total)} in all, if cells run one at a time and no task is solved before its end")
-    print(f"{len(campaign.cells)} cells: {', '.join(f'{count} {state}' for state, count in states.items())}")
+        print(f"{duration(total)} in all, if runs are computed one at a time and no task is solved before its end")
+    print(f"{len(campaign.cells)} runs: {', '.join(f'{count} {state}' for state, count in states.items())}")
 
 
 def print_outcomes(outcomes: "list[CellOutcome]") -> None:
-    """Print a table of cells: what became of them, success with its interval, time, or why there is none."""
-    print_table(["CELL", "STATUS", "SUCCESS", "TIME", "WHY"], [_row(outcome) for outcome in outcomes])
+    """Print a table of runs: what became of them, success with its interval, time, or why there is none."""
+    print_table(["RUN", "STATUS", "SUCCESS", "TIME", "WHY"], [_row(outcome) for outcome in outcomes])
 
 
 def _row(outcome: "CellOutcome") -> list[str]:

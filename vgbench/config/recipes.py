@@ -7,7 +7,7 @@ from typing import Any
 
 from vgbench.config.config_file import KEYS
 from vgbench.config.schema import known, make, mapping
-from vgbench.errors import UsageError
+from vgbench.errors import UsageError, prefix_error
 from vgbench.storage import yaml_file
 from vgbench.storage.yaml_file import Where
 from vgbench.text import choice, same, suggest
@@ -61,10 +61,8 @@ def read_file(path: Path, option: str) -> tuple[Any, Where]:
     Raises:
         UsageError: the file cannot be read, or has something else.
     """
-    try:
+    with prefix_error(option, " "):
         content = yaml_file.load(path)
-    except UsageError as err:
-        raise UsageError(f"{option} {err}") from err
     where = Where(str(path))
     known(mapping(content, where), KEYS, where)
     if content.get("recipes") is None:

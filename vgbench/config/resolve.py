@@ -13,9 +13,9 @@ from vgbench.config.definitions import SCALES, Protocol, Scale, Variant
 from vgbench.config.method import Method, PluginSlot, choose_method
 from vgbench.config.parameters import Addresses, Assignment, Target
 from vgbench.config.recipes import Recipe
-from vgbench.config.request import Option, OptionReader, RunRequest, prefix_error
+from vgbench.config.request import Option, OptionReader, RunRequest
 from vgbench.config.task_file import TaskFile
-from vgbench.errors import UsageError
+from vgbench.errors import UsageError, prefix_error
 from vgbench.plugin.attribution import attribute_errors
 from vgbench.plugin.entry import Entry
 from vgbench.plugin.registry import Registry

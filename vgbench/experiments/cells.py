@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vgbench.config.request import RunRequest, prefix_error
+from vgbench.config.request import RunRequest
 from vgbench.config.resolve import resolve
-from vgbench.errors import UsageError
+from vgbench.errors import UsageError, prefix_error
 from vgbench.experiments import runner
 from vgbench.spec import RunSpec
 from vgbench.storage.files import Record, read_json
@@ -83,7 +83,7 @@ def _all_sets_used(asked: Sequence[CellRequest], cells: Sequence[RunCell]) -> No
         concerned = [(o, c) for o, c in zip(asked, cells, strict=True) if text in o.request.sets]
         if all(address in cell.spec.unused for _, cell in concerned):
             with prefix_error(f"cell {concerned[0][1].name}"):
-                resolve(replace(concerned[0][0].request, loose=False))
+                resolve(concerned[0][0].request.replaced(loose=False))
 
 
 def _placed(cell: RunCell) -> RunCell:

@@ -47,7 +47,7 @@ def cells(suite: Suite, seeds: Sequence[int], base: RunRequest) -> list[CellRequ
     return [
         CellRequest(
             {"protocol": protocol, "recipe": recipe, "seed": seed},
-            replace(base, protocol=protocol, recipe=recipe, seed=seed, loose=True),
+            base.replaced(protocol=protocol, recipe=recipe, seed=seed, loose=True),
             Path(protocol) / recipe / f"s{seed}",
         )
         for protocol in suite.protocols
