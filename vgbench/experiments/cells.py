@@ -1,4 +1,4 @@
-"""Cells: the single runs of a suite or sweep. All are resolved and rehearsed before the first one is computed."""
+"""Cells: the single runs of a suite or sweep, "run" in messages. All are resolved and built before one is computed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -55,7 +55,7 @@ def cell_name(labels: Mapping[str, Any]) -> str:
 
 
 def resolve_cells(asked: Iterable[CellRequest], root: Path) -> list[RunCell]:
-    """Resolve and rehearse all cells, and see what their folders hold. Nothing is written.
+    """Resolve and build all cells, and see what their folders hold. Nothing is written.
 
     Raises:
         UsageError: a cell does not resolve, its parts do not fit together, its folder holds something else, or no cell
@@ -65,7 +65,7 @@ def resolve_cells(asked: Iterable[CellRequest], root: Path) -> list[RunCell]:
     cells: list[RunCell] = []
     fitting: set[str] = set()
     for one in asked:
-        with prefix_error(f"cell {cell_name(one.labels)}"):
+        with prefix_error(f"run {cell_name(one.labels)}"):
             spec = resolve(one.request)
             form = replace(spec, seed=0, data_seed=0, task_seed=0).key()  # seeds make no difference to what fits
             if form not in fitting:
@@ -82,7 +82,7 @@ def _all_sets_used(asked: Sequence[CellRequest], cells: Sequence[RunCell]) -> No
         address = text.partition("=")[0].strip()
         concerned = [(o, c) for o, c in zip(asked, cells, strict=True) if text in o.request.sets]
         if all(address in cell.spec.unused for _, cell in concerned):
-            with prefix_error(f"cell {concerned[0][1].name}"):
+            with prefix_error(f"run {concerned[0][1].name}"):
                 resolve(concerned[0][0].request.replaced(loose=False))
 
 
@@ -94,7 +94,7 @@ def _placed(cell: RunCell) -> RunCell:
         cell = replace(cell, stale=stale, folder=cell.folder.with_name(f"{cell.folder.name}-{cell.spec.key()}"))
         holds = _run_in(cell.folder)
     folder = RunFolder(cell.folder)
-    with prefix_error(f"cell {cell.name}"):
+    with prefix_error(f"run {cell.name}"):
         folder.check(cell.spec)
     if holds is None:
         return cell

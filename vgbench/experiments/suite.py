@@ -30,7 +30,7 @@ def narrowed(suite: Suite, only: Sequence[str], option: str = "--only") -> Suite
     protocols = tuple(name for name in suite.protocols if name in names) or suite.protocols
     if not any(suite.has(recipe, protocol) for recipe in recipes for protocol in protocols):
         places = "; ".join(f"{name} on {', '.join(suite.only.get(name, suite.protocols))}" for name in recipes)
-        raise UsageError(f"{option} {' '.join(only)}: no cell is left, suite {suite.name} runs {places}")
+        raise UsageError(f"{option} {' '.join(only)}: no run is left, suite {suite.name} runs {places}")
     return replace(suite, recipes=recipes, protocols=protocols)
 
 
