@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, takes
+from vgbench.cli.common import KINDS, Debug, Format, examples, handled, print_json, print_table, takes
 
 if TYPE_CHECKING:
     from vgbench.testing import CheckResult
@@ -19,9 +19,7 @@ EPILOG = examples(
 @takes("set")
 @handled
 def check(
-    kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="environment, objective, distance, network, planner or logger.")
-    ],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of: {KINDS}.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `vgbench list` prints it; also DIST:NAME.")],
     only: Annotated[
         list[str] | None, typer.Option("-k", metavar="ID", help="This check alone; may be given several times.")

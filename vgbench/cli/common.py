@@ -15,11 +15,18 @@ from typer.models import ArgumentInfo
 
 from vgbench.config import options
 from vgbench.errors import UsageError, VgbenchError
+from vgbench.plugin.entry import GROUPS
 from vgbench.text import choice
 
 P = ParamSpec("P")
 
 Format = Annotated[str, typer.Option("--format", metavar="table|json", help="How to print the result.")]
+KINDS = ", ".join(GROUPS)
+"""Kinds of plugin, for help."""
+
+SECTIONS = ("recipe", "protocol", "variant", "suite", "sweep")
+"""What of registry.yaml is listed."""
+
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -39,13 +46,14 @@ _TYPES: dict[Any, Any] = {
 """Types by which typer reads each kind of option."""
 
 
-def takes(*names: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """Give a command these options of a run: flags in place of its `**options`, after its own required parameters."""
+def takes(*names: str, others: type[Any] | None = None) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Give a command these options of a run, and the fields of `others`, as flags in place of its `**options`."""
 
     def declare(command: Callable[P, None]) -> Callable[P, None]:
         own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
         required = [p for p in own if p.default is p.empty or isinstance(get_args(p.annotation)[-1], ArgumentInfo)]
-        ordered = [*required, *map(_parameter, names), *(p for p in own if p not in required)]
+        more = inspect.signature(others).parameters.values() if others else ()
+        ordered = [*required, *map(_parameter, names), *more, *(p for p in own if p not in required)]
         # Typer calls by keyword; only so may one without a default come after one that has one.
         signature = inspect.Signature([p.replace(kind=p.KEYWORD_ONLY) for p in ordered])
         vars(command)["__signature__"] = signature

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table
+from vgbench.cli.common import KINDS, SECTIONS, Debug, Format, examples, handled, print_json, print_table
 from vgbench.text import shown
 
 EPILOG = examples("vgbench show objective iql", "vgbench show protocol maze", "vgbench show setting train")
@@ -12,12 +12,7 @@ EPILOG = examples("vgbench show objective iql", "vgbench show protocol maze", "v
 
 @handled
 def show(
-    kind: Annotated[
-        str,
-        typer.Argument(
-            metavar="KIND", help="environment, objective, ..., recipe, protocol, variant, suite, sweep or setting."
-        ),
-    ],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of: {KINDS}, {', '.join(SECTIONS)}, setting.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `vgbench list` prints it.")],
     format: Format = "table",
     debug: Debug = False,

@@ -6,24 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, takes
-from vgbench.cli.experiment_options import (
-    Address,
-    DryRun,
-    Estimate,
-    Executor,
-    Out,
-    Retry,
-    Seeds,
-    Threads,
-    Workers,
-    check_place,
-    compute,
-    default_folder,
-    print_outcomes,
-    print_plan,
-)
+from vgbench.cli.experiment_options import Execution, print_outcomes, print_plan
 from vgbench.config.options import SHARED
-from vgbench.errors import UsageError
 
 if TYPE_CHECKING:
     from vgbench.experiments.cells import CellOutcome
@@ -35,22 +19,13 @@ EPILOG = examples(
 )
 
 
-@takes(*SHARED)
+@takes(*SHARED, others=Execution)
 @handled
 def suite(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A suite of registry.yaml, e.g. paper_table_2.")],
-    seeds: Seeds = None,
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME[,NAME]", help="Only these recipes and protocols of the suite.")
     ] = None,
-    out: Out = None,
-    executor: Executor = "local",
-    workers: Workers = None,
-    threads: Threads = 1,
-    address: Address = None,
-    retry_failed: Retry = True,
-    dry_run: DryRun = False,
-    estimate: Estimate = False,
     format: Format = "table",
     debug: Debug = False,
     **options: Any,
@@ -61,21 +36,15 @@ def suite(
     """
     from vgbench.config.request import RunRequest
     from vgbench.experiments import suite
-    from vgbench.experiments.campaign import Campaign
-    from vgbench.experiments.cells import resolve_cells
-    from vgbench.experiments.cells import seeds as read_seeds
+    from vgbench.experiments.cells import seeds
 
-    place = check_place(executor, workers, threads, address)
-    if estimate and not dry_run:
-        raise UsageError("--estimate goes with --dry-run")
+    how, resources = Execution.taken_from(options)
     asked, base = suite.narrowed(suite.find(name), only or ()), RunRequest(**options)
-    root = out or default_folder(asked.name, base)
-    cells = resolve_cells(suite.cells(asked, read_seeds(seeds, asked.seeds), base), root)
-    campaign = Campaign("suite", asked.name, cells[0].spec.scale, root, cells)
-    if dry_run:
-        print_plan(campaign, format, estimate)
+    campaign = how.campaign("suite", asked.name, suite.cells(asked, seeds(how.seeds, asked.seeds), base), base)
+    if how.dry_run:
+        print_plan(campaign, format, how.estimate)
     else:
-        finish(root, asked.name, compute(campaign, executor, place, retry_failed), format)
+        finish(campaign.root, asked.name, how.compute(campaign, resources), format)
 
 
 def finish(root: Path, name: str, outcomes: "list[CellOutcome]", format: str) -> None:

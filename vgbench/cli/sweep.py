@@ -5,22 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, takes
-from vgbench.cli.experiment_options import (
-    Address,
-    DryRun,
-    Estimate,
-    Executor,
-    Out,
-    Retry,
-    Seeds,
-    Threads,
-    Workers,
-    check_place,
-    compute,
-    default_folder,
-    print_outcomes,
-    print_plan,
-)
+from vgbench.cli.experiment_options import Execution, print_outcomes, print_plan
 from vgbench.config.options import SHARED
 from vgbench.errors import UsageError
 from vgbench.text import rate_text
@@ -38,7 +23,7 @@ EPILOG = examples(
 )
 
 
-@takes("recipe", "protocol", "recipes", "data_seed", "task_seed", *SHARED)
+@takes("recipe", "protocol", "recipes", "data_seed", "task_seed", *SHARED, others=Execution)
 @handled
 def sweep(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A sweep of registry.yaml.")] = None,
@@ -49,15 +34,6 @@ def sweep(
             help="Values; the first grid is the axis, others make a curve each. Or plugins, a curve each: planner=A,B.",
         ),
     ] = None,
-    seeds: Seeds = None,
-    out: Out = None,
-    executor: Executor = "local",
-    workers: Workers = None,
-    threads: Threads = 1,
-    address: Address = None,
-    retry_failed: Retry = True,
-    dry_run: DryRun = False,
-    estimate: Estimate = False,
     format: Format = "table",
     debug: Debug = False,
     **options: Any,
@@ -71,14 +47,10 @@ def sweep(
     """
     from vgbench.config.request import RunRequest
     from vgbench.experiments import sweep
-    from vgbench.experiments.campaign import Campaign
-    from vgbench.experiments.cells import resolve_cells
-    from vgbench.experiments.cells import seeds as read_seeds
+    from vgbench.experiments.cells import seeds
     from vgbench.experiments.check_recipes import check
 
-    place = check_place(executor, workers, threads, address)
-    if estimate and not dry_run:
-        raise UsageError("--estimate goes with --dry-run")
+    how, resources = Execution.taken_from(options)
     base = RunRequest(**options)
     recipe, protocol = base.options.get("recipe"), base.options.get("protocol")
     default: tuple[int, ...] = (0,)
@@ -92,15 +64,13 @@ def sweep(
         raise UsageError("expected the NAME of a sweep, or --recipe, --protocol and --grid NAME.PARAM=A,B,...")
     else:
         title, points = sweep.of_grid(recipe, protocol, sweep.read_grid(grid, base.sets))
-    root = out or default_folder(title, base)
-    cells = resolve_cells(sweep.cells(points, read_seeds(seeds, default), base), root)
+    campaign = how.campaign("sweep", title, sweep.cells(points, seeds(how.seeds, default), base), base)
     check(base)
-    sweep.check_different(cells)
-    campaign = Campaign("sweep", title, cells[0].spec.scale, root, cells)
-    if dry_run:
-        print_plan(campaign, format, estimate)
+    sweep.check_different(campaign.cells)
+    if how.dry_run:
+        print_plan(campaign, format, how.estimate)
     else:
-        _finish(campaign, points, compute(campaign, executor, place, retry_failed), format)
+        _finish(campaign, points, how.compute(campaign, resources), format)
 
 
 def _alone(name: str, grid: list[str] | None, request: "RunRequest") -> None:

@@ -43,8 +43,8 @@ class RunOptions(TypedDict, total=False):
     """Options of a run, as `vgbench.run` takes them: one that is None or empty counts as not given."""
 
     env: Annotated[Text, About("Environment; its usual protocol is taken.", "NAME", key="environment")]
-    protocol: Annotated[Text, About("Where methods are judged, by name, instead of --env.", "NAME")]
-    recipe: Annotated[Text, About("Objectives, distance and training, by name.", "NAME")]
+    protocol: Annotated[Text, About("Where it is judged, by name: see `vgbench list protocol`.", "NAME")]
+    recipe: Annotated[Text, About("Objectives, distance and training, by name: see `vgbench list recipe`.", "NAME")]
     recipes: Annotated[File, About("A file with recipes of your own, for --recipe.", "FILE", key=None)]
     objective: Annotated[
         Names,
