@@ -102,7 +102,7 @@ def test_from_python(options, message, tmp_path, monkeypatch):
 def test_a_plugin_in_the_old_group_is_found_with_the_line_to_change(vgbench_cli, tmp_plugin, tmp_path, monkeypatch):
     monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
     code = "from vgbench.api import hookimpl\nclass Watch:\n    @hookimpl\n    def vgbench_noted(self, text): pass\n"
-    tmp_plugin(code, hooks={"watch": "Watch"}, dist="vgx-watch", version="2")
+    tmp_plugin(code, raw="[vgbench.hooks]\nwatch = vgx_watch:Watch\n", dist="vgx-watch", version="2")
     listed = vgbench_cli("list")
     assert listed.exit_code == 0 and "registers watch in vgbench.hooks, which is no group of plugins" in listed.stderr
     assert "It is called 'vgbench.loggers' now." in listed.stderr
