@@ -30,13 +30,11 @@ class About:
         help: one sentence, for the command line and, with `--name` as the argument `name`, for Python.
         metavar: what stands after the flag; choices as `a|b`.
         key: key of a file for --config; "" is the option's own name, None: such a file does not have it.
-        python: more words for Python.
     """
 
     help: str
     metavar: str | None = None
     key: str | None = ""
-    python: str = ""
 
 
 class RunOptions(TypedDict, total=False):
@@ -47,13 +45,7 @@ class RunOptions(TypedDict, total=False):
     recipe: Annotated[Text, About("Objectives, distance and training, by name: see `vgbench list recipe`.", "NAME")]
     recipes: Annotated[File, About("A file with recipes of your own, for --recipe.", "FILE", key=None)]
     objective: Annotated[
-        Names,
-        About(
-            "A term of the loss; may be given several times.",
-            "NAME[:WEIGHT]",
-            key="objectives",
-            python="`NAME` or `NAME:WEIGHT`, or a list of them.",
-        ),
+        Names, About("A term of the loss; may be given several times.", "NAME[:WEIGHT]", key="objectives")
     ]
     distance: Annotated[Text, About("Distance between latents.", "NAME")]
     planner: Annotated[Text, About("Planner; the protocol's by default.", "NAME")]
@@ -63,7 +55,9 @@ class RunOptions(TypedDict, total=False):
     scale: Annotated[
         Text, About("Under a minute and meaningless, minutes (the default), or as published.", "smoke|quick|paper")
     ]
-    variant: Annotated[Text, About("Choices for what the paper leaves open, by name.", "literal|pldm")]
+    variant: Annotated[
+        Text, About("Choices for what the paper leaves open, by name: see `vgbench list variant`.", "NAME")
+    ]
     seed: Annotated[Number, About("Seed of training (default 0).")]
     data_seed: Annotated[Number, About("Seed of the training set (default 0).")]
     task_seed: Annotated[Number, About("Seed of the tasks (default 0).")]
@@ -78,24 +72,11 @@ class RunOptions(TypedDict, total=False):
     ]
     out: Annotated[File, About("The run folder; by default a name under runs/.", "DIR", key=None)]
     config: Annotated[File, About("Choices from a file; the other options win over it.", "FILE", key=None)]
-    set: Annotated[
-        Values,
-        About(
-            "Value of a parameter; wins over all.",
-            "NAME.PARAM=VALUE",
-            python='`{"iql.tau": 0.8}`, or as in a shell, `["iql.tau=0.8"]`.',
-        ),
-    ]
+    set: Annotated[Values, About("Value of a parameter; wins over all.", "NAME.PARAM=VALUE")]
     data: Annotated[File, About("Training set: this file of `vgbench collect`; nothing is collected.", "FILE")]
     tasks: Annotated[File, About("Plan these tasks, of `vgbench tasks` or a run's tasks.json.", "FILE")]
     logger: Annotated[
-        Names,
-        About(
-            "Also log to jsonl, tensorboard or wandb; may be given several times.",
-            "NAME",
-            key=None,
-            python="A name, or a list of them.",
-        ),
+        Names, About("Also log to jsonl, tensorboard or wandb; may be given several times.", "NAME", key=None)
     ]
 
 
@@ -129,7 +110,7 @@ class RunOption:
         text = re.sub(r"--([a-z-]+)", lambda found: f"`{found[1].replace('-', '_')}`", self.about.help)
         choices = (self.about.metavar or "").split("|")
         named = f" One of {', '.join(f'`{choice}`' for choice in choices)}." if len(choices) > 1 else ""
-        return f"{text}{named} {self.about.python}".rstrip()
+        return text + named + _PYTHON[self.kind][2]
 
     def read(self, value: Any) -> Any:
         """Return a value as the request holds it: a path, a tuple of names or of `name.param=value`, or as it is.
@@ -137,7 +118,7 @@ class RunOption:
         Raises:
             UsageError: it is of another kind.
         """
-        types, words = _PYTHON[self.kind]
+        types, words, _ = _PYTHON[self.kind]
         if not isinstance(value, types) or (isinstance(value, bool) and self.kind != Switch):
             words = f"a seed must be {words}" if self.name.endswith("seed") else f"expected {words}"
             raise UsageError(f"{self.name}={value!r}: {words}")
@@ -150,14 +131,19 @@ class RunOption:
         return value
 
 
-_PYTHON: dict[Any, tuple[Any, str]] = {
-    Text: ((str,), "text"),
-    Number: ((int,), "a whole number"),
-    Switch: ((bool,), "True or False"),
-    File: ((str, Path), "the name of a file"),
-    Names: ((str, Sequence), "a name, or a list of names"),
-    Values: ((str, Mapping, Sequence), "values by name.param"),
+_PYTHON: dict[Any, tuple[Any, str, str]] = {
+    Text: (str, "text", ""),
+    Number: (int, "a whole number", ""),
+    Switch: (bool, "True or False", ""),
+    File: ((str, Path), "the name of a file", ""),
+    Names: ((str, Sequence), "a name, or a list of names", " One, or a list."),
+    Values: (
+        (str, Mapping, Sequence),
+        "values by name.param",
+        ' A mapping, `{"iql.tau": 0.8}`, or a list, `["iql.tau=0.8"]`.',
+    ),
 }
+"""Types of each kind in Python, words for them, and what to say of it."""
 
 
 def _as_text(name: str, value: Any) -> str:
