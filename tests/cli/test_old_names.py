@@ -111,21 +111,30 @@ def test_a_plugin_in_the_old_group_is_found_with_the_line_to_change(vgbench_cli,
     assert 'change [project.entry-points."vgbench.hooks"] to "vgbench.loggers"' in looked.stdout
 
 
-@pytest.mark.parametrize(("old", "new"), [("floor", "baseline")])
-def test_a_class_with_an_old_attribute(vgbench_cli, tmp_plugin, old, new):
-    code = f"""
-        from vgbench.api import Planner
+def test_a_class_with_an_old_attribute(vgbench_cli, tmp_plugin):
+    code = """
+        from vgbench.api import Objective, Planner
 
-        class Mine(Planner):
-            {old} = True
+        class Random(Planner):
+            floor = True
 
             def plan(self, problem, state):
                 raise NotImplementedError
+
+        class Loss(Objective):
+            def detached(self):
+                return "all"
+
+            def loss(self, batch, model, noise):
+                raise NotImplementedError
     """
-    tmp_plugin(code, planners={"mine": "Mine"}, dist="vgx-mine")
-    result = vgbench_cli(*WALL, "--planner", "mine")
-    assert result.exit_code == 2
-    assert f"vgx_mine:Mine declares `{old}`, called `{new}` now: rename it" in result.stderr
+    tmp_plugin(code, planners={"mine": "Random"}, objectives={"mine": "Loss"}, dist="vgx-mine")
+    planner = vgbench_cli(*WALL, "--planner", "mine")
+    assert planner.exit_code == 2
+    assert "vgx_mine:Random declares `floor`, called `baseline` now: rename it" in planner.stderr
+    objective = vgbench_cli("run", "--env", "wall", "--objective", "mine", "--distance", "iqe", "--dry-run")
+    assert objective.exit_code == 2
+    assert "vgx_mine:Loss declares `detached`, called `stop_gradient_targets` now: rename it" in objective.stderr
 
 
 # records

@@ -85,7 +85,7 @@ def test_every_plugin_is_loaded_and_each_that_is_broken_gets_a_command(doctor, t
     assert "no hook 'vgbench_run_begun'. Did you mean 'vgbench_run_ended'?" in found["watch"]["cause"]
     assert [p["what"] for p in record["problems"]] == [r["cause"] for r in found.values() if r["status"] != "ok"]
     printed = vgbench_cli("doctor")
-    assert printed.exit_code == 1 and "6 to mend" in printed.stdout
+    assert printed.exit_code == 1 and "6 to fix" in printed.stdout
     assert "made for another API version" in printed.stdout and "try  pip install does_not_exist" in printed.stdout
 
 

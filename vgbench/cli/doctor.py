@@ -63,4 +63,4 @@ def _print(record: dict[str, Any], every: bool) -> None:
         print(f"note      {note}")
     for problem in record["problems"]:
         print(f"\nproblem   {problem['what']}\n     try  {problem['fix']}")
-    print("\nall is well" if record["ok"] else f"\n{len(record['problems'])} to mend")
+    print("\nall is well" if record["ok"] else f"\n{len(record['problems'])} to fix")

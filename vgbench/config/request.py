@@ -107,6 +107,10 @@ class OptionReader:
         """Return what was chosen under a key of the configuration file, or None."""
         return self.chosen.get(key)
 
+    def get_or(self, key: str, default: Any) -> Option:
+        """Return what was chosen under a key, or the default."""
+        return self.chosen.get(key) or Option(default, "default", "")
+
     def without_younger(self, below: list[Assignment]) -> tuple[list[Assignment], list[str]]:
         """Drop the registry's values for parameters that a complete file, older than they are, does not have.
 
@@ -136,7 +140,7 @@ class OptionReader:
 
     def number(self, key: str) -> Option:
         """Return a seed: a whole number, not negative; 0 by default."""
-        choice = self.get(key) or Option(0, "default", "")
+        choice = self.get_or(key, 0)
         if not 0 <= choice.value < 2**32:
             raise UsageError(f"{choice.written}: a seed must be a whole number from 0 to {2**32 - 1}")
         return choice

@@ -51,11 +51,10 @@ class ProgressReporter:
             return
         self._over += 1
         head = f"[{self._over}/{self._all}] {outcome.cell.name}"
-        if ending.outcome == "done":
-            outcome.result = RunFolder(outcome.cell.folder).result()
-            assert outcome.result is not None
-            took = duration(outcome.result["seconds"])
-            self._say(f"{head}: {rate_text(outcome.result)}  in {took}; {self._left()}")
+        result = RunFolder(outcome.cell.folder).result() if ending.outcome == "done" else None
+        if result is not None:
+            outcome.result = result
+            self._say(f"{head}: {rate_text(result)}  in {duration(result['seconds'])}; {self._left()}")
         else:
             outcome.status = "failed"
             self._say(f"{head}: failed: {ending.reason}; {self._left()}")

@@ -28,7 +28,7 @@ class _Running:
 
 
 class Executor(base.Executor):
-    """A process for each run, one thread each unless told otherwise; what it says goes to the run's log.txt."""
+    """A process for each run, one thread each by default; what it says goes to the run's log.txt."""
 
     @classmethod
     def check(cls, place: Resources) -> None:
