@@ -52,20 +52,17 @@ def collect(
         from vgbench.report.plots.preview import preview as draw
 
         draw(environment, data, preview)
-    about = {
+    about: dict[str, Any] = {
         "file": str(out),
         "environment": chosen.name,
         "trajectories": len(data),
         "length": data.length,
-        "seed": asked.seed,
-        "fingerprint": files.fingerprint(data),
-        "preview": str(preview) if preview else None,
-        "card": data.card,
     }
+    about |= {"seed": asked.seed, "fingerprint": files.fingerprint(data), "preview": str(preview) if preview else None}
     if format == "json":
-        print_json(about)
-        return
-    print_lines({key: value for key, value in about.items() if key != "card" and value is not None} | data.card)
+        print_json(about | {"card": data.card})
+    else:
+        print_lines({key: value for key, value in about.items() if value is not None} | data.card)
 
 
 class Progress:

@@ -24,9 +24,6 @@ Format = Annotated[str, typer.Option("--format", metavar="table|json", help="How
 KINDS = ", ".join(GROUPS)
 """Kinds of plugin, for help."""
 
-SECTIONS = ("recipe", "protocol", "variant", "suite", "sweep")
-"""What of registry.yaml is listed."""
-
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 

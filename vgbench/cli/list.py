@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import KINDS, SECTIONS, Debug, Format, examples, handled, print_json, print_table, say
+from vgbench.cli.common import KINDS, Debug, Format, examples, handled, print_json, print_table, say
+from vgbench.config import SECTIONS
 from vgbench.text import choice
 
 EPILOG = examples("vgbench list", "vgbench list objective", "vgbench list recipe --format json")

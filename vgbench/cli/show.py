@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import KINDS, SECTIONS, Debug, Format, examples, handled, print_json, print_table
+from vgbench.cli.common import KINDS, Debug, Format, examples, handled, print_json, print_table
+from vgbench.config import SECTIONS
 from vgbench.text import shown
 
 EPILOG = examples("vgbench show objective iql", "vgbench show protocol maze", "vgbench show setting train")

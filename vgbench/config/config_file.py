@@ -14,16 +14,10 @@ FORMAT = 1
 _KINDS: dict[Any, type] = {Text: str, Number: int, Switch: bool, File: str, Names: list, Values: dict}
 """How each kind of option is written in the file."""
 
-KEYS: dict[str, type] = {option.key: _KINDS[option.kind] for option in OPTIONS.values() if option.key} | {
-    "format": int,
-    "complete": bool,
-    "recipes": dict,
-    "predictor_objectives": list,
-    "head_objectives": list,
-    "baseline": str,
-    "action_encoder": str,
-    "head": str,
-}
+KEYS: dict[str, type] = {option.key: _KINDS[option.kind] for option in OPTIONS.values() if option.key}
+KEYS |= {"format": int, "complete": bool, "recipes": dict}
+KEYS |= dict.fromkeys(("predictor_objectives", "head_objectives"), list)
+KEYS |= dict.fromkeys(("baseline", "action_encoder", "head"), str)
 """What the file may contain: options of a run, and what has no flag.
 
 `recipes` has recipes of the user's own, as a file for --recipes has them.

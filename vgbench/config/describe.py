@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from vgbench.config import SECTIONS
 from vgbench.config.catalogue import Catalogue, load_catalogue
 from vgbench.config.definitions import Component, Protocol
 from vgbench.errors import UsageError
@@ -12,20 +13,11 @@ from vgbench.plugin.entry import HOME
 from vgbench.plugin.registry import Registry, load_plugin
 from vgbench.text import choice, same, suggest
 
-_SECTIONS = ("recipe", "protocol", "variant", "suite", "sweep")  # of registry.yaml
 _CLAIMS = (
-    "trains",
-    "needs",
-    "min_length",
-    "symmetric",
-    "quasimetric",
-    "levels",
-    "role",
-    "baseline",
-    "gradient",
-    "rollout",
-    "capabilities",
+    *("trains", "needs", "min_length", "symmetric", "quasimetric", "levels", "role", "baseline", "gradient"),
+    *("rollout", "capabilities"),
 )
+"""Attributes of a plugin's class that say what it does or needs."""
 
 
 def describe(kind: str, name: str) -> dict[str, Any]:
@@ -34,9 +26,9 @@ def describe(kind: str, name: str) -> dict[str, Any]:
     Raises:
         UsageError: there is no such kind or name, or the plugin cannot be imported.
     """
-    wanted = choice(kind.lower().removesuffix("s"), (*KINDS, *_SECTIONS, "setting"), "KIND")
+    wanted = choice(kind.lower().removesuffix("s"), (*KINDS, *SECTIONS, "setting"), "KIND")
     catalogue = load_catalogue()
-    if wanted in _SECTIONS:
+    if wanted in SECTIONS:
         return _item(wanted, getattr(catalogue, wanted)(name))
     return _setting(name) if wanted == "setting" else _plugin(wanted, name, catalogue)
 

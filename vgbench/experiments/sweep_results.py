@@ -40,18 +40,8 @@ def _figure(point: Point, outcomes: Sequence[CellOutcome]) -> Record:
 
 
 COLUMNS = (
-    "curve",
-    "recipe",
-    "over",
-    "value",
-    "success_rate",
-    "low",
-    "high",
-    "successes",
-    "n",
-    "evaluations_per_task",
-    "runs",
-    "missing",
+    *("curve", "recipe", "over", "value", "success_rate", "low", "high", "successes", "n", "evaluations_per_task"),
+    *("runs", "missing"),
 )
 
 
