@@ -62,7 +62,7 @@ def of_run(protocol: str, recipe: str, scale: str, folder: str, *sets: str) -> d
 
     for name in ("vgbench_stage_started", "vgbench_stage_ended"):
         setattr(Watch, name, hookimpl(getattr(Watch, name)))
-    spec = resolve(RunRequest(protocol=protocol, recipe=recipe, scale=scale, sets=sets))
+    spec = resolve(RunRequest(protocol=protocol, recipe=recipe, scale=scale, set=sets))
     watch, loggers = Watch(), Loggers()
     loggers.register(watch, "watch")
     runner.run(spec, Path(folder), (), loggers)

@@ -27,7 +27,7 @@ def cases(options: Options) -> Iterator[Case]:
         # Steps enough that no schedule ends.
         sets = ["train.steps=100000", *options.pick((), ("train.batch=16",), ("train.batch=4",))]
         request = RunRequest(
-            protocol="wall_big", recipe=recipe, scale=options.pick("quick", "quick", "smoke"), sets=sets
+            protocol="wall_big", recipe=recipe, scale=options.pick("quick", "quick", "smoke"), set=sets
         )
         spec = resolve(request)
         data = _data(spec)

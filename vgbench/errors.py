@@ -1,5 +1,8 @@
 """Errors that a user sees as one clear message."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class VgbenchError(Exception):
     """A failure that has a message for the user: what was wrong, and what to do next."""
@@ -19,3 +22,17 @@ class OtherApi(UsageError):
 
 class RunFailed(VgbenchError):
     """A run stopped before its end: a loss that is not finite, a disk that is full, ..."""
+
+
+@contextmanager
+def prefix_error(context: str, joint: str = ": ") -> Iterator[None]:
+    """Put in front of an error what it is about: `--distance iqx: no distance named ...`.
+
+    Args:
+        context: an option as it was written, or a place in a file.
+        joint: what stands between; " " where the error begins with the file that the option names.
+    """
+    try:
+        yield
+    except VgbenchError as err:
+        raise type(err)(f"{context}{joint}{err}") from err

@@ -1,4 +1,4 @@
-"""Reference of the command line, from the commands themselves."""
+"""Reference of the command line, from the commands themselves, and of what `vgbench.run` takes."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import typer.main
 from tables import cell, code, table
 
 from vgbench.cli import app
+from vgbench.config.options import OPTIONS
 
 
 def page() -> str:
@@ -17,6 +18,12 @@ def page() -> str:
     for name, command in root.commands.items():
         text += _section(name, command)
     return text
+
+
+def arguments() -> str:
+    """Table of the arguments of `vgbench.run`."""
+    rows = [[code(option.name), cell(option.sentence()), code(option.key or "")] for option in OPTIONS.values()]
+    return table(["argument", "meaning", "key in a file for `config`"], rows)
 
 
 def _section(name: str, command: Any) -> str:

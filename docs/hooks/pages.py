@@ -18,7 +18,12 @@ import kinds  # noqa: E402
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages."""
-    pages = {"cli.md": command_line.page(), "registry.md": catalogue.page(), "python.md": _PYTHON, **kinds.pages()}
+    pages = {
+        "cli.md": command_line.page(),
+        "registry.md": catalogue.page(),
+        "python.md": _PYTHON.replace("ARGUMENTS", command_line.arguments()),
+        **kinds.pages(),
+    }
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
     return files
@@ -51,6 +56,10 @@ print(result.success_rate, result.interval, result.folder)
 alone, with a torch model of one's own.
 
 ::: vgbench.python_api.run
+
+All arguments are given by name, and none has to be; one that is `None` counts as not given.
+
+ARGUMENTS
 
 ::: vgbench.python_api.Result
 

@@ -182,7 +182,7 @@ def test_the_default_is_not_part_of_a_runs_key_and_another_value_is():
     from vgbench.config.resolve import RunRequest, resolve
 
     def spec(*sets):
-        return resolve(RunRequest(protocol="maze", recipe="vf", scale="smoke", device="cpu", sets=sets))
+        return resolve(RunRequest(protocol="maze", recipe="vf", scale="smoke", device="cpu", set=sets))
 
     assert "stop" not in spec().identity()["settings"]["evaluation"]
     assert spec("evaluation.stop=ever").key() == spec().key() != spec("evaluation.stop=never").key()

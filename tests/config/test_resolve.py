@@ -47,7 +47,7 @@ MINE = """
 def spec(**fields):
     fields = {"env": "wall", "device": "cpu"} | fields
     if "recipe" not in fields and "config" not in fields:
-        fields = {"objectives": ["iql"], "distance": "iqe"} | fields
+        fields = {"objective": ["iql"], "distance": "iqe"} | fields
     return resolve(RunRequest(**fields))
 
 
@@ -92,7 +92,7 @@ def test_places_that_do_not_fit():
 
 def test_environment_without_a_protocol_takes_the_generic_one(tmp_plugin):
     tmp_plugin(MINE, environments={"world": "World"})
-    made = spec(env="world", sets=["world.size=5"])
+    made = spec(env="world", set=["world.size=5"])
     assert made.protocol == "generic"
     assert {role: chosen.name for role, chosen in made.networks.items()} == {"encoder": "strided", "predictor": "mlp"}
     assert made.values["world.size"].value == 5
@@ -122,38 +122,38 @@ def test_the_generic_protocol_can_be_named_for_any_environment(config):
     ],
 )
 def test_recipe_that_fits_gives_the_values(objectives, distance, training, recipe, tau):
-    made = spec(objectives=objectives, distance=distance)
+    made = spec(objective=objectives, distance=distance)
     assert (made.recipe, made.training, made.values["iql.tau"].value) == (recipe, training, tau)
     assert made.values["iql.tau"].source == (f"recipe {recipe}" if recipe else "default")
     assert any((f"recipe {recipe} gives" if recipe else "no recipe fits") in note for note in made.notes)
 
 
 def test_naming_the_recipe_or_its_parts_is_the_same_run():
-    assert spec(recipe="vf-quasi").key() == spec().key() == spec(recipe="vf_quasi", objectives=["iql"]).key()
+    assert spec(recipe="vf-quasi").key() == spec().key() == spec(recipe="vf_quasi", objective=["iql"]).key()
 
 
 def test_order_of_objectives_does_not_matter():
-    assert spec(objectives=["iql", "vcreg"]).key() == spec(objectives=["vcreg", "iql"]).key()
+    assert spec(objective=["iql", "vcreg"]).key() == spec(objective=["vcreg", "iql"]).key()
 
 
 def test_separate_training_has_a_stage_for_the_predictor():
     made = spec()
     assert [chosen.name for chosen in made.objectives_of("predictor_objectives")] == ["prediction"]
-    assert spec(objectives=["iql", "prediction"]).objectives_of("predictor_objectives") == ()
+    assert spec(objective=["iql", "prediction"]).objectives_of("predictor_objectives") == ()
 
 
 def test_weights():
-    made = spec(objectives=["iql:2", "vcreg:1e-2"])
+    made = spec(objective=["iql:2", "vcreg:1e-2"])
     assert {chosen.name: chosen.weight for chosen in made.objectives} == {"iql": 2.0, "vcreg": 0.01}
-    assert made.key() != spec(objectives=["iql", "vcreg"]).key()
+    assert made.key() != spec(objective=["iql", "vcreg"]).key()
     for weight in ("0", "-1", "nan", "inf"):
-        refused("weight must be a finite number above 0", objectives=[f"iql:{weight}"])
-    refused(r"expected NAME or NAME:WEIGHT with a number, e\.g\. iql:0\.5", objectives=["iql:high"])
+        refused("weight must be a finite number above 0", objective=[f"iql:{weight}"])
+    refused(r"expected NAME or NAME:WEIGHT with a number, e\.g\. iql:0\.5", objective=["iql:high"])
 
 
 @pytest.mark.parametrize("asked", [{"distance": "euclidean"}, {"recipe": "vf_vcreg"}])
 def test_a_recipe_with_other_weights_is_not_passed_off_as_the_recipe(config, asked):
-    made = spec(objectives=["iql", "vcreg:0.1"], **asked)
+    made = spec(objective=["iql", "vcreg:0.1"], **asked)
     assert made.recipe == "vf_vcreg" and made.values["iql.tau"].source == "recipe vf_vcreg"
     assert (
         "recipe vf_vcreg gives the values: it has iql + vcreg with distance euclidean, separate, but your weights are "
@@ -161,7 +161,7 @@ def test_a_recipe_with_other_weights_is_not_passed_off_as_the_recipe(config, ask
     )
     assert made.title() == "wall_big-vf_vcreg-vcreg=0.1-quick-s0"
     assert resolve(RunRequest(config=config(made.to_config()))).title() == made.title()
-    plain = spec(objectives=["iql:1", "vcreg"], **asked)
+    plain = spec(objective=["iql:1", "vcreg"], **asked)
     assert plain.title() == "wall_big-vf_vcreg-quick-s0"
     assert not any("your weights" in note for note in plain.notes)
 
@@ -170,14 +170,14 @@ def test_contradictions():
     refused(
         "--recipe vf means iql with distance euclidean, which contradicts --distance iqe", recipe="vf", distance="iqe"
     )
-    refused("contradicts --objective vcreg", recipe="vf", objectives=["vcreg"])
+    refused("contradicts --objective vcreg", recipe="vf", objective=["vcreg"])
     refused("--training joint contradicts recipe vf", recipe="vf", training="joint")
     refused("--training joint: none of the objectives", training="joint")
-    refused("--training separate: objective 'prediction'", objectives=["iql", "prediction"], training="separate")
-    refused("is given twice", objectives=["iql", "iql:2"])
+    refused("--training separate: objective 'prediction'", objective=["iql", "prediction"], training="separate")
+    refused("is given twice", objective=["iql", "iql:2"])
     refused("--objective iql needs a distance", distance=None)
-    refused("--distance iqe needs an objective", objectives=[])
-    refused("say what to train: --recipe NAME", objectives=[], distance=None)
+    refused("--distance iqe needs an objective", objective=[])
+    refused("say what to train: --recipe NAME", objective=[], distance=None)
     refused("--training: unknown value 'both'", training="both")
     refused("--scale: unknown value 'qick'. Did you mean 'quick'", scale="qick")
     refused("network 'mlp' .* is for the predictor. Known: impala, strided", encoder="mlp")
@@ -190,10 +190,10 @@ def test_planner_that_is_the_baseline_itself_needs_none():
 
 def test_two_plugins_of_one_name_are_told_apart_by_slot(tmp_plugin):
     tmp_plugin(MINE, planners={"random": "Blind"}, dist="vgx-blind")
-    made = spec(planner="vgx-blind:random", sets=["planner.norm=y", "baseline:random.hold=2"])
+    made = spec(planner="vgx-blind:random", set=["planner.norm=y", "baseline:random.hold=2"])
     assert (made.planner.params.norm, made.baseline.params.hold) == ("y", 2)
     assert made.planner.entry.dist == "vgx-blind" and made.baseline.entry.dist == "vgbench"
-    refused("could be several things here", planner="vgx-blind:random", sets=["random.hold=2"])
+    refused("could be several things here", planner="vgx-blind:random", set=["random.hold=2"])
 
 
 # Values
@@ -201,7 +201,7 @@ def test_two_plugins_of_one_name_are_told_apart_by_slot(tmp_plugin):
 
 def test_precedence(config):
     file = config({"set": {"mppi.horizon": 30, "iql.tau": 0.7}})
-    made = spec(env="maze", config=file, objectives=["iql"], distance="iqe", sets=["iql.tau=.75"])
+    made = spec(env="maze", config=file, objective=["iql"], distance="iqe", set=["iql.tau=.75"])
     sources = {name: (value.value, value.source) for name, value in made.values.items()}
     assert sources["iql.goal_last"] == ("segment", "default")
     assert sources["iql.gamma"] == (0.93, "recipe vf_quasi")
@@ -216,7 +216,7 @@ def test_flags_win_over_the_file(config):
     assert spec(env=None, config=file).title() == "maze-vf-smoke-s3"
     assert spec(env="wall", config=file, seed=4, scale="quick").title() == "wall_big-vf-quick-s4"
     assert spec(env=None, config=file, recipe="vf_quasi").recipe == "vf_quasi"
-    assert spec(env=None, config=file, objectives=["iql"], distance="iqe").recipe == "vf_quasi"
+    assert spec(env=None, config=file, objective=["iql"], distance="iqe").recipe == "vf_quasi"
 
 
 @pytest.mark.parametrize(
@@ -239,14 +239,14 @@ def test_flags_win_over_the_file(config):
     ],
 )
 def test_values_from_the_command_line(text, value):
-    made = spec(sets=[text])
+    made = spec(set=[text])
     found = [v.value for v in made.values.values() if v.source == "--set"]
     assert found == [value] and type(found[0]) is type(value)
 
 
 def test_text_stays_text(tmp_plugin):
     tmp_plugin(MINE, objectives={"term": "Term"})
-    made = spec(objectives=["term"], sets=["term.must=1", "term.mode=1.10", "term.level=null"])
+    made = spec(objective=["term"], set=["term.must=1", "term.mode=1.10", "term.level=null"])
     assert (made.objectives[0].params.mode, made.objectives[0].params.level) == ("1.10", None)
 
 
@@ -279,24 +279,24 @@ def test_text_stays_text(tmp_plugin):
 )
 def test_values_that_do_not_fit(text, message):
     sets = [text, "train.batch=8"] if text.startswith("data.") else [text]
-    refused(re.escape(message), sets=sets)
+    refused(re.escape(message), set=sets)
 
 
 def test_ambiguous_slot_lists_the_candidates():
-    refused("write one of: iql.tau", objectives=["iql", "vcreg"], sets=["objective.tau=.5"])
+    refused("write one of: iql.tau", objective=["iql", "vcreg"], set=["objective.tau=.5"])
 
 
 def test_third_party_errors_name_the_package(tmp_plugin):
     tmp_plugin(MINE, objectives={"term": "Term"}, dist="vgx-term", version="3.1")
-    refused(r"objective 'term' \(vgx-term 3\.1\) needs a value for must: --set term\.must=", objectives=["term"])
-    refused("needs at least 4", objectives=["term"], sets=["term.must=1", "train.window=3"])
+    refused(r"objective 'term' \(vgx-term 3\.1\) needs a value for must: --set term\.must=", objective=["term"])
+    refused("needs at least 4", objective=["term"], set=["term.must=1", "train.window=3"])
 
 
 def test_inert_values_are_kept_apart():
     made = spec()
     assert made.unused["vcreg.axes"].source == "protocol wall_big"
     assert "vcreg.axes" not in made.values
-    other = spec(objectives=["iql", "vcreg"])
+    other = spec(objective=["iql", "vcreg"])
     assert "vcreg.axes" in other.values and "vcreg.axes" not in other.unused
 
 
@@ -325,13 +325,13 @@ def test_device(monkeypatch):
 def test_key_depends_on_results_alone(tmp_plugin):
     key = spec().key()
     assert re.fullmatch("[0-9a-f]{8}", key)
-    assert spec(sets=["iql.tau=0.6"]).key() == key
+    assert spec(set=["iql.tau=0.6"]).key() == key
     changed = [
         {"seed": 1},
         {"data_seed": 1},
         {"task_seed": 1},
-        {"sets": ["iql.tau=.61"]},
-        {"sets": ["mpc.block_rows=8"]},
+        {"set": ["iql.tau=.61"]},
+        {"set": ["mpc.block_rows=8"]},
     ]
     changed += [{"planner": "random"}, {"encoder": "impala"}, {"distance": "euclidean"}, {"scale": "smoke"}]
     assert len({key, *(spec(**change).key() for change in changed)}) == len(changed) + 1
@@ -345,7 +345,7 @@ def test_key_changes_with_a_plugins_version(monkeypatch):
 
 
 def test_identity_is_json():
-    identity = spec(sets=["mlp.hidden=[8]"]).identity()
+    identity = spec(set=["mlp.hidden=[8]"]).identity()
     assert json.loads(json.dumps(identity)) == identity
 
 
@@ -354,8 +354,8 @@ def test_identity_is_json():
     [
         {},
         {"env": "maze", "recipe": "vf_vcreg_pred", "scale": "paper"},
-        {"objectives": ["iql:2.5", "vcreg:0.1"], "distance": "iqe", "seed": 3, "data_seed": 4, "task_seed": 5},
-        {"planner": "random", "scale": "smoke", "sets": ["wall.max_step=null", "mlp.hidden=[]", "train.lr=1e-5"]},
+        {"objective": ["iql:2.5", "vcreg:0.1"], "distance": "iqe", "seed": 3, "data_seed": 4, "task_seed": 5},
+        {"planner": "random", "scale": "smoke", "set": ["wall.max_step=null", "mlp.hidden=[]", "train.lr=1e-5"]},
     ],
 )
 def test_config_that_is_written_is_the_same_run(config, fields):
@@ -383,7 +383,7 @@ def test_a_run_of_an_older_version_does_not_take_what_the_registry_has_since_com
 
 def test_config_of_third_parties_is_the_same_run(config, tmp_plugin):
     tmp_plugin(MINE, environments={"world": "World"}, planners={"random": "Blind"}, dist="vgx-mine")
-    before = spec(env="world", planner="vgx-mine:random", sets=["planner.norm=z"])
+    before = spec(env="world", planner="vgx-mine:random", set=["planner.norm=z"])
     assert resolve(RunRequest(config=config(before.to_config()))).key() == before.key()
 
 
@@ -393,7 +393,7 @@ def test_an_unknown_name_is_told_with_where_it_stands(config):
     refused("^--env wall_small: .* There is a protocol of that name: --protocol wall_small$", env="wall_small")
     refused("^--protocol wall_bigg: no protocol named", env=None, protocol="wall_bigg")
     refused("^--recipe vff: no recipe named", recipe="vff")
-    refused("^--objective iqll: no objective named", objectives=["iqll"])
+    refused("^--objective iqll: no objective named", objective=["iqll"])
     refused("^--distance iqx: no distance named", distance="iqx")
     refused("^--planner mpi: no planner named", planner="mpi")
     refused("^--encoder striped: no network named", encoder="striped")
@@ -451,11 +451,11 @@ def test_config_that_cannot_be_read(tmp_path):
 
 
 def test_data_request():
-    made = resolve_data(RunRequest(env="maze", data_seed=7, sets=["data.length=11", "maze.substeps=2"]))
+    made = resolve_data(RunRequest(env="maze", data_seed=7, set=["data.length=11", "maze.substeps=2"]))
     assert (made.environment.name, made.settings.length, made.settings.trajectories, made.seed) == ("maze", 11, 1000, 7)
     for text, name in (("iql.tau=.5", "objective 'iql'"), ("train.lr=1", "settings 'train'")):
         with pytest.raises(UsageError, match=f"{name}.* has no part in collecting data, .* values for: maze, data$"):
-            resolve_data(RunRequest(env="maze", sets=[text]))
+            resolve_data(RunRequest(env="maze", set=[text]))
 
 
 def test_a_scale_cannot_relabel_a_file_whose_values_are_written_out(tmp_path):

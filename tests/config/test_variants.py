@@ -58,7 +58,7 @@ def test_every_value_of_a_variant_is_a_parameter():
 def test_a_users_values_stand_above_the_variant(tmp_path):
     file = tmp_path / "own.yaml"
     file.write_text("set: {mppi.warm_start: none}")
-    got = values(protocol="wall_big", recipe="vf", variant="pldm", config=file, sets=["wall.layout=per_dataset"])
+    got = values(protocol="wall_big", recipe="vf", variant="pldm", config=file, set=["wall.layout=per_dataset"])
     assert (got["mppi.warm_start"], got["wall.layout"]) == ("none", "per_dataset")
 
 
@@ -96,7 +96,7 @@ def test_the_heads_stage_resolves_and_comes_back_from_its_file(tmp_path):
     plain = resolve(RunRequest(recipe="pred_vcreg", **SMOKE))
     assert "train_head.steps" not in plain.values and plain.key() != made.key()
     with pytest.raises(UsageError, match="train_head"):
-        resolve(RunRequest(recipe="pred_vcreg", sets=["train_head.steps=3"], **SMOKE))
+        resolve(RunRequest(recipe="pred_vcreg", set=["train_head.steps=3"], **SMOKE))
 
 
 def test_a_head_stage_that_cannot_be_is_refused(tmp_path):
@@ -118,7 +118,7 @@ def run(tmp_path, name, recipe, share=None):
     from vgbench.plugin.loggers import Loggers
 
     small = ["data.trajectories=20", "train.steps=3", "train.batch=4", "evaluation.tasks=2", "mpc.max_steps=4"]
-    spec = resolve(RunRequest(recipe=recipe, sets=small, **SMOKE))
+    spec = resolve(RunRequest(recipe=recipe, set=small, **SMOKE))
     result = runner.run(spec, tmp_path / name, loggers=Loggers(), share=share)
     stages = {
         p.stem: torch.load(p, weights_only=True)["content"] for p in (tmp_path / name / "checkpoints").glob("*.pt")
@@ -147,5 +147,5 @@ def test_two_spaces_share_the_first_with_pred_vcreg_and_train_the_head_alone(tmp
 def test_stages_of_equal_hash():
     two, one = (stage_cache.stages(resolve(RunRequest(recipe=r, **SMOKE))) for r in ("two_space", "pred_vcreg"))
     assert two["joint"] == one["joint"] and set(two) == {"joint", "head"} and set(one) == {"joint"}
-    wide = stage_cache.stages(resolve(RunRequest(recipe="two_space", sets=["projector.hidden=[8]"], **SMOKE)))
+    wide = stage_cache.stages(resolve(RunRequest(recipe="two_space", set=["projector.hidden=[8]"], **SMOKE)))
     assert wide["joint"] == two["joint"] and wide["head"] != two["head"]

@@ -96,7 +96,7 @@ def wait_for(path, process, seconds=120):
 def test_cells_are_ordinary_runs_and_complete_ones_are_skipped(vgbench, tmp_path, alone):
     out, err = vgbench(*TWO, "--seeds", "1", "--format", "json")
     answer = json.loads(out)
-    cells = {(c["protocol"], c["recipe"], c["seed"]): c for c in answer["cells"]}
+    cells = {(c["protocol"], c["recipe"], c["seed"]): c for c in answer["runs"]}
     assert set(cells) == {("wall_big", "vf", 0), ("wall_big", "vf_quasi", 0)}
     assert all(c["status"] == "done" and c["n"] == 2 for c in cells.values())
     folder, other = (tmp_path / "out" / "wall_big" / recipe / "s0" for recipe in ("vf", "vf_quasi"))
@@ -119,13 +119,13 @@ def test_other_values_go_beside_and_the_record_says_which_are_stale(vgbench, tmp
     vgbench(*command)
     first = json.loads((tmp_path / "out/wall_big/vf/s0/result.json").read_text())
     out, err = vgbench(*command, "--set", "mppi.samples=16", "--format", "json")
-    cell = json.loads(out)["cells"][0]
+    cell = json.loads(out)["runs"][0]
     assert cell["folder"] == f"out/wall_big/vf/s0-{cell['key']}" and cell["status"] == "done"
     assert "stale" in err and "out/wall_big/vf/s0 " in err
     assert json.loads((tmp_path / "out/wall_big/vf/s0/result.json").read_text()) == first
 
     def stale():
-        cells = json.loads((tmp_path / "out/suite.json").read_text())["cells"]
+        cells = json.loads((tmp_path / "out/suite.json").read_text())["runs"]
         return {c["folder"]: c["stale"] for c in cells}
 
     assert stale() == {"wall_big/vf/s0": True, f"wall_big/vf/s0-{cell['key']}": False}
@@ -138,11 +138,11 @@ def test_it_goes_on_past_a_failed_cell_and_tries_it_again(vgbench, tmp_path):
     broken = tmp_path / "out/wall_big/vf/s0/checkpoints/encoder.pt"
     broken.parent.mkdir(parents=True)
     (tmp_path / "out/suite.json").write_text(
-        json.dumps({"format": 1, "name": "paper_table_2", "scale": "smoke", "cells": [], "commands": []})
+        json.dumps({"format": 2, "name": "paper_table_2", "scale": "smoke", "runs": [], "commands": []})
     )
     broken.write_bytes(b"not a checkpoint")
     out, _ = vgbench(*command, "--format", "json", code=1)
-    cells = {c["recipe"]: c for c in json.loads(out)["cells"]}
+    cells = {c["recipe"]: c for c in json.loads(out)["runs"]}
     assert cells["vf"]["status"] == "failed" and "encoder.pt" in cells["vf"]["reason"]
     assert cells["vf_quasi"]["status"] == "done"
     assert "encoder.pt" in (tmp_path / "out/wall_big/vf/s0/log.txt").read_text()
@@ -188,7 +188,7 @@ def test_interrupted_or_killed_itself_it_leaves_no_process_and_goes_on(vgbench, 
     assert not (tmp_path / "out/wall_big/vf/s0/result.json").exists()
     assert json.loads((tmp_path / "out/wall_big/vf/s0/run.json").read_text())["status"] == "interrupted"
     out, _ = vgbench(*command, "--format", "json")
-    assert [c["status"] for c in json.loads(out)["cells"]] == ["done"]
+    assert [c["status"] for c in json.loads(out)["runs"]] == ["done"]
     assert rows(tmp_path / "out/wall_big/vf/s0") == rows(alone)
 
 
@@ -206,14 +206,14 @@ def test_interrupted_or_killed_itself_it_leaves_no_process_and_goes_on(vgbench, 
         (["paper_table_2", "--executor", "slurm"], ["--executor", "local"]),
         (["paper_table_2", "--address", "auto"], ["--address auto", "--executor ray"]),
         (["paper_table_2", "--scale", "smok"], ["--scale", "smoke"]),
-        (["paper_table_2", *SMALL, "--set", "iql.tau=1.5"], ["cell wall_small/vf/s0", "iql.tau=1.5"]),
-        (["paper_table_2", *SMALL, "--set", "iql.tua=0.5"], ["cell wall_small/vf/s0", "tua", "tau"]),
+        (["paper_table_2", *SMALL, "--set", "iql.tau=1.5"], ["run wall_small/vf/s0", "iql.tau=1.5"]),
+        (["paper_table_2", *SMALL, "--set", "iql.tua=0.5"], ["run wall_small/vf/s0", "tua", "tau"]),
         (["paper_table_2", *SMALL, "--set", "hilp.tau=0.5"], ["no plugin or setting", "hilp"]),
         (
             ["paper_table_2", *SMALL, "--only", "pred_vcreg,wall_big", "--set", "iql.tau=0.5"],
-            ["cell wall_big/pred_vcreg/s0", "iql", "not part of this run"],
+            ["run wall_big/pred_vcreg/s0", "iql", "not part of this run"],
         ),
-        (["paper_table_2", *SMALL, "--set", "train.window=65"], ["cell wall_small/contrastive/s0"]),
+        (["paper_table_2", *SMALL, "--set", "train.window=65"], ["run wall_small/contrastive/s0"]),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_runs(vgbench_cli, tmp_path, arguments, words):
@@ -234,7 +234,7 @@ def test_a_folder_of_something_else_is_refused(vgbench_cli, tmp_path):
 
 def test_dry_run_shows_cells_and_writes_nothing(vgbench_cli, tmp_path):
     result = vgbench_cli(*TWO, "--seeds", "0,2", "--dry-run", "--format", "json")
-    cells = result.json()["cells"]
+    cells = result.json()["runs"]
     assert [(c["recipe"], c["seed"], c["state"]) for c in cells] == [
         ("vf", 0, "new"),
         ("vf", 2, "new"),
@@ -247,7 +247,7 @@ def test_dry_run_shows_cells_and_writes_nothing(vgbench_cli, tmp_path):
 
 def test_what_the_cells_will_cost(vgbench_cli, tmp_path):
     result = vgbench_cli(*TWO, "--seeds", "0,", "--dry-run", "--estimate", "--format", "json")
-    for cell in result.json()["cells"]:
+    for cell in result.json()["runs"]:
         one = ["run", "--protocol", "wall_big", "--recipe", cell["recipe"], *SMALL, "--dry-run", "--format", "json"]
         assert cell["flops"] == vgbench_cli(*one).json()["estimates"]["flops"] > 0
     assert "TIME" in vgbench_cli(*TWO, "--seeds", "0,", "--dry-run", "--estimate").stdout

@@ -100,7 +100,7 @@ def test_a_worker_with_other_versions_says_so(tmp_path, vgbench_cli):
 def test_the_same_rows_as_on_the_local_executor(vgbench, tmp_path):
     pytest.importorskip("ray")
     out, err = vgbench(*RAY, "--seeds", "2", "--format", "json")
-    assert [cell["status"] for cell in json.loads(out)["cells"]] == ["done", "done"]
+    assert [cell["status"] for cell in json.loads(out)["runs"]] == ["done", "done"]
     vgbench(*SUITE, "--seeds", "2", "--out", "local")
     for seed in (0, 1):
         one, other = (tmp_path / out / "wall_big" / "vf" / f"s{seed}" for out in ("out", "local"))
@@ -160,7 +160,7 @@ def test_an_existing_cluster_by_its_address(vgbench, tmp_path):
     try:
         address = head.stdout.readline().strip()
         out, _ = vgbench(*SUITE, "--executor", "ray", "--address", address, "--seeds", "1", "--format", "json")
-        assert json.loads(out)["cells"][0]["status"] == "done"
+        assert json.loads(out)["runs"][0]["status"] == "done"
         assert head.poll() is None  # it is left running
     finally:
         head.stdin.close()

@@ -101,7 +101,7 @@ def test_planners_as_an_axis_train_once_and_are_compared_by_their_budget(vgbench
     answer = json.loads(vgbench(*command)[0])
     names = ["mppi.samples=8-planner=mppi", "mppi.samples=16-planner=mppi", "icem.samples=8-planner=icem"]
     folders = [tmp_path / "out" / f"vf-{name}" / "s0" for name in (*names, "planner=random")]
-    assert [tmp_path / cell["folder"] for cell in answer["cells"]] == folders
+    assert [tmp_path / cell["folder"] for cell in answer["runs"]] == folders
     assert sorted(len(shared(folder)) for folder in folders) == [0, 2, 2, 2]  # one trained encoder and predictor
     assert len({(folder / "train.jsonl").read_text() for folder in folders}) == 1
     results = [load(folder / "result.json") for folder in folders]
@@ -132,14 +132,14 @@ def test_planners_as_an_axis_train_once_and_are_compared_by_their_budget(vgbench
 def test_seeds_are_pooled_and_joint_training_is_shared(vgbench, tmp_path):
     command = [*SWEEP, "--recipe", "vf_pred", "--grid", "mpc.aggregate=sum,last", "--seeds", "2", "--format", "json"]
     answer = json.loads(vgbench(*command)[0])
-    assert [(p["value"], p["n"], p["cells"], p["missing"]) for p in answer["points"]] == [
+    assert [(p["value"], p["n"], p["runs"], p["missing"]) for p in answer["points"]] == [
         ("sum", 4, 2, 0),
         ("last", 4, 2, 0),
     ]
-    marks = [shared(tmp_path / c["folder"]) for c in answer["cells"]]
+    marks = [shared(tmp_path / c["folder"]) for c in answer["runs"]]
     assert sorted(map(sorted, marks)) == [[], [], ["joint"], ["joint"]]
     again = json.loads(vgbench(*command)[0])
-    assert {c["status"] for c in again["cells"]} == {"complete"}
+    assert {c["status"] for c in again["runs"]} == {"complete"}
     assert again["points"] == answer["points"]
 
 
@@ -169,7 +169,7 @@ def by_stage(out):
 
 def hashes(recipe="vf", sets=(), **fields):
     return stages(
-        resolve(RunRequest(protocol="wall_small", recipe=recipe, scale="smoke", device="cpu", sets=sets, **fields))
+        resolve(RunRequest(protocol="wall_small", recipe=recipe, scale="smoke", device="cpu", set=sets, **fields))
     )
 
 
@@ -249,7 +249,7 @@ def test_the_paper_s_figure_has_exactly_four_curves():
 
 def test_its_cells_have_data_and_tasks_of_their_own(vgbench_cli, tmp_path):
     result = vgbench_cli("sweep", "paper_figure_3", "--scale", "smoke", "--dry-run", "--format", "json")
-    cells = result.json()["cells"]
+    cells = result.json()["runs"]
     assert len(cells) == len({c["key"] for c in cells})  # where two curves cross, one run serves both
     assert "vf-iql.gamma=0.98-iql.tau=0.7" in {c["point"] for c in cells}
     table = resolve(RunRequest(protocol="wall_small", recipe="vf", scale="smoke"))
@@ -327,7 +327,7 @@ VF = ["--recipe", "vf", "--protocol", "wall_small", *SMALL]
         ([*VF], ["--grid"]),
         ([*VF, "--grid", "iql.tua=0.5,0.6"], ["--grid iql.tua=0.5", "tau"]),
         ([*VF, "--grid", "iqe.component_dim=4,8"], ["--grid iqe.component_dim=4", "not part of this run"]),
-        ([*VF, "--grid", "iql.tau=0.5,0.6,1.7"], ["cell vf-iql.tau=1.7/s0", "--grid iql.tau=1.7"]),
+        ([*VF, "--grid", "iql.tau=0.5,0.6,1.7"], ["run vf-iql.tau=1.7/s0", "--grid iql.tau=1.7"]),
         ([*VF, "--grid", "iql.tau=0.5,0.50"], ["the same run", "vf-iql.tau=0.50"]),
         ([*VF, "--grid", "iql.tau=0.5", "--grid", "iql.tau=0.6"], ["another --grid"]),
         ([*VF, "--grid", "iql.tau=0.5", "--set", "iql.tau=0.6"], ["contradicts --set"]),
@@ -336,7 +336,7 @@ VF = ["--recipe", "vf", "--protocol", "wall_small", *SMALL]
             ["--grid objective.tau=0.5", "iql.tau=0.6"],
         ),
         ([*VF, "--grid", "planer=mppi,icem"], ["--grid planer=mppi,icem", "'planner'"]),
-        ([*VF, "--grid", "planner=mppi,icme"], ["cell vf-planner=icme/s0", "--grid planner=icme", "'icem'"]),
+        ([*VF, "--grid", "planner=mppi,icme"], ["run vf-planner=icme/s0", "--grid planner=icme", "'icem'"]),
         (
             [*VF, "--grid", "planner=cem,icem", "--grid", "mppi.samples=8"],
             ["--grid mppi.samples=8", "not part of this"],
@@ -344,7 +344,7 @@ VF = ["--recipe", "vf", "--protocol", "wall_small", *SMALL]
         ([*VF, "--grid", "planner=cem", "--grid", "cem.elites=65"], ["--grid cem.elites=65", "more than samples=32"]),
         ([*VF, "--grid", "planner=mppi,mppi"], ["a value stands there twice"]),
         (["--recipe", "vq", *VF[2:], "--grid", "iql.tau=0.5"], ["no recipe named", "vf"]),
-        ([*VF, "--grid", "train.window=8,65"], ["cell vf-train.window=65/s0", "data.length"]),
+        ([*VF, "--grid", "train.window=8,65"], ["run vf-train.window=65/s0", "data.length"]),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_runs(vgbench_cli, tmp_path, arguments, words):

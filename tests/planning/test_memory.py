@@ -102,7 +102,7 @@ def test_a_size_is_shown_as_it_is_read_and_never_too_small():
 
 def test_the_budget_bounds_a_block_and_one_task_has_to_fit():
     def spec(*sets, **more):
-        return resolve(RunRequest(protocol="wall_small", recipe="vf", scale="smoke", device="cpu", sets=sets, **more))
+        return resolve(RunRequest(protocol="wall_small", recipe="vf", scale="smoke", device="cpu", set=sets, **more))
 
     plain = spec()
     environment, model, _ = dry_build(plain)

@@ -476,10 +476,10 @@ def test_the_page_of_a_suite_is_what_its_records_give(name):
     assert page == markdown.between(page, markdown.markdown(built, claims.judge(built), page_of.parent), page_of.name)
 
 
-def test_cells_that_have_not_begun_are_counted_in_one_line(record, report):
+def test_runs_that_have_not_begun_are_counted_in_one_line(record, report):
     suite = record().parents[2]
     for name in ("vf", "vf_pred"):
         waiting = suite / "maze" / name / "s0"
         waiting.mkdir(parents=True)
         (waiting / "config.yaml").touch()
-    assert [line.partition(": ")[2] for line in report()["left_out"]] == ["2 of 3 cells have not begun"]
+    assert [line.partition(": ")[2] for line in report()["left_out"]] == ["2 of 3 runs have not begun"]

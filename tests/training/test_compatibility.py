@@ -42,7 +42,7 @@ def rehearsed(tmp_plugin):
 
     def build(objective, distance, *sets):
         request = RunRequest(
-            protocol="wall_big", scale="smoke", device="cpu", objectives=[objective], distance=distance, sets=sets
+            protocol="wall_big", scale="smoke", device="cpu", objective=[objective], distance=distance, set=sets
         )
         return dry_build(resolve(request))
 

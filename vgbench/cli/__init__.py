@@ -41,24 +41,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=examples("vgbench list", "vgbench run --env wall --recipe vf_quasi --scale smoke"),
 )
-app.command("run", epilog=run.EPILOG)(run.run)
-app.command("suite", epilog=suite.EPILOG)(suite.suite)
-app.command("sweep", epilog=sweep.EPILOG)(sweep.sweep)
-app.command("list", epilog=list.EPILOG)(list.list_)
-app.command("show", epilog=show.EPILOG)(show.show)
-app.command("report", epilog=report.EPILOG)(report.report)
-app.command("rescore", epilog=rescore.EPILOG)(rescore.rescore)
-app.command("figure", epilog=figure.EPILOG)(figure.figure)
-app.command("plot", epilog=plot.EPILOG)(plot.plot)
-app.command("diagnose", epilog=diagnose.EPILOG)(diagnose.diagnose)
-app.command("ladder", epilog=ladder.EPILOG)(ladder.ladder)
-app.command("collect", epilog=collect.EPILOG)(collect.collect)
-app.command("tasks", epilog=tasks.EPILOG)(tasks.tasks)
-app.command("export", epilog=export.EPILOG)(export.export)
-app.command("import", epilog=import_.EPILOG)(import_.import_)
-app.command("new", epilog=new.EPILOG)(new.new)
-app.command("check", epilog=check.EPILOG)(check.check)
-app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
+_COMMANDS = (
+    *(run.run, suite.suite, sweep.sweep, list.list_, show.show, report.report, rescore.rescore, figure.figure),
+    *(plot.plot, diagnose.diagnose, ladder.ladder, collect.collect, tasks.tasks, export.export, import_.import_),
+    *(new.new, check.check, doctor.doctor),
+)
+for command in _COMMANDS:
+    app.command(command.__name__.rstrip("_"), epilog=sys.modules[command.__module__].EPILOG)(command)
 
 
 def _version(asked: bool) -> None:

@@ -1,10 +1,10 @@
 """`vgbench check`: whether a plugin keeps the contract of its kind."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table
+from vgbench.cli.common import KINDS, Debug, Format, examples, handled, print_json, print_table, takes
 
 if TYPE_CHECKING:
     from vgbench.testing import CheckResult
@@ -16,28 +16,26 @@ EPILOG = examples(
 )
 
 
+@takes("set")
 @handled
 def check(
-    kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="environment, objective, distance, network, planner or logger.")
-    ],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of: {KINDS}.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `vgbench list` prints it; also DIST:NAME.")],
     only: Annotated[
         list[str] | None, typer.Option("-k", metavar="ID", help="This check alone; may be given several times.")
     ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Check it with this value.")
-    ] = None,
     format: Format = "table",
     debug: Debug = False,
+    **options: Any,
 ) -> None:
     """Check that a plugin keeps the contract of its kind, in many small checks.
 
     Each is ok, FAIL, a warning, or skipped for a reason. The exit code is 1 if one is FAIL.
     """
+    from vgbench.config.request import RunRequest
     from vgbench.testing import Session
 
-    session = Session.find(kind, name, set_ or ())
+    session = Session.find(kind, name, RunRequest(**options).sets)
     outcomes = session.run(only or ())
     counts = {status: sum(o.status == status for o in outcomes) for status in ("ok", "FAIL", "warn", "skip")}
     entry = session.entry

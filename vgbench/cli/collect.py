@@ -4,11 +4,11 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, print_lines, say
+from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, print_lines, say, takes
 from vgbench.errors import UsageError
 
 EPILOG = examples(
@@ -17,25 +17,17 @@ EPILOG = examples(
 )
 
 
+@takes("env", "protocol", "scale", "variant", "data_seed", "set")
 @handled
 def collect(
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write (HDF5); must not exist.")],
-    env: Annotated[str | None, typer.Option(metavar="NAME", help="Environment: its usual protocol.")] = None,
-    protocol: Annotated[str | None, typer.Option(metavar="NAME", help="wall_small, wall_big, maze, ...")] = None,
-    scale: Annotated[str | None, typer.Option(metavar="smoke|quick|paper", help="Default quick.")] = None,
-    variant: Annotated[
-        str | None, typer.Option(metavar="literal|pldm", help="Choices for what the paper leaves open, by name.")
-    ] = None,
     trajectories: Annotated[
         int | None, typer.Option(help="Number of trajectories; short for --set data.trajectories.")
-    ] = None,
-    data_seed: Annotated[int | None, typer.Option(help="Seed of the training set (default 0).")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter.")
     ] = None,
     preview: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw a few trajectories.")] = None,
     format: Format = "table",
     debug: Debug = False,
+    **options: Any,
 ) -> None:
     """Collect a training set of an environment into a file."""
     from vgbench.config.resolve import RunRequest, resolve_data
@@ -43,10 +35,10 @@ def collect(
 
     if preview is not None and preview.suffix.lower() != ".png":
         raise UsageError(f"--preview {preview}: expected a name that ends in .png")
-    sets = [*(set_ or ()), *([f"data.trajectories={trajectories}"] if trajectories is not None else [])]
-    asked = resolve_data(
-        RunRequest(env=env, protocol=protocol, scale=scale, variant=variant, data_seed=data_seed, sets=sets)
-    )
+    request = RunRequest(**options)
+    if trajectories is not None:
+        request = request.replaced(set=[*request.sets, f"data.trajectories={trajectories}"])
+    asked = resolve_data(request)
     for note in asked.notes:
         say(f"note: {note}")
     for option, path in (("--out", out), ("--preview", preview)):
@@ -60,20 +52,17 @@ def collect(
         from vgbench.report.plots.preview import preview as draw
 
         draw(environment, data, preview)
-    about = {
+    about: dict[str, Any] = {
         "file": str(out),
         "environment": chosen.name,
         "trajectories": len(data),
         "length": data.length,
-        "seed": asked.seed,
-        "fingerprint": files.fingerprint(data),
-        "preview": str(preview) if preview else None,
-        "card": data.card,
     }
+    about |= {"seed": asked.seed, "fingerprint": files.fingerprint(data), "preview": str(preview) if preview else None}
     if format == "json":
-        print_json(about)
-        return
-    print_lines({key: value for key, value in about.items() if key != "card" and value is not None} | data.card)
+        print_json(about | {"card": data.card})
+    else:
+        print_lines({key: value for key, value in about.items() if value is not None} | data.card)
 
 
 class Progress:

@@ -1,48 +1,71 @@
 """What the commands share: errors to exit codes, tables, JSON."""
 
 import functools
+import inspect
 import json
 import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any, ParamSpec, get_args
 
 import typer
+from typer.models import ArgumentInfo
 
+from vgbench.config import options
 from vgbench.errors import UsageError, VgbenchError
+from vgbench.plugin.entry import GROUPS
 from vgbench.text import choice
 
 P = ParamSpec("P")
 
 Format = Annotated[str, typer.Option("--format", metavar="table|json", help="How to print the result.")]
-Device = Annotated[
-    str | None,
-    typer.Option(metavar="auto|cpu|cuda[:N]", help="Where to compute (default auto: a GPU if there is one)."),
-]
-Precision = Annotated[
-    str | None,
-    typer.Option(
-        metavar="float32|tf32|bfloat16", help="Of matrix products on CUDA (tf32) or of the networks (bfloat16)."
-    ),
-]
-Compile = Annotated[
-    bool | None,
-    typer.Option("--compile/--no-compile", help="Whether networks go through torch.compile (default not)."),
-]
-Memory = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SIZE", help="Most that a block of plans may take, e.g. 2GiB (default: half of what is free)."
-    ),
-]
+KINDS = ", ".join(GROUPS)
+"""Kinds of plugin, for help."""
+
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def examples(*commands: str) -> str:
     """Epilogue of a help page: example commands, one per line."""
     return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
+
+
+_TYPES: dict[Any, Any] = {
+    options.Text: str | None,
+    options.Number: int | None,
+    options.Switch: bool | None,
+    options.File: Path | None,
+    options.Names: list[str] | None,
+    options.Values: list[str] | None,
+}
+"""Types by which typer reads each kind of option."""
+
+
+def takes(*names: str, others: type[Any] | None = None) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Give a command these options of a run, and the fields of `others`, as flags in place of its `**options`."""
+
+    def declare(command: Callable[P, None]) -> Callable[P, None]:
+        own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        required = [p for p in own if p.default is p.empty or isinstance(get_args(p.annotation)[-1], ArgumentInfo)]
+        more = inspect.signature(others).parameters.values() if others else ()
+        ordered = [*required, *map(_parameter, names), *more, *(p for p in own if p not in required)]
+        # Typer calls by keyword; only so may one without a default come after one that has one.
+        signature = inspect.Signature([p.replace(kind=p.KEYWORD_ONLY) for p in ordered])
+        vars(command)["__signature__"] = signature
+        command.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
+        return command
+
+    return declare
+
+
+def _parameter(name: str) -> inspect.Parameter:
+    option = options.OPTIONS[name]
+    flag = f"{option.flag}/--no-{option.name}" if option.kind == options.Switch else option.flag
+    kind: Any = _TYPES[option.kind]
+    annotation = Annotated[kind, typer.Option(flag, metavar=option.about.metavar, help=option.about.help)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def handled(command: Callable[P, None]) -> Callable[P, None]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, say
-from vgbench.errors import UsageError
+from vgbench.errors import UsageError, prefix_error
 
 EPILOG = examples(
     "vgbench figure paper_figure_1 --out figure_1.png",
@@ -31,7 +31,6 @@ def figure(
     The sets are those of the protocols at scale quick; they are collected where the cache has none.
     """
     from vgbench.config.catalogue import load_catalogue
-    from vgbench.config.request import prefix_error
 
     if out.suffix.lower() != ".png":
         raise UsageError(f"--out {out}: expected a name that ends in .png")

@@ -1,13 +1,16 @@
 """`vgbench import`: another library's data set as a training set."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, print_lines, say
+from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, print_lines, say, takes
 from vgbench.errors import UsageError
 from vgbench.text import same
+
+if TYPE_CHECKING:
+    from vgbench.config.request import RunRequest
 
 EPILOG = examples(
     "vgbench import --minari vgbench/wall-v0 --out wall.h5",
@@ -16,28 +19,24 @@ EPILOG = examples(
 )
 
 
+@takes("env", "set")
 @handled
 def import_(
     minari: Annotated[str, typer.Option(metavar="NAME-vN", help="A Minari data set on this machine.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write (HDF5); must not exist.")],
-    env: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Environment that the data are of; known for what vgbench exported."),
-    ] = None,
     length: Annotated[
         int | None, typer.Option(help="States of a trajectory, into which episodes are cut (default: the protocol's).")
     ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of the environment's.")
-    ] = None,
     format: Format = "table",
     debug: Debug = False,
+    **options: Any,
 ) -> None:
     """Write a data set of Minari (vgbench[minari]) as a training set for --data.
 
     What `vgbench export` wrote comes back as it was, to the last bit. Of others, the environment reads its states off
     the observations (and infos) of the same names; where they are not enough to step from, they are for training alone.
     """
+    from vgbench.config.request import RunRequest
     from vgbench.data import files
     from vgbench.data.minari import importing
 
@@ -48,10 +47,10 @@ def import_(
     check_writable("--out", out)
     if exported:
         name = exported["specification"]["environment"]
-        _as_it_was(minari, name, env, {"--length": length, "--set": set_})
+        _as_it_was(minari, name, options.get("env"), {"--length": length, "--set": options.get("set")})
         data = importing.restore(found, exported, out)
     else:
-        name, data = _converted(found, env, length, set_ or [], out)
+        name, data = _converted(found, RunRequest(**options), length, out)
     about: dict[str, Any] = {"file": str(out), "minari": minari, "environment": name, "trajectories": len(data)}
     about |= {"length": data.length, "fingerprint": files.fingerprint(data)}
     if format == "json":
@@ -69,17 +68,18 @@ def _as_it_was(minari: str, name: str, env: str | None, others: dict[str, Any]) 
             raise UsageError(f"{option}: {minari} was exported by vgbench and comes back as it was; leave it out")
 
 
-def _converted(found: Any, env: str | None, length: int | None, sets: list[str], out: Path) -> tuple[str, Any]:
+def _converted(found: Any, request: "RunRequest", length: int | None, out: Path) -> tuple[str, Any]:
     """Import what something else recorded."""
-    from vgbench.config.resolve import RunRequest, resolve_data
+    from vgbench.config.resolve import resolve_data
     from vgbench.data.minari import importing
     from vgbench.plugin.registry import Registry
 
-    if env is None:
+    if "env" not in request.options:
         known = ", ".join(e.address for e in Registry().entries("environment"))
         raise UsageError(f"{found.id} was not exported by vgbench: say with --env which environment it is of ({known})")
-    given = [*sets, *([f"data.length={length}"] if length is not None else [])]
-    asked = resolve_data(RunRequest(env=env, sets=given))
+    if length is not None:
+        request = request.replaced(set=[*request.sets, f"data.length={length}"])
+    asked = resolve_data(request)
     for note in asked.notes:
         say(f"note: {note}")
     return asked.environment.name, importing.convert(found, asked, out)

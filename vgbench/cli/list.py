@@ -4,10 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, say
+from vgbench.cli.common import KINDS, Debug, Format, examples, handled, print_json, print_table, say
+from vgbench.config import SECTIONS
 from vgbench.text import choice
-
-_SECTIONS = ("recipe", "protocol", "variant", "suite", "sweep")  # of registry.yaml
 
 EPILOG = examples("vgbench list", "vgbench list objective", "vgbench list recipe --format json")
 
@@ -18,7 +17,7 @@ def list_(
         str | None,
         typer.Argument(
             metavar="[KIND]",
-            help="environment, objective, distance, network, planner, logger, recipe, protocol, variant, suite, sweep.",
+            help=f"One of: {KINDS}, {', '.join(SECTIONS)}.",
         ),
     ] = None,
     format: Format = "table",
@@ -32,7 +31,7 @@ def list_(
     rows = items(registry)
     if kind is not None:
         singular = kind.lower().removesuffix("s")
-        wanted = choice(singular, (*GROUPS, *_SECTIONS), "KIND")
+        wanted = choice(singular, (*GROUPS, *SECTIONS), "KIND")
         rows = [row for row in rows if row["kind"] == wanted]
     if format == "json":
         print_json(rows)
@@ -59,7 +58,7 @@ def items(registry: Any) -> list[dict[str, str]]:
     for entry in registry.entries():
         known = catalogue.component(entry.kind, entry.name).summary if entry.dist == HOME else ""
         rows.append(_row(entry.kind, entry.address, entry.dist, entry.version, known or entry.about))
-    for kind in _SECTIONS:
+    for kind in SECTIONS:
         section = getattr(catalogue, f"{kind}s")
         rows += [_row(kind, name, HOME, __version__, item.summary) for name, item in section.items()]
     return rows

@@ -5,16 +5,14 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, examples, handled
+from vgbench.cli.common import KINDS, Debug, examples, handled
 
 EPILOG = examples("vgbench new objective my_loss", "vgbench new environment ring --into projects")
 
 
 @handled
 def new(
-    kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="environment, objective, distance, network, planner or logger.")
-    ],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of: {KINDS}.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name in vgbench: lower_snake.")],
     into: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder in which vgbench-NAME is made; by default this one.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vgbench.cli.common import Debug, examples, handled, print_table, say
-from vgbench.errors import UsageError
+from vgbench.errors import UsageError, prefix_error
 from vgbench.text import choice, suggest
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ def report(
     """
     from vgbench.config.catalogue import load_catalogue
     from vgbench.config.definitions import SCALES
-    from vgbench.config.request import prefix_error
 
     with prefix_error(f"--suite {suite}"):
         chosen = load_catalogue().suite(suite)

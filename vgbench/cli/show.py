@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table
+from vgbench.cli.common import KINDS, Debug, Format, examples, handled, print_json, print_table
+from vgbench.config import SECTIONS
 from vgbench.errors import UsageError
 from vgbench.text import same, shown, suggest
 
@@ -19,11 +20,7 @@ EPILOG = examples(
 @handled
 def show(
     kind: Annotated[
-        str,
-        typer.Argument(
-            metavar="KIND",
-            help="environment, ..., recipe, protocol, variant, suite, sweep, setting, schema.",
-        ),
+        str, typer.Argument(metavar="KIND", help=f"One of: {KINDS}, {', '.join(SECTIONS)}, setting, schema.")
     ],
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="As `vgbench list` prints it; of a schema a file, or nothing for all.")

@@ -1,45 +1,17 @@
 """`vgbench sweep`: planning success against the values of parameters."""
 
-import sys
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vgbench.cli.common import (
-    Compile,
-    Debug,
-    Device,
-    Format,
-    Memory,
-    Precision,
-    examples,
-    handled,
-    print_json,
-    print_table,
-    say,
-)
-from vgbench.cli.experiment_options import (
-    Address,
-    DryRun,
-    Estimate,
-    Executor,
-    Retry,
-    Threads,
-    Variant,
-    Workers,
-    check_place,
-    default_folder,
-    not_default,
-    prepare,
-    print_outcomes,
-    print_plan,
-)
+from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, takes
+from vgbench.cli.experiment_options import Execution, print_outcomes, print_plan
+from vgbench.config.options import SHARED
 from vgbench.errors import UsageError
 from vgbench.text import rate_text
 
 if TYPE_CHECKING:
+    from vgbench.config.request import RunRequest
     from vgbench.experiments.campaign import Campaign
     from vgbench.experiments.sweep import Point
 
@@ -51,12 +23,10 @@ EPILOG = examples(
 )
 
 
+@takes("recipe", "protocol", "recipes", "data_seed", "task_seed", *SHARED, others=Execution)
 @handled
 def sweep(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A sweep of registry.yaml.")] = None,
-    recipe: Annotated[str | None, typer.Option(metavar="NAME", help="Method whose parameters are varied.")] = None,
-    protocol: Annotated[str | None, typer.Option(metavar="NAME", help="wall_small, wall_big, maze, ...")] = None,
-    recipes: Annotated[Path | None, typer.Option(metavar="FILE", help="Recipes of your own, for --recipe.")] = None,
     grid: Annotated[
         list[str] | None,
         typer.Option(
@@ -64,86 +34,53 @@ def sweep(
             help="Values; the first grid is the axis, others make a curve each. Or plugins, a curve each: planner=A,B.",
         ),
     ] = None,
-    scale: Annotated[str | None, typer.Option(metavar="smoke|quick|paper", help="Default quick.")] = None,
-    seeds: Annotated[
-        str | None, typer.Option(metavar="N|LIST", help="A count (3 means 0,1,2) or a list (0,2). Default 0.")
-    ] = None,
-    data_seed: Annotated[int | None, typer.Option(help="Seed of the training set.")] = None,
-    task_seed: Annotated[int | None, typer.Option(help="Seed of the tasks.")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default runs/NAME-SCALE.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter, in all cells that have it."),
-    ] = None,
-    variant: Variant = None,
-    device: Device = None,
-    precision: Precision = None,
-    compile: Compile = None,
-    memory: Memory = None,
-    executor: Executor = "local",
-    workers: Workers = None,
-    threads: Threads = 1,
-    address: Address = None,
-    retry_failed: Retry = True,
-    dry_run: DryRun = False,
-    estimate: Estimate = False,
     format: Format = "table",
     debug: Debug = False,
+    **options: Any,
 ) -> None:
     """Run a recipe for every combination of values, and draw success against them.
 
-    Training that cells have in common is done once: a grid over planners or their values trains one model for each
+    Training that runs have in common is done once: a grid over planners or their values trains one model for each
     seed, and success is also drawn against the evaluations of the predictor that a task takes. Values for one of the
-    plugins of such a grid are left out of cells that have another one. The same command goes on with what is not
+    plugins of such a grid are left out of runs that have another one. The same command goes on with what is not
     complete.
     """
     from vgbench.config.request import RunRequest
     from vgbench.experiments import sweep
-    from vgbench.experiments.campaign import Campaign
-    from vgbench.experiments.cells import resolve_cells
-    from vgbench.experiments.cells import seeds as read_seeds
+    from vgbench.experiments.cells import seeds
     from vgbench.experiments.check_recipes import check
 
-    place = check_place(executor, workers, threads, address)
-    if estimate and not dry_run:
-        raise UsageError("--estimate goes with --dry-run")
-    base = RunRequest(scale=scale, variant=variant, sets=set_ or (), data_seed=data_seed, task_seed=task_seed)
-    base = replace(base, device=device, precision=precision, compile=compile, memory=memory)
+    how, resources = Execution.taken_from(options)
+    base = RunRequest(**options)
+    recipe, protocol = base.options.get("recipe"), base.options.get("protocol")
     default: tuple[int, ...] = (0,)
     if name is not None:
-        _alone(name, recipe=recipe, recipes=recipes, protocol=protocol, grid=grid)
+        _alone(name, grid, base)
         known = sweep.find(name)
         title, points, default = known.name, sweep.of_registry(known), known.seeds
-        base = replace(base, protocol=known.protocol)
-        base.data_seed = known.data_seed if data_seed is None else data_seed
-        base.task_seed = known.task_seed if task_seed is None else task_seed
+        own = RunRequest(protocol=known.protocol, data_seed=known.data_seed, task_seed=known.task_seed)
+        base = own.replaced(**options)
+    elif recipe is None or protocol is None or not grid:
+        raise UsageError("expected the NAME of a sweep, or --recipe, --protocol and --grid NAME.PARAM=A,B,...")
     else:
-        if recipe is None or protocol is None or not grid:
-            raise UsageError("expected the NAME of a sweep, or --recipe, --protocol and --grid NAME.PARAM=A,B,...")
-        title, points = sweep.of_grid(recipe, protocol, sweep.read_grid(grid, set_ or ()))
-        base = replace(base, protocol=protocol, recipes=recipes)
-    root = out or default_folder(title, scale, variant, *not_default(precision, compile))
-    cells = resolve_cells(sweep.cells(points, read_seeds(seeds, default), base), root)
+        title, points = sweep.of_grid(recipe, protocol, sweep.read_grid(grid, base.sets))
+    campaign = how.campaign("sweep", title, sweep.cells(points, seeds(how.seeds, default), base), base)
     check(base)
-    sweep.check_different(cells)
-    campaign = Campaign("sweep", title, cells[0].spec.scale, root, cells)
-    if dry_run:
-        print_plan(campaign, format, estimate)
-        return
-    prepare(campaign)
-    place = replace(place, gpu=cells[0].spec.device_kind != "cpu")
-    outcomes = campaign.run(executor, place, ["vgbench", *sys.argv[1:]], say, retry_failed)
-    _finish(campaign, points, outcomes, format)
+    sweep.check_different(campaign.cells)
+    if how.dry_run:
+        print_plan(campaign, format, how.estimate)
+    else:
+        _finish(campaign, points, how.compute(campaign, resources), format)
 
 
-def _alone(name: str, **options: Any) -> None:
-    for option, value in options.items():
-        if value:
+def _alone(name: str, grid: list[str] | None, request: "RunRequest") -> None:
+    for option in ("recipe", "recipes", "protocol", "grid"):
+        if grid if option == "grid" else option in request.options:
             raise UsageError(f"--{option} contradicts the sweep {name!r}, which has its own; leave one of the two out")
 
 
 def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], format: str) -> None:
-    """Write points, CSV and pictures; print the points; leave with 1 if a cell is missing."""
+    """Write points, CSV and pictures; print the points; leave with 1 if a run is missing."""
     from vgbench.experiments import budget, sweep_results
     from vgbench.report.plots.sweep import plot, write_budget
 
@@ -157,8 +94,8 @@ def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], fo
     pictures = [root / "sweep.png", *([write_budget(root, costs, title)] if costs else [])]
     missing = [outcome for outcome in outcomes if outcome.status not in ("done", "complete")]
     if format == "json":
-        cells = [outcome.record() for outcome in outcomes]
-        print_json({"sweep": campaign.name, "dir": str(root), "points": rows, "budget": costs, "cells": cells})
+        runs = [outcome.record() for outcome in outcomes]
+        print_json({"sweep": campaign.name, "dir": str(root), "points": rows, "budget": costs, "runs": runs})
     else:
         table = [[r["curve"], r["over"], r["value"], rate_text(r) if r["n"] else "", _done(r)] for r in rows]
         print_table(["CURVE", "OVER", "VALUE", "SUCCESS", "SEEDS"], table)
@@ -175,7 +112,7 @@ def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], fo
 
 
 def _done(row: dict[str, Any]) -> str:
-    return f"{row['cells'] - row['missing']} of {row['cells']}"
+    return f"{row['runs'] - row['missing']} of {row['runs']}"
 
 
 def _cost(row: dict[str, Any]) -> list[str]:

@@ -2,11 +2,11 @@
 
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, print_lines, say
+from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, print_lines, say, takes
 from vgbench.errors import UsageError
 
 EPILOG = examples(
@@ -16,25 +16,13 @@ EPILOG = examples(
 )
 
 
+@takes("env", "protocol", "scale", "variant", "task_seed", "data_seed", "data", "set")
 @handled
 def tasks(
     out: Annotated[Path, typer.Option(metavar="FILE.json", help="The file to write; must not exist.")],
-    env: Annotated[str | None, typer.Option(metavar="NAME", help="Environment: its usual protocol.")] = None,
-    protocol: Annotated[str | None, typer.Option(metavar="NAME", help="wall_small, wall_big, maze, ...")] = None,
-    scale: Annotated[str | None, typer.Option(metavar="smoke|quick|paper", help="Default quick.")] = None,
-    variant: Annotated[
-        str | None, typer.Option(metavar="literal|pldm", help="Choices for what the paper leaves open, by name.")
-    ] = None,
-    task_seed: Annotated[int | None, typer.Option(help="Seed of the tasks (default 0).")] = None,
-    data_seed: Annotated[int | None, typer.Option(help="Seed of the training set (default 0).")] = None,
-    data: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Training set of `vgbench collect`; else it is collected.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter.")
-    ] = None,
     format: Format = "table",
     debug: Debug = False,
+    **options: Any,
 ) -> None:
     """Write the tasks of a protocol to a file that `vgbench run --tasks` plans.
 
@@ -44,9 +32,7 @@ def tasks(
     from vgbench.config.resolve import RunRequest, resolve_data
     from vgbench.data import collection, files, task_files
 
-    request = RunRequest(env=env, protocol=protocol, scale=scale, variant=variant, sets=set_ or ())
-    request.data_seed, request.task_seed, request.data = data_seed, task_seed, data
-    asked = resolve_data(request, tasks=True)
+    asked = resolve_data(RunRequest(**options), tasks=True)
     for note in asked.notes:
         say(f"note: {note}")
     if out.exists():
@@ -59,8 +45,9 @@ def tasks(
         trajectories = files.load_for(asked.file, chosen.name, environment)[0]
     else:
         trajectories = collection.collect(chosen.name, environment, asked.settings, asked.seed, Progress())[0]
-    where = (asked.protocol, chosen.identity(), asked.tasks, asked.task_seed)
-    found, figures = task_files.sample(environment, *where, trajectories)
+    found, figures = task_files.sample(
+        environment, asked.protocol, chosen.identity(), asked.tasks, asked.task_seed, trajectories
+    )
     found.write(out)
     about = {"file": str(out), "protocol": asked.protocol, "n": asked.tasks, "seed": found.seed}
     about |= {"radius": found.radius, "sha256": found.sha256, **figures}

@@ -16,16 +16,16 @@ def chosen(choices: OptionReader) -> tuple[str, Compute, dict[str, SourcedValue]
         UsageError: this machine does not have what was asked for; the message names the option.
     """
     device, source = _device(choices)
-    asked = choices.get("precision") or Option("float32", "default", "")
+    asked = choices.get_or("precision", "float32")
     precision = choice(asked.value, PRECISIONS, asked.written.removesuffix(f" {asked.value}"))
     if problem := lacks(precision, device):
         raise UsageError(f"{asked.written}: {problem}")
-    compiled = choices.get("compile") or Option(False, "default", "")
+    compiled = choices.get_or("compile", False)
     if compiled.value and (problem := no_compiler(device)):
         raise UsageError(f"{compiled.written}: {problem}")
-    threads = choices.get("threads") or Option(0, "default", "")
+    threads = choices.get_or("threads", 0)
     check_threads(threads.value, threads.written)
-    memory = choices.get("memory") or Option(None, "default", "")
+    memory = choices.get_or("memory", None)
     size = _memory(memory)
     selections = {
         "device": SourcedValue(device, source),
@@ -38,7 +38,7 @@ def chosen(choices: OptionReader) -> tuple[str, Compute, dict[str, SourcedValue]
 
 
 def _device(choices: OptionReader) -> tuple[str, str]:
-    asked = choices.get("device") or Option("auto", "default", "")
+    asked = choices.get_or("device", "auto")
     if asked.value == "auto":
         return ("cuda" if torch.cuda.is_available() else "cpu"), "found"
     kind, colon, number = str(asked.value).strip().partition(":")

@@ -4,44 +4,24 @@ import math
 from pathlib import Path
 from typing import Any
 
-from vgbench.errors import UsageError
-from vgbench.stages import OBJECTIVE_KEYS
+from vgbench.config.options import OPTIONS, File, Names, Number, Switch, Text, Values
+from vgbench.errors import UsageError, prefix_error
+from vgbench.stages import LATER_STAGES
 from vgbench.storage import yaml_file
 from vgbench.text import suggest
 
 FORMAT = 1
 
-KEYS: dict[str, tuple[type, ...]] = {
-    "format": (int,),
-    "complete": (bool,),
-    "environment": (str,),
-    "protocol": (str,),
-    "recipe": (str,),
-    "recipes": (dict,),
-    **dict.fromkeys(OBJECTIVE_KEYS, (list,)),
-    "distance": (str,),
-    "training": (str,),
-    "planner": (str,),
-    "baseline": (str,),
-    "encoder": (str,),
-    "predictor": (str,),
-    "action_encoder": (str,),
-    "head": (str,),
-    "scale": (str,),
-    "variant": (str,),
-    "seed": (int,),
-    "data_seed": (int,),
-    "task_seed": (int,),
-    "device": (str,),
-    "precision": (str,),
-    "compile": (bool,),
-    "threads": (int,),
-    "memory": (str,),
-    "data": (str,),
-    "tasks": (str,),
-    "set": (dict,),
-}
-"""What the file may contain. `recipes` has recipes of the user's own, as a file for --recipes has them.
+_KINDS: dict[Any, type] = {Text: str, Number: int, Switch: bool, File: str, Names: list, Values: dict}
+"""How each kind of option is written in the file."""
+
+KEYS: dict[str, type] = {option.key: _KINDS[option.kind] for option in OPTIONS.values() if option.key}
+KEYS |= {"format": int, "complete": bool, "recipes": dict}
+KEYS |= dict.fromkeys((kind.objectives for kind in LATER_STAGES), list)
+KEYS |= dict.fromkeys(("baseline", "action_encoder", "head"), str)
+"""What the file may contain: options of a run, and what has no flag.
+
+`recipes` has recipes of the user's own, as a file for --recipes has them.
 
 A key without a value (null) counts as not given.
 
@@ -64,30 +44,27 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: it cannot be read, is not YAML, has an unknown or duplicate key, or a value of the wrong type.
     """
-    try:
+    with prefix_error("--config", " "):
         content = yaml_file.load(path)
-    except UsageError as err:
-        raise UsageError(f"--config {err}") from err
+    with prefix_error(f"--config {path}"):
+        return _checked(content)
+
+
+def _checked(content: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
-        raise UsageError(f"--config {path}: expected `key: value` lines, e.g. `recipe: NAME`, got {_short(content)}")
+        raise UsageError(f"expected `key: value` lines, e.g. `recipe: NAME`, got {repr(content)[:60]}")
     for key, value in content.items():
         if key not in KEYS:
-            raise UsageError(f"--config {path}: unknown key {key!r}. {suggest(str(key), KEYS)}")
+            raise UsageError(f"unknown key {key!r}. {suggest(str(key), KEYS)}")
         wanted = KEYS[key]
-        fits = isinstance(value, wanted) and (wanted == (bool,) or not isinstance(value, bool))
+        fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
+        fits = fits and (wanted is not list or all(isinstance(item, str) for item in value))
         if value is not None and not fits:
-            raise UsageError(f"--config {path}: {key}: expected {_WORDS[wanted[0]]}, got {_short(value)}")
-        if isinstance(value, list) and not all(isinstance(item, str) for item in value):
-            raise UsageError(f"--config {path}: {key}: expected a list of names, got {_short(value)}")
+            raise UsageError(f"{key}: expected {_WORDS[wanted]}, got {repr(value)[:60]}")
     version = content.pop("format", FORMAT)
     if version != FORMAT:
-        raise UsageError(f"--config {path} has format {version}; this vgbench reads format {FORMAT}")
+        raise UsageError(f"it has format {version}; this vgbench reads format {FORMAT}")
     return {key: value for key, value in content.items() if value is not None}
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def split_weight(text: str, written: str) -> tuple[str, float]:

@@ -7,9 +7,8 @@ from typing import Any
 
 from vgbench.api import Params
 from vgbench.config.parameters import Assignment
-from vgbench.config.request import prefix_error
 from vgbench.data import files
-from vgbench.errors import UsageError
+from vgbench.errors import UsageError, prefix_error
 from vgbench.plugin.entry import Entry
 from vgbench.spec import RunSpec
 

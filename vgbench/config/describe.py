@@ -1,11 +1,12 @@
 """Describes a plugin, a recipe, a protocol or a group of settings as JSON values, for `vgbench show`."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
+from vgbench.config import SECTIONS
 from vgbench.config.catalogue import Catalogue, load_catalogue
-from vgbench.config.definitions import Protocol, Suite, Sweep, Variant
-from vgbench.config.recipes import Recipe
+from vgbench.config.definitions import Component, Protocol
 from vgbench.errors import UsageError
 from vgbench.plugin.entry import GROUPS as KINDS
 from vgbench.plugin.entry import HOME
@@ -13,20 +14,11 @@ from vgbench.plugin.registry import Registry, load_plugin
 from vgbench.stages import LATER_STAGES
 from vgbench.text import choice, same, suggest
 
-_SECTIONS = ("recipe", "protocol", "variant", "suite", "sweep")  # of registry.yaml
 _CLAIMS = (
-    "trains",
-    "needs",
-    "min_length",
-    "symmetric",
-    "quasimetric",
-    "levels",
-    "role",
-    "baseline",
-    "gradient",
-    "rollout",
-    "capabilities",
+    *("trains", "needs", "min_length", "symmetric", "quasimetric", "levels", "role", "baseline", "gradient"),
+    *("rollout", "capabilities"),
 )
+"""Attributes of a plugin's class that say what it does or needs."""
 
 
 def describe(kind: str, name: str) -> dict[str, Any]:
@@ -35,40 +27,21 @@ def describe(kind: str, name: str) -> dict[str, Any]:
     Raises:
         UsageError: there is no such kind or name, or the plugin cannot be imported.
     """
-    wanted = choice(kind.lower().removesuffix("s"), (*KINDS, *_SECTIONS, "setting"), "KIND")
+    wanted = choice(kind.lower().removesuffix("s"), (*KINDS, *SECTIONS, "setting"), "KIND")
     catalogue = load_catalogue()
-    if wanted == "recipe":
-        return _recipe(catalogue.recipe(name))
-    if wanted == "protocol":
-        return _protocol(catalogue.protocol(name))
-    if wanted == "variant":
-        found = catalogue.variant(name)
-        assert found is not None
-        return _variant(found)
-    if wanted == "suite":
-        return _suite(catalogue.suite(name))
-    if wanted == "sweep":
-        return _sweep(catalogue.sweep(name))
-    if wanted == "setting":
-        return _setting(name)
-    return _plugin(wanted, name, catalogue)
+    if wanted in SECTIONS:
+        return _item(wanted, getattr(catalogue, wanted)(name))
+    return _setting(name) if wanted == "setting" else _plugin(wanted, name, catalogue)
 
 
 def _plugin(kind: str, name: str, catalogue: Catalogue) -> dict[str, Any]:
     entry = Registry().find(kind, name)
-    known = catalogue.component(kind, entry.name)
+    known = catalogue.component(kind, entry.name) if entry.dist == HOME else Component()
     cls = load_plugin(entry)
     doc = (cls.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
-    about: dict[str, Any] = {
-        "kind": kind,
-        "name": entry.address,
-        "dist": entry.dist,
-        "version": entry.version,
-        "entry_point": entry.value,
-        "summary": (known.summary if entry.dist == HOME else "") or doc or entry.about,
-        "reference": known.reference if entry.dist == HOME else "",
-        "tags": list(known.tags) if entry.dist == HOME else [],
-    }
+    about: dict[str, Any] = {"kind": kind, "name": entry.address, "dist": entry.dist, "version": entry.version}
+    about |= {"entry_point": entry.value, "summary": known.summary or doc or entry.about}
+    about |= {"reference": known.reference, "tags": list(known.tags)}
     if kind == "logger":
         return about | {"parameters": []}
     from vgbench.config.parameters import describe as parameters
@@ -91,85 +64,47 @@ def _setting(name: str) -> dict[str, Any]:
     return {"kind": "setting", "name": same(name), "summary": summary, "parameters": parameters(group)}
 
 
-def _recipe(recipe: Recipe) -> dict[str, Any]:
-    return {
-        "kind": "recipe",
-        "name": recipe.name,
-        "summary": recipe.summary,
-        "reference": recipe.reference,
-        "objectives": list(recipe.objectives),
-        "distance": recipe.distance,
-        "training": recipe.training,
-        "head": recipe.head,
-        **{k.objectives: list(recipe.stages.get(k.objectives, ())) for k in LATER_STAGES if k.optional},
-        "values": _values({"recipe": recipe.set}),
-    }
+_HIDDEN = {
+    "recipe": {"set", "places", "own"},
+    "protocol": {"set", "default_for"},
+    "variant": {"set", "protocols", "recipes"},
+    "suite": {"published_n", "claims", "only"},
+    "sweep": set[str](),
+}
+"""Fields of an item of registry.yaml that are not shown; those with values by `name.param` are, under `values`."""
+
+
+def _item(kind: str, item: Any) -> dict[str, Any]:
+    """Describe an item of registry.yaml by its fields; some of them in words of their own."""
+    about = {field.name: getattr(item, field.name) for field in fields(item) if field.name not in _HIDDEN[kind]}
+    about = {name: list(value) if isinstance(value, tuple) else value for name, value in about.items()}
+    if (stages := about.pop("stages", None)) is not None:
+        kinds = [stage for stage in LATER_STAGES if stage.optional == (kind == "recipe")]
+        about |= {stage.objectives: list(stages.get(stage.objectives, ())) for stage in kinds}
+    if kind == "recipe":
+        about["values"] = _values({"recipe": item.set})
+    elif kind == "protocol":
+        about |= _protocol(item)
+    elif kind == "variant":
+        blocks = {"all runs": item.set}
+        blocks |= {f"protocol {name}": values for name, values in item.protocols.items()}
+        about["values"] = _values(blocks | {f"recipe {name}": values for name, values in item.recipes.items()})
+    elif kind == "suite":
+        rows = item.published.items()
+        about["published"] = [{"recipe": name, **{p: rates.get(p) for p in item.protocols}} for name, rates in rows]
+    elif kind == "sweep":
+        about["curves"] = [asdict(c) | {"values": list(c.values), "set": _pairs(c.set)} for c in item.curves]
+        about |= {"data_seed": str(item.data_seed), "task_seed": str(item.task_seed)}
+    if "seeds" in about:
+        about["seeds"] = [str(seed) for seed in item.seeds]
+    return {"kind": kind} | about
 
 
 def _protocol(protocol: Protocol) -> dict[str, Any]:
     blocks = {"protocol": protocol.set, **{f"scale {name}": scale.set for name, scale in protocol.scales.items()}}
     blocks |= {f"scale {name}, joint training": scale.joint for name, scale in protocol.scales.items() if scale.joint}
-    about = {
-        "kind": "protocol",
-        "name": protocol.name,
-        "summary": protocol.summary,
-        "reference": protocol.reference,
-        "environment": protocol.environment,
-        "encoder": protocol.encoder,
-        "predictor": protocol.predictor,
-        "planner": protocol.planner,
-        "baseline": protocol.baseline,
-        **{k.objectives: list(protocol.stages.get(k.objectives, ())) for k in LATER_STAGES if not k.optional},
-        "scales": [_scale_words(name, scale.encoder) for name, scale in protocol.scales.items()],
-    }
-    return about | {"values": _values(blocks)}
-
-
-def _variant(variant: Variant) -> dict[str, Any]:
-    blocks = {"all runs": variant.set}
-    blocks |= {f"protocol {name}": values for name, values in variant.protocols.items()}
-    blocks |= {f"recipe {name}": values for name, values in variant.recipes.items()}
-    return {
-        "kind": "variant",
-        "name": variant.name,
-        "summary": variant.summary,
-        "reference": variant.reference,
-        "default": variant.default,
-        "values": _values(blocks),
-    }
-
-
-def _suite(suite: Suite) -> dict[str, Any]:
-    return {
-        "kind": "suite",
-        "name": suite.name,
-        "summary": suite.summary,
-        "reference": suite.reference,
-        "recipes": list(suite.recipes),
-        "protocols": list(suite.protocols),
-        "seeds": [str(seed) for seed in suite.seeds],
-        "published": [
-            {"recipe": recipe, **{name: rates.get(name) for name in suite.protocols}}
-            for recipe, rates in suite.published.items()
-        ],
-    }
-
-
-def _sweep(sweep: Sweep) -> dict[str, Any]:
-    curves = [
-        {"recipe": c.recipe, "over": c.over, "values": list(c.values), "set": _pairs(c.set)} for c in sweep.curves
-    ]
-    return {
-        "kind": "sweep",
-        "name": sweep.name,
-        "summary": sweep.summary,
-        "reference": sweep.reference,
-        "protocol": sweep.protocol,
-        "curves": curves,
-        "seeds": [str(seed) for seed in sweep.seeds],
-        "data_seed": str(sweep.data_seed),
-        "task_seed": str(sweep.task_seed),
-    }
+    scales = [_scale_words(name, scale.encoder) for name, scale in protocol.scales.items()]
+    return {"scales": scales, "values": _values(blocks)}
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

@@ -8,8 +8,8 @@ from vgbench.config.catalogue import Catalogue
 from vgbench.config.config_file import split_weight
 from vgbench.config.definitions import Protocol
 from vgbench.config.recipes import Recipe
-from vgbench.config.request import Option, OptionReader, prefix_error
-from vgbench.errors import UsageError
+from vgbench.config.request import Option, OptionReader
+from vgbench.errors import UsageError, prefix_error
 from vgbench.plugin.contract import check_use
 from vgbench.plugin.entry import Entry
 from vgbench.plugin.registry import Registry, canonical, load_plugin

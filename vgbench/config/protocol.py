@@ -9,8 +9,8 @@ from vgbench.config.catalogue import Catalogue
 from vgbench.config.definitions import SCALES, Protocol, Scale, Variant
 from vgbench.config.method import Method, PluginSlot
 from vgbench.config.parameters import Assignment
-from vgbench.config.request import Option, OptionReader, prefix_error
-from vgbench.errors import UsageError
+from vgbench.config.request import Option, OptionReader
+from vgbench.errors import UsageError, prefix_error
 from vgbench.plugin.entry import Entry
 from vgbench.plugin.registry import Registry
 from vgbench.spec import SourcedValue

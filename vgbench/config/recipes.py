@@ -7,7 +7,7 @@ from typing import Any
 
 from vgbench.config.config_file import KEYS
 from vgbench.config.schema import known, make, mapping, with_stages
-from vgbench.errors import UsageError
+from vgbench.errors import UsageError, prefix_error
 from vgbench.stages import OBJECTIVE_KEYS
 from vgbench.storage import yaml_file
 from vgbench.storage.yaml_file import Where
@@ -64,10 +64,8 @@ def read_file(path: Path, option: str) -> tuple[Any, Where]:
     Raises:
         UsageError: the file cannot be read, or has something else.
     """
-    try:
+    with prefix_error(option, " "):
         content = yaml_file.load(path)
-    except UsageError as err:
-        raise UsageError(f"{option} {err}") from err
     where = Where(str(path))
     known(mapping(content, where), KEYS, where)
     if content.get("recipes") is None:

@@ -1,21 +1,20 @@
 """A manifest that the user names with --tasks: its own values, and what of the run it has to agree with."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vgbench.config.parameters import Assignment
 from vgbench.data import task_files
-from vgbench.errors import UsageError
+from vgbench.errors import UsageError, prefix_error
 from vgbench.plugin.entry import Entry
 from vgbench.spec import ResolvedPlugin, RunSpec, SourcedValue
 
 
 @dataclass(frozen=True)
 class TaskFile:
-    """Content of a file of tasks, whole and unedited, but not yet held against a run."""
+    """Content of a file of tasks, whole and unedited, but not yet compared with a run."""
 
     path: Path
     written: str
@@ -28,7 +27,8 @@ class TaskFile:
         Raises:
             UsageError: there is none, it was edited, or its tasks are of another protocol or environment.
         """
-        with _named(path, written):
+        # The error begins with the file, which `written` ends with.
+        with prefix_error(written.removesuffix(str(path)), ""):
             content = task_files.read_content(path)
         about = content["environment"]
         found = (content["protocol"], f"{about.get('dist')}:{about.get('name')}")
@@ -43,7 +43,7 @@ class TaskFile:
         return [Assignment("evaluation.tasks", self.content["number"], self.written, self.written)]
 
     def settle(self, spec: RunSpec) -> RunSpec:
-        """Hold the tasks against a run, and return the run with them.
+        """Check that the tasks fit a run, and return the run with them.
 
         Raises:
             UsageError: the run asks for more tasks than there are, for another task seed or for other parameters of the
@@ -55,7 +55,7 @@ class TaskFile:
         if asked > number:
             raise UsageError(f"{self.written}: it has {number} tasks, but evaluation.tasks={asked} was asked for")
         self._agree(spec.environment)
-        with _named(self.path, self.written):
+        with prefix_error(self.written.removesuffix(str(self.path)), ""):
             found = task_files.load(self.path, spec.environment.cls(spec.environment.params))
         selections = spec.selections | {"task_seed": SourcedValue(seed, self.written)}
         file, sha256 = str(self.path.resolve()), found.first(asked).sha256
@@ -67,7 +67,7 @@ class TaskFile:
         if about.get("version") != chosen.cls.version:
             raise UsageError(
                 f"{self.written}: its tasks are of version {about.get('version')} of {chosen.entry}; installed is "
-                f"version {chosen.cls.version}: make them anew with `vgbench tasks`"
+                f"version {chosen.cls.version}: make them again with `vgbench tasks`"
             )
         try:
             # Parameters that are younger than the file are at their defaults there.
@@ -79,12 +79,3 @@ class TaskFile:
                 raise UsageError(
                     f"{self.written}: its tasks are of {chosen.name}.{name}={params[name]}, but the run has {value}"
                 )
-
-
-@contextmanager
-def _named(path: Path, written: str) -> Iterator[None]:
-    """Put the option in front of a message that begins with the file."""
-    try:
-        yield
-    except UsageError as err:
-        raise UsageError(f"{written.removesuffix(str(path))}{err}") from err

@@ -19,7 +19,7 @@ from vgbench.storage.interrupt import deferred_interrupts
 from vgbench.storage.lock import locked
 from vgbench.training import stage_cache
 
-FORMAT = 1
+FORMAT = 2  # 1 had `cells` for what are `runs` now
 SHARED = ".shared"
 """Folder of training stages that cells share, within a suite's."""
 
@@ -27,8 +27,8 @@ SHARED = ".shared"
 class Campaign:
     """The cells of a suite or sweep under one folder.
 
-    The folder holds KIND.json (name, scale, cells with their keys, versions, command lines), written before the first
-    cell is started, and the cells' run folders. Cells that the file has and the command does not are kept in it.
+    The folder holds KIND.json (name, scale, `runs`: the cells with their keys, versions, command lines), written before
+    the first cell is started, and the cells' run folders. Runs that the file has and the command does not are kept.
     """
 
     def __init__(self, kind: str, name: str, scale: str, root: Path, cells: Sequence[RunCell]) -> None:
@@ -53,9 +53,14 @@ class Campaign:
                     f"--out {root} holds {strangers[0]!r} but no {path.name}; choose an empty or new folder"
                 )
             return {}
-        old = read_json(path, ("format", "name", "scale", "cells", "commands"), "choose another --out")
+        old = read_json(path, ("format",), "choose another --out")
         if old["format"] != FORMAT:
-            raise UsageError(f"{path} has format {old['format']}; this vgbench reads format {FORMAT}")
+            older = ": vgbench 0.1 wrote it, and called `cells` what are `runs` now" if old["format"] == 1 else ""
+            raise UsageError(
+                f"{path} has format {old['format']}{older}; this vgbench reads format {FORMAT}. The folder is left as "
+                "it is; choose another --out"
+            )
+        old = read_json(path, ("name", "scale", "runs", "commands"), "choose another --out")
         for key, mine in (("name", self.name), ("scale", self.scale)):
             if old[key] != mine:
                 raise UsageError(
@@ -65,7 +70,7 @@ class Campaign:
 
     def record(self, argv: Sequence[str]) -> Record:
         """Return the content of KIND.json."""
-        cells = {c["folder"]: c | {"stale": c.get("stale", False)} for c in self._old.get("cells", ())}
+        cells = {c["folder"]: c | {"stale": c.get("stale", False)} for c in self._old.get("runs", ())}
         for cell in self.cells:
             if cell.stale:
                 where = self._inside(Path(cell.stale["folder"]))
@@ -86,7 +91,7 @@ class Campaign:
             "commands": [*self._old.get("commands", ()), command],
             "versions": provenance.versions(),
             "git": provenance.git(),
-            "cells": list(cells.values()),
+            "runs": list(cells.values()),
         }
 
     def amend(self, **fields: object) -> None:
@@ -106,7 +111,7 @@ class Campaign:
             executor: name of one of `vgbench.experiments.executors`.
             place: workers, threads, address.
             argv: the command line, for the record.
-            say: is told of progress, a line at a time.
+            say: called with each line about progress.
             again: whether cells that failed before are tried again.
 
         Raises:

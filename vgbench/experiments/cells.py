@@ -1,13 +1,13 @@
-"""Cells: the single runs of a suite or sweep. All are resolved and rehearsed before the first one is computed."""
+"""Cells: the single runs of a suite or sweep, "run" in messages. All are resolved and built before one is computed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vgbench.config.request import RunRequest, prefix_error
+from vgbench.config.request import RunRequest
 from vgbench.config.resolve import resolve
-from vgbench.errors import UsageError
+from vgbench.errors import UsageError, prefix_error
 from vgbench.experiments.build import dry_build
 from vgbench.spec import RunSpec
 from vgbench.storage.files import Record, read_json
@@ -56,7 +56,7 @@ def cell_name(labels: Mapping[str, Any]) -> str:
 
 
 def resolve_cells(asked: Iterable[CellRequest], root: Path) -> list[RunCell]:
-    """Resolve and rehearse all cells, and see what their folders hold. Nothing is written.
+    """Resolve and build all cells, and see what their folders hold. Nothing is written.
 
     Raises:
         UsageError: a cell does not resolve, its parts do not fit together, its folder holds something else, or no cell
@@ -66,7 +66,7 @@ def resolve_cells(asked: Iterable[CellRequest], root: Path) -> list[RunCell]:
     cells: list[RunCell] = []
     fitting: set[str] = set()
     for one in asked:
-        with prefix_error(f"cell {cell_name(one.labels)}"):
+        with prefix_error(f"run {cell_name(one.labels)}"):
             spec = resolve(one.request)
             form = replace(spec, seed=0, data_seed=0, task_seed=0).key()  # seeds make no difference to what fits
             if form not in fitting:
@@ -83,8 +83,8 @@ def _all_sets_used(asked: Sequence[CellRequest], cells: Sequence[RunCell]) -> No
         address = text.partition("=")[0].strip()
         concerned = [(o, c) for o, c in zip(asked, cells, strict=True) if text in o.request.sets]
         if all(address in cell.spec.unused for _, cell in concerned):
-            with prefix_error(f"cell {concerned[0][1].name}"):
-                resolve(replace(concerned[0][0].request, loose=False))
+            with prefix_error(f"run {concerned[0][1].name}"):
+                resolve(concerned[0][0].request.replaced(loose=False))
 
 
 def _placed(cell: RunCell) -> RunCell:
@@ -95,7 +95,7 @@ def _placed(cell: RunCell) -> RunCell:
         cell = replace(cell, stale=stale, folder=cell.folder.with_name(f"{cell.folder.name}-{cell.spec.key()}"))
         holds = _run_in(cell.folder)
     folder = RunFolder(cell.folder)
-    with prefix_error(f"cell {cell.name}"):
+    with prefix_error(f"run {cell.name}"):
         folder.check(cell.spec)
     if holds is None:
         return cell

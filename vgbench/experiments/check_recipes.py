@@ -3,6 +3,9 @@
 from vgbench.config.request import OptionReader, RunRequest
 from vgbench.errors import UsageError
 
+_PLACE = {"environment": "env", "protocol": "protocol", "scale": "scale", "variant": "variant"}
+"""Options that say where a recipe is checked, by their keys in a file."""
+
 
 def check(request: RunRequest) -> None:
     """Resolve and build each recipe that a request brings along, where it will run and at the smallest scale.
@@ -11,7 +14,8 @@ def check(request: RunRequest) -> None:
         UsageError: `FILE:LINE: ...`: a plugin or parameter that does not exist, a value out of its range, or parts that
             cannot be combined.
     """
-    if request.recipes is None and request.config is None:
+    file = request.options.get("recipes") or request.options.get("config")
+    if file is None:
         return
     choices = OptionReader(request)
     own = [recipe for recipe in choices.catalogue().recipes.values() if recipe.own]
@@ -20,11 +24,9 @@ def check(request: RunRequest) -> None:
     from vgbench.config.resolve import resolve
     from vgbench.experiments.build import dry_build
 
-    asked = {key: choice.value for key, choice in choices.chosen.items() if choice is not None}
+    asked = {option: choice.value for key, option in _PLACE.items() if (choice := choices.get(key))}
     for recipe in own:
-        trial = RunRequest(asked.get("environment"), asked.get("protocol"), recipe.name, device="cpu", loose=True)
-        trial.scale, trial.variant, trial.sets = asked.get("scale"), asked.get("variant"), request.sets
-        trial.recipes = request.recipes or request.config
+        trial = RunRequest(recipe=recipe.name, recipes=file, device="cpu", set=request.sets, loose=True, **asked)
         where = recipe.written("")
         try:
             dry_build(resolve(trial))

@@ -1,4 +1,4 @@
-"""Counts the cells of a suite as they end, and estimates the time that is left."""
+"""Counts the runs of a suite or sweep as they end, and estimates the time that is left."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ProgressReporter:
-    """Outcomes by cell. One line is said for each cell that ends, with success rate, time and an estimate."""
+    """Outcomes by cell. One line is said for each run that ends, with success rate, time and an estimate."""
 
     def __init__(self, cells: "Sequence[RunCell]", again: bool, say: Callable[[str], None]) -> None:
         """Say which cells are complete; with `again` those that failed before are waiting too."""
@@ -42,7 +42,7 @@ class ProgressReporter:
         return list(self._outcomes.values())
 
     def ended(self, ending: "JobResult") -> None:
-        """Note how a cell ended, and say it."""
+        """Note how a run ended, and say it."""
         from vgbench.storage.run_folder import RunFolder
 
         outcome = self._outcomes[ending.job.folder]
@@ -51,17 +51,16 @@ class ProgressReporter:
             return
         self._over += 1
         head = f"[{self._over}/{self._all}] {outcome.cell.name}"
-        if ending.outcome == "done":
-            outcome.result = RunFolder(outcome.cell.folder).result()
-            assert outcome.result is not None
-            took = duration(outcome.result["seconds"])
-            self._say(f"{head}: {rate_text(outcome.result)}  in {took}; {self._left()}")
+        result = RunFolder(outcome.cell.folder).result() if ending.outcome == "done" else None
+        if result is not None:
+            outcome.result = result
+            self._say(f"{head}: {rate_text(result)}  in {duration(result['seconds'])}; {self._left()}")
         else:
             outcome.status = "failed"
             self._say(f"{head}: failed: {ending.reason}; {self._left()}")
 
     def _left(self) -> str:
-        """Estimate the time left; cells that run are taken to be half done."""
+        """Estimate the time left; those that are running are taken to be half done."""
         passed, left = time.monotonic() - self._began, self._all - self._over
         if not left:
             return f"all in {duration(passed)}"

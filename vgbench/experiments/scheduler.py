@@ -21,8 +21,8 @@ class Scheduler:
         wants: for a job's key, the names of what it would compute and others need too (training stages); while one job
             computes such a thing, no other that needs it is started.
         exists: whether such a thing is there already.
-        ended: is told of every job that is over.
-        say: is told of a job that is started again.
+        ended: called with every job that is over.
+        say: called with a line for each job that is started again.
     """
 
     executor: Executor
@@ -74,7 +74,7 @@ class Scheduler:
 
     def _drain(self, running: list[Job]) -> None:
         """Have the running jobs save their state; a second signal raises KeyboardInterrupt and ends the wait."""
-        self.say("stopping: the cells that run save their state")
+        self.say("stopping: those that are running save their state")
         self.executor.stop()
         while running:
             for ending in self.executor.finished(_POLL):

@@ -30,7 +30,7 @@ def narrowed(suite: Suite, only: Sequence[str], option: str = "--only") -> Suite
     protocols = tuple(name for name in suite.protocols if name in names) or suite.protocols
     if not any(suite.has(recipe, protocol) for recipe in recipes for protocol in protocols):
         places = "; ".join(f"{name} on {', '.join(suite.only.get(name, suite.protocols))}" for name in recipes)
-        raise UsageError(f"{option} {' '.join(only)}: no cell is left, suite {suite.name} runs {places}")
+        raise UsageError(f"{option} {' '.join(only)}: no run is left, suite {suite.name} runs {places}")
     return replace(suite, recipes=recipes, protocols=protocols)
 
 
@@ -47,7 +47,7 @@ def cells(suite: Suite, seeds: Sequence[int], base: RunRequest) -> list[CellRequ
     return [
         CellRequest(
             {"protocol": protocol, "recipe": recipe, "seed": seed},
-            replace(base, protocol=protocol, recipe=recipe, seed=seed, loose=True),
+            base.replaced(protocol=protocol, recipe=recipe, seed=seed, loose=True),
             Path(protocol) / recipe / f"s{seed}",
         )
         for protocol in suite.protocols

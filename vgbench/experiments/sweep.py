@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from vgbench.config.catalogue import load_catalogue
@@ -137,8 +137,7 @@ def cells(points: Iterable[Point], seeds: Sequence[int], base: RunRequest) -> li
     return [
         CellRequest(
             {"point": place, "seed": seed},
-            replace(
-                base,
+            base.replaced(
                 recipe=point.recipe,
                 seed=seed,
                 grid=[f"{name}={value}" for name, value in point.values.items()],

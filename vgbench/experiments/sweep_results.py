@@ -36,22 +36,12 @@ def _figure(point: Point, outcomes: Sequence[CellOutcome]) -> Record:
     evaluations = sum(result["predictor_evaluations"] for result in results.values())
     rate["evaluations_per_task"] = round(evaluations / n, 1) if n else None
     by_seed: dict[str, Any] = {str(seed): result["success_rate"] for seed, result in results.items()}
-    return about | rate | {"cells": len(outcomes), "missing": len(outcomes) - len(results), "by_seed": by_seed}
+    return about | rate | {"runs": len(outcomes), "missing": len(outcomes) - len(results), "by_seed": by_seed}
 
 
 COLUMNS = (
-    "curve",
-    "recipe",
-    "over",
-    "value",
-    "success_rate",
-    "low",
-    "high",
-    "successes",
-    "n",
-    "evaluations_per_task",
-    "cells",
-    "missing",
+    *("curve", "recipe", "over", "value", "success_rate", "low", "high", "successes", "n", "evaluations_per_task"),
+    *("runs", "missing"),
 )
 
 

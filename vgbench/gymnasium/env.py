@@ -227,7 +227,7 @@ def _resolved(
     sets += [f"evaluation.tasks={tasks}"] if tasks is not None else []
     seed = None if data is not None else data_seed
     try:
-        request = RunRequest(env=environment, sets=sets, data=Path(data) if data else None, data_seed=seed)
+        request = RunRequest(env=environment, set=sets, data=Path(data) if data else None, data_seed=seed)
         return resolve_data(request, tasks=True)
     except VgbenchError as err:
         raise type(err)(str(err).replace(f"--set {name}.", f"{name}: ").replace("--set ", "")) from err

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from vgbench.api import hooks as hookspecs
-from vgbench.errors import UsageError, VgbenchError
+from vgbench.errors import UsageError, VgbenchError, prefix_error
 from vgbench.plugin.contract import check_use
 from vgbench.plugin.registry import load_plugin
 from vgbench.text import RENAMED
@@ -95,8 +95,6 @@ def requested(registry: "Registry", asked: Iterable[str] = ()) -> dict[str, str]
     named += [(f"{VARIABLE}: {name}", name) for name in names if name]
     found = {}
     for written, name in named:
-        try:
+        with prefix_error(written):
             found[registry.find("logger", name).address] = written
-        except UsageError as err:
-            raise UsageError(f"{written}: {err}") from err
     return found

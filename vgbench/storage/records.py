@@ -83,7 +83,7 @@ def scan(
         paths = list(leaves(folder))
         waiting = [path for path in paths if _not_begun(path)]
         if waiting:
-            left_out.append(f"{folder}: {len(waiting)} of {len(paths)} cells have not begun")
+            left_out.append(f"{folder}: {len(waiting)} of {len(paths)} runs have not begun")
         for path in paths:
             if path in waiting:
                 continue

@@ -106,7 +106,7 @@ def find_place(
             raise UsageError("say where: --protocol NAME, or --run DIR for the tasks of a run")
         # Nothing of a method is used; a specification needs one.
         recipe = next(iter(load_catalogue().recipes))
-        spec = resolve(RunRequest(protocol=protocol, recipe=recipe, scale=scale, sets=sets, loose=True))
+        spec = resolve(RunRequest(protocol=protocol, recipe=recipe, scale=scale, set=sets, loose=True))
         environment = build_environment(spec.environment)
         data = Dataset(environment, load_data(spec, environment)[0], torch.device(spec.device))
         every = load_tasks(spec, environment, data)

@@ -1,4 +1,4 @@
-"""Where the cells of a suite are computed. Each module here has a class `Executor`; its name is that of the module."""
+"""Where the runs of a suite are computed. Each module here has a class `Executor`; its name is that of the module."""
 
 import importlib
 import pkgutil

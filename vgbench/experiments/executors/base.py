@@ -10,15 +10,15 @@ PASSED_ON = ("VGBENCH_CACHE", "VGBENCH_CHECKPOINT_SECONDS", "VGBENCH_LOGGERS")
 
 @dataclass(frozen=True)
 class Job:
-    """One cell, in plain values: what crosses over to another process or machine.
+    """One run, in plain values: what crosses over to another process or machine.
 
     Attributes:
-        folder: the cell's run folder, with its config.yaml; relative to `cwd` unless absolute.
+        folder: the run folder, with its config.yaml; relative to `cwd` unless absolute.
         key: that the configuration has to have on the worker too.
         root: folder of the suite, and `token`, the content of its file `.token`: whether a worker sees the same disk.
         argv: the command line, for the record.
-        share: folder of checkpoints that cells share, or None.
-        threads: of a cell.
+        share: folder of checkpoints that runs share, or None.
+        threads: of a run.
         env: variables of the environment.
     """
 
@@ -52,10 +52,10 @@ class Resources:
     """What the user said about where to compute.
 
     Attributes:
-        workers: cells at once; None: as many as fit.
-        threads: of each cell.
+        workers: runs at once; None: as many as fit.
+        threads: of each run.
         address: of an existing cluster, for executors that know one.
-        gpu: whether a cell wants a GPU.
+        gpu: whether a run wants a GPU.
     """
 
     workers: int | None = None

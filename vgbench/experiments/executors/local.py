@@ -1,4 +1,4 @@
-"""Cells in processes of this machine."""
+"""Runs in processes of this machine."""
 
 import json
 import os
@@ -28,7 +28,7 @@ class _Running:
 
 
 class Executor(base.Executor):
-    """A process for each cell, one thread each unless told otherwise; what it says goes to the cell's log.txt."""
+    """A process for each run, one thread each by default; what it says goes to the run's log.txt."""
 
     @classmethod
     def check(cls, place: Resources) -> None:
@@ -37,7 +37,7 @@ class Executor(base.Executor):
             raise UsageError(f"--address {place.address}: the executor 'local' has no cluster; add --executor ray")
 
     def __init__(self, place: Resources) -> None:
-        """Take as many cells at once as there are cores for them (on a GPU: one)."""
+        """Take as many runs at once as there are cores for them (on a GPU: one)."""
         self.slots = place.workers or (1 if place.gpu else max(1, hardware.cores() // place.threads))
         self._threads = str(place.threads)
         self._running: list[_Running] = []

@@ -1,4 +1,4 @@
-"""Cells on a Ray cluster: an existing one (`--address`), or one that is started on this machine for the time being."""
+"""Runs on a Ray cluster: an existing one (`--address`), or one that is started on this machine for the time being."""
 
 import os
 import socket
@@ -22,7 +22,7 @@ _QUIET = {
 
 
 class Executor(base.Executor):
-    """A Ray task for each cell, in a process of its own. The folder has to be on a disk that all nodes share."""
+    """A Ray task for each run, in a process of its own. The folder has to be on a disk that all nodes share."""
 
     @classmethod
     def check(cls, place: Resources) -> None:
@@ -97,7 +97,7 @@ class Executor(base.Executor):
 
 
 def _perform(job: Job) -> dict[str, str]:
-    """Compute a job on a node; what it says goes to the cell's log."""
+    """Compute a job on a node; what it says goes to the run's log."""
     from vgbench.experiments import worker
 
     try:
@@ -110,13 +110,13 @@ def _perform(job: Job) -> dict[str, str]:
 
 
 def _room(resources: dict[str, float], place: Resources) -> int:
-    """Cells that fit into a cluster at once."""
+    """Runs that fit into a cluster at once."""
     room = resources.get("CPU", 0) // place.threads
     if place.gpu:
         room = min(room, resources.get("GPU", 0))
     if room < 1:
         wanted = f"{place.threads} CPUs" + (" and a GPU" if place.gpu else "")
-        raise VgbenchError(f"the cluster has no room for a cell, which takes {wanted}")
+        raise VgbenchError(f"the cluster has no room for a run, which takes {wanted}")
     return int(room)
 
 

@@ -15,11 +15,11 @@ from matplotlib.figure import Figure as Plot
 
 from vgbench.api import Environment, State
 from vgbench.config.definitions import Figure, Panel
-from vgbench.config.request import RunRequest, prefix_error
+from vgbench.config.request import RunRequest
 from vgbench.config.resolve import resolve_data
 from vgbench.data import collection, files
 from vgbench.data.dataset import Dataset
-from vgbench.errors import UsageError
+from vgbench.errors import UsageError, prefix_error
 from vgbench.spec import DataSpec
 from vgbench.storage.files import Record, write_atomically
 from vgbench.text import suggest
@@ -50,7 +50,7 @@ def prepare(figure: Figure, data_seed: int | None, task_seed: int | None, sets: 
     prepared = []
     for panel in figure.panels:
         seed = figure.data_seed if data_seed is None else data_seed
-        request = resolve_data(RunRequest(protocol=panel.protocol, data_seed=seed, sets=sets))
+        request = resolve_data(RunRequest(protocol=panel.protocol, data_seed=seed, set=sets))
         environment = request.environment.cls(request.environment.params)
         with prefix_error(f"figure {figure.name}, {panel.title}"):
             _check(panel, environment, request.environment.name)
