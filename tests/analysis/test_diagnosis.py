@@ -14,7 +14,7 @@ from vgbench.analysis import prediction as dynamics
 from vgbench.analysis import probe
 from vgbench.analysis import value_order as order
 from vgbench.analysis import value_shape as shape
-from vgbench.analysis.diagnosis_text import text
+from vgbench.analysis.diagnosis import text
 from vgbench.analysis.ladder import verdicts
 from vgbench.analysis.sampling import GoalSample
 from vgbench.api import Environment, StateGrid
@@ -232,7 +232,7 @@ def test_descent_by_hand():
     grid = StateGrid(states, near, lambda state: (torch.zeros(1), torch.zeros(1)))
     success = SimpleNamespace(success=lambda state, goal: state["x"].squeeze(1) < 0.5)
     view = GoalSample({"x": torch.zeros(1, 1)}, states, grid, torch.zeros(7, 1), value, None, torch.arange(7))
-    figures = order._descend(SimpleNamespace(environment=success), view, value)
+    figures = order._descend(SimpleNamespace(environment=success), view, grid, value)
     # State 4 has 3 beside it, which leads on; 5 is a minimum, and 6 falls into it.
     assert figures == {"coverage": pytest.approx(5 / 7), "minima": 1, "stuck": pytest.approx(1 / 7)}
 

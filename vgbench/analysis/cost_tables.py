@@ -8,7 +8,8 @@ from torch import Tensor
 
 from vgbench.analysis.prediction import roll
 from vgbench.analysis.sampling import goal_points, index_states, points, to_goal
-from vgbench.api import Environment, State, StateGrid, Tasks
+from vgbench.api import Environment, HasCostToGo, HasStateGrid, State, StateGrid, Tasks
+from vgbench.api.capabilities import capability
 from vgbench.data.dataset import Dataset
 from vgbench.experiments.trained import Trained
 from vgbench.storage.files import Record
@@ -54,7 +55,7 @@ def layouts(environment: Environment, tasks: Tasks, data: Dataset) -> tuple[list
         key = b"".join(one[name].cpu().numpy().tobytes() for name in sorted(data.trajectories.static))
         if key not in found:
             found[key] = len(grids)
-            grids.append(environment.state_grid(one))  # type: ignore[attr-defined]
+            grids.append(capability(environment, HasStateGrid).state_grid(one))
         numbers.append(found[key])
     return grids, torch.tensor(numbers, device=data.device)
 
@@ -66,7 +67,7 @@ def true_tables(environment: Environment, tasks: Tasks, data: Dataset) -> Tables
     for task, layout in enumerate(number.tolist()):
         states, count = grids[layout].states, len(grids[layout])
         goal = {name: value[task : task + 1].expand(count, *value.shape[1:]) for name, value in tasks.goal.items()}
-        cost: Tensor = environment.cost_to_go(states, goal).double()  # type: ignore[attr-defined]
+        cost = capability(environment, HasCostToGo).cost_to_go(states, goal).double()
         most = cost[cost.isfinite()].max()
         values.append(torch.where(cost.isfinite(), cost, 2 * most))
     return Tables(grids, number, values)

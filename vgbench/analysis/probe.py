@@ -69,3 +69,13 @@ def split(trained: Trained, read: Tensor) -> dict[str, Tensor]:
     names = sorted(trained.data.trajectories.states)
     sizes = [int(np.prod(trained.environment.spec.state[name].shape)) for name in names]
     return dict(zip(names, read.split(sizes, dim=1), strict=True))
+
+
+def probe_lines(block: Record) -> list[str]:
+    """Lines on the errors of each state array."""
+    lines = [f"{'':<12}  held-out data  states of tasks  predicted at the horizon"]
+    for name, row in block["arrays"].items():
+        cells = f"{row['held_out']:>13.4g}  {row['at_tasks']:>15.4g}  {row['predicted_at_horizon']:>24.4g}"
+        lines.append(f"{name:<12}  {cells}  ({row['about']})" if row["about"] else f"{name:<12}  {cells}")
+    lines.append("Mean error of a linear reading of the latents, in the state's own units.")
+    return lines

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vgbench.api import Environment, State, StateGrid
+from vgbench.api import Environment, HasCostToGo, HasStateGrid, State, StateGrid
+from vgbench.api.capabilities import CAPABILITIES, MissingCapability, capability, offers
 from vgbench.experiments.trained import Trained
 
 
@@ -36,11 +37,13 @@ class GoalSample:
         return {name: value.expand(count, *value.shape[1:]) for name, value in self.goal.items()}
 
 
-def lacks(environment: Environment, capability: str) -> str | None:
+def lacks(environment: Environment, name: str) -> str | None:
     """Say that an environment lacks a capability, or return None."""
-    if capability in environment.capabilities:
-        return None
-    return f"{type(environment).__name__} has no capability '{capability}'"
+    try:
+        capability(environment, CAPABILITIES[name])
+    except MissingCapability as err:
+        return str(err)
+    return None
 
 
 def index_states(state: State, rows: Tensor | slice) -> State:
@@ -85,7 +88,7 @@ class GoalSampler:
     def make(self, goals: int) -> list[GoalSample]:
         """Views of the goals of the first tasks; without a grid, of states of the data."""
         trained = self._trained
-        if "state_grid" in trained.environment.capabilities:
+        if offers(trained.environment, HasStateGrid):
             count = min(goals, len(trained.tasks))
             return [self._view(index_states(trained.tasks.goal, slice(row, row + 1)), None) for row in range(count)]
         data = trained.data
@@ -99,8 +102,8 @@ class GoalSampler:
         count = len(here)
         sample = torch.from_numpy(self._rng.permutation(count)[: self._count]).to(here.device)
         view = GoalSample(goal, states, grid, here, distance, None, sample)
-        if "cost_to_go" in trained.environment.capabilities:
-            view.cost = trained.environment.cost_to_go(states, view.goals(count)).double()  # type: ignore[attr-defined]
+        if offers(trained.environment, HasCostToGo):
+            view.cost = trained.environment.cost_to_go(states, view.goals(count)).double()
         return view
 
     def _around(self, goal: State, index: Tensor | None) -> tuple[State, StateGrid | None, Tensor]:
@@ -110,7 +113,7 @@ class GoalSampler:
         if key not in self._known:
             grid = None
             if index is None:
-                grid = trained.environment.state_grid(goal)  # type: ignore[attr-defined]
+                grid = capability(trained.environment, HasStateGrid).state_grid(goal)
                 states = grid.states
             else:
                 mates = (data.groups == data.groups[index // data.length]).nonzero().squeeze(1)

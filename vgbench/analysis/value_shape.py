@@ -80,3 +80,28 @@ def metric(trained: Trained, views: list[GoalSample], seed: int) -> Record:
         "triangle_violations": round(float(torch.cat(violation).double().mean()), 6),
         "triangle_worst": round(max(worst, 0.0), 6),
     }
+
+
+def scale_lines(block: Record) -> list[str]:
+    """Lines on range and saturation."""
+    bound = f"of a bound of {block['bound']:.4g} ({block['bound_from']})" if block["bound"] else "(no bound)"
+    spread, unit = block["far_spread_of_max"], "maximum"
+    if block["bound"]:
+        spread, unit = block["far_spread_of_bound"], "bound"
+    flat = "flat: a planner sees little there" if spread < 0.02 else "still graded"
+    mean, step = f"far pairs: mean {block['far_mean']:.4g}, p95 - p5 {block['far_spread']:.4g}", block["step"]
+    return [
+        f"largest {block['max']:.4g} {bound}; {mean}",
+        f"{step['steps']} step(s) of the data: {step['mean']:.4g} +- {step['std']:.4g} (1: each led there)",
+        f"Far from the goal (the furthest third) the distance is {flat}: {spread:.2%} of the {unit}.",
+    ]
+
+
+def metric_lines(block: Record) -> list[str]:
+    """Lines on symmetry and the triangle inequality."""
+    return [
+        f"|d(x,y) - d(y,x)| is {block['asymmetry_of_mean']:.2%} of the mean distance {block['mean']:.4g}; "
+        f"triangle inequality broken by {block['triangle_violations']:.2%} of {block['triples']} triples "
+        f"(at worst by {block['triangle_worst']:.3g})",
+        "0 for a metric; a quasimetric may be asymmetric, but keeps the triangle inequality.",
+    ]
