@@ -205,10 +205,8 @@ def descent_lines(block: Record) -> list[str]:
     names = {"learned": "the learned distance", "true": "the true cost", "straight": "the straight distance"}
     for key, name in names.items():
         if key in block:
-            row = block[key]
-            lines.append(
-                f"{name:<26}  {figure_text(row['coverage']):<21}  {figure_text(row['minima']):<24}  {figure_text(row['stuck'])}"
-            )
+            coverage, minima, stuck = (figure_text(block[key][column]) for column in ("coverage", "minima", "stuck"))
+            lines.append(f"{name:<26}  {coverage:<21}  {minima:<24}  {stuck}")
     lines.append(
         f"Share of {block['states']} grid states from which the lowest neighbour leads on to the goal; stuck: "
         f"no neighbour is lower by {block['tolerance']:g} of the largest distance."
