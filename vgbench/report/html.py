@@ -14,7 +14,7 @@ from vgbench.report.claims import Finding
 from vgbench.report.extra_sections import SECTIONS
 from vgbench.report.fields import CELL, figure, span, words
 from vgbench.report.plots.picture import LOGS, SkippedPlot
-from vgbench.report.plots.run_plots import Gallery, diagnosis, gallery
+from vgbench.report.plots.run_plots import Gallery, gallery, read_diagnosis
 from vgbench.report.table import Table, TableCell
 from vgbench.statistics import wilson
 from vgbench.storage.records import RunRecord
@@ -134,7 +134,7 @@ def _run(cell: TableCell, record: RunRecord, draw: bool) -> dict[str, Any]:
     except Exception as err:  # a plugin's, while it drew: one run must not cost the report of all others
         why = str(err) if isinstance(err, VgbenchError) else f"{type(err).__name__}: {err}"
         made = Gallery(record.path, (), (SkippedPlot("Pictures", why),))
-    found, why = diagnosis(record.path)
+    found, why = read_diagnosis(record.path)
     about["diagnosis"], wrong = _words(found) if found else ("", why)
     unread = [SkippedPlot("Diagnosis", wrong)] if wrong and not why else []
     about["left_out"] = [*made.left_out, *unread]
@@ -165,5 +165,5 @@ def _words(found: dict[str, Any]) -> tuple[str, str]:
 
     try:
         return text(found), ""
-    except (KeyError, TypeError, ValueError) as err:
+    except (AttributeError, LookupError, TypeError, ValueError) as err:
         return "", f"diagnosis.json is not what this version writes: {type(err).__name__}: {err}"
