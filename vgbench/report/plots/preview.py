@@ -51,6 +51,6 @@ def _frames(axes: Sequence[Axes], images: np.ndarray, length: int) -> None:
     pictures = [*images[times], images.max(axis=0)]
     titles = [*(f"t = {time}" for time in times), "all"]
     for axis, picture, title in zip(axes, pictures, titles, strict=True):
-        axis.imshow(rgb(picture), interpolation="nearest")
+        axis.imshow(rgb(picture, apart=True), interpolation="nearest")
         axis.set_title(title, fontsize=7)
         axis.set_axis_off()
