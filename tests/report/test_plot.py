@@ -92,7 +92,8 @@ def test_a_damaged_file_costs_its_own_picture_alone(record, plot):
     ],
 )
 def test_a_damaged_diagnosis_costs_its_own_picture_alone(record, plot, change, why):
-    errors = dict.fromkeys(("latent", "latent_shuffled", "cost", "cost_shuffled", "cost_unchanged"), [0.5, 0.7])
+    names = ("latent", "latent_shuffled", "cost", "cost_shuffled", "cost_unchanged")
+    errors = {name: [0.5, 0.7] for name in names}
     key = json.loads((record / "run.json").read_text())["key"]
     content = {"key": key, "title": "t", "goals": 1, "states": 32}
     content["blocks"] = {"prediction": {"rollouts": 7, "horizon": 2, **errors} | change}
