@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vgbench.analysis import prediction, probe, value_order, value_shape
-from vgbench.analysis.prediction import Rollouts
+from vgbench.analysis.prediction import Rollouts, planning, planning_lines, prediction, prediction_lines, rollouts
+from vgbench.analysis.probe import probe, probe_lines
 from vgbench.analysis.sampling import GoalSample, GoalSampler
+from vgbench.analysis.value_order import descent, descent_lines, fixed_point, fixed_point_lines, rank, rank_lines
+from vgbench.analysis.value_shape import metric, metric_lines, scale, scale_lines
 from vgbench.api.capabilities import MissingCapability
 from vgbench.errors import UsageError
 from vgbench.experiments.trained import Trained
@@ -51,52 +53,24 @@ class Block:
 
 BLOCKS = (
     Block(
-        "rank",
-        "Order: learned distance against the true cost to go",
-        lambda seen: value_order.rank(seen.trained, seen.views),
-        value_order.rank_lines,
+        "rank", "Order: learned distance against the true cost to go", lambda x: rank(x.trained, x.views), rank_lines
     ),
     Block(
         "fixed_point",
         "Fit: learned distance against the fixed point of its own loss",
-        lambda seen: value_order.fixed_point(seen.trained, seen.views),
-        value_order.fixed_point_lines,
+        lambda x: fixed_point(x.trained, x.views),
+        fixed_point_lines,
     ),
-    Block(
-        "descent",
-        "Descent: can one walk down to the goal?",
-        lambda seen: value_order.descent(seen.trained, seen.views),
-        value_order.descent_lines,
-    ),
-    Block(
-        "scale",
-        "Scale and saturation",
-        lambda seen: value_shape.scale(seen.trained, seen.views, seen.seed),
-        value_shape.scale_lines,
-    ),
-    Block(
-        "metric",
-        "Symmetry and triangle inequality",
-        lambda seen: value_shape.metric(seen.trained, seen.views, seen.seed),
-        value_shape.metric_lines,
-    ),
-    Block(
-        "prediction",
-        "Prediction over the horizon",
-        lambda seen: prediction.prediction(seen.trained, seen.rollouts),
-        prediction.prediction_lines,
-    ),
-    Block(
-        "planning",
-        "Planning: promised and realised",
-        lambda seen: prediction.planning(seen.trained),
-        prediction.planning_lines,
-    ),
+    Block("descent", "Descent: can one walk down to the goal?", lambda x: descent(x.trained, x.views), descent_lines),
+    Block("scale", "Scale and saturation", lambda x: scale(x.trained, x.views, x.seed), scale_lines),
+    Block("metric", "Symmetry and triangle inequality", lambda x: metric(x.trained, x.views, x.seed), metric_lines),
+    Block("prediction", "Prediction over the horizon", lambda x: prediction(x.trained, x.rollouts), prediction_lines),
+    Block("planning", "Planning: promised and realised", lambda x: planning(x.trained), planning_lines),
     Block(
         "probe",
         "Probe: what the latents tell of the state",
-        lambda seen: probe.probe(seen.trained, seen.rollouts, seen.seed),
-        probe.probe_lines,
+        lambda x: probe(x.trained, x.rollouts, x.seed),
+        probe_lines,
     ),
 )
 """All blocks, in the order in which they are measured and told."""
@@ -125,7 +99,7 @@ def diagnose(trained: Trained, goals: int = 16, states: int = 1000, seed: int = 
     if states < 32:
         raise UsageError(f"--states {states}: expected at least 32, as there are correlations of groups of them")
     views = GoalSampler(trained, states, seed).make(goals)
-    seen = Inspected(trained, views, prediction.rollouts(trained, seed), seed)
+    seen = Inspected(trained, views, rollouts(trained, seed), seed)
     return {
         "format": FORMAT,
         "vgbench": __version__,

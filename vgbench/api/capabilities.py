@@ -7,7 +7,6 @@ Protocol. `vgbench check` holds the two against each other. To add a capability,
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -80,17 +79,10 @@ class HasValueFixedPoint(Protocol):
     """Capability `value_fixed_point`: a diagnosis tells the fit of a value loss from the bias of the loss itself."""
 
     def value_fixed_point(self, state: State, goal: State, tau: float, gamma: float, stride: int = 1) -> Tensor:
-        """Distance [B] to which an expectile value loss converges on the environment's own data.
-
-        Args:
-            state: B states.
-            goal: B goals.
-            tau: expectile of the loss, between 0 and 1.
-            gamma: discount of the loss, between 0 and 1.
-            stride: steps between the two states that the loss compares.
+        """Distance [B] to which a value loss of expectile `tau`, discount `gamma` and `stride` steps converges.
 
         Raises:
-            ValueError: it is not known for these data; the message says why.
+            ValueError: it is not known for the environment's data; the message says why.
         """
 
 
@@ -123,18 +115,16 @@ class HasMapPlace(Protocol):
         """Positions [B, 2] of states on the map."""
 
 
-CAPABILITIES: Mapping[str, type[Any]] = MappingProxyType(
-    {
-        "cost_to_go": HasCostToGo,
-        "expert": HasExpert,
-        "state_grid": HasStateGrid,
-        "pair_labels": HasPairLabels,
-        "value_fixed_point": HasValueFixedPoint,
-        "labels": HasLabels,
-        "track": HasTrack,
-        "map_place": HasMapPlace,
-    }
-)
+CAPABILITIES: Mapping[str, type[Any]] = {
+    "cost_to_go": HasCostToGo,
+    "expert": HasExpert,
+    "state_grid": HasStateGrid,
+    "pair_labels": HasPairLabels,
+    "value_fixed_point": HasValueFixedPoint,
+    "labels": HasLabels,
+    "track": HasTrack,
+    "map_place": HasMapPlace,
+}
 """Every capability that the core knows, by the name that `Environment.capabilities` has; it is that of its method."""
 
 _NAMES = {protocol: name for name, protocol in CAPABILITIES.items()}

@@ -102,7 +102,7 @@ def _compare(claim: Claim, protocol: str, a: str, b: str, table: Table) -> Findi
     ours = table.cells.get((a, protocol))
     side_a = _side(a, ours)
     if b == "baseline":
-        side_b = _floor(ours)
+        side_b = _baseline(ours)
     else:
         other = a if b == "same" else b
         side_b = _side(other, table.cells.get((other, claim.against or protocol)))
@@ -120,7 +120,7 @@ def _side(name: str, cell: TableCell | None) -> Side:
     return Side(name, {r.seed: r.episodes for r in records}, {r.seed: _place(r) for r in records})
 
 
-def _floor(cell: TableCell | None) -> Side:
+def _baseline(cell: TableCell | None) -> Side:
     """The baseline's episodes beside a recipe's: the same for each of its seeds."""
     records = [r for r in (cell.records if cell is not None and cell.state == "done" else ()) if r.baseline]
     return Side("baseline", {r.seed: r.baseline for r in records if r.baseline}, {r.seed: _place(r) for r in records})

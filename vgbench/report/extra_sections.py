@@ -40,16 +40,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Section:
-    """A kind of record.
+    """A kind of record that `command` writes: where its files lie in a folder, and the fields that each has.
 
-    Attributes:
-        name: of its part of the page.
-        patterns: where its files lie in a folder.
-        fields: of JSON without which a file is no such record.
-        command: what writes it.
-        headers: of the table of each record.
-        entry: makes of a record what is shown; None where it has nothing for this section, a `VgbenchError` that says
-            why where it is of another table.
+    `entry` makes of a record what is shown: None where it has nothing for this section, a `VgbenchError` where it is of
+    another table.
     """
 
     name: str

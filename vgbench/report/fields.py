@@ -47,7 +47,7 @@ class Field(Generic[_T]):
     @property
     def parts(self) -> Mapping[str, Callable[[Any], Any]]:
         """Its columns."""
-        return {self.name: _itself} if self.columns is None else self.columns
+        return {self.name: lambda value: value} if self.columns is None else self.columns
 
 
 def values(fields: Sequence[Field[_T]], item: _T) -> dict[str, Any]:
@@ -68,10 +68,6 @@ def words(fields: Sequence[Field[_T]], item: _T) -> list[str]:
     """Return the texts of the fields that have one, without those that have no value."""
     found = ((field.text, field.value(item)) for field in fields if field.text is not None)
     return [text(value) for text, value in found if value is not None]
-
-
-def _itself(value: Any) -> Any:
-    return value
 
 
 def _measured(function: Callable[[TableCell], Any], seeds: int = 1) -> Callable[[TableCell], Any]:

@@ -20,14 +20,9 @@ MODEL_KINDS = "Value map, prediction error and rollouts"
 
 @dataclass(frozen=True)
 class Group:
-    """Pictures that are drawn together: those of one source, again when one of its files has changed.
+    """Pictures that are drawn together, again when one of the `files` that they show has changed, or what `also` gives.
 
-    Attributes:
-        name: its key in the index.
-        files: of the run folder, what the pictures show.
-        draw: draws all of them.
-        slow: whether it needs the model, so that it is drawn only where that is asked for.
-        also: what else the pictures depend on.
+    `slow` ones need the model, and are drawn only where that is asked for.
     """
 
     name: str

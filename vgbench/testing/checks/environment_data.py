@@ -8,16 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vgbench.api import (
-    HasCostToGo,
-    HasExpert,
-    HasLabels,
-    HasMapPlace,
-    HasPairLabels,
-    HasStateGrid,
-    HasTrack,
-    StateGrid,
-)
+from vgbench.api import HasCostToGo, HasExpert, HasLabels, HasMapPlace, HasPairLabels, HasStateGrid, HasTrack, StateGrid
 from vgbench.api.capabilities import CAPABILITIES, offers
 from vgbench.data.files import fingerprint
 from vgbench.testing.check import Collector, Skip, expect
@@ -212,15 +203,14 @@ def drawing(subject: Subject) -> None:
     made, data, tasks = data_of(subject)
     if not made.capabilities & {"track", "map_place", "labels", "pair_labels"}:
         raise Skip("it declares none of track, map_place, labels and pair_labels")
-    shape = [TASKS, 2]
+    places = {"map_place": made.map_place} if offers(made, HasMapPlace) else {}
+    places |= {"track": made.track} if offers(made, HasTrack) else {}
+    for name, place in places.items():
+        shape = list(place(tasks.start).shape)
+        expect(shape == [TASKS, 2], f"{name}: [{TASKS}, 2]", shape, "a dimension that was left out")
     if offers(made, HasMapPlace):
-        seen = list(made.map_place(tasks.start).shape)
-        expect(seen == shape, f"map_place: {shape}", seen, "a dimension that was left out")
         extent: Any = getattr(made, "map_extent", None)
         expect(extent is not None and len(extent) == 4, "map_extent: four edges", extent, "it goes with map_place")
-    if offers(made, HasTrack):
-        seen = list(made.track(tasks.start).shape)
-        expect(seen == shape, f"track: {shape}", seen, "a dimension that was left out")
     if offers(made, HasLabels):
         for name, label in made.labels(data).items():
             fits = label.shape == (len(data),) and label.dtype == np.bool_
