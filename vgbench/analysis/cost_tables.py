@@ -15,7 +15,7 @@ from vgbench.experiments.trained import Trained
 from vgbench.storage.files import Record
 
 CHECKED = 512
-"""States at which the learned table is held against the distance itself."""
+"""States at which the learned table is compared with the distance itself."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Tables:
     values: list[Tensor]
 
     def look_up(self, tasks: Tensor, state: State) -> Tensor:
-        """Interpolated distances [R] of states [R] to the goals of tasks [R]."""
+        """Interpolate distances [R] of states [R] to the goals of tasks [R]."""
         result = torch.empty(len(tasks), dtype=torch.float64, device=tasks.device)
         layout = self.layout[tasks]
         for number in torch.unique(layout).tolist():
@@ -46,7 +46,7 @@ class Tables:
 
 
 def layouts(environment: Environment, tasks: Tasks, data: Dataset) -> tuple[list[StateGrid], Tensor]:
-    """Grids of the tasks' layouts, and the number of each task's [T]."""
+    """Return the grids of the tasks' layouts, and the number of each task's [T]."""
     found: dict[bytes, int] = {}
     grids: list[StateGrid] = []
     numbers = []
@@ -61,7 +61,7 @@ def layouts(environment: Environment, tasks: Tasks, data: Dataset) -> tuple[list
 
 
 def true_tables(environment: Environment, tasks: Tasks, data: Dataset) -> Tables:
-    """Tables of the true cost to go, in steps."""
+    """Make tables of the true cost to go, in steps."""
     grids, number = layouts(environment, tasks, data)
     values = []
     for task, layout in enumerate(number.tolist()):
@@ -74,7 +74,7 @@ def true_tables(environment: Environment, tasks: Tasks, data: Dataset) -> Tables
 
 
 def learned_tables(trained: Trained, tasks: Tasks) -> tuple[Tables, Record]:
-    """Tables of a run's learned distance, and their mean error at states that actions of the data reach.
+    """Make tables of a run's learned distance; return their mean error at states that the data's actions reach, too.
 
     The error is that of interpolation, and of whatever the grid leaves out (a velocity, say).
     """

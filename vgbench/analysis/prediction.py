@@ -173,7 +173,7 @@ def _listed(values: Tensor) -> list[float]:
 
 
 def prediction_lines(block: Record) -> list[str]:
-    """Lines on the errors at some steps of the horizon."""
+    """Put into words: the errors at some steps of the horizon."""
     last = block["horizon"]
     steps = sorted({1, 2, 4, 8, last // 2, last} & set(range(1, last + 1)))
     names = {
@@ -199,7 +199,7 @@ def prediction_lines(block: Record) -> list[str]:
 
 
 def planning_lines(block: Record) -> list[str]:
-    """Lines on promised and realised cost."""
+    """Put into words: promised and realised cost."""
     lines = [
         f"first plans of {block['plans']} tasks, {block['steps']} steps: cost promised {block['promised']:.4g}, "
         f"realised {block['realised']:.4g}, of standing still {block['staying']:.4g}"

@@ -33,7 +33,7 @@ class GoalSample:
     sample: Tensor
 
     def goals(self, count: int) -> State:
-        """The goal, repeated."""
+        """Repeat the goal."""
         return {name: value.expand(count, *value.shape[1:]) for name, value in self.goal.items()}
 
 
@@ -47,38 +47,38 @@ def lacks(environment: Environment, name: str) -> str | None:
 
 
 def index_states(state: State, rows: Tensor | slice) -> State:
-    """Some rows of a state."""
+    """Take some rows of a state."""
     return {name: value[rows] for name, value in state.items()}
 
 
 def cat_states(states: list[State]) -> State:
-    """States one after another."""
+    """Concatenate states."""
     return {name: torch.cat([state[name] for state in states]) for name in states[0]}
 
 
 def latents(trained: Trained, state: State) -> Tensor:
-    """Latents [B, D] of states."""
+    """Encode states as latents [B, D]."""
     return trained.model.encode_blocks(trained.environment.observe(state)).clone()
 
 
 def points(trained: Trained, state: State) -> Tensor:
-    """Points [M, D'] of states."""
+    """Encode states as points [M, D']."""
     return trained.model.encode_blocks(trained.environment.observe(state), points=True).clone()
 
 
 def goal_points(trained: Trained, goal: State) -> Tensor:
-    """Points [B, D'] of goals, as the planner sees them."""
+    """Encode goals as points [B, D'], as the planner sees them."""
     return trained.model.encode_blocks(trained.environment.goal_observation(goal), points=True).clone()
 
 
 def to_goal(trained: Trained, here: Tensor, goal: Tensor) -> Tensor:
-    """Learned distances [M] float64 from points [M, D'] to one goal's point [1, D']."""
+    """Compute learned distances [M] float64 from points [M, D'] to one goal's point [1, D']."""
     with torch.no_grad():
         return trained.model.distance.prepare(goal)(here.unsqueeze(0))[0].double()
 
 
 class GoalSampler:
-    """Makes the views of some goals; states of a layout are encoded once."""
+    """Samples states around some goals; those of a layout are encoded once."""
 
     def __init__(self, trained: Trained, states: int, seed: int) -> None:
         """`states` is how many states of a layout are sampled for statistics over pairs."""
@@ -86,7 +86,7 @@ class GoalSampler:
         self._known: dict[bytes, tuple[State, StateGrid | None, Tensor]] = {}
 
     def make(self, goals: int) -> list[GoalSample]:
-        """Views of the goals of the first tasks; without a grid, of states of the data."""
+        """Sample around the goals of the first tasks; without a grid, of states of the data."""
         trained = self._trained
         if offers(trained.environment, HasStateGrid):
             count = min(goals, len(trained.tasks))

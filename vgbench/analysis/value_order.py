@@ -24,7 +24,7 @@ TOLERANCE = 1e-3
 
 
 def value_terms(trained: Trained) -> tuple[float, float | None, int] | None:
-    """Discount, expectile and steps between the states of the value loss: of the first objective with a `gamma`."""
+    """Return discount, expectile and steps of the value loss: of the first objective with a `gamma`."""
     for chosen in (*trained.spec.objectives, *trained.spec.head_objectives):
         gamma, tau = (getattr(chosen.params, name, None) for name in ("gamma", "tau"))
         if isinstance(gamma, float) and 0 < gamma < 1:
@@ -34,7 +34,7 @@ def value_terms(trained: Trained) -> tuple[float, float | None, int] | None:
 
 
 def rank(trained: Trained, views: list[GoalSample]) -> Record:
-    """Correlation of the learned distance with the true cost to go, over states, per goal and then averaged."""
+    """Correlate the learned distance with the true cost to go, over states, per goal and then averaged."""
     capability(trained.environment, HasCostToGo)  # so that every view has a cost
     labels, names = _labels(trained, views)
     pairs = [
@@ -58,7 +58,7 @@ def rank(trained: Trained, views: list[GoalSample]) -> Record:
 
 
 def fixed_point(trained: Trained, views: list[GoalSample]) -> Record:
-    """Comparison with what the value loss itself converges to on the run's data, without networks."""
+    """Compare with what the value loss itself converges to on the run's data, without networks."""
     environment = capability(trained.environment, HasValueFixedPoint)
     gamma, tau, stride = value_terms(trained) or (0.0, None, 1)
     if tau is None:
@@ -81,7 +81,7 @@ def fixed_point(trained: Trained, views: list[GoalSample]) -> Record:
 
 
 def descent(trained: Trained, views: list[GoalSample]) -> Record:
-    """Steepest descent over the grid: from which share of the states does it reach the goal?"""
+    """Descend over the grid: from which share of the states does the steepest way reach the goal?"""
     capability(trained.environment, HasStateGrid)  # so that every view has a grid
     functions: dict[str, Callable[[GoalSample], Tensor | None]] = {
         "learned": lambda view: view.distance,
@@ -144,7 +144,7 @@ def _against(pairs: list[tuple[np.ndarray, np.ndarray]], bound: float) -> Record
 
 
 def over_goals(pairs: list[tuple[np.ndarray, np.ndarray]], function: Callable[[Any, Any], float]) -> Record | None:
-    """Mean and interval over goals of a statistic of pairs; goals with too few pairs, or equal ones, do not count."""
+    """Return mean and interval over goals of a statistic; goals with too few pairs, or equal ones, do not count."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         figures = [float(function(a, b)) for a, b in pairs if len(a) >= LEAST]
@@ -153,7 +153,7 @@ def over_goals(pairs: list[tuple[np.ndarray, np.ndarray]], function: Callable[[A
 
 
 def over(figures: list[float]) -> Record:
-    """Mean over goals with a bootstrap interval over these."""
+    """Return the mean over goals with a bootstrap interval over these."""
     low, high = hierarchical_bootstrap([figures])
     return {"mean": round(float(np.mean(figures)), 4), "ci95": [round(low, 4), round(high, 4)], "goals": len(figures)}
 
@@ -164,7 +164,7 @@ def _array(value: Tensor) -> np.ndarray:
 
 
 def rank_lines(block: Record) -> list[str]:
-    """Lines on the correlation with the true cost."""
+    """Put into words: the correlation with the true cost."""
     width = max(map(len, block["groups"]))
     lines = [f"{'pairs':<{width}}  Spearman               Kendall"]
     for name, figures in block["groups"].items():
@@ -185,7 +185,7 @@ def rank_lines(block: Record) -> list[str]:
 
 
 def fixed_point_lines(block: Record) -> list[str]:
-    """Lines on the agreement with the loss's own solution."""
+    """Put into words: the agreement with the loss's own solution."""
     own = block.get("its_own_spearman_with_cost")
     lines = [
         f"tau {block['tau']:g}, gamma {block['gamma']:g}: Spearman {figure_text(block['spearman'])}, "
@@ -200,7 +200,7 @@ def fixed_point_lines(block: Record) -> list[str]:
 
 
 def descent_lines(block: Record) -> list[str]:
-    """Lines on the share of states from which the goal is reached."""
+    """Put into words: the share of states from which the goal is reached."""
     lines = [f"{'walking down':<26}  reaches the goal       minima per goal           stuck"]
     names = {"learned": "the learned distance", "true": "the true cost", "straight": "the straight distance"}
     for key, name in names.items():

@@ -252,7 +252,7 @@ class Environment(Plugin, ABC):
         """Sample planning problems, none of them solved at its start; `data` is what the model was trained on."""
 
     def check_tasks(self, tasks: Tasks, data: Trajectories) -> dict[str, Any]:
-        """Hold tasks, sampled or read from a file, against the data that the model is trained on.
+        """Check tasks, sampled or read from a file, against the data that the model is trained on.
 
         Returns:
             Figures for `tasks` in result.json (JSON values), such as the share of tasks in layouts of the data.

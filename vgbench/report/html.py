@@ -41,7 +41,7 @@ def page(
         left_out: a line for each folder that is no record.
         folders: where ladders and sweeps may lie, beside the runs.
         draw: draw what needs the models first, as `vgbench plot` does; else only what it drew before is shown.
-        say: told of each run that is being drawn.
+        say: called with a line about each run whose pictures are drawn.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
