@@ -116,19 +116,6 @@ def hierarchical_bootstrap(
     return float(low), float(high)
 
 
-def mcnemar_exact(rows_a: Sequence[bool], rows_b: Sequence[bool]) -> float:
-    """Two-sided p-value of McNemar's exact test on paired tasks: of those that one alone solved, is half a's?
-
-    Raises:
-        ValueError: the rows are not pairs.
-    """
-    from scipy.stats import binomtest
-
-    only_a = sum(bool(a) and not b for a, b in zip(rows_a, rows_b, strict=True))
-    only_b = sum(bool(b) and not a for a, b in zip(rows_a, rows_b, strict=True))
-    return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
-
-
 def sign_flip(differences: Sequence[int]) -> float:
     """Two-sided p-value of the exact sign-flip permutation test: could each difference as well have had the other sign?
 

@@ -79,6 +79,16 @@ def rate_text(rate: Mapping[str, Any]) -> str:
     return f"{rate['success_rate']:.3f} [{low:.3f}, {high:.3f}]  {rate['successes']} of {rate['n']}"
 
 
+def figure_text(value: Any) -> str:
+    """Return a figure of a diagnosis: one with its interval over goals, a plain one, or `-` for none."""
+    if value is None:
+        return "-"
+    if isinstance(value, dict):
+        low, high = value["ci95"]
+        return f"{value['mean']:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{value:.4g}"
+
+
 def duration(seconds: float) -> str:
     """Return a time as people say it: `40 s`, `12 min`, `3.5 h`, `2.1 days`."""
     for limit, unit, size in ((120.0, "s", 1.0), (7200.0, "min", 60.0), (172800.0, "h", 3600.0)):

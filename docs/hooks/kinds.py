@@ -4,6 +4,7 @@ from typing import Any
 
 from tables import cell, code, table
 
+from vgbench.api.capabilities import CAPABILITIES
 from vgbench.config.describe import describe
 from vgbench.plugin.entry import GROUPS, HOME
 from vgbench.plugin.registry import Registry
@@ -20,8 +21,9 @@ _KINDS = {
             "ActionSet",
             "Trajectories",
             "Tasks",
-            "StateGrid",
             "GymnasiumEnvironment",
+            *(protocol.__name__ for protocol in CAPABILITIES.values()),
+            "StateGrid",
         ],
     ),
     "objective": (

@@ -14,13 +14,14 @@ from vgbench.analysis import prediction as dynamics
 from vgbench.analysis import probe
 from vgbench.analysis import value_order as order
 from vgbench.analysis import value_shape as shape
-from vgbench.analysis.diagnosis_text import text
+from vgbench.analysis.diagnosis import text
 from vgbench.analysis.ladder import verdicts
 from vgbench.analysis.sampling import GoalSample
 from vgbench.api import Environment, StateGrid
 from vgbench.planning.problem import Counter, LatentProblem
 from vgbench.settings import MpcSettings
 from vgbench_plugins.environments.wall import Wall
+from vgbench_plugins.objectives.iql import IQL
 
 TINY = [
     "data.trajectories=8",
@@ -157,7 +158,9 @@ def views():
     """Three goals in one layout of the wall, whose learned distance a test sets to a function of the true cost."""
     wall = Wall(Wall.Params(layout="fixed"))
     tasks = wall.sample_tasks(3, 0, wall.collect(4, 64, 0))
-    spec = SimpleNamespace(objectives=[SimpleNamespace(params=SimpleNamespace(gamma=0.9, tau=0.6))], head_objectives=[])
+    iql = SimpleNamespace(cls=IQL, params=IQL.Params(gamma=0.9, tau=0.6))
+    settings = {"model": SimpleNamespace(latent_dim=8)}
+    spec = SimpleNamespace(stages=[SimpleNamespace(objectives=[iql])], settings=settings)
     trained = SimpleNamespace(environment=wall, spec=spec)
 
     def make(function):
@@ -232,7 +235,7 @@ def test_descent_by_hand():
     grid = StateGrid(states, near, lambda state: (torch.zeros(1), torch.zeros(1)))
     success = SimpleNamespace(success=lambda state, goal: state["x"].squeeze(1) < 0.5)
     view = GoalSample({"x": torch.zeros(1, 1)}, states, grid, torch.zeros(7, 1), value, None, torch.arange(7))
-    figures = order._descend(SimpleNamespace(environment=success), view, value)
+    figures = order._descend(SimpleNamespace(environment=success), view, grid, value)
     # State 4 has 3 beside it, which leads on; 5 is a minimum, and 6 falls into it.
     assert figures == {"coverage": pytest.approx(5 / 7), "minima": 1, "stuck": pytest.approx(1 / 7)}
 

@@ -135,6 +135,14 @@ def test_a_damaged_record_is_left_out(record, vgbench_cli):
     assert result.exit_code == 2 and "episodes.jsonl contradicts result.json" in result.stderr
 
 
+def test_a_result_of_another_run_is_left_out(record, vgbench_cli):
+    path = record()
+    content = json.loads((path / "result.json").read_text()) | {"key": "another"}
+    (path / "result.json").write_text(json.dumps(content))
+    result = vgbench_cli("rescore", path, "--radius", "1")
+    assert result.exit_code == 2 and "result.json has key another" in result.stderr
+
+
 class Line(Environment):
     """A point on a line, 1 to the right at most."""
 

@@ -83,6 +83,26 @@ def test_a_damaged_file_costs_its_own_picture_alone(record, plot):
     assert any(e["kind"] == "Success against steps" and "episodes.jsonl" in e["why"] for e in made["left_out"])
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"horizon": 3}, "its errors do not fit its horizon"),
+        ({"cost_unchanged": None}, "diagnosis.json cannot be used"),
+        ({"skipped": "there are no rollouts"}, "there are no rollouts"),
+    ],
+)
+def test_a_damaged_diagnosis_costs_its_own_picture_alone(record, plot, change, why):
+    names = ("latent", "latent_shuffled", "cost", "cost_shuffled", "cost_unchanged")
+    errors = {name: [0.5, 0.7] for name in names}
+    key = json.loads((record / "run.json").read_text())["key"]
+    content = {"key": key, "title": "t", "goals": 1, "states": 32}
+    content["blocks"] = {"prediction": {"rollouts": 7, "horizon": 2, **errors} | change}
+    (record / "diagnosis.json").write_text(json.dumps(content))
+    made = plot(record)
+    assert [Path(p["file"]).name for p in made["pictures"]] == ["success.svg", "training.svg", "training-logs.svg"]
+    assert any(e["kind"] == "Prediction error over the horizon" and why in e["why"] for e in made["left_out"])
+
+
 def test_curves_end_at_the_recorded_rate(record, plot):
     # The last point of the step curve, in the picture's own coordinates, between the ticks of 0 and 1.
     plot(record, "--out", record.parent / "pictures")

@@ -163,6 +163,7 @@ ENVIRONMENT = [
     ),
     ("goal_distance", [(".abs().squeeze(-1)\n\n    def cost", ".squeeze(-1)\n\n    def cost")]),
     ("capabilities", [('"expert"', '"experts"')]),
+    ("capabilities", [("def labels(self, data)", "def labels(self)")]),
     ("cost_to_go", [(".abs().squeeze(-1)\n\n    def expert", ".abs().squeeze(-1) + 1.0\n\n    def expert")]),
     ("expert", [('clip(goal["x"] - state["x"])', 'clip(state["x"] - goal["x"])')]),
     ("state_grid", [("torch.ones(len(index), 1)", "0.5 * torch.ones(len(index), 1)")]),

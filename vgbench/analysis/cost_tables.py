@@ -8,13 +8,14 @@ from torch import Tensor
 
 from vgbench.analysis.prediction import roll
 from vgbench.analysis.sampling import goal_points, index_states, points, to_goal
-from vgbench.api import Environment, State, StateGrid, Tasks
+from vgbench.api import Environment, HasCostToGo, HasStateGrid, State, StateGrid, Tasks
+from vgbench.api.capabilities import capability
 from vgbench.data.dataset import Dataset
 from vgbench.experiments.trained import Trained
 from vgbench.storage.files import Record
 
 CHECKED = 512
-"""States at which the learned table is held against the distance itself."""
+"""States at which the learned table is compared with the distance itself."""
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Tables:
     values: list[Tensor]
 
     def look_up(self, tasks: Tensor, state: State) -> Tensor:
-        """Interpolated distances [R] of states [R] to the goals of tasks [R]."""
+        """Interpolate distances [R] of states [R] to the goals of tasks [R]."""
         result = torch.empty(len(tasks), dtype=torch.float64, device=tasks.device)
         layout = self.layout[tasks]
         for number in torch.unique(layout).tolist():
@@ -45,7 +46,7 @@ class Tables:
 
 
 def layouts(environment: Environment, tasks: Tasks, data: Dataset) -> tuple[list[StateGrid], Tensor]:
-    """Grids of the tasks' layouts, and the number of each task's [T]."""
+    """Return the grids of the tasks' layouts, and the number of each task's [T]."""
     found: dict[bytes, int] = {}
     grids: list[StateGrid] = []
     numbers = []
@@ -54,26 +55,26 @@ def layouts(environment: Environment, tasks: Tasks, data: Dataset) -> tuple[list
         key = b"".join(one[name].cpu().numpy().tobytes() for name in sorted(data.trajectories.static))
         if key not in found:
             found[key] = len(grids)
-            grids.append(environment.state_grid(one))  # type: ignore[attr-defined]
+            grids.append(capability(environment, HasStateGrid).state_grid(one))
         numbers.append(found[key])
     return grids, torch.tensor(numbers, device=data.device)
 
 
 def true_tables(environment: Environment, tasks: Tasks, data: Dataset) -> Tables:
-    """Tables of the true cost to go, in steps."""
+    """Make tables of the true cost to go, in steps."""
     grids, number = layouts(environment, tasks, data)
     values = []
     for task, layout in enumerate(number.tolist()):
         states, count = grids[layout].states, len(grids[layout])
         goal = {name: value[task : task + 1].expand(count, *value.shape[1:]) for name, value in tasks.goal.items()}
-        cost: Tensor = environment.cost_to_go(states, goal).double()  # type: ignore[attr-defined]
+        cost = capability(environment, HasCostToGo).cost_to_go(states, goal).double()
         most = cost[cost.isfinite()].max()
         values.append(torch.where(cost.isfinite(), cost, 2 * most))
     return Tables(grids, number, values)
 
 
 def learned_tables(trained: Trained, tasks: Tasks) -> tuple[Tables, Record]:
-    """Tables of a run's learned distance, and their mean error at states that actions of the data reach.
+    """Make tables of a run's learned distance; return their mean error at states that the data's actions reach, too.
 
     The error is that of interpolation, and of whatever the grid leaves out (a velocity, say).
     """

@@ -13,6 +13,7 @@ from vgbench.planning.controller import Controller, plan_horizon
 from vgbench.rng import KeyedNoise, Stream
 from vgbench.settings import MpcSettings
 from vgbench.storage.files import Record
+from vgbench.text import figure_text
 
 ROLLOUTS = 256
 PLANS = 64
@@ -169,3 +170,42 @@ def _error(found: Tensor, truth: Tensor) -> float:
 
 def _listed(values: Tensor) -> list[float]:
     return [round(float(value), 5) for value in values]
+
+
+def prediction_lines(block: Record) -> list[str]:
+    """Put into words: the errors at some steps of the horizon."""
+    last = block["horizon"]
+    steps = sorted({1, 2, 4, 8, last // 2, last} & set(range(1, last + 1)))
+    names = {
+        "latent": "latent error / no change",
+        "latent_shuffled": "  with shuffled actions",
+        "cost": "|cost error|",
+        "cost_shuffled": "  with shuffled actions",
+        "cost_unchanged": "  if nothing changed",
+    }
+    lines = [f"{'step':<26}" + "".join(f"{step:>9}" for step in steps)]
+    for key, name in names.items():
+        lines.append(f"{name:<26}" + "".join(f"{block[key][step - 1]:>9.3g}" for step in steps))
+    better = block["cost"][-1] < block["cost_unchanged"][-1]
+    lines.append(
+        f"After {last} steps the predicted cost is {'nearer to' if better else 'no nearer to'} the truth than if "
+        f"nothing had changed; below 1, and far below shuffled actions, is good."
+    )
+    if all(
+        abs(own - other) <= 0.01 * other for own, other in zip(block["latent"], block["latent_shuffled"], strict=True)
+    ):
+        lines.append("Other actions make no difference: the predictor ignores them, so all plans look alike.")
+    return lines
+
+
+def planning_lines(block: Record) -> list[str]:
+    """Put into words: promised and realised cost."""
+    lines = [
+        f"first plans of {block['plans']} tasks, {block['steps']} steps: cost promised {block['promised']:.4g}, "
+        f"realised {block['realised']:.4g}, of standing still {block['staying']:.4g}"
+    ]
+    for name, means in block["recorded"].items():
+        solved, unsolved = figure_text(means["solved"]), figure_text(means["unsolved"])
+        lines.append(f"{name}, mean over the plans of an episode: solved {solved}, unsolved {unsolved}")
+    lines.append(f"The environment keeps {block['kept']:.0%} of the improvement that the model promises.")
+    return lines

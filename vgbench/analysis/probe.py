@@ -1,4 +1,4 @@
-"""The predictor and the planner: errors over the horizon, planned against realised cost; what a probe can read."""
+"""What a linear probe can read of the state in latents, true and predicted."""
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ RIDGE = 1e-3
 
 
 def probe(trained: Trained, made: Rollouts, seed: int) -> Record:
-    """Mean Euclidean error of a linear reading of each state array that moves, on data and where tasks begin."""
+    """Measure the mean error of a linear probe of each state array that moves, on data and where tasks begin."""
     weights, names, errors = fit_probe(trained, seed)
     result: Record = {"fitted_on": TRAIN, "arrays": {}}
     seen = torch.cat([made.true[:, step] for step in range(1, made.true.shape[1])])
@@ -32,7 +32,7 @@ def probe(trained: Trained, made: Rollouts, seed: int) -> Record:
 
 
 def fit_probe(trained: Trained, seed: int) -> tuple[Tensor, tuple[str, ...], dict[str, float]]:
-    """Ridge regression of the moving state arrays on latents of the data.
+    """Fit a ridge regression of the moving state arrays on latents of the data.
 
     Returns:
         Weights [D + 1, sum of sizes] float64, the arrays' names, and the mean error of each on held-out trajectories.
@@ -60,12 +60,22 @@ def fit_probe(trained: Trained, seed: int) -> tuple[Tensor, tuple[str, ...], dic
 
 
 def apply(weights: Tensor, latent: Tensor) -> Tensor:
-    """What a probe reads in latents [B, D]: [B, sum of sizes] float64."""
+    """Read a probe off latents [B, D]: [B, sum of sizes] float64."""
     return latent.double() @ weights[:-1] + weights[-1]
 
 
 def split(trained: Trained, read: Tensor) -> dict[str, Tensor]:
-    """Columns of `read` [B, sum of sizes] by the arrays that they belong to."""
+    """Split columns of `read` [B, sum of sizes] by the arrays that they belong to."""
     names = sorted(trained.data.trajectories.states)
     sizes = [int(np.prod(trained.environment.spec.state[name].shape)) for name in names]
     return dict(zip(names, read.split(sizes, dim=1), strict=True))
+
+
+def probe_lines(block: Record) -> list[str]:
+    """Put into words: the errors of each state array."""
+    lines = [f"{'':<12}  held-out data  states of tasks  predicted at the horizon"]
+    for name, row in block["arrays"].items():
+        cells = f"{row['held_out']:>13.4g}  {row['at_tasks']:>15.4g}  {row['predicted_at_horizon']:>24.4g}"
+        lines.append(f"{name:<12}  {cells}  ({row['about']})" if row["about"] else f"{name:<12}  {cells}")
+    lines.append("Mean error of a linear reading of the latents, in the state's own units.")
+    return lines

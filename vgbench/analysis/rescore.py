@@ -1,16 +1,13 @@
 """Success rates at another radius, from the distances that a run recorded; nothing is planned again."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vgbench.errors import VgbenchError
 from vgbench.statistics import wilson
-from vgbench.storage.files import Record, read_json
-from vgbench.storage.records import NotARecord, leaves
-from vgbench.storage.run_folder import FORMAT, other_format
+from vgbench.storage.files import Record
+from vgbench.storage.records import NotARecord, leaves, read_episodes, read_result, read_run
 
 AT = ("ever", "end")
 ROUNDED = 5e-7
@@ -122,39 +119,35 @@ def _run(path: Path, radius: float, at: str) -> list[Rescored]:
     Raises:
         VgbenchError: it is no complete run, or contradicts itself.
     """
-    if not (path / "run.json").exists():
-        raise NotARecord("there is no run.json")
-    run = read_json(path / "run.json", ("format", "key", "identity", "status", "title"), "left out")
-    if run["format"] != FORMAT:
-        raise NotARecord(f"it {other_format(run['format'])}")
-    if run["status"] != "done" or not (path / "result.json").exists():
-        raise NotARecord(f"the run is not finished (status {run['status']})")
-    result = read_json(path / "result.json", ("key", "successes", "n", "planner"), "left out")
+    run = read_run(path, ("title",))
+    result = read_result(path, run)
     try:
         stop = run["identity"]["settings"]["evaluation"].get("stop", "ever")
-        judged = [("episodes.jsonl", result, result["planner"], False)]
-        if result.get("baseline"):
-            judged.append(("baseline.jsonl", result["baseline"], result["baseline"]["planner"], True))
         known = (result.get("tasks") or {}).get("radius")
         made = []
-        for name, rate, planner, baseline in judged:
-            rows = _rows(path / name, rate)
-            verdicts = [verdict(row, radius, at, stop, known) for row in rows]
-            counts = (rate["successes"], verdicts.count(True), verdicts.count(None), len(rows))
-            made.append(Rescored(path, run["title"], planner, baseline, at, radius, known, stop, *counts))
+        for name, rate, baseline in (
+            ("episodes.jsonl", result, False),
+            ("baseline.jsonl", result.get("baseline"), True),
+        ):
+            if not rate:
+                continue
+            solved = [verdict(row, radius, at, stop, known) for row in read_episodes(path / name, rate)]
+            made.append(
+                Rescored(
+                    path,
+                    run["title"],
+                    rate["planner"],
+                    baseline,
+                    at,
+                    radius,
+                    known,
+                    stop,
+                    recorded=rate["successes"],
+                    successes=solved.count(True),
+                    unknown=solved.count(None),
+                    n=len(solved),
+                )
+            )
     except (KeyError, TypeError, AttributeError) as err:
         raise NotARecord(f"it is damaged: {type(err).__name__}: {err}") from err
     return made
-
-
-def _rows(path: Path, rate: Record) -> Sequence[dict[str, Any]]:
-    """Rows of a JSONL file; they have to give the rate that result.json has."""
-    try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except OSError as err:
-        raise NotARecord(f"{path.name} cannot be read: {err.strerror or err}") from err
-    except ValueError as err:
-        raise NotARecord(f"{path.name} is damaged: {err}") from err
-    if not rows or (sum(map(bool, (row["success"] for row in rows))), len(rows)) != (rate["successes"], rate["n"]):
-        raise NotARecord(f"{path.name} contradicts result.json")
-    return rows

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vgbench.api import Environment, State, StateGrid
+from vgbench.api import Environment, HasCostToGo, HasStateGrid, State, StateGrid
+from vgbench.api.capabilities import CAPABILITIES, MissingCapability, capability, offers
 from vgbench.experiments.trained import Trained
 
 
@@ -32,50 +33,52 @@ class GoalSample:
     sample: Tensor
 
     def goals(self, count: int) -> State:
-        """The goal, repeated."""
+        """Repeat the goal."""
         return {name: value.expand(count, *value.shape[1:]) for name, value in self.goal.items()}
 
 
-def lacks(environment: Environment, capability: str) -> str | None:
+def lacks(environment: Environment, name: str) -> str | None:
     """Say that an environment lacks a capability, or return None."""
-    if capability in environment.capabilities:
-        return None
-    return f"{type(environment).__name__} has no capability '{capability}'"
+    try:
+        capability(environment, CAPABILITIES[name])
+    except MissingCapability as err:
+        return str(err)
+    return None
 
 
 def index_states(state: State, rows: Tensor | slice) -> State:
-    """Some rows of a state."""
+    """Take some rows of a state."""
     return {name: value[rows] for name, value in state.items()}
 
 
 def cat_states(states: list[State]) -> State:
-    """States one after another."""
+    """Concatenate states."""
     return {name: torch.cat([state[name] for state in states]) for name in states[0]}
 
 
 def latents(trained: Trained, state: State) -> Tensor:
-    """Latents [B, D] of states."""
+    """Encode states as latents [B, D]."""
     return trained.model.encode_blocks(trained.environment.observe(state)).clone()
 
 
 def points(trained: Trained, state: State) -> Tensor:
-    """Points [M, D'] of states."""
+    """Encode states as points [M, D']."""
     return trained.model.encode_blocks(trained.environment.observe(state), points=True).clone()
 
 
 def goal_points(trained: Trained, goal: State) -> Tensor:
-    """Points [B, D'] of goals, as the planner sees them."""
+    """Encode goals as points [B, D'], as the planner sees them."""
     return trained.model.encode_blocks(trained.environment.goal_observation(goal), points=True).clone()
 
 
 def to_goal(trained: Trained, here: Tensor, goal: Tensor) -> Tensor:
-    """Learned distances [M] float64 from points [M, D'] to one goal's point [1, D']."""
+    """Compute learned distances [M] float64 from points [M, D'] to one goal's point [1, D']."""
     with torch.no_grad():
         return trained.model.distance.prepare(goal)(here.unsqueeze(0))[0].double()
 
 
 class GoalSampler:
-    """Makes the views of some goals; states of a layout are encoded once."""
+    """Samples states around some goals; those of a layout are encoded once."""
 
     def __init__(self, trained: Trained, states: int, seed: int) -> None:
         """`states` is how many states of a layout are sampled for statistics over pairs."""
@@ -83,9 +86,9 @@ class GoalSampler:
         self._known: dict[bytes, tuple[State, StateGrid | None, Tensor]] = {}
 
     def make(self, goals: int) -> list[GoalSample]:
-        """Views of the goals of the first tasks; without a grid, of states of the data."""
+        """Sample around the goals of the first tasks; without a grid, of states of the data."""
         trained = self._trained
-        if "state_grid" in trained.environment.capabilities:
+        if offers(trained.environment, HasStateGrid):
             count = min(goals, len(trained.tasks))
             return [self._view(index_states(trained.tasks.goal, slice(row, row + 1)), None) for row in range(count)]
         data = trained.data
@@ -99,8 +102,8 @@ class GoalSampler:
         count = len(here)
         sample = torch.from_numpy(self._rng.permutation(count)[: self._count]).to(here.device)
         view = GoalSample(goal, states, grid, here, distance, None, sample)
-        if "cost_to_go" in trained.environment.capabilities:
-            view.cost = trained.environment.cost_to_go(states, view.goals(count)).double()  # type: ignore[attr-defined]
+        if offers(trained.environment, HasCostToGo):
+            view.cost = trained.environment.cost_to_go(states, view.goals(count)).double()
         return view
 
     def _around(self, goal: State, index: Tensor | None) -> tuple[State, StateGrid | None, Tensor]:
@@ -110,7 +113,7 @@ class GoalSampler:
         if key not in self._known:
             grid = None
             if index is None:
-                grid = trained.environment.state_grid(goal)  # type: ignore[attr-defined]
+                grid = capability(trained.environment, HasStateGrid).state_grid(goal)
                 states = grid.states
             else:
                 mates = (data.groups == data.groups[index // data.length]).nonzero().squeeze(1)

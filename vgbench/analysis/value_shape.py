@@ -14,7 +14,7 @@ STEPS = 1024
 
 
 def scale(trained: Trained, views: list[GoalSample], seed: int) -> Record:
-    """Range and saturation, in the distance's own units, and the mean distance of one step of the data."""
+    """Measure range and saturation, in the distance's own units, and the mean distance of one step of the data."""
     terms = value_terms(trained)
     bound, source = trained.model.distance.upper_bound, "the distance's own bound"
     if terms:
@@ -43,7 +43,7 @@ def scale(trained: Trained, views: list[GoalSample], seed: int) -> Record:
 
 
 def one_step(trained: Trained, stride: int, seed: int) -> Tensor:
-    """Distances [1024] from random states of the data to those `stride` steps later."""
+    """Compute distances [1024] from random states of the data to those `stride` steps later."""
     data, model = trained.data, trained.model
     rng = np.random.default_rng(seed)
     row = torch.from_numpy(rng.integers(0, len(data), STEPS)).to(data.device)
@@ -56,7 +56,7 @@ def one_step(trained: Trained, stride: int, seed: int) -> Tensor:
 
 
 def metric(trained: Trained, views: list[GoalSample], seed: int) -> Record:
-    """Asymmetry and violations of the triangle inequality on random triples of states of one layout each."""
+    """Measure asymmetry and violations of the triangle inequality on random triples of states of one layout each."""
     rng = np.random.default_rng(seed)
     asymmetry, violation, mean, worst = [], [], [], 0.0
     distance = trained.model.distance
@@ -80,3 +80,28 @@ def metric(trained: Trained, views: list[GoalSample], seed: int) -> Record:
         "triangle_violations": round(float(torch.cat(violation).double().mean()), 6),
         "triangle_worst": round(max(worst, 0.0), 6),
     }
+
+
+def scale_lines(block: Record) -> list[str]:
+    """Put into words: range and saturation."""
+    bound = f"of a bound of {block['bound']:.4g} ({block['bound_from']})" if block["bound"] else "(no bound)"
+    spread, unit = block["far_spread_of_max"], "maximum"
+    if block["bound"]:
+        spread, unit = block["far_spread_of_bound"], "bound"
+    flat = "flat: a planner sees little there" if spread < 0.02 else "still graded"
+    mean, step = f"far pairs: mean {block['far_mean']:.4g}, p95 - p5 {block['far_spread']:.4g}", block["step"]
+    return [
+        f"largest {block['max']:.4g} {bound}; {mean}",
+        f"{step['steps']} step(s) of the data: {step['mean']:.4g} +- {step['std']:.4g} (1: each led there)",
+        f"Far from the goal (the furthest third) the distance is {flat}: {spread:.2%} of the {unit}.",
+    ]
+
+
+def metric_lines(block: Record) -> list[str]:
+    """Put into words: symmetry and the triangle inequality."""
+    return [
+        f"|d(x,y) - d(y,x)| is {block['asymmetry_of_mean']:.2%} of the mean distance {block['mean']:.4g}; "
+        f"triangle inequality broken by {block['triangle_violations']:.2%} of {block['triples']} triples "
+        f"(at worst by {block['triangle_worst']:.3g})",
+        "0 for a metric; a quasimetric may be asymmetric, but keeps the triangle inequality.",
+    ]

@@ -3,6 +3,17 @@
 One module per kind of plugin; each base class opens with a whole example.
 """
 
+from vgbench.api.capabilities import (
+    HasCostToGo,
+    HasExpert,
+    HasLabels,
+    HasMapPlace,
+    HasPairLabels,
+    HasStateGrid,
+    HasTrack,
+    HasValueFixedPoint,
+    StateGrid,
+)
 from vgbench.api.distance import Distance
 from vgbench.api.environment import (
     ActionSet,
@@ -12,7 +23,6 @@ from vgbench.api.environment import (
     EnvironmentSpec,
     NormBall,
     State,
-    StateGrid,
     Tasks,
     Trajectories,
 )
@@ -34,6 +44,14 @@ __all__ = [
     "EnvironmentSpec",
     "Goals",
     "GymnasiumEnvironment",
+    "HasCostToGo",
+    "HasExpert",
+    "HasLabels",
+    "HasMapPlace",
+    "HasPairLabels",
+    "HasStateGrid",
+    "HasTrack",
+    "HasValueFixedPoint",
     "Loss",
     "Model",
     "Network",

@@ -155,26 +155,6 @@ class Trajectories:
         return self.actions.shape[1] + 1
 
 
-@dataclass(frozen=True)
-class StateGrid:
-    """M states that cover one layout, so that a value can be looked at everywhere.
-
-    Attributes:
-        states: M states, each reachable from the others.
-        neighbours: [M, N] int64, numbers of the states next to each one that a straight move reaches; -1: none.
-        locate: states [B] -> numbers [B, C] and weights [B, C] of sum 1, by which a function known at the M states
-            is interpolated; any state is accepted, and never is it interpolated across a wall.
-    """
-
-    states: State
-    neighbours: Tensor
-    locate: Callable[[State], tuple[Tensor, Tensor]]
-
-    def __len__(self) -> int:
-        """Number of states M."""
-        return len(self.neighbours)
-
-
 @dataclass
 class Tasks:
     """B planning problems: a start and a goal state each, both with leading B."""
@@ -219,24 +199,12 @@ class Environment(Plugin, ABC):
                 ends = torch.tensor(rng.uniform([-9, 3], [-3, 9], (count, 2)), dtype=torch.float32)
                 return Tasks({"x": ends[:, :1]}, {"x": ends[:, 1:]})
 
-    Optional capabilities are declared in `capabilities` and tested: `cost_to_go(state, goal) -> Tensor[B]` (least
-    number of steps), `expert(state, goal) -> actions[B, A]`, `simulate(state, actions[B, K, H, A]) -> State[B, K, H,
-    ...]`. For `vgbench diagnose`: `state_grid(state) -> StateGrid` of the layout of a single state (leading 1);
-    `pair_labels(state, goal) -> Tensor[B]` int64, groups of pairs as named by `pair_label_names`; and
-    `value_fixed_point(state, goal, tau, gamma, stride) -> Tensor[B]`, the distance to which an expectile value loss
-    converges on the environment's own data (ValueError where that is not known). For pictures: `labels(trajectories) ->
-    {name: bool [N]}` (kinds of trajectories); `track(state) -> Tensor[B, 2]` (column and row of the agent in the image,
-    px; the middle of the first pixel is 0); `map_place(state) -> Tensor[B, 2]`, where states are on a map of
-    `map_extent`; together with `state_grid` it gives maps of the learned value.
+    Optional capabilities (the true cost to go, an expert, a grid of states, places on a map, ...) are the Protocols of
+    `vgbench.api.capabilities`: it has their methods, and names them in `capabilities`.
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset()
-    """Names of the optional methods above that it has, such as `frozenset({"cost_to_go"})`; others are not called."""
-    pair_label_names: ClassVar[tuple[str, ...]] = ()
-    """What the numbers of `pair_labels` mean."""
-    map_extent: tuple[float, float, float, float]
-    """Left, right, bottom and top edge of the map, in `spec.distance_unit`. The first image that `observe` draws, if
-    there is one, shows just this; `bottom` is above `top` in number where y grows downwards. Capability `map_place`.
+    """Names of the capabilities that it offers, such as `frozenset({"cost_to_go"})`; methods of others are not called.
     """
     success_radius: float
     """A task is solved at the first state whose `goal_distance` is below this (in `spec.distance_unit`)."""
@@ -284,7 +252,7 @@ class Environment(Plugin, ABC):
         """Sample planning problems, none of them solved at its start; `data` is what the model was trained on."""
 
     def check_tasks(self, tasks: Tasks, data: Trajectories) -> dict[str, Any]:
-        """Hold tasks, sampled or read from a file, against the data that the model is trained on.
+        """Check tasks, sampled or read from a file, against the data that the model is trained on.
 
         Returns:
             Figures for `tasks` in result.json (JSON values), such as the share of tasks in layouts of the data.

@@ -30,8 +30,7 @@ def diagnose(
     Rank correlation with the true cost to go and with the fixed point of the value loss, descent, saturation, symmetry,
     prediction error over the horizon, promised and realised cost, and a probe. Takes about a minute on one core.
     """
-    from vgbench.analysis.diagnosis import diagnose
-    from vgbench.analysis.diagnosis_text import text
+    from vgbench.analysis.diagnosis import diagnose, text
     from vgbench.errors import UsageError
     from vgbench.experiments.trained import load_trained
     from vgbench.storage.files import write_json

@@ -11,6 +11,7 @@ from vgbench.errors import UsageError, prefix_error
 from vgbench.text import choice, suggest
 
 if TYPE_CHECKING:
+    from vgbench.config.definitions import Suite
     from vgbench.report.claims import Finding
     from vgbench.report.table import Table
 
@@ -62,52 +63,66 @@ def report(
 
     Marks what is missing, failed or stale. A cell never mixes scales, tasks or other values.
     """
+    chosen, variant_name, scale = _choose(suite, variant, scale)
+    guess = out.suffix.removeprefix(".").lower() if out else ""
+    form = choice(layout or (guess if guess in FORMATS else "table"), FORMATS, "--format")
+    _check_files(out, html, draw)
+    folders = _folders(folders or [], chosen.name, scale)
+    from vgbench.report import claims as tests
+    from vgbench.report import table
+    from vgbench.storage import records
+
+    found, left_out = records.scan(folders, scale, table.recipes(chosen), variant_name)
+    for line in left_out:
+        say(f"note: left out {line}")
+    built = table.build(chosen, scale, found, variant_name)
+    findings = tests.judge(built)
+    if html is not None:
+        from vgbench.report.html import page
+
+        _write(html, page(built, findings, left_out, folders, draw, say), "html", "--html")
+        if out is None and layout is None:
+            return
+    if form == "table" and out is None:
+        _print(built, findings if claims else [])
+        return
+    text = _text(form, built, findings, claims, left_out, out.parent if out else Path())
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        _write(out, text, form)
+
+
+def _choose(suite: str, variant: str | None, scale: str) -> "tuple[Suite, str | None, str]":
+    """Return the suite, the name of the variant and the scale that the options name."""
     from vgbench.config.catalogue import load_catalogue
     from vgbench.config.definitions import SCALES
 
     with prefix_error(f"--suite {suite}"):
         chosen = load_catalogue().suite(suite)
     with prefix_error(f"--variant {variant}"):
-        read_as = load_catalogue().variant(variant)
-    scale = choice(scale, SCALES, "--scale")
-    chosen_layout = layout is not None
-    guess = out.suffix.removeprefix(".").lower() if out else ""
-    layout = choice(layout or (guess if guess in FORMATS else "table"), FORMATS, "--format")
-    if out is not None and out.is_dir():
-        raise UsageError(f"--out {out} is a folder; expected the name of a file")
-    if html is not None and html.is_dir():
-        raise UsageError(f"--html {html} is a folder; expected the name of a file")
+        found = load_catalogue().variant(variant)
+    return chosen, found.name if found else None, choice(scale, SCALES, "--scale")
+
+
+def _check_files(out: Path | None, html: Path | None, draw: bool) -> None:
+    """Refuse files that are folders, and pictures that no page would show."""
+    for option, path in (("--out", out), ("--html", html)):
+        if path is not None and path.is_dir():
+            raise UsageError(f"{option} {path} is a folder; expected the name of a file")
     if draw and html is None:
         raise UsageError("--draw goes with --html FILE: it makes the pictures of that page")
-    for place in folders or ():
-        _look(place)
-    if not folders:
-        folders = [Path("runs") / f"{chosen.name}-{scale}"]
-        _look(folders[0], f" (`vgbench suite {chosen.name} --scale {scale}` makes it)")
-    from vgbench.report import claims as tests
-    from vgbench.report import table
-    from vgbench.storage import records
 
-    read_as_name = read_as.name if read_as else None
-    found, left_out = records.scan(folders, scale, table.recipes(chosen), read_as_name)
-    for line in left_out:
-        say(f"note: left out {line}")
-    built = table.build(chosen, scale, found, read_as_name)
-    findings = tests.judge(built)
-    if html is not None:
-        from vgbench.report.html import page
 
-        _write(html, page(built, findings, left_out, folders, draw, say), "html", "--html")
-        if out is None and not chosen_layout:
-            return
-    if layout == "table" and out is None:
-        _print(built, findings if claims else [])
-        return
-    text = _text(layout, built, findings, claims, left_out, out.parent if out else Path())
-    if out is None:
-        sys.stdout.write(text)
-    else:
-        _write(out, text, layout)
+def _folders(folders: list[Path], suite: str, scale: str) -> list[Path]:
+    """Return the folders to read, by default that of the suite; all of them exist."""
+    for folder in folders:
+        _look(folder)
+    if folders:
+        return folders
+    usual = Path("runs") / f"{suite}-{scale}"
+    _look(usual, f" (`vgbench suite {suite} --scale {scale}` makes it)")
+    return [usual]
 
 
 def _look(folder: Path, made_by: str = "") -> None:
@@ -171,8 +186,5 @@ def _write(out: Path, text: str, layout: str, option: str = "--out") -> None:
     except (OSError, UnicodeDecodeError) as err:
         raise UsageError(f"{option} {out}: cannot write there: {getattr(err, 'strerror', None) or err}") from err
 
-    def write(path: Path) -> None:
-        path.write_text(text, encoding="utf-8")
-
-    write_atomically(out, write)
+    write_atomically(out, lambda path: path.write_text(text, encoding="utf-8"))
     print(out)

@@ -1,4 +1,4 @@
-"""What a publication says of its table, held against the records of the same comparisons.
+"""What a publication says of its table, tested on the records of the same comparisons.
 
 Two questions are asked of each comparison, each corrected by Holm's method over all comparisons that the suite declares
 (those without records count too, so that what is missing makes nothing easier):
@@ -85,7 +85,7 @@ def judge(table: Table) -> list[Finding]:
     found = [_compare(claim, protocol, a, b, table) for claim, protocol, a, b in declared(table)]
     tasks = holm([1.0 if f.p_tasks is None else f.p_tasks for f in found])
     seeds = holm([1.0 if f.p_seeds is None else f.p_seeds for f in found])
-    return [_verdict(f, t, s) if f.rates else f for f, t, s in zip(found, tasks, seeds, strict=True)]
+    return [_verdict(f, t, s) for f, t, s in zip(found, tasks, seeds, strict=True)]
 
 
 def declared(table: Table) -> Iterator[tuple[Claim, str, str, str]]:
@@ -102,7 +102,7 @@ def _compare(claim: Claim, protocol: str, a: str, b: str, table: Table) -> Findi
     ours = table.cells.get((a, protocol))
     side_a = _side(a, ours)
     if b == "baseline":
-        side_b = _floor(ours)
+        side_b = _baseline(ours)
     else:
         other = a if b == "same" else b
         side_b = _side(other, table.cells.get((other, claim.against or protocol)))
@@ -120,7 +120,7 @@ def _side(name: str, cell: TableCell | None) -> Side:
     return Side(name, {r.seed: r.episodes for r in records}, {r.seed: _place(r) for r in records})
 
 
-def _floor(cell: TableCell | None) -> Side:
+def _baseline(cell: TableCell | None) -> Side:
     """The baseline's episodes beside a recipe's: the same for each of its seeds."""
     records = [r for r in (cell.records if cell is not None and cell.state == "done" else ()) if r.baseline]
     return Side("baseline", {r.seed: r.baseline for r in records if r.baseline}, {r.seed: _place(r) for r in records})
@@ -193,8 +193,9 @@ def _measured(
 
 
 def _verdict(finding: Finding, tasks: float, seeds: float) -> Finding:
-    """Say what the corrected tests allow to say, and of whom."""
-    assert finding.rates is not None and finding.interval is not None
+    """Say what the corrected tests allow to say, and of whom; nothing where there are no records."""
+    if finding.rates is None or finding.interval is None:
+        return finding
     count = len(finding.seeds)
     here = "for this checkpoint" if count == 1 else f"for these {count} checkpoints"
     over_seeds = finding.p_seeds is not None

@@ -9,17 +9,18 @@ from typing import Any
 from urllib.parse import quote
 
 from vgbench.errors import VgbenchError
-from vgbench.report import budgets, ladders, markdown
+from vgbench.report import markdown
 from vgbench.report.claims import Finding
+from vgbench.report.extra_sections import SECTIONS
+from vgbench.report.fields import CELL, figure, span, words
 from vgbench.report.plots.picture import LOGS, SkippedPlot
-from vgbench.report.plots.run_plots import Gallery, diagnosis, gallery
+from vgbench.report.plots.run_plots import Gallery, gallery, read_diagnosis
 from vgbench.report.table import Table, TableCell
 from vgbench.statistics import wilson
 from vgbench.storage.records import RunRecord
 from vgbench.version import __version__
 
 TEMPLATE = "report.html.j2"
-_TYPES = {".svg": "image/svg+xml", ".webp": "image/webp", ".png": "image/png"}
 _PLAIN = " !$'()*+,-./:;=?@[]^_`{|}~"
 """What of an SVG may stand in a double-quoted attribute as it is."""
 
@@ -40,7 +41,7 @@ def page(
         left_out: a line for each folder that is no record.
         folders: where ladders and sweeps may lie, beside the runs.
         draw: draw what needs the models first, as `vgbench plot` does; else only what it drew before is shown.
-        say: told of each run that is being drawn.
+        say: called with a line about each run whose pictures are drawn.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -58,8 +59,7 @@ def page(
             say(f"{number} of {len(records)}: pictures of {record.path}")
         runs.setdefault(cell.protocol, []).append(_run(cell, record, draw))
     places = [*folders, *(record.path for _, record in records)]
-    found, unread = ladders.find(places, table.scale, table.suite.protocols)
-    costs, unread_costs = budgets.find(folders, table.scale, uri)
+    extra = [(section, *section.find(places, table)) for section in SECTIONS]
     headers, tested = markdown.claims_grid(finding for finding in findings if finding.rates)
     _, open_claims = markdown.claims_grid(finding for finding in findings if not finding.rates)
     content = {
@@ -72,11 +72,9 @@ def page(
         "claims": {"tested": tested, "without records": open_claims},
         "claim_notes": markdown.claims_notes(findings),
         "runs": runs,
-        "ladder_headers": ladders.HEADERS,
-        "ladders": found,
-        "budget_headers": budgets.HEADERS,
-        "budgets": costs,
-        "left_out": [*left_out, *unread, *unread_costs],
+        "extra": [(section, entries) for section, entries, _ in extra if entries],
+        "left_out": [*left_out, *(line for _, _, unread in extra for line in unread)],
+        "uri": uri,
         "version": __version__,
     }
     return jinja.get_template(TEMPLATE).render(content)
@@ -94,7 +92,7 @@ def _shown(recipe: str, table: Table) -> bool:
 
 
 def _rate(successes: int, n: int) -> str:
-    return f"{markdown.figure(successes / n)} {markdown.span(wilson(successes, n))}"
+    return f"{figure(successes / n)} {span(wilson(successes, n))}"
 
 
 def _cell(cell: TableCell) -> dict[str, Any]:
@@ -102,10 +100,9 @@ def _cell(cell: TableCell) -> dict[str, Any]:
     paper = cell.published
     return {
         "state": cell.state,
-        "rate": markdown.figure(cell.rate) if cell.records else "",
-        "interval": markdown.span(cell.interval) if cell.records else "",
+        "words": words(CELL, cell),
         "seeds": [(str(record.seed), _anchor(record)) for record in cell.records],
-        "paper": f"{markdown.figure(paper.rate)} {markdown.span(paper.interval)}" if paper else "",
+        "paper": f"{figure(paper.rate)} {span(paper.interval)}" if paper else "",
         "mark": cell.mark,
     }
 
@@ -137,7 +134,7 @@ def _run(cell: TableCell, record: RunRecord, draw: bool) -> dict[str, Any]:
     except Exception as err:  # a plugin's, while it drew: one run must not cost the report of all others
         why = str(err) if isinstance(err, VgbenchError) else f"{type(err).__name__}: {err}"
         made = Gallery(record.path, (), (SkippedPlot("Pictures", why),))
-    found, why = diagnosis(record.path)
+    found, why = read_diagnosis(record.path)
     about["diagnosis"], wrong = _words(found) if found else ("", why)
     unread = [SkippedPlot("Diagnosis", wrong)] if wrong and not why else []
     about["left_out"] = [*made.left_out, *unread]
@@ -149,24 +146,24 @@ def _pictures(made: Gallery) -> dict[str, list[dict[str, str]]]:
     kinds: dict[str, list[dict[str, str]]] = {}
     for picture in made.pictures:
         path = made.folder / picture.file
-        kinds.setdefault(picture.kind, []).append({"uri": uri(path), "text": picture.text, "legend": picture.legend})
+        address = uri(path.read_bytes(), path.suffix)
+        kinds.setdefault(picture.kind, []).append({"uri": address, "text": picture.text, "legend": picture.legend})
     details = kinds.pop(LOGS, None)
     return kinds | ({LOGS: details} if details else {})
 
 
-def uri(path: Path) -> str:
+def uri(content: bytes, suffix: str = ".png") -> str:
     """Return a picture as a data URI, for a double-quoted attribute."""
-    content, kind = path.read_bytes(), _TYPES[path.suffix]
-    if path.suffix == ".svg":
-        return f"data:{kind},{quote(content.decode(), safe=_PLAIN)}"
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    if suffix == ".svg":
+        return f"data:image/svg+xml,{quote(content.decode(), safe=_PLAIN)}"
+    return f"data:image/{suffix[1:]};base64,{base64.b64encode(content).decode()}"
 
 
 def _words(found: dict[str, Any]) -> tuple[str, str]:
     """A diagnosis in words, or why it cannot be told."""
-    from vgbench.analysis.diagnosis_text import text
+    from vgbench.analysis.diagnosis import text
 
     try:
         return text(found), ""
-    except (KeyError, TypeError, ValueError) as err:
+    except (AttributeError, LookupError, TypeError, ValueError) as err:
         return "", f"diagnosis.json is not what this version writes: {type(err).__name__}: {err}"

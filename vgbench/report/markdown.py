@@ -7,23 +7,12 @@ from typing import Any
 
 from vgbench.errors import UsageError
 from vgbench.report.claims import ALPHA, Finding
+from vgbench.report.fields import CELL, CLAIM_GRID, NONE, figure, span, words
 from vgbench.report.table import Table, TableCell, few
 from vgbench.storage.records import RunRecord
 
 BEGIN, END = "<!-- report: begin -->", "<!-- report: end -->"
-NONE = "–"  # noqa: RUF001
 ARROWS = {"below": " ↓", "above": " ↑", "": ""}
-
-
-def figure(rate: float) -> str:
-    """Return a rate as the literature prints it: `.94`, `1.00`."""
-    text = f"{rate:.2f}"
-    return text.removeprefix("0") if rate >= 0 else text.replace("-0.", "-.")
-
-
-def span(interval: Sequence[float]) -> str:
-    """Return an interval: `[.88, .97]`."""
-    return f"[{figure(interval[0])}, {figure(interval[1])}]"
 
 
 def plural(count: int, noun: str) -> str:
@@ -38,7 +27,7 @@ def cell_text(cell: TableCell, seeds: str | None = None) -> str:
         return ("failed" if cell.state == "failed" else NONE) + paper
     counted = seeds or plural(len(cell.records), "seed")
     stale = ", stale" if cell.stale else ""
-    return f"{figure(cell.rate)} {span(cell.interval)} {counted}{stale}{paper}{ARROWS[cell.mark]}"
+    return f"{' '.join(words(CELL, cell))} {counted}{stale}{paper}{ARROWS[cell.mark]}"
 
 
 def notes(table: Table) -> list[str]:
@@ -96,22 +85,7 @@ def grid(table: Table, cells: dict[tuple[str, str], str]) -> tuple[list[str], li
 
 def claims_grid(findings: Iterable[Finding]) -> tuple[list[str], list[list[str]]]:
     """Headers and rows: a comparison each."""
-    headers = ["claim", "protocol", "comparison", "rates", "difference", "p (Holm)", "verdict"]
-    return headers, [_claim_row(finding) for finding in findings]
-
-
-def _claim_row(f: Finding) -> list[str]:
-    protocol = f"{f.protocol} against {f.claim.against}" if f.claim.against else f.protocol
-    if f.rates is None or f.interval is None or f.holm_tasks is None:
-        return [f.claim.name, protocol, f"{f.a}, {f.b}", NONE, NONE, NONE, f"undecided: {f.reason}"]
-    difference = f"{figure(f.rates[0] - f.rates[1])} {span(f.interval)}"
-    p = _p(f.holm_tasks) + (f"; over seeds {_p(f.holm_seeds)}" if f.holm_seeds is not None else "")
-    rates = f"{figure(f.rates[0])}, {figure(f.rates[1])}"
-    return [f.claim.name, protocol, f"{f.a} {f.sign} {f.b}", rates, difference, p, f"{f.verdict} {f.scope}"]
-
-
-def _p(value: float) -> str:
-    return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
+    return list(CLAIM_GRID), [[text(finding) for text in CLAIM_GRID.values()] for finding in findings]
 
 
 def claims_notes(findings: Sequence[Finding]) -> list[str]:

@@ -1,12 +1,12 @@
 """Whether the present code would still make the run that a record holds, and what differs if not."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
 
 from vgbench.errors import VgbenchError
-from vgbench.spec import Compute, RunSpec
+from vgbench.spec import Compute, ResolvedPlugin, RunSpec
 from vgbench.storage.records import RunRecord
 
 Flat = dict[str, dict[str, Any]]  # "" or the owner of parameters -> name -> value
@@ -117,8 +117,8 @@ def _at_defaults(spec: RunSpec) -> RunSpec:
 def _defaulted(value: Any) -> Any:
     if hasattr(value, "model_construct"):
         return type(value).model_construct()
-    if is_dataclass(value) and hasattr(value, "params"):
-        return replace(value, params=_defaulted(value.params))  # type: ignore[type-var]
+    if isinstance(value, ResolvedPlugin):
+        return replace(value, params=_defaulted(value.params))
     if isinstance(value, dict):
         return {key: _defaulted(item) for key, item in value.items()}
     return tuple(map(_defaulted, value)) if isinstance(value, tuple) else value

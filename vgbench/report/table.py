@@ -7,7 +7,7 @@ from typing import Any
 
 from vgbench.config.definitions import Suite
 from vgbench.report.staleness import Comparison, compare
-from vgbench.statistics import hierarchical_bootstrap, rate_interval, t_interval, wilson
+from vgbench.statistics import rate_interval, wilson
 from vgbench.storage.records import RunRecord
 
 
@@ -72,18 +72,6 @@ class TableCell:
     def kind(self) -> str:
         """Kind of the interval: `wilson`, `wilson_over_seeds` or `wilson_agreeing`."""
         return self._interval[2]
-
-    @property
-    def student(self) -> tuple[float, float] | None:
-        """Student's 95 % interval of the seeds' rates, not cut at 0 and 1; None for a single seed."""
-        return None if len(self.records) < 2 else t_interval([record.rate for record in self.records])
-
-    @cached_property
-    def bootstrap(self) -> tuple[float, float] | None:
-        """95 % interval by resampling seeds and tasks; None for a single seed."""
-        if len(self.records) < 2:
-            return None
-        return hierarchical_bootstrap([record.episodes.success for record in self.records])
 
     @property
     def mark(self) -> str:

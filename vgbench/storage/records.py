@@ -4,14 +4,10 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.storage.files import Record, read_json
 from vgbench.storage.run_folder import FORMAT, other_format
-
-_RUN = ("format", "key", "identity", "recipe", "protocol", "scale", "status")
-_RESULT = ("key", "success_rate", "successes", "n", "scale")
 
 
 class NotARecord(VgbenchError):
@@ -124,17 +120,60 @@ def _not_begun(folder: Path) -> bool:
     return "config.yaml" in names and names <= {"config.yaml", "log.txt", ".lock"}
 
 
+def read_run(path: Path, fields: Iterable[str]) -> Record:
+    """Read run.json of a run folder, with some fields.
+
+    Raises:
+        VgbenchError: there is none, it cannot be read, or it is of another format.
+    """
+    if not (path / "run.json").exists():
+        raise NotARecord("there is no run.json")
+    run = read_json(path / "run.json", ("format", "key", "identity", "status", *fields), "left out")
+    if run["format"] != FORMAT:
+        raise NotARecord(f"it {other_format(run['format'])}")
+    return run
+
+
+def read_result(path: Path, run: Record) -> Record:
+    """Read result.json of a run folder whose run.json says that it is done.
+
+    Raises:
+        VgbenchError: the run is not finished, or its result cannot be read or is that of another run.
+    """
+    if run["status"] != "done" or not (path / "result.json").exists():
+        raise NotARecord(f"the run is not finished (status {run['status']})")
+    result = read_json(path / "result.json", ("key", "successes", "n", "planner"), "left out")
+    if result["key"] != run["key"]:
+        raise NotARecord(f"result.json has key {result['key']}, run.json {run['key']}")
+    return result
+
+
+def read_episodes(path: Path, rate: Record) -> list[Record]:
+    """Rows of a JSONL file in the order of their tasks; they have to give the rate that result.json has.
+
+    Raises:
+        NotARecord: the file cannot be read, is damaged or contradicts `rate`.
+    """
+    try:
+        rows: list[Record] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows.sort(key=lambda row: row["task"])
+        tasks, solved = [row["task"] for row in rows], sum(bool(row["success"]) for row in rows)
+    except OSError as err:
+        raise NotARecord(f"{path.name} cannot be read: {err.strerror or err}") from err
+    except (ValueError, KeyError, TypeError) as err:
+        raise NotARecord(f"{path.name} is damaged: {err}") from err
+    if not rows or tasks != list(range(len(rows))) or (solved, len(rows)) != (rate["successes"], rate["n"]):
+        raise NotARecord(f"{path.name} contradicts result.json")
+    return rows
+
+
 def read(path: Path) -> RunRecord:
     """Read one run folder.
 
     Raises:
         NotARecord: it is no run, is not finished, or contradicts itself.
     """
-    if not (path / "run.json").exists():
-        raise NotARecord("there is no run.json")
-    run = read_json(path / "run.json", _RUN, "left out")
-    if run["format"] != FORMAT:
-        raise NotARecord(f"it {other_format(run['format'])}")
+    run = read_run(path, ("recipe", "protocol", "scale"))
     if not run["recipe"]:
         raise NotARecord("its run is of no recipe")
     try:
@@ -144,12 +183,8 @@ def read(path: Path) -> RunRecord:
         raise NotARecord(f"its run.json has no identity.seeds.train: {err}") from err
     if run["status"] == "failed":
         return RunRecord(**about, error=" ".join(str(run.get("error") or "no reason was noted").split()).rstrip("."))
-    if run["status"] != "done" or not (path / "result.json").exists():
-        raise NotARecord(f"the run is not finished (status {run['status']})")
-    result = read_json(path / "result.json", _RESULT, "left out")
+    result = read_result(path, run)
     episodes = _episodes(path / "episodes.jsonl", result)
-    if result["key"] != run["key"]:
-        raise NotARecord(f"result.json has key {result['key']}, run.json {run['key']}")
     baseline = result.get("baseline")
     judged = _episodes(path / "baseline.jsonl", baseline) if baseline else None
     tasks = (result.get("tasks") or {}).get("sha256")
@@ -157,20 +192,12 @@ def read(path: Path) -> RunRecord:
     return RunRecord(**about, episodes=episodes, baseline=judged, baseline_planner=planner, tasks=tasks)
 
 
-def _episodes(path: Path, rate: Any) -> Episodes:
-    """Rows of a JSONL file in the order of their tasks; they have to give the rate that result.json has."""
+def _episodes(path: Path, rate: Record) -> Episodes:
+    rows = read_episodes(path, rate)
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        rows.sort(key=lambda row: row["task"])
-        tasks = [row["task"] for row in rows]
-        made = Episodes(tuple(bool(r["success"]) for r in rows), tuple(float(r["start_distance"]) for r in rows))
-    except OSError as err:
-        raise NotARecord(f"{path.name} cannot be read: {err.strerror or err}") from err
+        return Episodes(tuple(bool(r["success"]) for r in rows), tuple(float(r["start_distance"]) for r in rows))
     except (ValueError, KeyError, TypeError) as err:
         raise NotARecord(f"{path.name} is damaged: {err}") from err
-    if not rows or tasks != list(range(len(rows))) or (made.successes, len(rows)) != (rate["successes"], rate["n"]):
-        raise NotARecord(f"{path.name} contradicts result.json")
-    return made
 
 
 def _belonging(record: RunRecord, scale: str, recipes: set[str], variant: str | None) -> RunRecord:

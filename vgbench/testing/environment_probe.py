@@ -1,13 +1,17 @@
 """What the checks of environments share: a small data set, tasks, steps and walks."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from vgbench.api import Environment, State, Tasks, Trajectories
+from vgbench.api.capabilities import MissingCapability, capability
+from vgbench.testing.check import Skip
 from vgbench.testing.subject import Subject
+
+_C = TypeVar("_C")
 
 LENGTHS = (12, 24, 48, 96)
 """Lengths of trajectories that are tried in turn: an environment may need some (ValueError: these are too few)."""
@@ -18,6 +22,14 @@ def make(subject: Subject) -> Environment:
     """Build the environment."""
     environment: Environment = subject.cls(subject.params)
     return environment
+
+
+def offered(made: Environment, wanted: type[_C]) -> _C:
+    """Return the environment as one that offers a capability; skip the check where it does not."""
+    try:
+        return capability(made, wanted)
+    except MissingCapability as err:
+        raise Skip(str(err)) from None
 
 
 def outputs(subject: Subject, made: Environment) -> list[Tensor]:

@@ -20,9 +20,10 @@ from vgbench_plugins.environments import (
     wall_layouts,
     wall_paths,
     wall_policies,
+    wall_tasks,
     wall_value,
 )
-from vgbench_plugins.environments.wall_drawing import SIGMA, draw
+from vgbench_plugins.environments.wall_drawing import draw
 from vgbench_plugins.environments.wall_layouts import DOOR_RANGE, WALL_RANGE, random_layouts
 
 NORMS = {"small": (1.0, 0.4, 0.2, 1.8), "big": (2.0, 0.8, 0.4, 3.6)}
@@ -33,8 +34,6 @@ EXPERT_CLEARANCE = 0.1
 """Distance from the door's corners at which the expert turns, px, where moves have no noise."""
 NEAR = 10.0
 """Pairs in one room up to this distance count as near, px."""
-MARGIN = 2 * SIGMA
-"""Least distance of starts and goals from the walls, px (PLDM, wall.py:163-186)."""
 
 
 class Wall(api.Environment):
@@ -284,23 +283,7 @@ class Wall(api.Environment):
         Raises:
             ValueError: the data have several layouts, but the parameters say one.
         """
-        numbers = np.random.default_rng(seed).random((count, 7))
-        if self.params.layout == "per_trajectory":
-            layouts = random_layouts(numbers[:, :2], "evaluation" if self.params.holdout else "all")
-        else:
-            found = np.unique(data.static["layout"], axis=0)
-            if len(found) != 1:
-                raise ValueError(
-                    f"wall.layout={self.params.layout} expects data of one layout, but these have {len(found)}; "
-                    "were they collected with layout=per_trajectory?"
-                )
-            layouts = np.repeat(found.astype(np.float32), count, axis=0)
-        start, goal = _opposite_rooms(layouts, numbers[:, 2:])
-        layout = torch.from_numpy(layouts)
-        return api.Tasks(
-            {"position": torch.from_numpy(start), "layout": layout},
-            {"position": torch.from_numpy(goal), "layout": layout.clone()},
-        )
+        return wall_tasks.sample(count, seed, data, self.params.layout, self.params.holdout)
 
     def check_tasks(self, tasks: api.Tasks, data: api.Trajectories) -> dict[str, Any]:
         """Return the share of tasks in layouts of the data, see `wall_layouts.check`."""
@@ -309,20 +292,3 @@ class Wall(api.Environment):
     def _one_step(self, position: Tensor, layout: Tensor, action: Tensor, noise: Tensor | None) -> Tensor:
         """Next position [B, 2]: data are made by the very rule that judges plans."""
         return self.step({"position": position, "layout": layout}, action, noise)["position"]
-
-
-def _opposite_rooms(layouts: np.ndarray, uniform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Start and goal [N, 2] float32 in opposite rooms, from uniform numbers [N, 5] (two x, two y, the side).
-
-    The border's margin counts from where PLDM's does, the room's inner lines: 6.6 px from the picture's first and
-    last pixel.
-    """
-    low, high = wall_geometry.LOW + MARGIN, wall_geometry.SIZE - 1 - wall_geometry.LOW - MARGIN
-    wall = layouts[:, 0]
-    left_end, right_end = wall - wall_geometry.HALF_WALL - MARGIN, wall + wall_geometry.HALF_WALL + MARGIN
-    left_x = low + uniform[:, 0] * (left_end - low)
-    right_x = right_end + uniform[:, 1] * (high - right_end)
-    y = low + uniform[:, 2:4] * (high - low)
-    left, right = np.stack([left_x, y[:, 0]], axis=-1), np.stack([right_x, y[:, 1]], axis=-1)
-    swap = uniform[:, 4:] < 0.5
-    return np.where(swap, right, left).astype(np.float32), np.where(swap, left, right).astype(np.float32)

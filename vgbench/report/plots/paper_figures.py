@@ -3,25 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure as Plot
 
-from vgbench.api import Environment, State
+from vgbench.api import Environment, HasLabels, HasTrack, State
+from vgbench.api.capabilities import capability
 from vgbench.config.definitions import Figure, Panel
 from vgbench.config.request import RunRequest
 from vgbench.config.resolve import resolve_data
 from vgbench.data import collection, files
 from vgbench.data.dataset import Dataset
 from vgbench.errors import UsageError, prefix_error
+from vgbench.report.plots import style
+from vgbench.report.plots.images import image_name, rgb
 from vgbench.spec import DataSpec
-from vgbench.storage.files import Record, write_atomically
+from vgbench.storage.files import Record
 from vgbench.text import suggest
 
 DPI = 110
@@ -33,11 +34,12 @@ SIDE = {"trajectory": 3.6, "states": 1.7, "tasks": 1.7}
 
 @dataclass(frozen=True)
 class Prepared:
-    """A panel with the request for its data."""
+    """A panel with the request for its data, and the name of the image that it shows of each state."""
 
     panel: Panel
     data: DataSpec
     environment: Environment
+    image: str
     task_seed: int
 
 
@@ -53,22 +55,24 @@ def prepare(figure: Figure, data_seed: int | None, task_seed: int | None, sets: 
         request = resolve_data(RunRequest(protocol=panel.protocol, data_seed=seed, set=sets))
         environment = request.environment.cls(request.environment.params)
         with prefix_error(f"figure {figure.name}, {panel.title}"):
-            _check(panel, environment, request.environment.name)
+            image = _check(panel, environment, request.environment.name)
         tasks = figure.task_seed if task_seed is None else task_seed
         if not 0 <= tasks < 2**32:
             raise UsageError(f"--task-seed {tasks}: a seed must be a whole number from 0 to {2**32 - 1}")
-        prepared.append(Prepared(panel, request, environment, tasks))
+        prepared.append(Prepared(panel, request, environment, image, tasks))
     return prepared
 
 
-def _check(panel: Panel, environment: Environment, name: str) -> None:
-    """Refuse a panel that the environment cannot serve."""
+def _check(panel: Panel, environment: Environment, name: str) -> str:
+    """Refuse a panel that the environment cannot serve, and return the name of its image."""
     needed = {"track"} if panel.show == "trajectory" else set()
     missing = sorted((needed | ({"labels"} if panel.where else set())) - environment.capabilities)
     if missing:
         raise UsageError(f"environment '{name}' has no `{missing[0]}`, which this panel needs")
-    if not any(spec.kind == "image" for spec in environment.spec.observations.values()):
+    image = image_name(environment)
+    if image is None:
         raise UsageError(f"environment '{name}' has no images")
+    return image
 
 
 def draw(figure: Figure, panels: Sequence[Prepared], path: Path) -> list[Record]:
@@ -84,24 +88,23 @@ def draw(figure: Figure, panels: Sequence[Prepared], path: Path) -> list[Record]
     single = all(prepared.panel.count == 1 for prepared in panels)
     rows, columns = (1, len(panels)) if single else (len(panels), max(p.panel.count for p in panels))
     side = max(SIDE[prepared.panel.show] for prepared in panels)
-    picture = Plot(figsize=(side * columns + 0.7, side * rows + 0.2), layout="constrained")
-    FigureCanvasAgg(picture)
+    picture = style.canvas(side * columns + 0.7, side * rows + 0.2)
     grid = picture.subplots(rows, columns, squeeze=False)
     about = []
     for index, prepared in enumerate(panels):
         axes = [grid[0, index]] if single else list(grid[index])
         with prefix_error(f"figure {figure.name}, {prepared.panel.title}"):
-            about.append(_draw_panel(prepared, axes))
+            about.append(_draw_panel(prepared, picture, axes))
         axes[0].set_ylabel("row (px)" if single else f"{prepared.panel.title}\nrow (px)")
         if single:
             axes[0].set_title(prepared.panel.title, fontsize=10)
     for axis in grid[-1]:
         axis.set_xlabel("column (px)")
-    write_atomically(path, lambda partial: picture.savefig(partial, dpi=DPI, format="png"))
+    style.save_png(picture, path, DPI)
     return about
 
 
-def _draw_panel(prepared: Prepared, axes: Sequence[Axes]) -> Record:
+def _draw_panel(prepared: Prepared, picture: Plot, axes: Sequence[Axes]) -> Record:
     panel, environment, asked = prepared.panel, prepared.environment, prepared.data
     trajectories, _ = collection.collect(asked.environment.name, environment, asked.settings, asked.seed)
     data = Dataset(environment, trajectories, torch.device("cpu"))
@@ -109,7 +112,7 @@ def _draw_panel(prepared: Prepared, axes: Sequence[Axes]) -> Record:
     about |= {"fingerprint": files.fingerprint(trajectories)}
     if panel.show == "trajectory":
         chosen = _fitting(panel, environment, data)
-        _trajectory(axes[0], environment, data, chosen)
+        _trajectory(picture, axes[0], prepared, data, chosen)
         return about | {"drawn": [chosen]}
     if panel.show == "states":
         numbers = _unlike({"group": data.groups}, panel.count)
@@ -119,7 +122,7 @@ def _draw_panel(prepared: Prepared, axes: Sequence[Axes]) -> Record:
         start = environment.sample_tasks(8 * panel.count, prepared.task_seed, trajectories).start
         numbers = _unlike({name: start[name] for name in trajectories.static} or start, panel.count)
         state = {name: array[numbers] for name, array in start.items()}
-    for axis, image in zip(axes, _images(environment, state), strict=False):
+    for axis, image in zip(axes, _images(prepared, state), strict=False):
         axis.imshow(image, interpolation="nearest")
     for axis in axes[len(numbers) :]:
         axis.set_axis_off()
@@ -129,7 +132,7 @@ def _draw_panel(prepared: Prepared, axes: Sequence[Axes]) -> Record:
 def _fitting(panel: Panel, environment: Environment, data: Dataset) -> int:
     """Number of the first trajectory with the labels that are asked for, after those that are skipped."""
     fits = np.ones(len(data), bool)
-    labels: dict[str, np.ndarray] = environment.labels(data.trajectories) if panel.where else {}  # type: ignore[attr-defined]
+    labels = capability(environment, HasLabels).labels(data.trajectories) if panel.where else {}
     for name, value in panel.where.items():
         if name not in labels:
             raise UsageError(f"the environment gives no label {name!r}. {suggest(name, labels)}")
@@ -151,26 +154,20 @@ def _unlike(arrays: State, count: int) -> list[int]:
     return sorted(np.unique(table, axis=0, return_index=True)[1].tolist())[:count]
 
 
-def _images(environment: Environment, state: State) -> np.ndarray:
-    """Pictures of states: colours [B, H, W, 3] of three channels, else the brightest of all channels as grey."""
-    seen = environment.observe(state)
-    name = next(name for name, spec in environment.spec.observations.items() if spec.kind == "image")
-    images = seen[name].numpy()
-    if images.shape[1] != 3:
-        images = images.max(axis=1, keepdims=True).repeat(3, axis=1)
-    return images.transpose(0, 2, 3, 1)
+def _images(prepared: Prepared, state: State) -> np.ndarray:
+    """Colours [B, H, W, 3] of states."""
+    return rgb(prepared.environment.observe(state)[prepared.image].numpy())
 
 
-def _trajectory(axis: Axes, environment: Environment, data: Dataset, number: int) -> None:
+def _trajectory(picture: Plot, axis: Axes, prepared: Prepared, data: Dataset, number: int) -> None:
     """Draw a trajectory's first state, and its way on top, coloured by time, with start and end."""
     times = torch.arange(data.length)
     state = data.state(torch.full_like(times, number), times)
-    way: Any = environment.track(state).numpy()  # type: ignore[attr-defined]
-    axis.imshow(_images(environment, {name: array[:1] for name, array in state.items()})[0], interpolation="nearest")
+    way = capability(prepared.environment, HasTrack).track(state).numpy()
+    axis.imshow(_images(prepared, {name: array[:1] for name, array in state.items()})[0], interpolation="nearest")
     axis.plot(way[:, 0], way[:, 1], color="0.6", linewidth=0.8, zorder=2)
     points = axis.scatter(way[:, 0], way[:, 1], c=times.numpy(), cmap=_TIME, s=9, zorder=3)
     for name, point, marker in (("start", way[0], "o"), ("end", way[-1], "s")):
         axis.plot(*point, marker, markersize=9, markerfacecolor="none", markeredgecolor="#ff7f0e", label=name, zorder=4)
-    assert isinstance(axis.figure, Plot)
-    axis.figure.colorbar(points, ax=axis, shrink=0.8, label="step")
+    picture.colorbar(points, ax=axis, shrink=0.8, label="step")
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=8)

@@ -1,7 +1,6 @@
 """Small animations of solved and failed tasks: where the agent went, where its plan leads, what the model expects."""
 
 import io
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,10 +8,12 @@ import torch
 from PIL import Image, ImageDraw
 
 from vgbench.analysis.replay import EpisodeTrace, Frame, Replay
-from vgbench.api import State
+from vgbench.api import Environment, HasMapPlace, State
+from vgbench.api.capabilities import capability, offers
 from vgbench.experiments.trained import Trained
+from vgbench.report.plots.images import image_name, rgb
 from vgbench.report.plots.picture import Drawn, Plot, SkippedPlot
-from vgbench.report.plots.value_map import ValueMaps, rgb
+from vgbench.report.plots.value_map import ValueMaps
 from vgbench.storage.run_folder import RunFolder
 
 ROLLOUTS = "Rollouts"
@@ -29,8 +30,7 @@ Points = list[tuple[float, float]]
 def rollouts(atlas: ValueMaps, each: int = EACH) -> Drawn:
     """Play the first solved and the first failed tasks of episodes.jsonl again, and draw an animation of each."""
     trained = atlas.trained
-    images = [name for name, array in trained.environment.spec.observations.items() if array.kind == "image"]
-    if not images and "map_place" not in trained.environment.capabilities:
+    if image_name(trained.environment) is None and not offers(trained.environment, HasMapPlace):
         name = trained.spec.environment.name
         yield SkippedPlot(
             ROLLOUTS, f"environment '{name}' has neither images nor map_place, so there is nothing to draw"
@@ -45,7 +45,7 @@ def rollouts(atlas: ValueMaps, each: int = EACH) -> Drawn:
         word = "solved" if rows[played.task]["success"] else "failed"
         text = _text(played, rows[played.task])
         file = f"rollout-{word}-task{played.task}.webp"
-        yield Plot(file, ROLLOUTS, text, _legend(atlas), _animation(trained, atlas, played, images))
+        yield Plot(file, ROLLOUTS, text, _legend(atlas), _animation(trained, atlas, played))
 
 
 def _text(played: EpisodeTrace, recorded: dict[str, Any]) -> str:
@@ -60,20 +60,20 @@ def _text(played: EpisodeTrace, recorded: dict[str, Any]) -> str:
 
 
 def _legend(atlas: ValueMaps) -> str:
-    if "map_place" not in atlas.trained.environment.capabilities:
+    if not offers(atlas.trained.environment, HasMapPlace):
         return "What the encoder sees."
     blue = "" if atlas.missing else "; blue: where the model expects it to lead (the nearest latent on the map)"
     return f"Star: the goal; white: the way so far; orange: where the rest of the present plan really leads{blue}."
 
 
-def _animation(trained: Trained, atlas: ValueMaps, played: EpisodeTrace, images: Sequence[str]) -> bytes:
+def _animation(trained: Trained, atlas: ValueMaps, played: EpisodeTrace) -> bytes:
     """Animated WebP of one task."""
-    places = _places(trained, played)
+    places = _places(trained.environment, played)
     chosen = np.unique(np.linspace(0, played.steps, min(FRAMES, len(played.moments))).round().astype(int))
     frames = []
     for index in chosen.tolist():
         moment = played.moments[index]
-        frame = _canvas(trained, moment.state, images)
+        frame = _canvas(trained.environment, moment.state)
         if places:
             _draw(ImageDraw.Draw(frame), trained, atlas, moment, places[: index + 1])
         frames.append(frame.resize((SIZE, SIZE), Image.Resampling.BILINEAR))
@@ -84,45 +84,47 @@ def _animation(trained: Trained, atlas: ValueMaps, played: EpisodeTrace, images:
     return stream.getvalue()
 
 
-def _places(trained: Trained, played: EpisodeTrace) -> Points:
+def _places(environment: Environment, played: EpisodeTrace) -> Points:
     """Points of the frame where the agent was; none for an environment without a map."""
-    if "map_place" not in trained.environment.capabilities:
+    if not offers(environment, HasMapPlace):
         return []
     states = [moment.state for moment in played.moments]
-    return _points(trained, {name: torch.cat([state[name] for state in states]) for name in states[0]})
+    return _points(environment, {name: torch.cat([state[name] for state in states]) for name in states[0]})
 
 
-def _points(trained: Trained, states: State) -> Points:
+def _points(environment: HasMapPlace, states: State) -> Points:
     """Points of the frame (at twice its size) where states are."""
-    return _scaled(trained, trained.environment.map_place(states).double().cpu().numpy())  # type: ignore[attr-defined]
+    return _scaled(environment, environment.map_place(states).double().cpu().numpy())
 
 
-def _scaled(trained: Trained, place: np.ndarray) -> Points:
-    left, right, bottom, top = trained.environment.map_extent
+def _scaled(environment: HasMapPlace, place: np.ndarray) -> Points:
+    left, right, bottom, top = environment.map_extent
     x, y = (place[:, 0] - left) / (right - left), (place[:, 1] - top) / (bottom - top)
     return list(zip((2 * SIZE * x).tolist(), (2 * SIZE * y).tolist(), strict=True))
 
 
-def _canvas(trained: Trained, state: State, images: Sequence[str]) -> Image.Image:
+def _canvas(environment: Environment, state: State) -> Image.Image:
     """Frame at twice its size, to be made smaller once lines are drawn: what the encoder sees, or plain grey."""
-    if not images:
+    name = image_name(environment)
+    if name is None:
         return Image.new("RGB", (2 * SIZE, 2 * SIZE), "#404040")
-    seen = trained.environment.observe(state)[images[0]][0].cpu().numpy()
+    seen = environment.observe(state)[name][0].cpu().numpy()
     return Image.fromarray(rgb(seen)).resize((2 * SIZE, 2 * SIZE), Image.Resampling.NEAREST)
 
 
 def _draw(pen: ImageDraw.ImageDraw, trained: Trained, atlas: ValueMaps, moment: Frame, trace: Points) -> None:
     """Draw goal, way, plan and expectation."""
-    _star(pen, *_points(trained, moment.goal)[0])
+    environment = capability(trained.environment, HasMapPlace)
+    _star(pen, *_points(environment, moment.goal)[0])
     for width, colour in ((8, "black"), (4, TRACE)):
         pen.line(trace, fill=colour, width=width, joint="curve")
-    ahead = [trace[-1], *_points(trained, _lead(trained, moment))] if len(moment.plan) else []
+    ahead = [trace[-1], *_points(environment, _lead(trained, moment))] if len(moment.plan) else []
     for width, colour in ((8, "black"), (4, PLAN)) if ahead else ():
         pen.line(ahead, fill=colour, width=width, joint="curve")
     if moment.imagined is not None and not atlas.missing:
         sheet = atlas.sheet(moment.goal)
         nearest = torch.cdist(moment.imagined[moment.since :], sheet.latents).argmin(dim=1)
-        for x, y in _scaled(trained, sheet.place[nearest.cpu().numpy()]):
+        for x, y in _scaled(environment, sheet.place[nearest.cpu().numpy()]):
             pen.ellipse((x - 6, y - 6, x + 6, y + 6), fill=IMAGINED, outline="black")
     x, y = trace[-1]
     pen.ellipse((x - 9, y - 9, x + 9, y + 9), fill=TRACE, outline="black", width=2)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,29 @@ DRAWING = 1
 """Version of the pictures; raised where they begin to look otherwise."""
 INDEX = "plots.json"
 MODEL_KINDS = "Value map, prediction error and rollouts"
-_SHOWN = ("train.jsonl", "episodes.jsonl", "baseline.jsonl")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pictures that are drawn together, again when one of the `files` that they show has changed, or what `also` gives.
+
+    `slow` ones need the model, and are drawn only where that is asked for.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    draw: Callable[[Path], Drawn]
+    slow: bool = False
+    also: Callable[[Path], object] = lambda run: ""
+
+    def stamp(self, run: Path) -> str:
+        """Hash of what the pictures show."""
+        state = hashlib.sha256(str(self.also(run)).encode())
+        for name in self.files:
+            path = run / name
+            state.update(f"{name}:".encode())
+            state.update(path.read_bytes() if path.exists() else b"-")
+        return state.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -47,28 +70,27 @@ def gallery(run: Path, out: Path | None = None, draw: bool = True) -> Gallery:
         raise UsageError(f"RUN {run} {other_format(found)}")
     folder = out or run / "plots"
     known = _index(folder)
-    groups: tuple[tuple[str, tuple[str, ...], Callable[[Path], Drawn], bool], ...] = (
-        ("records", _SHOWN, _records, True),
-        ("model", ("result.json",), _model, draw),
-        ("diagnosis", ("run.json", "diagnosis.json"), _diagnosis, True),
-    )
     made: dict[str, Any] = {}
-    for name, files, drawer, wanted in groups:
-        stamp, old = _stamp(run, files, str(_most_steps(run)) if name == "records" else ""), known.get(name)
+    for group in GROUPS:
+        stamp, old, wanted = group.stamp(run), known.get(group.name), draw or not group.slow
         # Without a picture: what was missing (checkpoints, a plugin) may be there now.
-        tried = old and (old["pictures"] or not (wanted and name == "model"))
+        tried = old and (old["pictures"] or not (wanted and group.slow))
         if old and tried and old["stamp"] == stamp and all((folder / p["file"]).exists() for p in old["pictures"]):
-            made[name] = old
+            made[group.name] = old
         elif wanted:
-            made[name] = {"stamp": stamp, **_drawn(drawer(run), folder)}
+            made[group.name] = {"stamp": stamp, **_drawn(group.draw(run), folder)}
     shown = Gallery(folder, tuple(_pictures(made)), tuple(_left_out(made, run, draw)))
     if made != known:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / INDEX, {"format": DRAWING, **made})
-        except OSError as err:
-            raise UsageError(f"--out {folder}: cannot write there: {err.strerror or err}") from err
+        _make(folder)
+        write_json(folder / INDEX, {"format": DRAWING, **made})
     return shown
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise UsageError(f"--out {folder}: cannot write there: {err.strerror or err}") from err
 
 
 def _index(folder: Path) -> dict[str, Any]:
@@ -89,35 +111,25 @@ def _index(folder: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _stamp(run: Path, files: tuple[str, ...], more: str = "") -> str:
-    """Hash of what pictures show: files, and a word."""
-    state = hashlib.sha256(more.encode())
-    for name in files:
-        path = run / name
-        state.update(f"{name}:".encode())
-        state.update(path.read_bytes() if path.exists() else b"-")
-    return state.hexdigest()[:16]
-
-
 def _drawn(pictures: Drawn, folder: Path) -> dict[str, Any]:
     """Write pictures as they are made; return what of them the index keeps."""
     from vgbench.report.plots import style
 
     result: dict[str, list[dict[str, str]]] = {"pictures": [], "left_out": []}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as err:
-        raise UsageError(f"--out {folder}: cannot write there: {err.strerror or err}") from err
+    _make(folder)
     with style.style():
         for item in pictures:
             about = {name: value for name, value in vars(item).items() if name != "content"}
             if isinstance(item, SkippedPlot):
                 result["left_out"].append(about)
-                continue
-            content = item.content
-            write_atomically(folder / item.file, lambda path, content=content: path.write_bytes(content))  # type: ignore[misc]
-            result["pictures"].append(about)
+            else:
+                write_atomically(folder / item.file, partial(_write, item.content))
+                result["pictures"].append(about)
     return result
+
+
+def _write(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 def _pictures(made: dict[str, Any]) -> Iterator[Plot]:
@@ -160,7 +172,7 @@ def _most_steps(run: Path) -> int | None:
 def _model(run: Path) -> Drawn:
     """Pictures that need the trained model."""
     from vgbench.experiments.trained import load_trained
-    from vgbench.report.plots import prediction, rollouts, value_map
+    from vgbench.report.plots import diagnosis, rollouts, value_map
 
     try:
         trained = load_trained(run)
@@ -172,32 +184,43 @@ def _model(run: Path) -> Drawn:
     if not (run / "diagnosis.json").exists():
         from vgbench.analysis import prediction as dynamics
 
-        yield prediction.prediction(dynamics.prediction(trained, dynamics.rollouts(trained, 0)))
+        yield diagnosis.prediction(dynamics.prediction(trained, dynamics.rollouts(trained, 0)))
     yield from rollouts.rollouts(atlas)
 
 
 def _diagnosis(run: Path) -> Drawn:
     """Pictures of what `vgbench diagnose` found, if it was asked."""
-    from vgbench.report.plots import prediction
+    from vgbench.report.plots.diagnosis import DRAWINGS
 
-    found, why = diagnosis(run)
-    if why:
-        yield SkippedPlot(prediction.PREDICTION, why)
-    elif found:
-        yield prediction.prediction(found["blocks"]["prediction"])
+    found, why = read_diagnosis(run)
+    for drawing in DRAWINGS if found or why else ():
+        block = found["blocks"].get(drawing.block, {}) if found else {}
+        if why or "skipped" in block:
+            yield SkippedPlot(drawing.kind, why or block["skipped"])
+            continue
+        try:
+            yield drawing.draw(block)
+        except (KeyError, TypeError, ValueError) as err:
+            yield SkippedPlot(drawing.kind, f"diagnosis.json cannot be used: {err}")
 
 
-def diagnosis(run: Path) -> tuple[Record, str]:
+GROUPS = (
+    Group("records", ("train.jsonl", "episodes.jsonl", "baseline.jsonl"), _records, also=lambda run: _most_steps(run)),
+    Group("model", ("result.json",), _model, slow=True),
+    Group("diagnosis", ("run.json", "diagnosis.json"), _diagnosis),
+)
+"""All pictures of a run, in their order; of two with the same file, the later one is shown."""
+
+
+def read_diagnosis(run: Path) -> tuple[Record, str]:
     """Content of diagnosis.json (empty if there is none), or why it cannot be used."""
     if not (run / "diagnosis.json").exists():
         return {}, ""
     try:
         found = read_json(run / "diagnosis.json", ("key", "title", "goals", "states", "blocks"), "left out")
         key = read_json(run / "run.json", ("key",), "left out")["key"]
-        if found["key"] != key:
-            return {}, f"diagnosis.json is of another run (key {found['key']}, this one has {key})"
-        block = found["blocks"]["prediction"]
-        whole = all(len(block[name]) == block["horizon"] for name in ("latent", "latent_shuffled", "cost"))
-    except (VgbenchError, KeyError, TypeError) as err:
+    except VgbenchError as err:
         return {}, f"diagnosis.json cannot be used: {err}"
-    return (found, "") if whole else ({}, "diagnosis.json cannot be used: its errors do not fit its horizon")
+    if found["key"] != key:
+        return {}, f"diagnosis.json is of another run (key {found['key']}, this one has {key})"
+    return found, ""

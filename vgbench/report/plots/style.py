@@ -1,13 +1,16 @@
 """How pictures look: SVG that is legible on a light and on a dark page, in colours that everybody can tell apart."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.layout_engine import ConstrainedLayoutEngine, LayoutEngine
+
+from vgbench.storage.files import write_atomically
 
 INK, FAINT = "#333438", "#b9bcc4"
 """Colour of text and axes, and of grids."""
@@ -50,11 +53,21 @@ def style() -> Any:
     return mpl.rc_context(_STYLE)
 
 
-def figure(width: float, height: float) -> Figure:
-    """Empty figure of a size in inches whose parts do not overlap."""
-    made = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
+def canvas(width: float, height: float, layout: LayoutEngine | None = None) -> Figure:
+    """Empty figure of a size in inches whose parts do not overlap; without a window, so that it needs no screen."""
+    made = Figure(figsize=(width, height), layout=layout or "constrained")
     FigureCanvasAgg(made)
     return made
+
+
+def figure(width: float, height: float) -> Figure:
+    """Empty figure for `svg`: with some room around its parts, since a browser's fonts are wider or narrower."""
+    return canvas(width, height, ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
+
+
+def save_png(made: Figure, path: Path, dpi: int) -> None:
+    """Write a figure as PNG, whole or not at all."""
+    write_atomically(path, lambda partial: made.savefig(partial, format="png", dpi=dpi))
 
 
 def line(index: int) -> dict[str, Any]:

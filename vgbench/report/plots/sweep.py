@@ -2,44 +2,39 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from vgbench.experiments.budget import COLUMNS
 from vgbench.experiments.sweep_results import write_csv
-from vgbench.storage.files import Record, write_atomically
+from vgbench.report.plots import style
+from vgbench.storage.files import Record
+
+COLOURS = (*style.COLOURS, "#000000")
+"""Okabe and Ito's, which colour-blind readers can tell apart; markers and lines differ as well."""
+_MARKERS = "osD^vPX"
 
 
 def write_budget(root: Path, found: Sequence[Record], title: str) -> Path:
     """Write budget.csv and budget.png into a sweep's folder; return the path of the picture."""
-    from vgbench.report.plots.sweep import plot_budget
-
     write_csv(root / "budget.csv", found, COLUMNS)
     plot_budget(root / "budget.png", found, title)
     return root / "budget.png"
 
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's, which colour-blind readers can tell apart; markers and lines differ as well."""
-
-_MARKERS, _LINES = "osD^vPX", ("-", "--", "-.", ":")
-
-
 def plot(path: Path, rows: Sequence[Record], title: str) -> None:
     """Draw the rows of `vgbench.experiments.sweep_results.figures` as PNG; points without a result are left out."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     panels = list(dict.fromkeys(row["over"] for row in rows))
-    figure = Figure(figsize=(5.2 * len(panels), 4.0), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = style.canvas(5.2 * len(panels), 4.0)
     for index, over in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), index + 1)
         _panel(axes, over, [row for row in rows if row["over"] == over])
     figure.suptitle(title, fontsize=11)
-    write_atomically(path, lambda partial: figure.savefig(partial, format="png", dpi=150))
+    style.save_png(figure, path, dpi=150)
 
 
-def _panel(axes: Any, over: str, rows: Sequence[Record]) -> None:
+def _panel(axes: Axes, over: str, rows: Sequence[Record]) -> None:
     texts = list(dict.fromkeys(row["value"] for row in rows))
     places = _numbers(texts)
     if places is None:  # words: side by side, in the order in which they were given
@@ -57,12 +52,7 @@ def plot_budget(path: Path, rows: Sequence[Record], title: str) -> None:
 
     A planner that asks for none is a level line.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
-
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = style.canvas(6.4, 4.4)
     axes = figure.add_subplot()
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -80,10 +70,10 @@ def plot_budget(path: Path, rows: Sequence[Record], title: str) -> None:
                 axes.axhline(row["success_rate"], color=COLOURS[index % len(COLOURS)], linestyle=":")
     _finish(axes, "evaluations of the predictor per task")
     figure.suptitle(title, fontsize=11)
-    write_atomically(path, lambda partial: figure.savefig(partial, format="png", dpi=150))
+    style.save_png(figure, path, dpi=150)
 
 
-def _curve(axes: Any, index: int, label: str, places: Sequence[float], rows: Sequence[Record]) -> None:
+def _curve(axes: Axes, index: int, label: str, places: Sequence[float], rows: Sequence[Record]) -> None:
     """Draw a curve with its intervals, in its own colour, marker and line."""
     axes.errorbar(
         places,
@@ -96,12 +86,12 @@ def _curve(axes: Any, index: int, label: str, places: Sequence[float], rows: Seq
         label=label,
         color=COLOURS[index % len(COLOURS)],
         marker=_MARKERS[index % len(_MARKERS)],
-        linestyle=_LINES[index % len(_LINES)],
+        linestyle=style.DASHES[index % len(style.DASHES)],
         capsize=3,
     )
 
 
-def _finish(axes: Any, what: str) -> None:
+def _finish(axes: Axes, what: str) -> None:
     axes.set_xlabel(what)
     axes.set_ylabel("planning success (95 % Wilson interval)")
     axes.set_ylim(-0.02, 1.02)

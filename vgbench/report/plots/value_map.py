@@ -9,9 +9,11 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from vgbench.api import Environment, State, StateGrid
+from vgbench.api import HasCostToGo, HasMapPlace, HasStateGrid, State, StateGrid
+from vgbench.api.capabilities import capability, offers
 from vgbench.experiments.trained import Trained
 from vgbench.report.plots import style
+from vgbench.report.plots.images import image_name, rgb
 from vgbench.report.plots.picture import Drawn, Plot, SkippedPlot
 
 VALUE = "Value map"
@@ -51,16 +53,16 @@ class ValueMaps:
 
     def sheet(self, state: State) -> LayoutMap:
         """Sheet of the layout of a state (leading 1)."""
-        environment: Environment = self.trained.environment
-        grid: StateGrid = environment.state_grid(state)  # type: ignore[attr-defined]
+        environment = self.trained.environment
+        grid = capability(environment, HasStateGrid).state_grid(state)
         for made in self._made:
             if _alike(made.grid.states, grid.states):
                 return made
         observations = environment.observe(grid.states)
-        place = environment.map_place(grid.states).cpu().numpy()  # type: ignore[attr-defined]
+        place = capability(environment, HasMapPlace).map_place(grid.states).cpu().numpy()
         latents = self.trained.model.encode_blocks(observations)
-        images = [name for name, array in environment.spec.observations.items() if array.kind == "image"]
-        background = layout_alone(observations[images[0]]) if images else None
+        image = image_name(environment)
+        background = layout_alone(observations[image]) if image else None
         self._made.append(LayoutMap(grid, place, latents, background))
         return self._made[-1]
 
@@ -82,13 +84,6 @@ def layout_alone(images: Tensor) -> np.ndarray:
     return rgb(some.median(dim=0).values.cpu().numpy())
 
 
-def rgb(image: np.ndarray) -> np.ndarray:
-    """Colours [H, W, 3] of an image [C, H, W]; other than three channels make a grey: the brightest of them."""
-    if len(image) != 3:
-        image = image.max(axis=0, keepdims=True).repeat(3, axis=0)
-    return image.transpose(1, 2, 0)
-
-
 def row(state: State, index: int) -> State:
     """One state of several, with leading 1."""
     return {name: value[index : index + 1] for name, value in state.items()}
@@ -101,7 +96,7 @@ def value(atlas: ValueMaps, tasks: Sequence[int] = range(GOALS)) -> Drawn:
         yield SkippedPlot(VALUE, f"{atlas.missing}, which a map needs")
         return
     tasks = [task for task in tasks if task < len(trained.tasks)]
-    known = "cost_to_go" in trained.environment.capabilities
+    known, place = offers(trained.environment, HasCostToGo), capability(trained.environment, HasMapPlace)
     made = style.figure(2.3 * len(tasks) + 0.9, 2.3 * (1 + known) + 0.2)
     panels = made.subplots(1 + known, len(tasks), squeeze=False)
     learned, true, sheets = [], [], []
@@ -109,15 +104,15 @@ def value(atlas: ValueMaps, tasks: Sequence[int] = range(GOALS)) -> Drawn:
         goal = row(trained.tasks.goal, task)
         sheets.append(atlas.sheet(goal))
         learned.append(atlas.distances(sheets[-1], goal).cpu().numpy())
-        if known:
+        if offers(trained.environment, HasCostToGo):
             true.append(_truth(trained.environment, sheets[-1].grid.states, goal))
     unit = trained.environment.spec.distance_unit
     rows = [("learned distance d(s, g)", learned)] + ([("true cost to go (steps)", true)] if known else [])
     for line, (name, values) in zip(panels, rows, strict=True):
         low, high = (float(f([f(v[np.isfinite(v)]) for v in values])) for f in (min, max))
         for axes, task, sheet, d in zip(line, tasks, sheets, values, strict=True):
-            mesh = draw_map(axes, sheet, d, trained.environment, (low, high))
-            star(axes, trained.environment, row(trained.tasks.goal, task))
+            mesh = draw_map(axes, sheet, d, place, (low, high))
+            star(axes, place, row(trained.tasks.goal, task))
             axes.set_xlabel(f"x ({unit})" if unit else "x")
         line[0].set_ylabel(f"y ({unit})" if unit else "y")
         made.colorbar(mesh, ax=list(line), label=name, shrink=0.9, pad=0.02)
@@ -126,11 +121,11 @@ def value(atlas: ValueMaps, tasks: Sequence[int] = range(GOALS)) -> Drawn:
     yield Plot("value.svg", VALUE, _text(known), content=style.svg(made))
 
 
-def _truth(environment: Environment, states: State, goal: State) -> np.ndarray:
+def _truth(environment: HasCostToGo, states: State, goal: State) -> np.ndarray:
     """True cost to go [M] in steps; NaN where there is no way."""
     count = len(next(iter(states.values())))
     goals = {name: value.expand(count, *value.shape[1:]) for name, value in goal.items()}
-    steps: np.ndarray = environment.cost_to_go(states, goals).double().cpu().numpy()  # type: ignore[attr-defined]
+    steps = environment.cost_to_go(states, goals).double().cpu().numpy()
     return np.where(np.isfinite(steps), steps, np.nan)
 
 
@@ -156,7 +151,7 @@ def _text(known: bool) -> str:
 
 
 def draw_map(
-    axes: Axes, sheet: LayoutMap, values: np.ndarray, environment: Environment, limits: tuple[float, float]
+    axes: Axes, sheet: LayoutMap, values: np.ndarray, environment: HasMapPlace, limits: tuple[float, float]
 ) -> Any:
     """Draw values [M] over a layout; returns what a colour bar wants."""
     left, right, bottom, top = environment.map_extent
@@ -178,7 +173,7 @@ def draw_map(
     return mesh
 
 
-def star(axes: Axes, environment: Environment, goal: State) -> None:
+def star(axes: Axes, environment: HasMapPlace, goal: State) -> None:
     """Draw a star where a goal (leading 1) is."""
-    x, y = environment.map_place(goal)[0].tolist()  # type: ignore[attr-defined]
+    x, y = environment.map_place(goal)[0].tolist()
     axes.plot([x], [y], "*", markersize=12, color="white", markeredgecolor="black", markeredgewidth=0.9)

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from vgbench.api import ActionSet, EnvironmentSpec
+from vgbench.api import ActionSet, EnvironmentSpec, HasCostToGo
 from vgbench.testing.check import Collector, Skip, expect
 from vgbench.testing.checks import environment_data
 from vgbench.testing.environment_probe import (
@@ -15,6 +15,7 @@ from vgbench.testing.environment_probe import (
     data_of,
     make,
     misfit,
+    offered,
     outputs,
     step,
     walk,
@@ -156,9 +157,7 @@ def observation_of_state(subject: Subject) -> None:
 def no_tunnelling(subject: Subject) -> None:
     """No step saves more than one step of the way, as it would through a wall (capability cost_to_go)."""
     made, _, tasks = data_of(subject)
-    if "cost_to_go" not in made.capabilities:
-        raise Skip("it offers no cost_to_go, by which a way through a wall would show")
-    cost: Any = getattr(made, "cost_to_go")  # noqa: B009 - an optional capability, not part of the class
+    cost = offered(made, HasCostToGo).cost_to_go
     for before, _action, after in walk(made, tasks.start, 24):
         old, new = cost(before, tasks.goal), cost(after, tasks.goal)
         inside = new.isfinite() | ~old.isfinite()

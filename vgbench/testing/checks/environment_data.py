@@ -1,5 +1,6 @@
 """Checks of environments: data, tasks, and the capabilities that they declare."""
 
+import inspect
 import json
 from typing import Any
 
@@ -7,20 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vgbench.api import StateGrid
+from vgbench.api import HasCostToGo, HasExpert, HasLabels, HasMapPlace, HasPairLabels, HasStateGrid, HasTrack, StateGrid
+from vgbench.api.capabilities import CAPABILITIES, offers
 from vgbench.data.files import fingerprint
 from vgbench.testing.check import Collector, Skip, expect
-from vgbench.testing.environment_probe import TASKS, collect, data_of, step
+from vgbench.testing.environment_probe import TASKS, collect, data_of, offered, step
 from vgbench.testing.subject import Subject, equal, near
 from vgbench.text import suggest
 
 check = Collector(("environment",))
-
-CAPABILITIES = {
-    "cost_to_go", "expert", "labels", "map_place", "pair_labels", "simulate", "state_grid", "track",
-    "value_fixed_point",
-}  # fmt: skip
-"""Capabilities that the core knows of; see `vgbench.api.Environment`."""
 
 
 @check()
@@ -127,34 +123,32 @@ def goal_distance(subject: Subject) -> None:
 
 @check()
 def capabilities(subject: Subject) -> None:
-    """Every capability that it declares exists, and none that exists is left undeclared."""
+    """Every capability that it declares exists and takes its arguments, and none that exists is left undeclared."""
     made, _, _ = data_of(subject)
     for name in sorted(made.capabilities):
-        expect(
-            name in CAPABILITIES,
-            "capabilities that the core knows",
-            f"{name}. {suggest(name, CAPABILITIES)}",
-            "a typing error",
-        )
-        expect(callable(getattr(made, name, None)), f"a method {name}", "none", "declared before it was written")
-    silent = sorted(name for name in CAPABILITIES - set(made.capabilities) if callable(getattr(made, name, None)))
+        known, seen = "capabilities that the core knows", f"{name}. {suggest(name, CAPABILITIES)}"
+        expect(name in CAPABILITIES, known, seen, "a typing error")
+        method: Any = getattr(made, name, None)
+        expect(callable(method), f"a method {name}", "none", "declared before it was written")
+        wanted = list(inspect.signature(getattr(CAPABILITIES[name], name)).parameters)[1:]
+        try:
+            inspect.signature(method).bind(*wanted)
+            fits = True
+        except TypeError:
+            fits = False
+        cause = f"it was not written after vgbench.api.{CAPABILITIES[name].__name__}"
+        expect(fits, f"{name}({', '.join(wanted)})", f"{name}{inspect.signature(method)}", cause)
+    silent = sorted(name for name in set(CAPABILITIES) - made.capabilities if callable(getattr(made, name, None)))
     expect(
         not silent, "its capabilities in `capabilities`", f"{', '.join(silent)} left out", "nobody would ever use them"
     )
-
-
-def capability(made: Any, name: str) -> Any:
-    """Return the method of a capability, or skip the check."""
-    if name not in made.capabilities:
-        raise Skip(f"it does not declare the capability {name}")
-    return getattr(made, name)
 
 
 @check(after=("works", "capabilities"))
 def cost_to_go(subject: Subject) -> None:
     """The cost to go is [B], 0 at the goal and above 0 at the start."""
     made, _, tasks = data_of(subject)
-    cost = capability(made, "cost_to_go")
+    cost = offered(made, HasCostToGo).cost_to_go
     start, end = cost(tasks.start, tasks.goal), cost(tasks.goal, tasks.goal)
     expect(start.shape == (TASKS,), f"shape [{TASKS}]", list(start.shape), "a dimension that was not reduced")
     expect((start > 0).all() and start.isfinite().all(), "finite costs above 0", start.tolist(), "a task with no way")
@@ -165,7 +159,7 @@ def cost_to_go(subject: Subject) -> None:
 def expert(subject: Subject) -> None:
     """The expert's actions lie in the set and lead towards the goal."""
     made, _, tasks = data_of(subject)
-    act = capability(made, "expert")
+    act = offered(made, HasExpert).expert
     state = tasks.start
     for _ in range(3):
         action = act(state, tasks.goal)
@@ -175,8 +169,8 @@ def expert(subject: Subject) -> None:
         expect(fits, "actions in the set", f"up to {float(action.abs().max()):.4g}", "a missing clip")
         state = step(made, state, action)
     before, after = (made.goal_distance(s, tasks.goal) for s in (tasks.start, state))
-    if "cost_to_go" in made.capabilities:
-        before, after = (capability(made, "cost_to_go")(s, tasks.goal) for s in (tasks.start, state))
+    if offers(made, HasCostToGo):
+        before, after = (made.cost_to_go(s, tasks.goal) for s in (tasks.start, state))
     seen = f"{float(before.mean()):.4g} before and {float(after.mean()):.4g} after 3 steps"
     expect(after.mean() < before.mean(), "a shorter way after some steps of the expert", seen, "a wrong sign")
 
@@ -186,7 +180,7 @@ def state_grid(subject: Subject) -> None:
     """Its grid has states as in `spec`, neighbours among them, and weights that sum to 1."""
     made, _, tasks = data_of(subject)
     one = {name: value[:1] for name, value in tasks.start.items()}
-    grid: Any = capability(made, "state_grid")(one)
+    grid: Any = offered(made, HasStateGrid).state_grid(one)
     expect(isinstance(grid, StateGrid), "a StateGrid", type(grid).__name__, "something else is returned")
     sizes = {name: len(value) for name, value in grid.states.items()}
     cause = "states and neighbours are of different grids"
@@ -207,22 +201,23 @@ def state_grid(subject: Subject) -> None:
 def drawing(subject: Subject) -> None:
     """Capabilities for pictures (track, map_place, labels, pair_labels) have their shapes."""
     made, data, tasks = data_of(subject)
-    offered = sorted(made.capabilities & {"track", "map_place", "labels", "pair_labels"})
-    if not offered:
+    if not made.capabilities & {"track", "map_place", "labels", "pair_labels"}:
         raise Skip("it declares none of track, map_place, labels and pair_labels")
-    for name in sorted(made.capabilities & {"track", "map_place"}):
-        shape = list(capability(made, name)(tasks.start).shape)
+    places = {"map_place": made.map_place} if offers(made, HasMapPlace) else {}
+    places |= {"track": made.track} if offers(made, HasTrack) else {}
+    for name, place in places.items():
+        shape = list(place(tasks.start).shape)
         expect(shape == [TASKS, 2], f"{name}: [{TASKS}, 2]", shape, "a dimension that was left out")
-    if "map_place" in made.capabilities:
+    if offers(made, HasMapPlace):
         extent: Any = getattr(made, "map_extent", None)
         expect(extent is not None and len(extent) == 4, "map_extent: four edges", extent, "it goes with map_place")
-    if "labels" in made.capabilities:
-        for name, label in capability(made, "labels")(data).items():
+    if offers(made, HasLabels):
+        for name, label in made.labels(data).items():
             fits = label.shape == (len(data),) and label.dtype == np.bool_
             expect(fits, f"label {name}: bool [{len(data)}]", f"{label.dtype} {list(label.shape)}", "no comparison")
-    if "pair_labels" in made.capabilities:
-        numbers = capability(made, "pair_labels")(tasks.start, tasks.goal)
-        known = len(made.pair_label_names)
+    if offers(made, HasPairLabels):
+        numbers = made.pair_labels(tasks.start, tasks.goal)
+        known = len(getattr(made, "pair_label_names", ()))
         fits = numbers.shape == (TASKS,) and bool(((numbers >= 0) & (numbers < known)).all())
         expect(
             fits, f"pair_labels: [{TASKS}], below {known}", numbers.tolist(), "a name is missing in pair_label_names"

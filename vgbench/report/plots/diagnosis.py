@@ -1,6 +1,7 @@
-"""The picture of the prediction error over the horizon, from a diagnosis or measured for the purpose."""
+"""Pictures of the blocks of a diagnosis. A new one is a function of the block's record, and an entry in `DRAWINGS`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from vgbench.report.plots import style
@@ -12,11 +13,13 @@ _COST = {"cost": "actions as executed", "cost_shuffled": "another rollout's acti
 
 
 def prediction(block: Mapping[str, Any]) -> Plot:
-    """Draw block `prediction` of a diagnosis, see `vgbench.analysis.diagnosis`.
+    """Draw the prediction error over the horizon, from a diagnosis or measured for the purpose.
 
     Raises:
         KeyError, TypeError, ValueError: the block is not whole.
     """
+    if any(len(block[name]) != block["horizon"] for name in (*_LATENT, *_COST)):
+        raise ValueError("its errors do not fit its horizon")
     made = style.figure(7.4, 3.0)
     latent, cost = made.subplots(1, 2)
     steps = range(1, int(block["horizon"]) + 1)
@@ -36,3 +39,16 @@ def prediction(block: Mapping[str, Any]) -> Plot:
         "the learned distance to the goal, in its own units."
     )
     return Plot("prediction.svg", PREDICTION, text, content=style.svg(made))
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The picture of one block, by the block's name in `vgbench.analysis.diagnosis.BLOCKS`."""
+
+    block: str
+    kind: str
+    draw: Callable[[Mapping[str, Any]], Plot]
+
+
+DRAWINGS = (Drawing("prediction", PREDICTION, prediction),)
+"""All pictures of a diagnosis, in their order."""
