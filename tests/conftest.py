@@ -13,6 +13,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
+# One thread of torch for each of the workers of xdist; torch reads this when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 from filelock import FileLock
