@@ -36,7 +36,8 @@ def smoke_run(folder: Path) -> Path:
     """A run that shows that the benchmark runs, and no more."""
     import vgbench
 
-    vgbench.run(protocol="wall_small", recipe="vf_quasi", scale="smoke", out=folder)
+    small = ["data.trajectories=8", "train.steps=2", "train_predictor.steps=2", "mpc.block_rows=64"]
+    vgbench.run(protocol="wall_small", recipe="vf_quasi", scale="smoke", set=small, out=folder)
     return folder
 
 

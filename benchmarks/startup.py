@@ -55,7 +55,8 @@ def memory(options: Options) -> Case:
     """
     scale = options.pick("quick", "quick", "smoke")
     few = ("train.steps=3", "train_predictor.steps=3", "mpc.max_steps=24")
-    sets = options.pick(few, (*few, "data.trajectories=100"), ("train.steps=2", "train_predictor.steps=2"))
+    least = ("data.trajectories=8", "train.steps=2", "train_predictor.steps=2")
+    sets = options.pick(few, (*few, "data.trajectories=100"), least)
     samples, horizon, tasks = options.pick((2000, 96, 4), (2000, 4, 4), (16, 2, 2))
 
     def facts(sides: dict[str, Record]) -> Record:

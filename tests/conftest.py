@@ -1,16 +1,24 @@
 """Shared fixtures. `tmp_plugin` comes from vgbench itself (`vgbench.testing.pytest_plugin`)."""
 
 import json
+import multiprocessing
 import os
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
+
+# One thread of torch for each of the workers of xdist; torch reads this when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from filelock import FileLock
 
 from vgbench.api import ObjectiveShapes
 from vgbench.data.dataset import Dataset
@@ -27,15 +35,137 @@ from vgbench_plugins.objectives.iql import IQL
 from vgbench_plugins.objectives.prediction import Prediction
 
 
+class Forked:
+    """A process of `tests/fork_server.py`, with what tests use of `subprocess.Popen`."""
+
+    def __init__(self, server: "ForkServer", pid: int, stdout: Path, stderr: Path) -> None:
+        self.pid, self.returncode = pid, None
+        self._server, self._stdout, self._stderr = server, stdout, stderr
+
+    @property
+    def stderr(self) -> IO[str]:
+        """What it has written so far."""
+        return self._stderr.open()
+
+    def poll(self) -> int | None:
+        """Exit status, or None while it runs."""
+        self._server.update()
+        self.returncode = self._server.ended.get(self.pid)
+        return self.returncode
+
+    def communicate(self, timeout: float = 600) -> tuple[str, str]:
+        """Wait for its end; return its stdout and stderr."""
+        end = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired("vgbench", timeout)
+            self._server.update(end - time.monotonic())
+        return self._stdout.read_text(), self._stderr.read_text()
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+
+class ForkServer:
+    """Starts `vgbench` commands that need not import anything first: see `tests/fork_server.py`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ended: dict[int, int] = {}
+        self._folder, self._started = folder, 0
+        self._begun: int | None = None
+        self._connection, theirs = multiprocessing.Pipe()
+        command = [sys.executable, Path(__file__).with_name("fork_server.py"), str(theirs.fileno())]
+        environ = os.environ | {"OMP_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environ, stdin=subprocess.DEVNULL)
+        theirs.close()
+
+    def start(self, arguments: Iterable[object], cwd: Path, environ: dict[str, str]) -> Forked:
+        """Start `vgbench` with these arguments, on one thread."""
+        self._started += 1
+        stdout, stderr = (self._folder / f"{self._started}.{name}" for name in ("stdout", "stderr"))
+        request = {"arguments": [*map(str, arguments)], "cwd": str(cwd), "environ": environ}
+        self._connection.send(request | {"stdout": str(stdout), "stderr": str(stderr)})
+        self._begun = None
+        while self._begun is None:
+            self.update(60)
+        return Forked(self, self._begun, stdout, stderr)
+
+    def update(self, timeout: float = 0) -> None:
+        """Take what the server has reported; wait for a first report for some seconds."""
+        while self._connection.poll(timeout):
+            pid, status = self._connection.recv()
+            if status is None:
+                self._begun = pid
+                self.ended.pop(pid, None)  # of an earlier process of this number
+            else:
+                self.ended[pid] = status
+            timeout = 0
+
+    def close(self) -> None:
+        """Let the server end."""
+        self._connection.close()
+        self._process.wait()
+
+
+@pytest.fixture(scope="session")
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """One for each worker of pytest-xdist, from its first use on."""
+    server = ForkServer(tmp_path_factory.mktemp("processes"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """`made_once(name, make)`: a folder for tests to read, filled by `make(folder)` once for all workers of xdist."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made_once"
+    shared.mkdir(exist_ok=True)
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder, whole = shared / name, shared / f"{name}.whole"
+        with FileLock(shared / f"{name}.lock"):
+            if not whole.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                whole.touch()
+        return folder
+
+    return once
+
+
 @pytest.fixture
-def vgbench_process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the `vgbench` command in its own process, in an empty folder."""
+def vgbench_start(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Start the `vgbench` command in a process, as `subprocess.Popen`; with `cold`, by an interpreter of its own."""
+
+    def start(*arguments: object, cwd: Path, cold: bool = False, **env: str) -> Any:
+        environ = os.environ | {"OMP_NUM_THREADS": "1"} | env
+        if sys.platform == "linux" and not cold:
+            return request.getfixturevalue("fork_server").start(arguments, cwd, environ)
+        command = [sys.executable, "-c", "from vgbench.cli import main; main()", *map(str, arguments)]
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, cwd=cwd, env=environ, **pipes)
+
+    return start
+
+
+@pytest.fixture
+def vgbench_process(vgbench_start: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """Run the `vgbench` command in its own process, in an empty folder: returncode, stdout and stderr."""
     folder = tmp_path / "process"
     folder.mkdir()
 
-    def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from vgbench.cli import main; main()", *args]
-        return subprocess.run(command, cwd=folder, env=os.environ | env, capture_output=True, text=True, timeout=600)
+    def run(*args: str, cold: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
+        process = vgbench_start(*args, cwd=folder, cold=cold, **env)
+        stdout, stderr = process.communicate(timeout=600)
+        return subprocess.CompletedProcess(args, process.returncode, stdout, stderr)
 
     return run
 

@@ -72,7 +72,7 @@ def test_list_starts_fast():
 
 
 def test_list_json(vgbench_process):
-    rows = json.loads(vgbench_process("list", "--format", "json").stdout)
+    rows = json.loads(vgbench_process("list", "--format", "json", cold=True).stdout)
     assert all(set(row) == {"kind", "name", "dist", "version", "summary"} for row in rows)
     assert all(row["summary"] for row in rows if row["dist"] == "vgbench")
     assert {row["kind"] for row in rows} == {*GROUPS, "recipe", "protocol", "variant", "suite", "sweep"}
@@ -194,7 +194,7 @@ def test_broken_plugin_is_one_message_and_debug_shows_the_traceback(tmp_plugin, 
     )
     debug = vgbench_process(*args, "--debug", PYTHONPATH=str(folder))
     assert debug.returncode == 2 and "Traceback" in debug.stderr
-    assert vgbench_process("list", PYTHONPATH=str(folder)).returncode == 0
+    assert vgbench_process("list", cold=True, PYTHONPATH=str(folder)).returncode == 0
 
 
 def test_unforeseen_errors_are_short_and_exit_1(vgbench_cli, monkeypatch):
@@ -218,7 +218,7 @@ def test_interrupt_exits_130(vgbench_cli, monkeypatch):
 
 def test_help_and_version(vgbench_process):
     assert vgbench_process("--version").stdout == f"vgbench {vgbench.__version__}\n"
-    text = vgbench_process("run", "--help").stdout
+    text = vgbench_process("run", "--help", cold=True).stdout
     options = re.findall(r"^  .*?(--[a-z-]+)", text, re.MULTILINE)
     assert set(options) >= OPTIONS
     assert "Examples:" in text
@@ -265,7 +265,7 @@ def test_estimates_count_the_frames_of_strided_windows(vgbench_cli):
 
 def test_run_prints_its_result_and_again(vgbench_process, tmp_path):
     cache = {"VGBENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    done = vgbench_process(*RUN, "--format", "json", **cache)
+    done = vgbench_process(*RUN, "--format", "json", cold=True, **cache)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert set(result) >= {"success_rate", "successes", "n", "ci95", "run_dir", "recipe", "stages"}

@@ -1,11 +1,9 @@
 """Whole runs through the command line, in processes of their own: results, resuming, refusals."""
 
 import json
-import os
 import re
+import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,25 +14,34 @@ SMOKE = ["run", "--env", "wall", "--objective", "iql", "--distance", "iqe", "--s
 
 
 @pytest.fixture
-def vgbench(tmp_path, tmp_path_factory):
+def vgbench(tmp_path, tmp_path_factory, vgbench_start):
     """Start the command in an empty folder; one thread, so that two machines' cores make no difference."""
     cache = tmp_path_factory.getbasetemp() / "cache"
-    variables = {"VGBENCH_CACHE": str(cache), "OMP_NUM_THREADS": "1", "VGBENCH_CHECKPOINT_SECONDS": "0"}
-    environ = os.environ | variables
+    variables = {"VGBENCH_CACHE": str(cache), "VGBENCH_CHECKPOINT_SECONDS": "0"}
 
-    def start(*arguments):
-        command = [sys.executable, "-c", "from vgbench.cli import main; main()", *map(str, arguments)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(command, cwd=tmp_path, env=environ, **pipes)
+    def start(*arguments, cwd=tmp_path, cold=False):
+        return vgbench_start(*arguments, cwd=cwd, cold=cold, **variables)
 
-    def run(*arguments, code=0):
-        process = start(*arguments)
+    def run(*arguments, code=0, **how):
+        process = start(*arguments, **how)
         out, err = process.communicate(timeout=300)
         assert process.returncode == code, err
         return out, err
 
     run.start = start
     return run
+
+
+@pytest.fixture
+def whole(vgbench, made_once):
+    """Folder of a complete smoke run, to be read; its interpreter is its own, and hashes with a seed of its own."""
+    return made_once("smoke", lambda folder: vgbench(*SMOKE, "--out", "here", cwd=folder, cold=True)) / "here"
+
+
+@pytest.fixture
+def here(whole, tmp_path):
+    """A copy of it, as `vgbench(*SMOKE, "--out", "here")` makes it."""
+    return shutil.copytree(whole, tmp_path / "here")
 
 
 def rows(folder):
@@ -50,7 +57,7 @@ def wait_for(path, process, seconds=120):
 
 
 def test_one_command_collects_trains_plans_and_judges(vgbench, tmp_path):
-    out, err = vgbench(*SMOKE, "--format", "json")
+    out, err = vgbench(*SMOKE, "--format", "json", cold=True)
     result = json.loads(out)
     assert result["n"] == 4 and 0 <= result["success_rate"] <= 1
     low, high = result["ci95"]
@@ -99,16 +106,15 @@ def test_smoke_says_that_its_numbers_mean_nothing(vgbench):
 
 
 @pytest.mark.parametrize("checkpoint", ["encoder", "predictor", "episodes"])
-def test_killed_and_asked_again_it_ends_with_the_same_rows(vgbench, tmp_path, checkpoint):
-    vgbench(*SMOKE, "--out", "whole")
+def test_killed_and_asked_again_it_ends_with_the_same_rows(vgbench, whole, tmp_path, checkpoint):
     process = vgbench.start(*SMOKE, "--out", "killed")
     wait_for(tmp_path / "killed" / "checkpoints" / f"{checkpoint}.pt", process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "killed" / "result.json").exists()
     vgbench(*SMOKE, "--out", "killed")
-    assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
-    log = [(tmp_path / name / "train.jsonl").read_text() for name in ("killed", "whole")]
+    assert rows(tmp_path / "killed") == rows(whole)
+    log = [(folder / "train.jsonl").read_text() for folder in (tmp_path / "killed", whole)]
     assert log[0] == log[1]
 
 
@@ -162,16 +168,14 @@ def test_a_second_process_in_one_folder_is_refused(vgbench, tmp_path):
     assert first.returncode == 0, err
 
 
-def test_a_folder_with_another_run_is_refused_and_kept(vgbench, tmp_path):
-    vgbench(*SMOKE, "--out", "here")
-    before = (tmp_path / "here" / "result.json").read_text()
+def test_a_folder_with_another_run_is_refused_and_kept(vgbench, here):
+    before = (here / "result.json").read_text()
     _, err = vgbench(*SMOKE, "--seed", "1", "--out", "here", code=2)
     assert "holds another run" in err and "seed" in err and "--out" in err
-    assert (tmp_path / "here" / "result.json").read_text() == before
+    assert (here / "result.json").read_text() == before
 
 
-def test_another_run_is_told_apart_by_the_value_that_differs(vgbench):
-    vgbench(*SMOKE, "--out", "here")
+def test_another_run_is_told_apart_by_the_value_that_differs(vgbench, here):
     _, err = vgbench(*SMOKE, "--set", "iql.tau=0.7", "--out", "here", code=2)
     assert "; objectives.0.params.tau was 0.6 and is now 0.7. Choose another --out" in err
     _, err = vgbench(*SMOKE, "--objective", "vcreg", "--out", "here", code=2)
@@ -269,10 +273,9 @@ def test_a_checkpoint_of_another_run_is_refused(vgbench, tmp_path):
     assert "encoder.pt cannot be used" in err and "belongs to the run with key" in err
 
 
-def test_a_checkpoint_of_episodes_without_its_record_is_named(vgbench, tmp_path):
-    vgbench(*SMOKE, "--out", "here")
-    (tmp_path / "here" / "result.json").unlink()
-    path = tmp_path / "here" / "checkpoints" / "episodes.pt"
+def test_a_checkpoint_of_episodes_without_its_record_is_named(vgbench, here):
+    (here / "result.json").unlink()
+    path = here / "checkpoints" / "episodes.pt"
     whole = torch.load(path, weights_only=True)
     record = whole["content"]["record"]
     for bad, reason in (
@@ -285,9 +288,8 @@ def test_a_checkpoint_of_episodes_without_its_record_is_named(vgbench, tmp_path)
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "not JSON", None])
-def test_a_damaged_result_is_named_and_made_anew_from_the_checkpoints(vgbench, tmp_path, content):
-    vgbench(*SMOKE, "--out", "here")
-    path = tmp_path / "here" / "result.json"
+def test_a_damaged_result_is_named_and_made_anew_from_the_checkpoints(vgbench, here, content):
+    path = here / "result.json"
     good = json.loads(path.read_text())
     path.write_text(content if content is not None else json.dumps(good | {"success_rate": 0.123}))
     _, err = vgbench(*SMOKE, "--out", "here", code=1)

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -29,15 +27,13 @@ TWO = [*SUITE, "--only", "vf_quasi"]
 
 
 @pytest.fixture
-def vgbench(tmp_path, tmp_path_factory):
-    """Start `python -m vgbench` in an empty folder; checkpoints after every step."""
+def vgbench(tmp_path, tmp_path_factory, vgbench_start):
+    """Start `vgbench` in an empty folder; checkpoints after every step. Its workers are interpreters of their own."""
     cache = tmp_path_factory.getbasetemp() / "cache"
-    variables = {"VGBENCH_CACHE": str(cache), "OMP_NUM_THREADS": "1", "VGBENCH_CHECKPOINT_SECONDS": "0"}
+    variables = {"VGBENCH_CACHE": str(cache), "VGBENCH_CHECKPOINT_SECONDS": "0"}
 
     def start(*arguments):
-        command = [sys.executable, "-m", "vgbench", *map(str, arguments)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(command, cwd=tmp_path, env=os.environ | variables, **pipes)
+        return vgbench_start(*arguments, cwd=tmp_path, **variables)
 
     def run(*arguments, code=0):
         process = start(*arguments)
@@ -53,26 +49,17 @@ def rows(folder):
     return [json.loads(line) for line in (Path(folder) / "episodes.jsonl").read_text().splitlines()]
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
+@pytest.fixture
+def alone(vgbench_start, made_once):
     """Folder of the cell vf with seed 0, as an ordinary run makes it."""
-    folder = tmp_path_factory.mktemp("alone")
-    command = [
-        sys.executable,
-        "-m",
-        "vgbench",
-        "run",
-        "--protocol",
-        "wall_big",
-        "--recipe",
-        "vf",
-        *SMALL,
-        "--out",
-        "out",
-    ]
-    environ = os.environ | {"VGBENCH_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True)
-    return folder / "out"
+
+    def make(folder):
+        command = ["run", "--protocol", "wall_big", "--recipe", "vf", *SMALL, "--out", "out"]
+        process = vgbench_start(*command, cwd=folder, VGBENCH_CACHE=str(folder / "cache"))
+        _, err = process.communicate()
+        assert process.returncode == 0, err
+
+    return made_once("cell", make) / "out"
 
 
 def load(path):

@@ -3,9 +3,6 @@
 import csv
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -37,16 +34,15 @@ SWEEP = ["sweep", "--protocol", "wall_small", *SMALL, "--out", "out"]
 
 
 @pytest.fixture
-def vgbench(tmp_path, tmp_path_factory):
-    """Run `python -m vgbench` in an empty folder."""
+def vgbench(tmp_path, tmp_path_factory, vgbench_start):
+    """Run `vgbench` in an empty folder."""
     cache = tmp_path_factory.getbasetemp() / "cache"
 
     def run(*arguments, code=0):
-        command = [sys.executable, "-m", "vgbench", *map(str, arguments)]
-        environ = os.environ | {"VGBENCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=300)
-        assert done.returncode == code, done.stderr
-        return done.stdout, done.stderr
+        process = vgbench_start(*arguments, cwd=tmp_path, VGBENCH_CACHE=str(cache))
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == code, err
+        return out, err
 
     return run
 

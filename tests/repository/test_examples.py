@@ -54,15 +54,16 @@ def announced(tmp_path):
     return os.pathsep.join([str(tmp_path / "site"), str(QRL / "src")])
 
 
-def test_the_distribution_trains_and_plans(announced, tmp_path):
-    code = "from vgbench.cli import main; main()"
-    env = environ(tmp_path, PYTHONPATH=announced)
-    result = json.loads(call(sys.executable, "-c", code, *RUN.split(), cwd=tmp_path, env=env))
+def test_the_distribution_trains_and_plans(announced, vgbench_process, tmp_path):
+    done = vgbench_process(*RUN.split(), VGBENCH_CACHE=str(tmp_path / "cache"), PYTHONPATH=announced)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
     assert (result["objectives"], result["distance"], result["n"]) == ({"qrl": 1.0}, "mrn", 4)
-    run = json.loads((tmp_path / result["run_dir"] / "run.json").read_text())
+    folder = tmp_path / "process" / result["run_dir"]
+    run = json.loads((folder / "run.json").read_text())
     dists = {plugin["name"]: plugin["dist"] for plugin in run["plugins"]}
     assert dists["qrl"] == dists["mrn"] == "vgbench-qrl" and dists["mppi"] == "vgbench"
-    lines = (tmp_path / result["run_dir"] / "train.jsonl").read_text().splitlines()
+    lines = (folder / "train.jsonl").read_text().splitlines()
     duals = [line["qrl.dual"] for line in map(json.loads, lines) if line["stage"] == "encoder"]
     assert abs(duals[-1] - 0.01) > 1e-5  # the multiplier is trained along
 
