@@ -19,7 +19,7 @@ from vgbench.api import Planner, Tasks
 from vgbench.errors import UsageError
 from vgbench.experiments.trained import Trained
 from vgbench.planning.controller import Controller
-from vgbench.planning.episodes import Evaluation
+from vgbench.planning.evaluation import Evaluation
 from vgbench.plugin.loggers import Loggers
 from vgbench.rng import KeyedNoise, Stream
 from vgbench.settings import MpcSettings

@@ -7,7 +7,7 @@ from vgbench.api import NetworkShapes, NormBall, Plan, Planner, Tasks
 from vgbench.errors import RunFailed
 from vgbench.model.jepa import JEPA
 from vgbench.planning.controller import Controller
-from vgbench.planning.episodes import Evaluation
+from vgbench.planning.evaluation import Evaluation
 from vgbench.planning.problem import Counter, LatentProblem
 from vgbench.plugin.loggers import Loggers
 from vgbench.settings import MpcSettings

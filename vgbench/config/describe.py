@@ -23,7 +23,6 @@ _CLAIMS = (
     "role",
     "baseline",
     "gradient",
-    "rollout",
     "capabilities",
 )
 

@@ -19,7 +19,7 @@ from vgbench.model.checks import sanity_check_model
 from vgbench.model.jepa import JEPA
 from vgbench.planning import memory
 from vgbench.planning.controller import Controller
-from vgbench.planning.episodes import Evaluation
+from vgbench.planning.evaluation import Evaluation
 from vgbench.plugin.attribution import attribute_errors, explain
 from vgbench.plugin.loggers import Loggers
 from vgbench.plugin.registry import Registry
@@ -272,10 +272,11 @@ class _Run:
         """Play all tasks with a planner; one that is a baseline does not see the model."""
         planner = chosen.cls(chosen.params)
         actions = self.environment.spec.actions.scaled(1 / data.action_scale)
-        used = None if planner.baseline else model
         mpc, seed = self.spec.settings["mpc"], self.spec.task_seed
-        controller = Controller(planner, used, actions, mpc, seed, stream, self.spec.device, note=self._note)
-        controller.most = memory.most_tasks(self.spec, planner, model, self.environment)
+        most = memory.most_tasks(self.spec, planner, model, self.environment)
+        controller = Controller(
+            planner, model, actions, mpc, seed, stream, self.spec.device, max_tasks=most, note=self._note
+        )
         with self.folder.timed(name):
             common = (self.folder, self.loggers, self.stop)
             whole = self.spec.settings["evaluation"].stop == "never"
