@@ -117,11 +117,11 @@ class PlanningProblem:
     settings: MpcSettings
     counter: Counter
     simulation: Simulation | None = None
+    action_dim: int = field(init=False)
 
-    @property
-    def action_dim(self) -> int:
-        """Numbers of an action."""
-        return self.action_set.dim
+    def __post_init__(self) -> None:
+        """Tell planners the size of an action."""
+        self.action_dim = self.action_set.dim
 
     def noise(self, *shape: int) -> Tensor:
         """Standard normals [B, *shape] from the tasks' own streams."""

@@ -9,7 +9,7 @@ from vgbench.api import Planner, Problem
 
 
 class SamplingPlanner(Planner):
-    """A planner that tries `samples` sequences in each of `iterations` rounds: parameters that its `Params` must have."""
+    """A planner that tries `samples` sequences in each of `iterations` rounds; its `Params` must have these two."""
 
     @property
     def candidates(self) -> int:
