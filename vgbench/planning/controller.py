@@ -104,15 +104,9 @@ class Controller:
         horizon = min(plan_horizon(self.planner, self.settings), left)
         noise = KeyedNoise(self.seed, ids, step, self.stream)
         counter = Counter(self.planner.candidates, self.planner)
+        steps_left, simulation = torch.full_like(ids, left), self._simulation(tasks)
         problem = PlanningProblem(
-            self.action_set,
-            torch.full_like(ids, left),
-            horizon,
-            executed,
-            noise,
-            self.settings,
-            counter,
-            self._simulation(tasks),
+            self.action_set, steps_left, horizon, executed, noise, self.settings, counter, simulation
         )
         context = torch.enable_grad() if self.planner.gradient else torch.inference_mode()
         try:

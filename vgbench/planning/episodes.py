@@ -122,8 +122,7 @@ class Episodes:
             "final_distance": distance.clone(),
             "plans": torch.zeros(count, dtype=torch.int64, device=device),
         }
-        if ids is None:
-            return Progress(0, torch.arange(count, device=device), dict(self.tasks.start), {}, record)
+        ids = torch.arange(count, device=device) if ids is None else ids
         return Progress(0, ids, _take(self.tasks.start, ids), {}, record)
 
     def play(

@@ -10,14 +10,19 @@ import vgbench.api
 from vgbench.api import Plan, PlannerState, Problem
 from vgbench_plugins.planners.sampling import SamplingPlanner, cheaper, cheapest, draw, fit
 
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+"""Adam's own (Kingma and Ba 2015)."""
+
 
 class Gradient(SamplingPlanner):
     """Adam on the actions themselves, through the model and the distance; the cheapest sequence seen is the plan.
 
     Each task has `samples` sequences, which begin at clip(U + noise * eps) around a first plan U: zeros, or the last
     plan without what was executed of it, which then is itself one of the starts. `iterations` times each is moved
-    against the gradient of its own cost by a step of Adam, of `lr` at most or thereabouts, and put back into the action
-    set: the gradient is taken inside the set, where `clip` changes nothing, so that it is never lost at the border.
+    against the gradient of its own cost by a step of Adam, of about `lr`, and put back into the action set. The
+    gradient is taken inside the set, where `clip` changes nothing, so that it is never lost at the border. And Adam's
+    scale (its second moment) is one for all numbers of an action: with one for each, steps of a steady gradient turn
+    towards the diagonals, and at the border of a ball the projection would come to rest there, not at the optimum.
 
     What is compared are all sequences that were ever evaluated, so that a step too far does no harm. Sequences of NaN
     or infinite cost are never the plan, and a gradient that is not finite moves nothing.
@@ -54,17 +59,19 @@ class Gradient(SamplingPlanner):
     def plan(self, problem: Problem, state: PlannerState) -> Plan:
         """Plan [B, H, A] from the last plan in `state` (key `plan`, [B, H', A])."""
         actions = self._starts(problem, state).requires_grad_()
-        # Adam works element by element, so a sequence moves as if it were alone.
-        adam = torch.optim.Adam([actions], lr=self.params.lr)
+        mean, square = torch.zeros_like(actions), torch.zeros_like(actions[..., :1])
         costs = problem.cost(actions)
         best, first = _best(actions, costs), costs.detach()
-        for _ in range(self.params.iterations):
+        for number in range(1, self.params.iterations + 1):
             # The sum of the costs has the gradient of each sequence's own cost, whatever the others' are.
             (slope,) = torch.autograd.grad(costs.sum(), actions)
-            actions.grad = slope.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-            adam.step()
-            with torch.no_grad():
-                actions.copy_(problem.action_set.clip(actions))
+            slope = slope.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+            mean = torch.lerp(slope, mean, BETAS[0])
+            square = torch.lerp(slope.square().mean(dim=-1, keepdim=True), square, BETAS[1])
+            # Both means begin at 0, and are corrected for it.
+            scale = (square / (1 - BETAS[1] ** number)).sqrt() + EPSILON
+            step = self.params.lr * mean / (1 - BETAS[0] ** number) / scale
+            actions = problem.action_set.clip(actions.detach() - step).requires_grad_()
             costs = problem.cost(actions)
             best = cheaper(best, _best(actions, costs))
         plan, cost = best

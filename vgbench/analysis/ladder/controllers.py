@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vgbench.analysis.cost_tables import Tables
 from vgbench.analysis.ladder.setup import LadderSetup
 from vgbench.analysis.probe import apply, split
 from vgbench.analysis.sampling import index_states, latents
@@ -101,11 +100,6 @@ def _repeated(state: State, count: int) -> State:
 def straight_distance(setup: LadderSetup) -> Distance:
     """The environment's own distance to the goal, which knows no walls."""
     return lambda ids, state: setup.environment.goal_distance(state, index_states(setup.tasks.goal, ids))
-
-
-def table_distance(tables: Tables) -> Distance:
-    """Distances from tables over the grid of states."""
-    return tables.look_up
 
 
 def straight_line(setup: LadderSetup) -> Act:

@@ -18,7 +18,6 @@ from vgbench.analysis.ladder.controllers import (
     planned,
     straight_distance,
     straight_line,
-    table_distance,
 )
 from vgbench.analysis.ladder.setup import LadderSetup
 from vgbench.analysis.probe import fit_probe
@@ -41,32 +40,27 @@ def run_ablation(setup: LadderSetup, runs: list[Trained], tell: Callable[[str], 
     """
     rows: list[Record] = []
 
-    def add(name: str, dynamics: str, value: str, make: Callable[[], Act | str], **more: Any) -> None:
+    def add(name: str, dynamics: str, value: str, act: Act | str, **more: Any) -> None:
         row: Record = {"name": name, "dynamics": dynamics, "value": value}
-        act = make()
         if isinstance(act, str):
             rows.append(row | {"skipped": act})
             return
         tell(name)
-        episodes = Episodes(
-            setup.environment, setup.tasks, setup.settings, setup.data.action_scale, setup.spec.task_seed
-        )
+        scale, seed = setup.data.action_scale, setup.spec.task_seed
+        episodes = Episodes(setup.environment, setup.tasks, setup.settings, scale, seed)
         rows.append(row | _rate(episodes.rows(episodes.play(act))) | more)
 
-    add("random actions", "-", "-", lambda: baseline(setup))
-    add("straight line", "exact, one step", "straight", lambda: straight_line(setup))
-    add("exact model, straight", "exact", "straight", lambda: planned(setup, exact(setup), straight_distance(setup)))
-    missing = lacks(setup.environment, "cost_to_go") or lacks(setup.environment, "state_grid")
-    truth = None if missing else true_tables(setup.environment, setup.tasks, setup.data)
+    straight, environment = straight_distance(setup), setup.environment
+    add("random actions", "-", "-", baseline(setup))
+    add("straight line", "exact, one step", "straight", straight_line(setup))
+    add("exact model, straight", "exact", "straight", planned(setup, exact(setup), straight))
+    missing = lacks(environment, "cost_to_go") or lacks(environment, "state_grid") or ""
+    truth = None if missing else true_tables(environment, setup.tasks, setup.data)
     for trained in runs:
         _conditions(setup, trained, truth, add, rows)
-    add(
-        "exact model, true value",
-        "exact",
-        "true",
-        lambda: planned(setup, exact(setup), table_distance(truth)) if truth else str(missing),
-    )
-    add("expert", "-", "-", lambda: lacks(setup.environment, "expert") or expert(setup))
+    act = planned(setup, exact(setup), truth.look_up) if truth else missing
+    add("exact model, true value", "exact", "true", act)
+    add("expert", "-", "-", lacks(environment, "expert") or expert(setup))
     planner = setup.planner()
     return {
         "format": FORMAT,
@@ -87,26 +81,14 @@ def _conditions(
 ) -> None:
     """The conditions of one run: its value on the exact model, the true value on its model, and the run itself."""
     title, count = trained.run["title"], len(setup.tasks)
-    missing = lacks(setup.environment, "state_grid")
+    missing = lacks(setup.environment, "state_grid") or ""
     tables, error = (None, None) if missing else learned_tables(trained, setup.tasks)
-    add(
-        "exact model, learned value",
-        "exact",
-        "learned",
-        lambda: planned(setup, exact(setup), table_distance(tables)) if tables else missing,
-        run=title,
-        table_error=error,
-    )
-    missing = missing or lacks(setup.environment, "cost_to_go")
+    act = planned(setup, exact(setup), tables.look_up) if tables else missing
+    add("exact model, learned value", "exact", "learned", act, run=title, table_error=error)
+    missing = missing or lacks(setup.environment, "cost_to_go") or ""
     weights, _, errors = fit_probe(trained, 0)
-    add(
-        "learned model, true value",
-        "learned",
-        "true, by a probe",
-        lambda: planned(setup, learned(setup, trained, weights), table_distance(truth)) if truth else missing,
-        run=title,
-        probe_error=errors,
-    )
+    act = planned(setup, learned(setup, trained, weights), truth.look_up) if truth else missing
+    add("learned model, true value", "learned", "true, by a probe", act, run=title, probe_error=errors)
     found = [row for row in trained.folder.lines("episodes.jsonl") if row["task"] < count]
     if len(found) == count:
         row = {"name": "the run itself", "dynamics": "learned", "value": "learned", "run": title}
