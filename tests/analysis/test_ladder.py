@@ -115,7 +115,7 @@ def test_a_run_of_a_third_party_gradient_planner_is_put_on_a_ladder(ladder_of, t
 def test_dynamics_without_a_gradient_leave_a_condition_out_and_nobody_is_blamed(ladder_of, tmp_plugin):
     tmp_plugin(DESCENT + SIMULATOR, planners={"descent": "Descent"}, environments={"line": "Line"})
     rows = named(ladder_of("descent", ["line", "data.length=20"], "--format", "json", encoder="vector"))
-    assert "descent needs a gradient" in rows["exact model, straight"]["skipped"]
+    assert "planner 'descent' needs a gradient" in rows["exact model, straight"]["skipped"]
     assert rows["straight line"]["n"] == rows["random actions"]["n"] == 2
 
 

@@ -33,7 +33,7 @@ def planned(setup: LadderSetup, dynamics: Dynamics, distance: Distance) -> Act |
     planner, device = setup.planner(), setup.spec.device
     simulate = partial(_simulate, dynamics, distance)
     if planner.gradient and not _differentiable(setup, simulate):
-        return f"{setup.spec.planner.name} needs a gradient, and these dynamics and values have none"
+        return f"planner '{setup.spec.planner.name}' needs a gradient, and the dynamics or distances here give none"
     controller = Controller(
         planner, None, setup.action_set, setup.settings, setup.spec.task_seed, device=device, simulate=simulate
     )
