@@ -149,7 +149,7 @@ class Play:
 
             def _compute_weighting(self, costs: Tensor) -> Tensor:
                 if params.temperature_as == "relative":
-                    self.temperature = params.temperature * float(costs.std(correction=0).clamp_min(1e-30))
+                    self.lambda_ = params.temperature * float(costs.std(correction=0).clamp_min(1e-30))
                 return super()._compute_weighting(costs)
 
         def cost(state: Tensor, action: Tensor, step: int) -> Tensor:
