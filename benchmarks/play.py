@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.sorted_iqe import implementations
-from vgbench.api import Planner, Tasks
+from vgbench.api import Plan, Planner, Tasks
 from vgbench.errors import UsageError
 from vgbench.experiments.trained import Trained
 from vgbench.planning.controller import Controller
-from vgbench.planning.episodes import Evaluation
+from vgbench.planning.episodes import Episodes, Progress
+from vgbench.planning.evaluation import Evaluation
 from vgbench.plugin.loggers import Loggers
-from vgbench.rng import KeyedNoise, Stream
 from vgbench.settings import MpcSettings
 from vgbench.storage.interrupt import Stop
 from vgbench.storage.run_folder import RunFolder
@@ -105,27 +105,14 @@ class Play:
         trained, environment, settings = self.trained, self.trained.environment, self.settings
         torch.manual_seed(self.task_seed)  # it draws from the global generator
         controllers = [self.mppi(task) for task in range(len(self.tasks))]
-        state, active, step = dict(self.tasks.start), list(range(len(self.tasks))), 0
-        solved = torch.zeros(len(self.tasks), dtype=torch.bool)
-        while step < settings.max_steps and active:
-            latent = trained.model.encode_blocks(environment.observe(state))
-            rows = zip(active, latent, strict=True)
-            plans = torch.stack([self.command(controllers[task], z, step) for task, z in rows])
-            for index in range(min(settings.replan_every, settings.max_steps - step, plans.shape[1])):
-                noise = None
-                if environment.spec.noise_dim:
-                    keyed = KeyedNoise(self.task_seed, torch.tensor(active), step, Stream.ENVIRONMENT)
-                    noise = keyed.normal(environment.spec.noise_dim)
-                state = environment.step(state, plans[:, index] * trained.data.action_scale, noise)
-                step += 1
-                reached = environment.success(state, {key: x[active] for key, x in self.tasks.goal.items()})
-                solved[torch.tensor(active)[reached]] = True
-                if not whole:
-                    state, plans = {key: x[~reached] for key, x in state.items()}, plans[~reached]
-                    active = [task for task, done in zip(active, reached.tolist(), strict=True) if not done]
-                if not active:
-                    break
-        self.success[name] = solved.tolist()
+
+        def act(progress: Progress) -> Plan:
+            latent = trained.model.encode_blocks(environment.observe(progress.state))
+            rows = zip(progress.active.tolist(), latent, strict=True)
+            return Plan(torch.stack([self.command(controllers[task], z, progress.step) for task, z in rows]))
+
+        episodes = Episodes(environment, self.tasks, settings, trained.data.action_scale, self.task_seed, whole)
+        self.success[name] = [row["success"] for row in episodes.rows(episodes.play(act))]
 
     @torch.inference_mode()
     def command(self, mppi: Any, latent: Tensor, step: int) -> Tensor:

@@ -18,7 +18,7 @@ from vgbench.analysis.diagnosis import text
 from vgbench.analysis.ladder import verdicts
 from vgbench.analysis.sampling import GoalSample
 from vgbench.api import Environment, StateGrid
-from vgbench.planning.problem import Counter, LatentProblem
+from vgbench.planning.problem import Counter, PlanningProblem, aggregate, simulate_latents
 from vgbench.settings import MpcSettings
 from vgbench_plugins.environments.wall import Wall
 from vgbench_plugins.objectives.iql import IQL
@@ -209,19 +209,19 @@ def test_a_predictor_that_ignores_actions_is_named():
         (99, 70, 71, "the model falls short"),
         (80, 70, 60, "the value and the model fall short"),
         (98, 98, 85, "neither half alone"),
-        (98, None, 85, "a rung is missing"),
+        (98, None, 85, "a condition is missing"),
     ],
 )
 def test_a_ladder_says_which_half_falls_short(value, model, both, said):
-    rungs = [
+    conditions = [
         ("exact", "true", 99, {}),
         ("exact", "learned", value, {"run": "r"}),
         ("learned", "learned", both, {"run": "r"}),
     ]
-    rungs.append(("learned", "true, by a probe", model, {"run": "r"}))
+    conditions.append(("learned", "true, by a probe", model, {"run": "r"}))
     rows = [
         {"dynamics": dynamics, "value": value, "n": 100} | ({"skipped": "no"} if k is None else {"successes": k}) | more
-        for dynamics, value, k, more in rungs
+        for dynamics, value, k, more in conditions
     ]
     (sentence,) = verdicts({"rows": rows})
     assert sentence.startswith("r: ") and said in sentence
@@ -246,10 +246,11 @@ def test_costs_along_a_plan_are_the_planning_problems(small, settings):
     trained = SimpleNamespace(model=model)
     generator = torch.Generator().manual_seed(0)
     latent, goal, actions = (torch.randn(*shape, generator=generator) for shape in ((4, 32), (4, 32), (4, 5, 2)))
-    shared = (small.data.environment.spec.actions, None, torch.full((4,), 9), 5, 0)
-    problem = LatentProblem(model, latent, goal, mpc, Counter(1), *shared)
+    simulation = simulate_latents(model, {"latent": latent, "goal": goal})
+    actions_set, left = small.data.environment.spec.actions, torch.full((4,), 9)
+    problem = PlanningProblem(actions_set, left, 5, 0, None, mpc, Counter(1), simulation)
     predicted = dynamics.predict(trained, latent, actions)
-    costs = dynamics.aggregate(dynamics.distances(trained, predicted, goal), mpc)
+    costs = aggregate(dynamics.distances(trained, predicted, goal).unbind(1), mpc)
     torch.testing.assert_close(costs.float(), problem.cost(actions.unsqueeze(1))[:, 0], rtol=1e-4, atol=1e-4)
 
 

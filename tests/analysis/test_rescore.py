@@ -9,7 +9,7 @@ import torch
 
 from vgbench.api import ArraySpec, Box, Environment, EnvironmentSpec, Plan, Planner, Tasks
 from vgbench.planning.controller import Controller
-from vgbench.planning.episodes import Evaluation
+from vgbench.planning.evaluation import Evaluation
 from vgbench.plugin.loggers import Loggers
 from vgbench.settings import MpcSettings
 from vgbench.statistics import wilson

@@ -255,15 +255,16 @@ def test_a_run_on_a_gpu_waits_for_it_once_a_plan(tmp_path):
     """`set_sync_debug_mode("error")` raises at whatever waits: within the cost of a plan nothing may."""
     from vgbench.api import NormBall
     from vgbench.experiments.build import dry_build
-    from vgbench.planning.problem import Counter, LatentProblem
+    from vgbench.planning.problem import Counter, PlanningProblem, simulate_latents
     from vgbench.rng import KeyedNoise, Stream
 
     asked = spec(device="cuda", precision="tf32")
     model = dry_build(asked)[1].to("cuda").eval().requires_grad_(False)
     ids, dim = torch.arange(4, device="cuda"), asked.settings["model"].latent_dim
     goal, noise = torch.randn(4, dim, device="cuda"), KeyedNoise(0, ids, 0, Stream.PLANNER)
-    shared = (NormBall(2, 2.45), noise, torch.full_like(ids, 9), 5, 0)
-    problem = LatentProblem(model, goal, goal, asked.settings["mpc"], Counter(16), *shared)
+    simulation = simulate_latents(model, {"latent": goal, "goal": goal})
+    left, mpc = torch.full_like(ids, 9), asked.settings["mpc"]
+    problem = PlanningProblem(NormBall(2, 2.45), left, 5, 0, noise, mpc, Counter(16), simulation)
     planner = asked.planner.cls(asked.planner.params.model_copy(update={"samples": 16, "horizon": 5}))
     planner.plan(problem, {})  # allocations and libraries, once
     torch.cuda.set_sync_debug_mode("error")

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from vgbench.api import Box, NormBall
 from vgbench.errors import RunFailed
 from vgbench.planning.controller import Controller
-from vgbench.planning.episodes import Evaluation
+from vgbench.planning.evaluation import Evaluation
 from vgbench.plugin.loggers import Loggers
 from vgbench.settings import MpcSettings
 from vgbench.storage.interrupt import Stop

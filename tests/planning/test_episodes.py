@@ -1,5 +1,7 @@
 """Episodes: the same bits in any batch, in blocks of any number of tasks, and after an interruption."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -7,8 +9,10 @@ from vgbench.api import NetworkShapes, NormBall, Plan, Planner, Tasks
 from vgbench.errors import RunFailed
 from vgbench.model.jepa import JEPA
 from vgbench.planning.controller import Controller
-from vgbench.planning.episodes import Evaluation
-from vgbench.planning.problem import Counter, LatentProblem
+from vgbench.planning.episodes import Episodes, Planned, observe_latents
+from vgbench.planning.evaluation import Evaluation
+from vgbench.planning.plans import join_plans
+from vgbench.planning.problem import Counter, PlanningProblem, Simulation, simulate_latents
 from vgbench.plugin.loggers import Loggers
 from vgbench.settings import MpcSettings
 from vgbench.storage.interrupt import Stop
@@ -16,6 +20,7 @@ from vgbench.storage.run_folder import RunFolder
 from vgbench_plugins.distances.euclidean import Euclidean
 from vgbench_plugins.distances.iqe import IQE
 from vgbench_plugins.networks.mlp import MLP
+from vgbench_plugins.planners.gradient import Gradient
 from vgbench_plugins.planners.mppi import MPPI
 from vgbench_plugins.planners.random import Random
 
@@ -114,7 +119,9 @@ def test_the_cost_is_the_distance_along_the_predicted_states(play, small, aggreg
     torch.manual_seed(1)
     latent, goal, actions = torch.randn(2, 32), torch.randn(2, 32), torch.randn(2, 3, 4, 2)
     counter = Counter(candidates=3)
-    problem = LatentProblem(model, latent, goal, settings, counter, NormBall(2, 2.0), None, torch.tensor([4, 4]), 4, 0)
+    simulation = simulate_latents(model, {"latent": latent, "goal": goal})
+    left = torch.tensor([4, 4])
+    problem = PlanningProblem(NormBall(2, 2.0), left, 4, 0, None, settings, counter, simulation)
     cost = problem.cost(actions)
     for b in range(2):
         for k in range(3):
@@ -132,7 +139,8 @@ def test_the_cost_is_the_distance_along_the_predicted_states(play, small, aggreg
     assert counter.evaluations == 24
     with pytest.raises(RunFailed, match="declares candidates=3"):
         problem.cost(torch.randn(2, 4, 4, 2))
-    assert torch.allclose(problem.rollout(actions)[1, 2, 3], z[0], atol=1e-5)
+    *_, reached = model.rollout(latent[1:], actions[1:, 2])
+    assert torch.allclose(reached, z, atol=1e-5)
 
 
 class Fixed(Planner):
@@ -184,6 +192,81 @@ def test_a_gradient_planner_gets_a_gradient_and_its_plan_is_detached(play):
         horizon: int = 3
 
     assert len(play(planner=Descent(Params()))) == 9
+
+
+@pytest.fixture
+def episodes(play, small):
+    """The loop itself, and who acts in it: MPPI on the model."""
+    environment, tasks = play.environment, play.tasks
+    actions = environment.spec.actions.scaled(1 / small.data.action_scale)
+    controller = Controller(MPPI(MPPI.Params(samples=32, horizon=5)), play.model, actions, SETTINGS, seed=4)
+    act = Planned(controller, observe_latents(play.model, environment, tasks))
+    return Episodes(environment, tasks, SETTINGS, small.data.action_scale, 4), act
+
+
+def test_some_of_the_tasks_are_played_as_among_all(play, episodes):
+    """Noise and goals go by the tasks' numbers, not by their rows."""
+    loop, act = episodes
+    some = loop.play(act, loop.start(torch.tensor([7, 2])))
+    rows = {row["task"]: row for row in loop.rows(some)}
+    everything = play()
+    assert [rows[task] for task in (2, 7)] == [everything[task] for task in (2, 7)]
+
+
+def test_an_observer_sees_every_step_with_its_plan(play, episodes, small):
+    loop, act = episodes
+    seen = []
+    end = loop.play(act, on_step=seen.append, until=8)
+    assert end.step == 8 and len(seen) == 8 and [step.index for step in seen] == [0, 1, 2, 0, 1, 2, 0, 1]
+    for step, following in itertools.pairwise(seen):
+        stays = (~step.solved).nonzero().squeeze(1)
+        assert torch.equal(following.ids, step.ids[stays])
+        assert torch.equal(following.before["position"], step.after["position"][stays])
+    for step in seen:
+        action = step.plan.actions[step.rows, step.index] * small.data.action_scale
+        assert torch.equal(play.environment.step(step.before, action)["position"], step.after["position"])
+
+
+def test_a_plan_shorter_than_the_interval_is_executed_as_far_as_it_goes(play, episodes):
+    loop, _ = episodes
+    asked = []
+
+    def act(progress):
+        asked.append((progress.step, progress.executed))
+        return Plan(torch.zeros(len(progress.active), 2, 2))
+
+    loop.play(act)
+    assert asked == [(0, 0), (2, 2), (4, 2), (6, 2), (8, 2)]
+
+
+def test_a_controller_plans_on_any_dynamics_and_distance(episodes):
+    """A point that is pushed about: neither encoder nor model takes part."""
+    goals = torch.tensor([[3.0, 0.0], [0.0, -2.0]])
+
+    def simulate(tasks):
+        start, goal = tasks["at"], goals[tasks["id"]]
+        return Simulation(
+            lambda actions: iter((start[:, None, None] + actions.cumsum(dim=2)).unbind(2)),
+            lambda reached: (reached - goal[:, None]).norm(dim=-1),
+        )
+
+    controller = Controller(
+        MPPI(MPPI.Params(samples=200, horizon=5)), None, NormBall(2, 1.0), SETTINGS, seed=0, simulate=simulate
+    )
+    tasks = {"id": torch.arange(2), "at": torch.zeros(2, 2)}
+    plan = join_plans([plan for _, plan in controller.blocks(tasks, {}, 0, 0, 0)])
+    assert (plan.actions.sum(dim=1) * goals).sum(dim=-1).gt(1.0).all()
+
+
+def test_a_gradient_planner_plans_from_latents_of_inference_mode(play, episodes, small):
+    """A distance that keeps its inputs for the backward pass, which tensors of inference mode forbid."""
+    model = small.model().eval().requires_grad_(False)
+    model.distance.prepare = lambda goal: lambda points: (points * goal[:, None]).square().sum(dim=-1)
+    controller = Controller(Gradient(Gradient.Params(horizon=3, iterations=2)), model, NormBall(2, 1.0), SETTINGS, 0)
+    rows = observe_latents(model, play.environment, play.tasks)(play.tasks.start, torch.arange(9))
+    assert rows["goal"].is_inference() or rows["latent"].is_inference()
+    plans = [plan for _, plan in controller.blocks({"id": torch.arange(9)} | rows, {}, 0, 0, 0)]
+    assert sum(len(plan.actions) for plan in plans) == 9 and not plans[0].actions.requires_grad
 
 
 @pytest.mark.slow

@@ -126,5 +126,5 @@ def test_the_budget_bounds_a_block_and_one_task_has_to_fit():
 
 
 def test_a_controller_keeps_to_the_tasks_that_memory_has_room_for(small):
-    sizes = [plans(small, 10**6, most=most)[2] for most in (3, 100)]
+    sizes = [plans(small, 10**6, max_tasks=most)[2] for most in (3, 100)]
     assert sizes == [[3, 6, 9, 11], [8, 11]]

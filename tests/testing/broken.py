@@ -116,7 +116,7 @@ PLANNER = [
     ("works", [('{"kept": plan}', '{"kept": plan, "n": plan.sum(dim=0)}')]),
     ("bounds", [("problem.action_set.clip(kept[:, None] + noise)", "kept[:, None] + 3 * noise")]),
     ("seeded", [("        kept = state", f"{OWN_NOISE}        kept = state")]),
-    ("candidates", [("    def plan", "    @property\n    def candidates(self):\n        return 8\n\n    def plan")]),
+    ("candidates", [("return self.params.samples", "return 8")]),
     ("candidates", [("    def plan", "    @property\n    def cost_calls(self):\n        return 0\n\n    def plan")]),
     ("bad_costs", [(".nan_to_num(torch.inf, torch.inf)", "")]),
     ("rows", [("        kept = state", "        noise = noise - noise.mean(dim=0)\n        kept = state")]),

@@ -99,6 +99,10 @@ class Mine(Planner):
         Mine.made += 1
         self.number = Mine.made
 
+    @property
+    def candidates(self):
+        return self.params.samples
+
     def plan(self, problem, state):
         noise = problem.noise(self.params.samples, problem.horizon, problem.action_dim)
         kept = state["kept"][:, problem.executed:][:, :problem.horizon] if state else noise[:, 0, :0]

@@ -10,7 +10,10 @@ from vgbench.analysis.sampling import goal_points, index_states, latents
 from vgbench.api import State
 from vgbench.experiments.trained import Trained
 from vgbench.planning.controller import Controller, plan_horizon
-from vgbench.rng import KeyedNoise, Stream
+from vgbench.planning.episodes import step_noise
+from vgbench.planning.plans import join_plans
+from vgbench.planning.problem import aggregate
+from vgbench.rng import Stream
 from vgbench.settings import MpcSettings
 from vgbench.storage.files import Record
 from vgbench.text import figure_text
@@ -46,9 +49,7 @@ def roll(trained: Trained, state: State, actions: Tensor, stream: Stream = Strea
     environment, scale, states = trained.environment, trained.data.action_scale, []
     ids = torch.arange(len(actions), device=actions.device)
     for step in range(actions.shape[1]):
-        noise = None
-        if environment.spec.noise_dim:
-            noise = KeyedNoise(trained.spec.task_seed, ids, step, stream).normal(environment.spec.noise_dim)
+        noise = step_noise(environment, trained.spec.task_seed, ids, step, stream)
         state = environment.step(state, actions[:, step] * scale, noise)
         states.append(state)
     return states
@@ -56,12 +57,8 @@ def roll(trained: Trained, state: State, actions: Tensor, stream: Stream = Strea
 
 def predict(trained: Trained, latent: Tensor, actions: Tensor) -> Tensor:
     """Predicted latents [B, H, D] after each of the normalised actions [B, H, A]."""
-    result = []
     with torch.no_grad():
-        for step in range(actions.shape[1]):
-            latent = trained.model.predict(latent, actions[:, step])
-            result.append(latent)
-    return torch.stack(result, dim=1)
+        return torch.stack(list(trained.model.rollout(latent, actions)), dim=1)
 
 
 def rollouts(trained: Trained, seed: int) -> Rollouts:
@@ -114,22 +111,21 @@ def planning(trained: Trained) -> Record:
     """The first plans of some tasks, executed to their end: promised against realised cost; and what rows recorded."""
     spec, tasks = trained.spec, trained.tasks
     count = min(PLANS, len(tasks))
-    start, goal = (
-        index_states(tasks.start, slice(0, count)),
-        goal_points(trained, index_states(tasks.goal, slice(0, count))),
-    )
+    start = index_states(tasks.start, slice(0, count))
+    goal = goal_points(trained, index_states(tasks.goal, slice(0, count)))
     here = latents(trained, start)
     actions = trained.environment.spec.actions.scaled(1 / trained.data.action_scale)
     settings: MpcSettings = spec.settings["mpc"]
     planner = spec.planner.cls(spec.planner.params)
     controller = Controller(planner, trained.model, actions, settings, spec.task_seed, Stream.PLANNER, spec.device)
     rows = {"id": torch.arange(count, device=trained.data.device), "latent": here, "goal": goal}
-    plans = torch.cat([plan.actions for _, plan in controller.blocks(rows, {}, 0, 0, 0)])
+    plans = join_plans([plan for _, plan in controller.blocks(rows, {}, 0, 0, 0)]).actions
     states = roll(trained, start, plans)
     true = torch.stack([latents(trained, state) for state in states], dim=1)
-    promised = aggregate(distances(trained, predict(trained, here, plans), goal), settings)
-    realised = aggregate(distances(trained, true, goal), settings)
-    stays = aggregate(distances(trained, here.unsqueeze(1).expand_as(true), goal), settings)
+    promised, realised, stays = (
+        aggregate(distances(trained, latent, goal).unbind(1), settings)
+        for latent in (predict(trained, here, plans), true, here.unsqueeze(1).expand_as(true))
+    )
     return {
         "plans": count,
         "steps": plans.shape[1],
@@ -139,16 +135,6 @@ def planning(trained: Trained) -> Record:
         "kept": round(float((stays - realised).mean() / (stays - promised).mean().clamp_min(1e-9)), 4),
         "recorded": _recorded(trained),
     }
-
-
-def aggregate(distance: Tensor, settings: MpcSettings) -> Tensor:
-    """Cost [B] of distances [B, H] along a plan, as the planning problem has it."""
-    cost = distance**settings.power
-    if settings.aggregate == "last":
-        return cost[:, -1]
-    if settings.aggregate == "discounted":
-        cost = cost * settings.discount ** torch.arange(cost.shape[1], device=cost.device)
-    return cost.mean(1) if settings.aggregate == "mean" else cost.sum(1)
 
 
 def _recorded(trained: Trained) -> Record:

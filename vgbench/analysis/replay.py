@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vgbench.analysis.sampling import index_states
 from vgbench.api import State
 from vgbench.experiments.trained import Trained
+from vgbench.model.jepa import JEPA
 from vgbench.planning.controller import Controller
-from vgbench.rng import KeyedNoise, Stream
+from vgbench.planning.episodes import Episodes, Planned, Step, observe_latents
+from vgbench.rng import Stream
 
 
 @dataclass
@@ -48,98 +51,40 @@ class EpisodeTrace:
         return len(self.moments) - 1
 
 
-class Replay:
-    """The loop of `vgbench.planning.episodes` for some tasks; noise is keyed by the task, so they play as they did."""
+def replay(trained: Trained, tasks: Sequence[int], until: int | None = None) -> list[EpisodeTrace]:
+    """Play tasks again, to their ends or for the first `until` steps; noise is keyed by the task: they play as then."""
+    spec, environment, scale = trained.spec, trained.environment, trained.data.action_scale
+    settings, planner = spec.settings["mpc"], spec.planner.cls(spec.planner.params)
+    actions = environment.spec.actions.scaled(1 / scale)
+    controller = Controller(planner, trained.model, actions, settings, spec.task_seed, Stream.PLANNER, spec.device)
+    observe = observe_latents(controller.model, environment, trained.tasks)
+    traces = {task: EpisodeTrace(task, False, []) for task in tasks}
+    imagined: Tensor | None = None  # by the plan that is being executed
 
-    def __init__(self, trained: Trained, tasks: Sequence[int]) -> None:
-        """Take the numbers of the tasks."""
-        spec, environment = trained.spec, trained.environment
-        self._trained, self._device = trained, torch.device(spec.device)
-        planner = spec.planner.cls(spec.planner.params)
-        self._scale = trained.data.action_scale
-        actions = environment.spec.actions.scaled(1 / self._scale)
-        self._model = None if planner.baseline else trained.model
-        settings = spec.settings["mpc"]
-        self._controller = Controller(
-            planner, self._model, actions, settings, spec.task_seed, Stream.PLANNER, spec.device
-        )
-        self._ids = torch.tensor(list(tasks), device=self._device)
-        self._goal = {name: value[self._ids] for name, value in trained.tasks.goal.items()}
-        self._state = {name: value[self._ids] for name, value in trained.tasks.start.items()}
-        self._played = [EpisodeTrace(task, False, []) for task in tasks]
+    def keep(step: Step) -> None:
+        nonlocal imagined
+        if step.index == 0 and controller.model is not None:
+            imagined = _imagine(controller.model, observe(step.before, step.ids)["latent"], step.plan.actions)
+        for row, (task, of_plan) in enumerate(zip(step.ids.tolist(), step.rows.tolist(), strict=True)):
+            one = torch.tensor([row], device=step.ids.device)
+            goal = index_states(trained.tasks.goal, step.ids[one])
+            plan = step.plan.actions[of_plan, step.index :] * scale
+            seen = None if imagined is None else imagined[of_plan]
+            trace = traces[task]
+            # Each step takes the place of the end that the last one left, so that there is one whenever play stops.
+            trace.moments[-1:] = [
+                Frame(index_states(step.before, one), goal, plan, step.index, seen),
+                Frame(index_states(step.after, one), goal, plan[:0], 0, None),
+            ]
+            trace.solved = bool(step.solved[row])
 
-    def play(self, most: int | None = None) -> list[EpisodeTrace]:
-        """Play all tasks, to their ends or for the first `most` steps."""
-        settings, executed, step = self._controller.settings, 0, 0
-        memory: dict[str, Tensor] = {}
-        last = min(settings.max_steps, most or settings.max_steps)
-        rows = torch.arange(len(self._ids), device=self._device)  # of the tasks that are not solved
-        while step < last and len(rows):
-            plan, memory, imagined = self._plan(rows, memory, step, executed)
-            executed = min(settings.replan_every, plan.shape[1], settings.max_steps - step)
-            kept = torch.arange(len(rows), device=self._device)  # rows of the plans
-            for index in range(executed):
-                self._keep(rows, plan[kept], None if imagined is None else imagined[kept], index)
-                solved = self._step(rows, plan[kept, index], step)
-                step += 1
-                for row in rows[solved].tolist():
-                    self._end(row, True)
-                rows, kept = rows[~solved], kept[~solved]
-                if not len(rows):
-                    break
-            memory = {name: value[kept] for name, value in memory.items()}
-        for row in rows.tolist():
-            self._end(row, False)
-        return self._played
-
-    def _plan(
-        self, rows: Tensor, memory: dict[str, Tensor], step: int, executed: int
-    ) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:
-        """Plans [B, H, A] in the environment's units, the planner's memory, and the latents [B, H, D] predicted."""
-        environment, model = self._trained.environment, self._model
-        latent = goal = torch.zeros(len(rows), 0, device=self._device)
-        if model is not None:
-            goal = model.encode_blocks(environment.goal_observation(_take(self._goal, rows)), points=True)
-            latent = model.encode_blocks(environment.observe(_take(self._state, rows)))
-        tasks = {"id": self._ids[rows], "latent": latent, "goal": goal}
-        plans = [plan for _, plan in self._controller.blocks(tasks, memory, 0, step, executed)]
-        actions = torch.cat([plan.actions for plan in plans])
-        memory = {name: torch.cat([plan.state[name] for plan in plans]) for name in plans[0].state}
-        return actions * self._scale, memory, self._imagine(latent, actions)
-
-    def _imagine(self, latent: Tensor, actions: Tensor) -> Tensor | None:
-        if self._model is None:
-            return None
-        seen = []
-        with torch.inference_mode():
-            for index in range(actions.shape[1]):
-                latent = self._model.predict(latent, actions[:, index])
-                seen.append(latent)
-        return torch.stack(seen, dim=1)
-
-    def _keep(self, rows: Tensor, plan: Tensor, imagined: Tensor | None, since: int) -> None:
-        for index, row in enumerate(rows.tolist()):
-            seen = None if imagined is None else imagined[index]
-            state, goal = (_take(x, torch.tensor([row], device=self._device)) for x in (self._state, self._goal))
-            self._played[row].moments.append(Frame(state, goal, plan[index, since:], since, seen))
-
-    def _step(self, rows: Tensor, action: Tensor, step: int) -> Tensor:
-        """Make a step of some tasks; return which of them are solved, [B] bool."""
-        environment, noise = self._trained.environment, None
-        if environment.spec.noise_dim:
-            keyed = KeyedNoise(self._controller.seed, self._ids[rows], step, Stream.ENVIRONMENT)
-            noise = keyed.normal(environment.spec.noise_dim)
-        after = environment.step(_take(self._state, rows), action, noise)
-        for name, value in after.items():
-            self._state[name][rows] = value
-        return environment.success(after, _take(self._goal, rows))
-
-    def _end(self, row: int, solved: bool) -> None:
-        last = self._played[row].moments[-1]
-        state = _take(self._state, torch.tensor([row], device=self._device))
-        self._played[row].moments.append(Frame(state, last.goal, last.plan[:0], 0, None))
-        self._played[row].solved = solved
+    episodes = Episodes(environment, trained.tasks, settings, scale, spec.task_seed)
+    start = episodes.start(torch.tensor(list(tasks), device=trained.data.device))
+    episodes.play(Planned(controller, observe), start, until=until, on_step=keep)
+    return list(traces.values())
 
 
-def _take(state: State, rows: Tensor) -> State:
-    return {name: value[rows] for name, value in state.items()}
+@torch.inference_mode()
+def _imagine(model: JEPA, latent: Tensor, actions: Tensor) -> Tensor:
+    """Latents [B, H, D] that the model predicts for plans [B, H, A]."""
+    return torch.stack(list(model.rollout(latent, actions)), dim=1)

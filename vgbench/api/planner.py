@@ -33,14 +33,8 @@ class Problem(Protocol):
     def cost(self, actions: Tensor) -> Tensor:
         """Cost [B, K] of candidate sequences [B, K, H, A]; differentiable if the planner declares `gradient`."""
 
-    def rollout(self, actions: Tensor) -> Tensor:
-        """Predicted latents [B, K, H, D]; only for a planner that declares `rollout`."""
-
     def noise(self, *shape: int) -> Tensor:
         """Standard normals [B, *shape], keyed by (seed, task, step): the only randomness. Each call draws afresh."""
-
-    def with_goal(self, latent: Tensor, horizon: int) -> "Problem":
-        """Return the same problem towards other goals [B, D'] and with another horizon (for hierarchies)."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +56,22 @@ class Planner(Plugin, ABC):
                 samples: int = Field(256, ge=1, description="candidate sequences")
                 horizon: int = Field(16, ge=1, description="steps planned")
 
+            @property
+            def candidates(self):
+                return self.params.samples
+
             def plan(self, problem, state):
                 noise = problem.noise(self.params.samples, problem.horizon, problem.action_dim)
                 actions = problem.action_set.clip(noise)
                 best = problem.cost(actions).argmin(dim=1)
                 return Plan(actions[torch.arange(len(best)), best])
 
-    `Params` should have `horizon`; `candidates` tells how many rows a task takes in one call of `cost`.
+    `Params` should have `horizon`. The core knows no other parameter: what it must know of a plan's cost it asks for by
+    `candidates`, `cost_calls` and `with_budget`.
     """
 
     gradient: ClassVar[bool] = False
     """Whether `problem.cost` must be differentiable."""
-
-    rollout: ClassVar[bool] = False
-    """Whether `problem.rollout` is used."""
 
     baseline: ClassVar[bool] = False
     """Whether this planner ignores the cost: a baseline for others to beat."""
@@ -91,13 +87,21 @@ class Planner(Plugin, ABC):
 
     @property
     def candidates(self) -> int:
-        """Sequences per task in one call of `problem.cost`, for the memory budget."""
-        return int(getattr(self.params, "samples", 1))
+        """Most sequences per task in one call of `problem.cost`, which the size of blocks depends on: by default 1."""
+        return 1
 
     @property
     def cost_calls(self) -> int:
-        """Calls of `problem.cost` in one plan, for estimates."""
-        return int(getattr(self.params, "iterations", 1))
+        """Calls of `problem.cost` in one plan, for estimates: by default 1."""
+        return 1
+
+    def with_budget(self, candidates: int) -> "Planner":
+        """Return this planner with another number of candidates: by default itself, as there is nothing to choose.
+
+        Raises:
+            ValueError: the other parameters do not allow that number.
+        """
+        return self
 
     @abstractmethod
     def plan(self, problem: Problem, state: PlannerState) -> Plan:

@@ -21,7 +21,7 @@ def ladder(
     ] = None,
     tasks: Annotated[int, typer.Option(help="How many of the protocol's tasks, from the first.")] = 20,
     budget: Annotated[
-        int | None, typer.Option(metavar="SAMPLES", help="Samples of a plan; by default the protocol's.")
+        int | None, typer.Option(metavar="N", help="Candidates of a plan; by default the planner's own.")
     ] = None,
     scale: Annotated[
         str | None, typer.Option(metavar="smoke|quick|paper", help="Default quick; without --run.")
@@ -33,27 +33,28 @@ def ladder(
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """Success of controllers from random actions to an expert on the same tasks.
+    """Oracle ablation: success with exact or learned dynamics and true or learned value, on the same tasks.
 
-    Between them: the planner with the exact dynamics and a straight, learned or true value, and with the learned
-    dynamics and the true value. With --run, tasks, data and planner are those of the (first) run. Takes minutes: a row
-    costs what as many episodes of a run cost, and more where a step of the environment is slow.
+    The planner plays with the exact dynamics and a straight, learned or true value, and with the learned dynamics and
+    the true value; beside it random actions, a straight line and the expert. With --run, tasks, data and planner are
+    those of the (first) run. Takes minutes: a row costs what as many episodes of a run cost, and more where a step of
+    the environment is slow.
     """
-    from vgbench.analysis.ladder import climb, find_place, verdicts
+    from vgbench.analysis.ladder import run_ablation, set_up, verdicts
     from vgbench.errors import UsageError
     from vgbench.storage.files import write_json
 
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise UsageError(f"--out {out}: expected the name of a file in a folder that exists")
-    place, runs = find_place(protocol, run or [], tasks, budget, scale, set_ or [])
-    record = climb(place, runs, lambda name: say(f"playing: {name}"))
+    setup, runs = set_up(protocol, run or [], tasks, budget, scale, set_ or [])
+    record = run_ablation(setup, runs, lambda name: say(f"playing: {name}"))
     if out is not None:
         write_json(out, record)
     if format == "json":
         print_json(record)
         return
-    samples = record["planner"]["params"].get("samples")
-    print(f"{record['protocol']}, scale {record['scale']}: {record['tasks']} tasks, {samples or 'no'} samples a plan")
+    candidates = setup.planner().candidates
+    print(f"{record['protocol']}, scale {record['scale']}: {record['tasks']} tasks, candidates of a plan: {candidates}")
     print_table(
         ["controller", "dynamics", "value", "success [95 %]", "steps", "note"], [_row(r) for r in record["rows"]]
     )

@@ -16,7 +16,7 @@ from vgbench.text import choice, same, suggest
 
 _CLAIMS = (
     *("trains", "needs", "min_length", "symmetric", "quasimetric", "levels", "role", "baseline", "gradient"),
-    *("rollout", "capabilities"),
+    "capabilities",
 )
 """Attributes of a plugin's class that say what it does or needs."""
 

@@ -34,7 +34,7 @@ def estimate(spec: RunSpec) -> dict[str, Any]:
         if "predictor" in stage.kind.trains:
             flops[stage.name] = flops.get(stage.name, 0.0) + 3.0 * _windows(spec, stage) * size["predictor"]
     flops["encode"] = frames["encoded"] * size["encoder"]
-    flops["planning"] = evaluations * size["predictor"]
+    flops["planning"] = evaluations * size["predictor"] * (3.0 if spec.planner.cls.gradient else 1.0)
     with in_force(spec):
         half = spec.compute.precision == "bfloat16"
         rate = matmul_rate(torch.device(spec.device), dtype=torch.bfloat16 if half else torch.float32)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ from vgbench.model import jepa, precision
 from vgbench.model.jepa import JEPA
 from vgbench.planning import memory
 from vgbench.planning.controller import Controller
-from vgbench.planning.episodes import Evaluation
+from vgbench.planning.evaluation import Evaluation
 from vgbench.plugin.attribution import attribute_errors
 from vgbench.plugin.loggers import Loggers
 from vgbench.plugin.registry import Registry
@@ -218,14 +217,24 @@ class _Run:
         """Play all tasks with a planner; one that is a baseline does not see the model."""
         planner = chosen.cls(chosen.params)
         actions = self.environment.spec.actions.scaled(1 / data.action_scale)
-        used = None if planner.baseline else model
         mpc, seed = self.spec.settings["mpc"], self.spec.task_seed
-        controller = Controller(planner, used, actions, mpc, seed, stream, self.spec.device, note=self._note)
-        controller.most = memory.most_tasks(self.spec, planner, model, self.environment)
+        most = memory.most_tasks(self.spec, planner, model, self.environment)
+        controller = Controller(
+            planner, model, actions, mpc, seed, stream, self.spec.device, max_tasks=most, note=self._note
+        )
         with self.folder.timed(name):
-            common = (self.folder, self.loggers, self.stop)
             whole = self.spec.settings["evaluation"].stop == "never"
-            rows: Any = Evaluation(name, self.environment, tasks, controller, data.action_scale, *common, whole).run()
+            rows = Evaluation(
+                name,
+                self.environment,
+                tasks,
+                controller,
+                data.action_scale,
+                self.folder,
+                self.loggers,
+                self.stop,
+                whole,
+            ).run()
         self.evaluations[name] = controller.evaluations
         self.blocks[name] = controller.block
         return rows

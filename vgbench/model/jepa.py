@@ -1,6 +1,6 @@
 """The JEPA: encoder, action encoder, predictor, and the head between whose outputs distances are taken."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -91,6 +91,12 @@ class JEPA(nn.Module):
         scaled = (latents - self.latent_shift).div_(self.latent_scale)
         result: Tensor = self.predictor(scaled, self.action_encoder(actions))
         return torch.addcmul(self.latent_shift, result, self.latent_scale)
+
+    def rollout(self, latents: Tensor, actions: Tensor) -> Iterator[Tensor]:
+        """Yield the latents [N, D] predicted after each of the H normalised actions [N, H, A]."""
+        for action in actions.unbind(1):
+            latents = self.predict(latents, action)
+            yield latents
 
 
 def _layout(encoder: nn.Module) -> torch.memory_format:

@@ -42,13 +42,13 @@ def batch_invariant(plan: MakePlan, model: JEPA, tasks: int, latent_dim: int, ma
                 if not _same(whole, plan(*part, step, _STEPS if state else 0), slice(start, start + count)):
                     return False
             state = whole.state
-    except Exception:  # of any kind, from a planner: what is wrong with it is told when it plans in earnest
+    except Exception:  # of any kind, from a planner: what is wrong with it is told when it plans for tasks
         return False
     return True
 
 
 def _parts(tasks: int) -> Iterator[tuple[int, int]]:
-    """First task and number of tasks of blocks of 1, 2, 3, 5, 8, ..., from the end and the beginning by turns."""
+    """First task and number of tasks of blocks of 1, 2, 3, 5, 8, ..., from the end and the beginning in turn."""
     a, b, end = 1, 2, True
     while a < tasks:
         yield (tasks - a if end else 0), a

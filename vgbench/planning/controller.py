@@ -1,5 +1,6 @@
 """Model predictive control in the latent space: one plan for a block of tasks."""
 
+import operator
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,11 +11,12 @@ from torch import Tensor
 
 from vgbench.api import ActionSet, Plan, Planner
 from vgbench.errors import RunFailed
-from vgbench.model.batching import padded
+from vgbench.model.batching import Rows, padded
 from vgbench.model.jepa import JEPA
 from vgbench.model.onednn import packed
 from vgbench.planning.batch_invariance import batch_invariant
-from vgbench.planning.problem import BlindProblem, Counter, LatentProblem
+from vgbench.planning.plans import map_plan
+from vgbench.planning.problem import Counter, PlanningProblem, Simulate, Simulation, simulate_latents
 from vgbench.plugin.attribution import describe_plugin
 from vgbench.rng import KeyedNoise, Stream
 from vgbench.settings import MpcSettings
@@ -51,21 +53,33 @@ class Controller:
     """Makes plans for many tasks with one planner, in blocks.
 
     Blocks have a constant number of tasks, the last one padded, unless it was tried that plans do not depend on it.
+
+    Attributes:
+        model: predicts and judges; None where `simulate` does, and for a baseline, which must not see a cost.
+        action_set: in normalised units.
+        max_tasks: tasks in a block that memory has room for; None: any number.
+        pad_last_block: whether the last block is filled up to the size of the others; None: to be tried.
+        simulate: takes the place of the model: other dynamics, or another distance.
+        note: is told when a block was too large.
     """
 
     planner: Planner
-    model: JEPA | None  # None for a planner that ignores the cost
+    model: JEPA | None
     action_set: ActionSet
     settings: MpcSettings
     seed: int
     stream: Stream = Stream.PLANNER
     device: str = "cpu"
     evaluations: int = 0
-    most: int | None = None  # tasks in a block that memory has room for
-    pad_last_block: bool | None = (
-        None  # whether the last block is filled up to the size of the others; None: to be tried
-    )
-    note: Callable[[str], None] = field(default=_say, repr=False)  # is told when a block was too large
+    max_tasks: int | None = None
+    pad_last_block: bool | None = None
+    simulate: Simulate | None = None
+    note: Callable[[str], None] = field(default=_say, repr=False)
+
+    def __post_init__(self) -> None:
+        """Hide from a baseline what things cost."""
+        if self.planner.baseline:
+            self.model = self.simulate = None
 
     @property
     def block(self) -> int:
@@ -75,7 +89,7 @@ class Controller:
     def _tasks(self, padded: bool) -> int:
         rows = 1 if self.planner.baseline else self.planner.candidates
         wanted = max(1, block_rows(self.settings, self.device, padded) // rows)
-        return wanted if self.most is None else max(1, min(wanted, self.most))
+        return wanted if self.max_tasks is None else max(1, min(wanted, self.max_tasks))
 
     @cached_property
     def predicting(self) -> JEPA | None:
@@ -84,17 +98,16 @@ class Controller:
             return self.model
         return packed(self.model)
 
-    def plan(self, tasks: dict[str, Tensor], state: dict[str, Tensor], step: int, executed: int) -> Plan:
-        """Plan for one block of tasks: `tasks` has `id` [B], `latent` [B, D] and `goal` [B, D']."""
-        left = self.settings.max_steps - step
+    def plan(self, tasks: Rows, state: Rows, step: int, executed: int) -> Plan:
+        """Plan for one block of tasks: `tasks` has `id` [B], and what the simulation needs (`latent`, `goal`)."""
+        ids, left = tasks["id"], self.settings.max_steps - step
         horizon = min(plan_horizon(self.planner, self.settings), left)
-        noise = KeyedNoise(self.seed, tasks["id"], step, self.stream)
-        shared = (self.action_set, noise, torch.full_like(tasks["id"], left), horizon, executed)
-        model = self.predicting
-        if model is None:
-            return self._checked(self.planner.plan(BlindProblem(*shared), state), len(tasks["id"]), horizon)
+        noise = KeyedNoise(self.seed, ids, step, self.stream)
         counter = Counter(self.planner.candidates, self.planner)
-        problem = LatentProblem(model, tasks["latent"], tasks["goal"], self.settings, counter, *shared)
+        steps_left, simulation = torch.full_like(ids, left), self._simulation(tasks)
+        problem = PlanningProblem(
+            self.action_set, steps_left, horizon, executed, noise, self.settings, counter, simulation
+        )
         context = torch.enable_grad() if self.planner.gradient else torch.inference_mode()
         try:
             with context:
@@ -103,8 +116,16 @@ class Controller:
             counter.check()
             raise
         counter.check()
-        self.evaluations += problem.counter.evaluations
-        return self._checked(plan, len(tasks["id"]), horizon)
+        self.evaluations += counter.evaluations
+        return self._checked(plan, len(ids), horizon)
+
+    def _simulation(self, tasks: Rows) -> Simulation | None:
+        if self.planner.gradient:
+            # What was encoded in inference mode cannot take part in a backward pass; a copy can.
+            tasks = {name: value.clone() for name, value in tasks.items()}
+        if self.simulate is not None:
+            return self.simulate(tasks)
+        return None if self.predicting is None else simulate_latents(self.predicting, tasks)
 
     def _checked(self, plan: Plan, tasks: int, horizon: int) -> Plan:
         """Detach a plan, and refuse one that cannot be executed or remembered."""
@@ -124,22 +145,19 @@ class Controller:
             for key, value in tensors.items():
                 if not isinstance(value, Tensor) or not value.ndim or len(value) != tasks:
                     raise self._refused(f"{what} {key!r} must be a tensor with a row for each of {tasks} tasks")
-        kept = [{key: value.detach() for key, value in tensors.items()} for tensors in (plan.state, plan.info)]
-        return Plan(plan.actions.detach(), *kept)
+        return map_plan(plan, Tensor.detach)
 
     def _refused(self, what: str) -> RunFailed:
         return RunFailed(f"{describe_plugin(self.planner, 'planner')}: {what}")
 
-    def blocks(
-        self, tasks: dict[str, Tensor], state: dict[str, Tensor], first: int, step: int, executed: int
-    ) -> Iterator[tuple[int, Plan]]:
+    def blocks(self, tasks: Rows, state: Rows, first: int, step: int, executed: int) -> Iterator[tuple[int, Plan]]:
         """Yield (rows done, plan) block by block, beginning with row `first`; padded rows are cut off.
 
         A block that does not fit into memory is halved, and from there on all are of that size.
         """
         count, start = len(tasks["id"]), first
         if self.pad_last_block is None and start < count:
-            self.pad_last_block = not self._independent(tasks["latent"].shape[1])
+            self.pad_last_block = not self._independent(tasks)
         while start < count:
             size = self.block
             done = min(start + size, count)
@@ -151,27 +169,20 @@ class Controller:
                 continue
             # What was predicted for rows that fill up a block was predicted for no task.
             self.evaluations = before + (self.evaluations - before) * keep // rows
-            yield (
-                done,
-                Plan(
-                    plan.actions[:keep],
-                    {name: value[:keep] for name, value in plan.state.items()},
-                    {name: value[:keep] for name, value in plan.info.items()},
-                ),
-            )
+            yield done, map_plan(plan, operator.itemgetter(slice(keep)))
             start = done
 
-    def _independent(self, latent_dim: int) -> bool:
+    def _independent(self, tasks: Rows) -> bool:
         """Whether plans do not depend on the size of their block."""
         if self.predicting is None:
             return False
-        evaluations, size = self.evaluations, self._tasks(padded=False)
+        evaluations, size, latent_dim = self.evaluations, self._tasks(padded=False), tasks["latent"].shape[1]
         try:
             return batch_invariant(self.plan, self.predicting, size, latent_dim, self.settings.max_steps)
         finally:
             self.evaluations = evaluations
 
-    def _fitting(self, tasks: dict[str, Tensor], state: dict[str, Tensor], step: int, executed: int) -> Plan | None:
+    def _fitting(self, tasks: Rows, state: Rows, step: int, executed: int) -> Plan | None:
         """Plan for one block; None, with smaller blocks from now on, if memory does not suffice.
 
         Raises:
@@ -193,10 +204,10 @@ class Controller:
                 f"memory does not suffice to plan one task, {rows} candidates of {self.planner.horizon} steps ({why}); "
                 f"lower candidates or horizon of {who}, free memory of {self.device}, or take another --device"
             )
-        self.most = size // 2
+        self.max_tasks = size // 2
         self.note(
             f"memory did not suffice to plan {size} tasks at a time ({rows} candidates each): from step {step} on they "
-            f"are planned {self.most} at a time. That changes the last bits of costs at most; --memory or "
+            f"are planned {self.max_tasks} at a time. That changes the last bits of costs at most; --memory or "
             "mpc.block_rows makes blocks smaller from the start"
         )
         return None

@@ -1,238 +1,259 @@
 """Episodes: all tasks at once, in lockstep; a solved task leaves the batch, unless episodes are played whole."""
 
 import math
-import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from vgbench.api import Environment, Tasks
+from vgbench.api import Environment, Plan, State, Tasks
 from vgbench.errors import RunFailed
+from vgbench.model.batching import Rows
+from vgbench.model.jepa import JEPA
 from vgbench.planning.controller import Controller
+from vgbench.planning.plans import INFO, join_plans, of_prefix, pack_plan, unpack_plan, with_prefix
 from vgbench.plugin.attribution import describe_plugin
-from vgbench.plugin.loggers import Loggers
 from vgbench.rng import KeyedNoise, Stream
+from vgbench.settings import MpcSettings
 from vgbench.storage.files import Record
-from vgbench.storage.interrupt import Stop
-from vgbench.storage.run_folder import RunFolder, checkpoint_seconds
-
-Tensors = dict[str, Tensor]
+from vgbench.storage.record_types import EpisodeRow
 
 
 @dataclass
 class Progress:
-    """Where an evaluation stands: everything that resuming needs, as tensors and numbers.
+    """Where episodes stand: everything that resuming needs.
 
-    `state`, `memory` (the planner's) and `pending` have a row for each active task; `record` one for each task.
-    `pending` holds the plans made so far at the present step, for the first `planned` active tasks.
+    Attributes:
+        active: numbers of the tasks that are being played; `state` and `memory` (the planner's) have a row for each.
+        record: what becomes of the tasks, a row for each of them all; `info`: sums of the planner's diagnostics.
+        executed: actions executed since the previous plan.
+        pending: the plan as far as it is made at the present step: for the first `planned` active tasks.
+        evaluations: of the predictor, so far.
     """
 
     step: int
     active: Tensor
-    state: Tensors
-    memory: Tensors
-    record: Tensors
+    state: State
+    memory: Rows
+    record: Rows
     executed: int = 0
     planned: int = 0
-    pending: Tensors | None = None
+    pending: Plan | None = None
     evaluations: int = 0
+    info: Rows = field(default_factory=dict)
+
+    def packed(self) -> Record:
+        """Return what a checkpoint holds."""
+        content = dict(vars(self))
+        content["record"] = self.record | with_prefix(INFO, content.pop("info"))
+        content["pending"] = None if self.pending is None else pack_plan(self.pending)
+        return content
+
+    @classmethod
+    def unpacked(cls, content: Record) -> "Progress":
+        """Return what `packed` made `content` of."""
+        progress = cls(**content)
+        progress.info = of_prefix(INFO, progress.record)
+        progress.record = {name: v for name, v in progress.record.items() if not name.startswith(INFO)}
+        progress.pending = None if content["pending"] is None else unpack_plan(content["pending"])
+        return progress
+
+    def remember(self, plan: Plan) -> None:
+        """Keep the planner's new memory, and add its diagnostics to what was recorded."""
+        self.memory = plan.state
+        self.record["plans"][self.active] += 1
+        for name, value in plan.info.items():
+            sums = self.info.setdefault(name, torch.zeros_like(self.record["start_distance"].double()))
+            sums[self.active] += value.double()
 
 
-class Evaluation:
-    """Runs one controller on the tasks, from its last checkpoint if there is one."""
+Act = Callable[[Progress], Plan]
+"""Decides what the active tasks do next: plans in normalised units, of one or more steps."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What has just been executed, before solved tasks leave.
+
+    Attributes:
+        ids: numbers of the B tasks.
+        before, after: their states.
+        plan: what they act by, also for tasks that have left since it was made.
+        rows: [B], theirs of the plan.
+        index: the action of the plan that was executed.
+        solved: [B] bool.
+    """
+
+    ids: Tensor
+    before: State
+    after: State
+    plan: Plan
+    rows: Tensor
+    index: int
+    solved: Tensor
+
+
+class Episodes:
+    """The loop over the episodes of tasks, whoever acts in them."""
 
     def __init__(
         self,
-        name: str,
         environment: Environment,
         tasks: Tasks,
-        controller: Controller,
+        settings: MpcSettings,
         action_scale: float,
-        folder: RunFolder,
-        loggers: Loggers,
-        stop: Stop,
+        seed: int,
         whole: bool = False,
+        name: str = "episodes",
     ) -> None:
-        """`name` is that of the stage and of its JSONL file (`episodes`, `baseline`).
+        """`seed` is that of the environment's noise; solved tasks leave, unless episodes are to be played `whole`."""
+        self.environment, self.tasks, self.settings, self.name = environment, tasks, settings, name
+        self._scale, self._seed, self._whole = action_scale, seed, whole
 
-        Solved tasks leave, unless episodes are to be played `whole`, to their last step.
-        """
-        self._whole = whole
-        self.name, self.environment, self.tasks, self.controller = name, environment, tasks, controller
-        self._scale, self._folder, self._loggers, self._stop = action_scale, folder, loggers, stop
-        self._saved, self._interval = time.monotonic(), checkpoint_seconds()
-        self._device = next(iter(tasks.start.values())).device
-        self._goal_points = self._goals()
-
-    def run(self) -> list[Record]:
-        """Play all episodes; return a row for each task."""
-        content = self._folder.load_checkpoint(self.name)
-        progress = self._start() if content is None else self._resumed(content)
-        total = self.controller.settings.max_steps
-        self.controller.evaluations = progress.evaluations
-        if progress.step < total and len(progress.active):
-            start = {"stage": self.name, "total": total, "done": progress.step, "unit": "step"}
-            self._loggers.call("vgbench_stage_started", **start)
-            while progress.step < total and len(progress.active):
-                self._replan(progress)
-                self._execute(progress)
-                self._report(progress)
-            self._save(progress)
-            self._loggers.call("vgbench_stage_ended", stage=self.name)
-        rows = self._rows(progress)
-        self._folder.write_lines(f"{self.name}.jsonl", rows)
-        return rows
-
-    def _resumed(self, content: Record) -> Progress:
-        """Progress of a checkpoint; what does not fit these tasks is told as a checkpoint that cannot be used."""
-        with self._folder.explained(self.name):
-            progress = Progress(**{name: self._placed(value) for name, value in content.items()})
-            fresh = self._start()
-            parts = (
-                (fresh.record, progress.record, len(self.tasks)),
-                (fresh.state, progress.state, len(progress.active)),
-            )
-            for wanted, found, rows in parts:
-                for name in wanted:
-                    if len(found[name]) != rows:
-                        raise ValueError(f"it has {len(found[name])} rows of {name!r} for {rows} tasks")
-        return progress
-
-    def _placed(self, value: Any) -> Any:
-        """Move what a checkpoint holds to the tasks' device."""
-        if isinstance(value, dict):
-            return {name: self._placed(item) for name, item in value.items()}
-        return value.to(self._device) if isinstance(value, Tensor) else value
-
-    def _goals(self) -> Tensor:
-        """Points of the goals, [B, D'] (empty rows for a planner without a model)."""
-        model = self.controller.model
-        if model is None:
-            return torch.zeros(len(self.tasks), 0, device=self._device)
-        return model.encode_blocks(self.environment.goal_observation(self.tasks.goal), points=True)
-
-    def _start(self) -> Progress:
-        count = len(self.tasks)
+    def start(self, ids: Tensor | None = None) -> Progress:
+        """All tasks at their starts, or those with the numbers `ids`."""
         distance = self.environment.goal_distance(self.tasks.start, self.tasks.goal)
+        count, device = len(self.tasks), next(iter(self.tasks.start.values())).device
         record = {
-            "steps": torch.full((count,), -1, dtype=torch.int64, device=self._device),
+            "steps": torch.full((count,), -1, dtype=torch.int64, device=device),
             "start_distance": distance.clone(),
             "min_distance": distance.clone(),
             "final_distance": distance.clone(),
-            "plans": torch.zeros(count, dtype=torch.int64, device=self._device),
+            "plans": torch.zeros(count, dtype=torch.int64, device=device),
         }
-        return Progress(0, torch.arange(count, device=self._device), dict(self.tasks.start), {}, record)
+        ids = torch.arange(count, device=device) if ids is None else ids
+        return Progress(0, ids, _take(self.tasks.start, ids), {}, record)
 
-    def _replan(self, progress: Progress) -> None:
-        """Make the plans of all active tasks, going on after those that a checkpoint holds."""
-        goal = self._goal_points[progress.active]
-        latent = goal if self.controller.model is None else self._encode(progress)
-        tasks = {"id": progress.active, "latent": latent, "goal": goal}
-        first, parts = progress.planned, [progress.pending] if progress.pending else []
-        blocks = self.controller.blocks(tasks, progress.memory, first, progress.step, progress.executed)
-        for done, plan in blocks:
-            named = {"actions": plan.actions}
-            named |= {f"state.{k}": v for k, v in plan.state.items()} | {f"info.{k}": v for k, v in plan.info.items()}
-            parts.append(named)
-            progress.pending, progress.planned = _joined(parts), done
-            parts = [progress.pending]
-            self._save_if_due(progress)
-        self._remember(progress)
+    def play(
+        self,
+        act: Act,
+        progress: Progress | None = None,
+        *,
+        until: int | None = None,
+        on_step: Callable[[Step], None] | None = None,
+        on_plan: Callable[[Progress], None] | None = None,
+    ) -> Progress:
+        """Play on from `progress`, to the ends of the episodes or for the first `until` steps.
 
-    def _encode(self, progress: Progress) -> Tensor:
-        assert self.controller.model is not None
-        return self.controller.model.encode_blocks(self.environment.observe(progress.state))
+        `on_step` is called after each step, `on_plan` once what was to be executed of a plan is.
+        """
+        progress = progress or self.start()
+        last = min(until or self.settings.max_steps, self.settings.max_steps)
+        while progress.step < last and len(progress.active):
+            plan = act(progress)
+            progress.remember(plan)
+            self._execute(progress, plan, last, on_step)
+            if on_plan is not None:
+                on_plan(progress)
+        return progress
 
-    def _remember(self, progress: Progress) -> None:
-        """Keep the planner's new memory, and add its diagnostics to the record."""
-        assert progress.pending is not None
-        progress.memory = {k[6:]: v for k, v in progress.pending.items() if k.startswith("state.")}
-        progress.record["plans"][progress.active] += 1
-        for key, value in progress.pending.items():
-            if key.startswith("info."):
-                sums = progress.record.setdefault(key, torch.zeros_like(progress.record["start_distance"].double()))
-                sums[progress.active] += value.double()
-
-    def _execute(self, progress: Progress) -> None:
-        """Apply the first actions of the plans; tasks that reach their goal leave."""
-        assert progress.pending is not None
-        settings, environment = self.controller.settings, self.environment
-        actions = progress.pending["actions"]
-        progress.executed = min(settings.replan_every, actions.shape[1], settings.max_steps - progress.step)
-        rows = torch.arange(len(progress.active), device=self._device)
-        for index in range(progress.executed):
-            noise = None
-            if environment.spec.noise_dim:
-                keyed = KeyedNoise(self.controller.seed, progress.active, progress.step, Stream.ENVIRONMENT)
-                noise = keyed.normal(environment.spec.noise_dim)
-            action = actions[rows, index] * self._scale
-            progress.state = environment.step(progress.state, action, noise)
+    def _execute(self, progress: Progress, plan: Plan, last: int, on_step: Callable[[Step], None] | None) -> None:
+        """Apply the first actions of a plan; tasks that reach their goal leave."""
+        left = self.settings.max_steps - progress.step
+        progress.executed = min(self.settings.replan_every, plan.actions.shape[1], left)
+        rows = torch.arange(len(progress.active), device=plan.actions.device)
+        for index in range(min(progress.executed, last - progress.step)):
+            noise = step_noise(self.environment, self._seed, progress.active, progress.step)
+            ids, before = progress.active, progress.state
+            progress.state = self.environment.step(before, plan.actions[rows, index] * self._scale, noise)
             progress.step += 1
-            rows = self._judge(progress, rows)
-            if not len(progress.active):
+            solved = self._judge(progress)
+            if on_step is not None:
+                on_step(Step(ids, before, progress.state, plan, rows, index, solved))
+            if self._whole:
+                continue
+            # Indices, not a mask: with a mask a GPU would be waited for at every use.
+            stay = (~solved).nonzero().squeeze(1)
+            progress.active, progress.state, rows = ids[stay], _take(progress.state, stay), rows[stay]
+            if not len(rows):
                 break
-        progress.memory = {name: value[rows] for name, value in progress.memory.items()}
+        progress.memory = _take(progress.memory, rows)
         progress.pending, progress.planned = None, 0
 
-    def _judge(self, progress: Progress, rows: Tensor) -> Tensor:
-        """Record distances; drop the tasks that leave. Returns the rows of the plans that are left."""
-        goal = {name: value[progress.active] for name, value in self.tasks.goal.items()}
+    def _judge(self, progress: Progress) -> Tensor:
+        """Record how far the goals are; return which active tasks are solved, [B] bool."""
+        record, active = progress.record, progress.active
+        goal = _take(self.tasks.goal, active)
         distance = self.environment.goal_distance(progress.state, goal)
         if not bool(torch.isfinite(distance).all()):
             who = describe_plugin(self.environment, "environment")
             raise RunFailed(f"{who}: goal_distance is not finite after step {progress.step} of stage '{self.name}'")
         solved = self.environment.success(progress.state, goal)
-        record, active = progress.record, progress.active
         record["final_distance"][active] = distance
         record["min_distance"][active] = torch.minimum(record["min_distance"][active], distance)
         steps = record["steps"][active]
         record["steps"][active] = torch.where(solved & (steps < 0), progress.step, steps)
-        if self._whole:
-            return rows
-        # Indices, not a mask: with a mask a GPU would be waited for at every use.
-        left = (~solved).nonzero().squeeze(1)
-        progress.active = active[left]
-        progress.state = {name: value[left] for name, value in progress.state.items()}
-        return rows[left]
+        return solved
 
-    def _report(self, progress: Progress) -> None:
-        solved = int((progress.record["steps"] >= 0).sum())
-        logs = {"solved": solved, "of": len(self.tasks)}
-        self._loggers.call("vgbench_stage_progress", stage=self.name, done=progress.step, logs=logs)
-        self._save_if_due(progress)
-
-    def _save_if_due(self, progress: Progress) -> None:
-        if self._stop.requested or time.monotonic() - self._saved > self._interval:
-            self._save(progress)
-            if self._stop.requested:
-                raise KeyboardInterrupt
-
-    def _save(self, progress: Progress) -> None:
-        progress.evaluations = self.controller.evaluations
-        self._folder.save_checkpoint(self.name, dict(vars(progress)))
-        self._folder.write_lines(f"{self.name}.jsonl", self._rows(progress))
-        self._saved = time.monotonic()
-
-    def _rows(self, progress: Progress) -> list[Record]:
-        """A row for each task that is over."""
+    def rows(self, progress: Progress) -> list[EpisodeRow]:
+        """Values for JSON of each task that is over."""
         record: dict[str, list[Any]] = {name: value.tolist() for name, value in progress.record.items()}
-        over = progress.step >= self.controller.settings.max_steps
+        infos = {name: value.tolist() for name, value in progress.info.items()}
+        over = progress.step >= self.settings.max_steps
         playing = set() if over else set(progress.active.tolist())
         rows = []
         for task in range(len(self.tasks)):
             if task in playing:
                 continue
             steps = record["steps"][task]
-            row: Record = {"task": task, "success": steps >= 0, "steps": steps if steps >= 0 else progress.step}
-            row |= {key: round(record[key][task], 6) for key in ("start_distance", "min_distance", "final_distance")}
-            plans = max(record["plans"][task], 1)
-            infos = {key[5:]: record[key][task] / plans for key in record if key.startswith("info.")}
+            row: EpisodeRow = {
+                "task": task,
+                "success": steps >= 0,
+                "steps": steps if steps >= 0 else progress.step,
+                "start_distance": round(record["start_distance"][task], 6),
+                "min_distance": round(record["min_distance"][task], 6),
+                "final_distance": round(record["final_distance"][task], 6),
+            }
+            means = {name: sums[task] / max(record["plans"][task], 1) for name, sums in infos.items()}
             # A planner's figures never replace the row's own, and JSON has no infinity.
-            rows.append({k: round(v, 6) if math.isfinite(v) else None for k, v in infos.items()} | row)
+            figures = {k: round(v, 6) if math.isfinite(v) else None for k, v in means.items()}
+            rows.append(cast("EpisodeRow", {**figures, **row}))
         return rows
 
 
-def _joined(parts: list[Tensors]) -> Tensors:
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+class Planned:
+    """Acts by a controller's plans, made block by block, going on after those that a checkpoint holds."""
+
+    def __init__(
+        self,
+        controller: Controller,
+        observe: Callable[[State, Tensor], Rows],
+        on_block: Callable[[Progress], None] | None = None,
+    ) -> None:
+        """`observe` turns states and numbers of tasks into what the controller plans from; see `observe_latents`."""
+        self._controller, self._observe, self._on_block = controller, observe, on_block
+
+    def __call__(self, progress: Progress) -> Plan:
+        """Plans of all active tasks."""
+        tasks = {"id": progress.active} | self._observe(progress.state, progress.active)
+        blocks = self._controller.blocks(tasks, progress.memory, progress.planned, progress.step, progress.executed)
+        for done, plan in blocks:
+            made = [plan] if progress.pending is None else [progress.pending, plan]
+            progress.pending, progress.planned = join_plans(made), done
+            if self._on_block is not None:
+                self._on_block(progress)
+        if progress.pending is None:
+            raise RuntimeError("there is no active task to plan for")
+        return progress.pending
+
+
+def observe_latents(model: JEPA | None, environment: Environment, tasks: Tasks) -> Callable[[State, Tensor], Rows]:
+    """Return what encodes states: `latent` [B, D], and their goals' points `goal` [B, D']; nothing without a model."""
+    if model is None:
+        return lambda state, ids: {}
+    points = model.encode_blocks(environment.goal_observation(tasks.goal), points=True)
+    return lambda state, ids: {"latent": model.encode_blocks(environment.observe(state)), "goal": points[ids]}
+
+
+def step_noise(
+    environment: Environment, seed: int, ids: Tensor, step: int, stream: Stream = Stream.ENVIRONMENT
+) -> Tensor | None:
+    """Standard normals [B, noise_dim] of a step of tasks, for an environment that is noisy."""
+    dim = environment.spec.noise_dim
+    return KeyedNoise(seed, ids, step, stream).normal(dim) if dim else None
+
+
+def _take(tensors: Rows, rows: Tensor) -> Rows:
+    return {name: value[rows] for name, value in tensors.items()}

@@ -27,13 +27,13 @@ def task_bytes(spec: RunSpec, planner: Planner, model: JEPA, environment: Enviro
     """Bytes that planning for one task takes at its height, beside the weights: 1.2 to 1.5 times what was measured.
 
     A row (one candidate sequence) has its actions, and either the noise that is being drawn or what one step of the
-    predictor keeps alive: all steps for a planner that differentiates, and all latents for one that wants rollouts.
+    predictor keeps alive: all steps for a planner that differentiates.
     """
     action_dim, dim = environment.spec.actions.dim, spec.settings["model"].latent_dim
     horizon = plan_horizon(planner, spec.settings["mpc"])
     numbers = horizon * action_dim
     step = 4 * (_LATENTS * dim + 2 * _widest(model, action_dim, dim))
-    steps = step * (horizon if planner.gradient else 1) + (2 * 4 * dim * horizon if planner.rollout else 0)
+    steps = step * (horizon if planner.gradient else 1)
     return int(planner.candidates * (max(8 * _DRAWS * numbers, steps) + 3 * 4 * numbers))
 
 

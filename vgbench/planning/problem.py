@@ -1,47 +1,70 @@
-"""Model predictive control in the latent space: one plan for a block of tasks."""
+"""The problem that a planner sees: what actions cost, and the noise that it may draw."""
 
-import copy
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from vgbench.api import ActionSet, Planner
 from vgbench.errors import RunFailed
+from vgbench.model.batching import Rows
 from vgbench.model.jepa import JEPA
 from vgbench.plugin.attribution import describe_plugin
 from vgbench.rng import KeyedNoise
 from vgbench.settings import MpcSettings
 
 
-class BlindProblem:
-    """A problem without a cost, for planners that declare `baseline`; and what the real one shares with it."""
+class Simulation(NamedTuple):
+    """What actions lead to from where a block of B tasks is, and how far that is from their goals.
 
-    def __init__(
-        self, action_set: ActionSet, noise: KeyedNoise, steps_left: Tensor, horizon: int, executed: int
-    ) -> None:
-        """Actions are in normalised units; `noise` is keyed by the tasks' ids and the step; `steps_left` is [B]."""
-        self.action_set, self.action_dim, self.horizon, self.executed = action_set, action_set.dim, horizon, executed
-        self.steps_left = steps_left
-        self._noise = noise
+    Attributes:
+        rollout: normalised actions [B, K, H, A] -> H times what they lead to, with B * K rows.
+        distance: one of these -> distances to the goals [B, K].
+    """
 
-    def noise(self, *shape: int) -> Tensor:
-        """Standard normals [B, *shape] from the tasks' own streams."""
-        return self._noise.normal(*shape)
+    rollout: Callable[[Tensor], Iterable[Any]]
+    distance: Callable[[Any], Tensor]
 
-    def cost(self, actions: Tensor) -> Tensor:
-        """Refuse: there is none."""
-        raise RuntimeError("a planner that declares `baseline` must not ask for the cost")
 
-    rollout = cost
+Simulate = Callable[[Rows], Simulation]
+"""A block of tasks -> its simulation."""
 
-    def with_goal(self, latent: Tensor, horizon: int) -> "BlindProblem":
-        """Return the problem with another horizon."""
-        other = copy.copy(self)
-        other.horizon = horizon
-        return other
+
+def simulate_latents(model: JEPA, tasks: Rows) -> Simulation:
+    """Predict latents, and take their learned distance: `tasks` has `latent` [B, D] and `goal` [B, D']."""
+    latent, count = tasks["latent"], len(tasks["latent"])
+    to_goal = model.distance.prepare(tasks["goal"])
+
+    def rollout(actions: Tensor) -> Iterator[Tensor]:
+        start = latent.unsqueeze(1).expand(-1, actions.shape[1], -1).flatten(0, 1)
+        # Laid out by steps, so that the actions of each step lie in one piece of memory.
+        steps = actions.permute(2, 0, 1, 3).contiguous().flatten(1, 2)
+        return model.rollout(start, steps.transpose(0, 1))
+
+    return Simulation(rollout, lambda reached: to_goal(model.head(reached).unflatten(0, (count, -1))))
+
+
+def aggregate(distances: Iterable[Tensor], settings: MpcSettings) -> Tensor:
+    """Cost of the distances (of any one shape) after each step of a plan.
+
+    Raises:
+        ValueError: there is no step.
+    """
+    total: Tensor | None = None
+    steps = 0
+    for distance in distances:
+        if settings.power != 1.0:
+            distance = distance**settings.power
+        if settings.aggregate == "discounted":
+            distance = distance * settings.discount**steps
+        total = distance if total is None or settings.aggregate == "last" else total + distance
+        steps += 1
+    if total is None:
+        raise ValueError("a plan needs at least one step")
+    return total / steps if settings.aggregate == "mean" else total
 
 
 @dataclass
@@ -76,54 +99,42 @@ class Counter:
             )
 
 
-class LatentProblem(BlindProblem):
-    """The planning problem of a block of tasks: predicted latents, and their distance to the goal."""
+@dataclass
+class PlanningProblem:
+    """A `vgbench.api.Problem` of B tasks; without a simulation, for planners that declare `baseline`.
 
-    def __init__(
-        self, model: JEPA, latent: Tensor, goal: Tensor, settings: MpcSettings, counter: "Counter", *shared: Any
-    ) -> None:
-        """`latent` [B, D] is where the tasks are, `goal` [B, D'] the goals' points; `shared` as for `BlindProblem`."""
-        super().__init__(*shared)
-        self._model, self._latent, self._settings = model, latent, settings
-        self._to_goal: Callable[[Tensor], Tensor] = model.distance.prepare(goal)
-        self.counter = counter
+    Attributes:
+        action_set: in normalised units.
+        steps_left: [B].
+        keyed: noise of the tasks' ids and the step.
+    """
 
-    def with_goal(self, latent: Tensor, horizon: int) -> "LatentProblem":
-        """Return the problem towards other goals [B, D'], with another horizon."""
-        other = copy.copy(self)
-        other.horizon, other._to_goal = horizon, self._model.distance.prepare(latent)
-        return other
+    action_set: ActionSet
+    steps_left: Tensor
+    horizon: int
+    executed: int
+    keyed: KeyedNoise
+    settings: MpcSettings
+    counter: Counter
+    simulation: Simulation | None = None
+    action_dim: int = field(init=False)
 
-    def _latents(self, actions: Tensor) -> Iterator[Tensor]:
-        """Yield the predicted latents [B * K, D], step by step."""
-        batch, candidates, horizon, _ = actions.shape
-        self.counter.add(batch, candidates, horizon)
-        latent = self._latent.unsqueeze(1).expand(-1, candidates, -1).flatten(0, 1)
-        steps = actions.transpose(0, 2).transpose(1, 2).contiguous()  # [H, B, K, A]
-        for step in range(horizon):
-            latent = self._model.predict(latent, steps[step].flatten(0, 1))
-            yield latent
+    def __post_init__(self) -> None:
+        """Tell planners the size of an action."""
+        self.action_dim = self.action_set.dim
 
-    def rollout(self, actions: Tensor) -> Tensor:
-        """Predicted latents [B, K, H, D]."""
-        latents = torch.stack(list(self._latents(actions)), dim=1)
-        return latents.reshape(*actions.shape[:3], -1)
+    def noise(self, *shape: int) -> Tensor:
+        """Standard normals [B, *shape] from the tasks' own streams."""
+        return self.keyed.normal(*shape)
 
     def cost(self, actions: Tensor) -> Tensor:
-        """Aggregated distance to the goal along the predicted states, [B, K]."""
-        shape, settings = actions.shape[:2], self._settings
-        horizon = actions.shape[2]
-        total: Tensor | None = None
-        for step, latent in enumerate(self._latents(actions)):
-            if settings.aggregate == "last" and step < horizon - 1:
-                continue
-            distance = self._to_goal(self._model.head(latent).reshape(*shape, -1))
-            if settings.power != 1.0:
-                distance = distance**settings.power
-            if settings.aggregate == "discounted":
-                distance = distance * settings.discount**step
-            total = distance if total is None else total + distance
-        if total is None:
-            raise ValueError("a plan needs at least one step")
+        """Aggregated distance to the goal along what the actions [B, K, H, A] lead to, [B, K]."""
+        if self.simulation is None:
+            raise RuntimeError("a planner that declares `baseline` must not ask for the cost")
+        self.counter.add(*actions.shape[:3])
+        reached = self.simulation.rollout(actions)
+        if self.settings.aggregate == "last":
+            reached = deque(reached, maxlen=1)  # no distance is taken on the way
+        total = aggregate(map(self.simulation.distance, reached), self.settings)
         self.counter.finite.append(torch.isfinite(total.detach()).any(dim=1).all())
-        return total / horizon if settings.aggregate == "mean" else total
+        return total

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -194,7 +194,7 @@ class RunFolder:
         except OSError as err:
             raise VgbenchError(f"cannot write {self.path / name}: {err.strerror or err}") from err
 
-    def write_lines(self, name: str, records: Iterable[Record]) -> None:
+    def write_lines(self, name: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Write a whole JSONL file atomically."""
         text = "".join(json.dumps(record) + "\n" for record in records)
         write_atomically(self.path / name, lambda p: write_text(p, text))
@@ -202,7 +202,7 @@ class RunFolder:
     def keep(self, name: str, wanted: Callable[[Record], bool]) -> None:
         """Drop the lines that a resumed run will write again, and a last line that was cut off."""
         if (self.path / name).exists():
-            self.write_lines(name, filter(wanted, self.lines(name)))
+            self.write_lines(name, [line for line in self.lines(name) if wanted(line)])
 
     def lines(self, name: str) -> list[Record]:
         """Records of a JSONL file, up to a line that was cut off."""

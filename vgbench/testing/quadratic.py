@@ -1,6 +1,5 @@
 """A planning problem whose optimum is known: a point that is pushed about and should reach a goal."""
 
-import copy
 from collections.abc import Callable, Sequence
 
 import torch
@@ -17,7 +16,7 @@ class Quadratic:
 
     Attributes:
         position, goal: [B, 2].
-        asked: sequences per task in each call of `cost` and `rollout`.
+        asked: sequences per task in each call of `cost`.
         draws: number of calls of `noise`.
     """
 
@@ -32,13 +31,12 @@ class Quadratic:
         executed: int = 0,
         position: Tensor | None = None,
         blind: bool = False,
-        rollouts: bool = False,
         spoil: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         """Set up the tasks `ids`, whose points are at `position` [B, 2] (the origin by default).
 
-        With `blind`, asking for a cost is an error, as it is for planners that declare `baseline`; `rollouts` allows
-        `rollout`; `spoil` changes costs [B, K] before they are handed out.
+        With `blind`, asking for a cost is an error, as it is for planners that declare `baseline`; `spoil` changes
+        costs [B, K] before they are handed out.
         """
         self.ids = torch.tensor(list(ids), dtype=torch.int64)
         angle = 2.4 * self.ids
@@ -49,7 +47,7 @@ class Quadratic:
         self.steps_left = torch.full_like(self.ids, horizon)
         self.asked: list[int] = []
         self.draws = 0
-        self._blind, self._rollouts, self._spoil = blind, rollouts, spoil
+        self._blind, self._spoil = blind, spoil
         self._noise = KeyedNoise(seed, self.ids, step, Stream.PLANNER)
 
     def path(self, actions: Tensor) -> Tensor:
@@ -71,23 +69,10 @@ class Quadratic:
         cost = (self.path(actions) - self.goal[:, None, None]).square().sum(dim=(2, 3))
         return cost if self._spoil is None else self._spoil(cost)
 
-    def rollout(self, actions: Tensor) -> Tensor:
-        """Positions [B, K, H, 2] after candidates."""
-        if not self._rollouts:
-            raise RuntimeError("a planner that asks for `rollout` has to declare `rollout = True`")
-        self._count(actions)
-        return self.path(actions)
-
     def noise(self, *shape: int) -> Tensor:
         """Standard normals [B, *shape], keyed by (seed, task, step, call)."""
         self.draws += 1
         return self._noise.normal(*shape)
-
-    def with_goal(self, latent: Tensor, horizon: int) -> "Quadratic":
-        """Return the problem towards other goals [B, 2]."""
-        other = copy.copy(self)
-        other.goal, other.horizon = latent, horizon
-        return other
 
     def after(self, actions: Tensor) -> Tensor:
         """Positions [B, 2] once the first action of plans [B, H, 2] is executed, clipped as a world would."""

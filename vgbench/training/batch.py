@@ -115,11 +115,7 @@ class WindowBatch(Batch):
     @cached_property
     def predictions(self) -> Tensor:
         """Latents [B, T, D] rolled out from the first one."""
-        latent, result = self.latents[:, 0], []
-        for action in self.actions.unbind(1):
-            latent = self._model.predict(latent, action)
-            result.append(latent)
-        return torch.stack(result, dim=1)
+        return torch.stack(list(self._model.rollout(self.latents[:, 0], self.actions)), dim=1)
 
     def ema_latents(self, momentum: float) -> Tensor:
         """Latents [B, T + 1, D] of the encoder's moving average, without gradient."""

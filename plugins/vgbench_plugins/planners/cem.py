@@ -7,11 +7,11 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 import vgbench.api
-from vgbench.api import Plan, Planner, PlannerState, Problem
-from vgbench_plugins.planners.sampling import cheapest, draw, fit
+from vgbench.api import Plan, PlannerState, Problem
+from vgbench_plugins.planners.sampling import SamplingPlanner, cheaper, cheapest, draw, fit
 
 
-class CEM(Planner):
+class CEM(SamplingPlanner):
     """Fits a Gaussian, independent for each step and dimension, to the best of its own samples.
 
     Each of `iterations` rounds, per task: candidates a_k = clip(mean + std * eps_k) by the action set, the `elites`
@@ -121,14 +121,6 @@ class CEM(Planner):
     def _keep(self, mean: Tensor, plan: Tensor, elites: Tensor, costs: Tensor) -> PlannerState:
         """What the next plan begins with."""
         return {"mean": mean}
-
-
-def cheaper(one: tuple[Tensor, Tensor] | None, other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Sequences [B, H, A] and costs [B] of whichever is cheaper, task by task; the first one where they are equal."""
-    if one is None:
-        return other
-    better = other[1] < one[1]
-    return torch.where(better[:, None, None], other[0], one[0]), torch.where(better, other[1], one[1])
 
 
 def info(asked: Tensor, costs: Tensor) -> dict[str, Tensor]:

@@ -7,11 +7,11 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 import vgbench.api
-from vgbench.api import Plan, Planner, PlannerState, Problem
-from vgbench_plugins.planners.sampling import carried, cheapest, draw, fit, mended
+from vgbench.api import Plan, PlannerState, Problem
+from vgbench_plugins.planners.sampling import SamplingPlanner, carried, cheapest, draw, fit, mended
 
 
-class MPPI(Planner):
+class MPPI(SamplingPlanner):
     """Samples around a nominal plan U and averages them with weights exp(-(S - min S) / temperature).
 
     Each of `iterations` rounds, per task: eps_k ~ N(0, sigma^2), candidates a_k = clip(U + eps_k) by the action set,

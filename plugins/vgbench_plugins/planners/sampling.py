@@ -1,17 +1,42 @@
-"""What planners that sample share: noise along the horizon, the best candidates, and the shift of old plans."""
+"""What planners that sample share: their budget, noise along the horizon, the best candidates, shifted old plans."""
+
+from typing import Self
 
 import torch
 from torch import Tensor
 
-from vgbench.api import Problem
+from vgbench.api import Planner, Problem
+
+
+class SamplingPlanner(Planner):
+    """A planner that tries `samples` sequences in each of `iterations` rounds; its `Params` must have these two."""
+
+    @property
+    def candidates(self) -> int:
+        """Sequences per task in one call of the cost: `samples`."""
+        return int(self.params.samples)
+
+    @property
+    def cost_calls(self) -> int:
+        """Calls of the cost in one plan: `iterations`."""
+        return int(self.params.iterations)
+
+    def with_budget(self, candidates: int) -> Self:
+        """Return this planner with `samples` set to `candidates`.
+
+        Raises:
+            ValueError: another parameter does not allow so few.
+        """
+        values = self.params.model_dump() | {"samples": candidates}
+        return type(self)(type(self.params)(**values))
 
 
 def coloured(white: Tensor, beta: float) -> Tensor:
     """Give white noise [..., H, A] a spectrum of power 1 / f^beta along its steps; each number keeps variance 1.
 
-    beta 0 gives `white` itself, 1 pink noise, 2 that of a random walk. Steps beyond the last are thought to begin anew
-    (the first and the last step are neighbours), and the frequency 0 has the power of the lowest other one, 1 / H, as
-    there is no more to be had from a power law: the mean of a sequence stays random.
+    beta 0 gives `white` itself, 1 pink noise, 2 that of a random walk. The sequence is taken as periodic (its first and
+    last step are neighbours), and the frequency 0 has the power of the lowest other one, 1 / H, as there is no more to
+    be had from a power law: the mean of a sequence stays random.
 
     The transform is made in double precision and rounded once, so that the bits of a row do not depend on the others.
 
@@ -66,6 +91,14 @@ def cheapest(sequences: Tensor, costs: Tensor, count: int) -> tuple[Tensor, Tens
     costs, order = costs.sort(dim=1, stable=True)
     index = order[:, :count, None, None].expand(-1, -1, *sequences.shape[2:])
     return sequences.gather(1, index), costs[:, :count]
+
+
+def cheaper(one: tuple[Tensor, Tensor] | None, other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Sequences [B, H, A] and costs [B] of whichever is cheaper, task by task; the first one where they are equal."""
+    if one is None:
+        return other
+    better = other[1] < one[1]
+    return torch.where(better[:, None, None], other[0], one[0]), torch.where(better, other[1], one[1])
 
 
 def mended(sequences: Tensor, costs: Tensor, plan: Tensor) -> Tensor:

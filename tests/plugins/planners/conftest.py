@@ -32,14 +32,8 @@ class Push:
             return self._cost(actions)
         return (actions.cumsum(dim=2) - self.goals[:, None, None]).square().sum(dim=(2, 3))
 
-    def rollout(self, actions):
-        raise NotImplementedError
-
     def noise(self, *shape):
         return torch.stack([torch.randn(*shape, generator=stream) for stream in self._streams])
-
-    def with_goal(self, latent, horizon):
-        raise NotImplementedError
 
 
 @pytest.fixture

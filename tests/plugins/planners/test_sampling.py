@@ -5,6 +5,11 @@ import math
 import pytest
 import torch
 
+from vgbench_plugins.planners.cem import CEM
+from vgbench_plugins.planners.gradient import Gradient
+from vgbench_plugins.planners.icem import ICEM
+from vgbench_plugins.planners.mppi import MPPI
+from vgbench_plugins.planners.random import Random
 from vgbench_plugins.planners.sampling import carried, cheapest, coloured, draw, fit, mended
 
 
@@ -99,3 +104,21 @@ def test_a_plan_is_cut_or_padded():
     plan = numbered(1, 3, 1)
     assert fit(plan, 2)[0, :, 0].tolist() == [1, 2]
     assert fit(plan, 5)[0, :, 0].tolist() == [1, 2, 3, 0, 0]
+
+
+@pytest.mark.parametrize("planner", [MPPI, CEM, ICEM, Gradient])
+def test_a_budget_changes_the_candidates_and_nothing_else(planner):
+    made = planner(planner.Params(horizon=7, iterations=2))
+    other = made.with_budget(12)
+    assert type(other) is planner and (other.candidates, other.horizon) == (12, 7)
+    assert other.params == made.params.model_copy(update={"samples": 12}) and made.candidates != 12
+
+
+def test_a_budget_that_other_parameters_do_not_allow_is_refused():
+    with pytest.raises(ValueError, match="elites=8 must be less than samples=8"):
+        MPPI(MPPI.Params(samples=64, elites=8)).with_budget(8)
+
+
+def test_a_planner_without_a_choice_of_candidates_has_no_budget():
+    made = Random(Random.Params())
+    assert made.with_budget(12) is made and made.candidates == 1

@@ -1,7 +1,10 @@
-"""Success of controllers between random actions and an expert, on the same tasks. See `climb`; `verdicts` reads one."""
+"""The oracle ablation: success with exact or learned dynamics and true or learned values, on the same tasks.
 
-from vgbench.analysis.ladder.run import climb
-from vgbench.analysis.ladder.setup import LadderSetup, find_place
+`run_ablation` plays it, `verdicts` reads it.
+"""
+
+from vgbench.analysis.ladder.run import run_ablation
+from vgbench.analysis.ladder.setup import LadderSetup, set_up
 from vgbench.analysis.ladder.verdicts import verdicts
 
-__all__ = ["LadderSetup", "climb", "find_place", "verdicts"]
+__all__ = ["LadderSetup", "run_ablation", "set_up", "verdicts"]

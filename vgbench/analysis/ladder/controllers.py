@@ -1,180 +1,141 @@
-"""Controllers of the ladder: who predicts the future, and who says how far the goal is."""
+"""Who acts in the conditions of the ablation: a planner on given dynamics and distances, or a fixed rule."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vgbench.analysis.cost_tables import Tables
-from vgbench.analysis.ladder.setup import Act, LadderSetup
-from vgbench.analysis.prediction import aggregate
+from vgbench.analysis.ladder.setup import LadderSetup
 from vgbench.analysis.probe import apply, split
 from vgbench.analysis.sampling import index_states, latents
-from vgbench.api import State
+from vgbench.api import Plan, State
 from vgbench.experiments.trained import Trained
-from vgbench.planning.controller import block_rows, plan_horizon
-from vgbench.planning.problem import BlindProblem
-from vgbench.rng import KeyedNoise, Stream
-from vgbench.settings import MpcSettings
+from vgbench.model.batching import Rows
+from vgbench.planning.controller import Controller
+from vgbench.planning.episodes import Act, Planned, Progress
+from vgbench.planning.plans import STATE, of_prefix, with_prefix
+from vgbench.planning.problem import Simulate, Simulation
+from vgbench.rng import Stream
 
 DIRECTIONS = 64
 """Actions that the straight line tries."""
 
-Rollout = Callable[[State, Tensor], list[Any]]
-"""State with B rows and actions [B, K, H, A] -> H times what the cost is taken of, with B * K rows."""
-Cost = Callable[[Tensor, Any, int], Tensor]
-"""Ids of the tasks [B], one entry of a rollout and K -> costs [B, K]."""
+Dynamics = Callable[[State, Tensor], Iterator[State]]
+"""States of B tasks and normalised actions [B, K, H, A] -> H times the states that they lead to, with B * K rows."""
+Distance = Callable[[Tensor, State], Tensor]
+"""Numbers of tasks [R] and states of R rows -> distances to the goals [R]."""
 
 
-class CostProblem(BlindProblem):
-    """A planning problem whose rollouts and costs are given."""
-
-    def __init__(self, ids: Tensor, state: State, rollout: Rollout, cost: Cost, settings: MpcSettings, *shared: Any):
-        super().__init__(*shared)
-        self._ids, self._state, self._roll, self._cost, self._settings = ids, state, rollout, cost, settings
-
-    def cost(self, actions: Tensor) -> Tensor:
-        """Aggregated distance to the goal, [B, K]."""
-        candidates = actions.shape[1]
-        steps = [self._cost(self._ids, entry, candidates).double() for entry in self._roll(self._state, actions)]
-        return aggregate(torch.stack(steps, dim=-1).flatten(0, 1), self._settings).reshape(actions.shape[:2])
+def planned(setup: LadderSetup, dynamics: Dynamics, distance: Distance) -> Act | str:
+    """The run's planner on given dynamics and distances; or why it cannot plan on them."""
+    planner, device = setup.planner(), setup.spec.device
+    simulate = partial(_simulate, dynamics, distance)
+    if planner.gradient and not _differentiable(setup, simulate):
+        return f"planner '{setup.spec.planner.name}' needs a gradient, and the dynamics or distances here give none"
+    controller = Controller(
+        planner, None, setup.action_set, setup.settings, setup.spec.task_seed, device=device, simulate=simulate
+    )
+    return Planned(controller, lambda state, ids: with_prefix(STATE, state))
 
 
-class Planned:
-    """Acts by the planner on given rollouts and costs; remembers the plans of the active tasks."""
+def _simulate(dynamics: Dynamics, distance: Distance, tasks: Rows) -> Simulation:
+    """The planning problem's view of the two halves: `tasks` has `id`, and the states of the tasks."""
+    ids = tasks["id"]
 
-    def __init__(self, place: LadderSetup, rollout: Rollout, cost: Cost) -> None:
-        self._place, self._rollout, self._cost, self._planner = place, rollout, cost, place.planner()
-        self._memory: dict[int, dict[str, Tensor]] = {}
-        self._set = place.environment.spec.actions.scaled(1 / place.data.action_scale)
+    def to_goals(reached: State) -> Tensor:
+        candidates = len(next(iter(reached.values()))) // len(ids)
+        return distance(ids.repeat_interleave(candidates), reached).double().unflatten(0, (len(ids), candidates))
 
-    def __call__(self, state: State, ids: Tensor, step: int) -> Tensor:
-        """Plans of the tasks, block by block."""
-        settings, spec = self._place.settings, self._place.spec
-        size = max(1, block_rows(settings, spec.device) // self._planner.candidates)
-        left = settings.max_steps - step
-        horizon = min(plan_horizon(self._planner, settings), left)
-        executed = settings.replan_every if step else 0
-        plans = []
-        for rows in torch.arange(len(ids), device=ids.device).split(size):
-            some = ids[rows]
-            noise = KeyedNoise(spec.task_seed, some, step, Stream.PLANNER)
-            shared = (self._set, noise, torch.full_like(some, left), horizon, executed)
-            problem = CostProblem(some, index_states(state, rows), self._rollout, self._cost, settings, *shared)
-            with torch.no_grad():
-                plan = self._planner.plan(problem, self._recall(some))
-            for row, task in enumerate(some.tolist()):
-                self._memory[task] = {name: value[row] for name, value in plan.state.items()}
-            plans.append(plan.actions[:, : settings.replan_every])
-        return torch.cat(plans)
-
-    def _recall(self, ids: Tensor) -> dict[str, Tensor]:
-        known = [self._memory.get(task, {}) for task in ids.tolist()]
-        return {name: torch.stack([one[name] for one in known]) for name in known[0]}
+    return Simulation(partial(dynamics, of_prefix(STATE, tasks)), to_goals)
 
 
-def exact(place: LadderSetup) -> Rollout:
+def _differentiable(setup: LadderSetup, simulate: Simulate) -> bool:
+    """Whether the distance after a step of the first task can be differentiated by the action."""
+    ids = torch.zeros(1, dtype=torch.int64, device=setup.data.device)
+    with torch.enable_grad():
+        actions = torch.zeros(1, 1, 1, setup.action_set.dim, device=setup.data.device, requires_grad=True)
+        rollout, distance = simulate({"id": ids} | with_prefix(STATE, index_states(setup.tasks.start, ids)))
+        try:
+            return all(distance(reached).requires_grad for reached in rollout(actions))
+        except RuntimeError:  # as from Tensor.numpy(), where a simulator is not written in PyTorch
+            return False
+
+
+def exact(setup: LadderSetup) -> Dynamics:
     """The environment's own step; noisy moves are rolled out with their mean."""
-    environment, scale = place.environment, place.data.action_scale
+    environment, scale = setup.environment, setup.data.action_scale
 
-    def rollout(state: State, actions: Tensor) -> list[State]:
-        count = actions.shape[1]
-        rows = {name: value.repeat_interleave(count, dim=0) for name, value in state.items()}
-        noise = None
-        if environment.spec.noise_dim:
-            noise = torch.zeros(len(actions) * count, environment.spec.noise_dim, device=actions.device)
-        states = []
+    def rollout(state: State, actions: Tensor) -> Iterator[State]:
+        state = _repeated(state, actions.shape[1])
+        dim, rows = environment.spec.noise_dim, len(actions) * actions.shape[1]
+        noise = torch.zeros(rows, dim, device=actions.device) if dim else None
         for step in range(actions.shape[2]):
-            rows = environment.step(rows, actions[:, :, step].flatten(0, 1) * scale, noise)
-            states.append(rows)
-        return states
+            state = environment.step(state, actions[:, :, step].flatten(0, 1) * scale, noise)
+            yield state
 
     return rollout
 
 
-def learned(place: LadderSetup, trained: Trained, weights: Tensor) -> Rollout:
+def learned(setup: LadderSetup, trained: Trained, weights: Tensor) -> Dynamics:
     """The learned model, whose latents a probe turns into states."""
-    environment, static = place.environment, place.data.trajectories.static
+    shapes, static = setup.environment.spec.state, setup.data.trajectories.static
 
-    def rollout(state: State, actions: Tensor) -> list[State]:
+    def rollout(state: State, actions: Tensor) -> Iterator[State]:
         count = actions.shape[1]
-        latent = latents(trained, state).repeat_interleave(count, dim=0)
-        fixed = {name: state[name].repeat_interleave(count, dim=0) for name in static}
-        states = []
-        for step in range(actions.shape[2]):
-            latent = trained.model.predict(latent, actions[:, :, step].flatten(0, 1))
+        start = latents(trained, state).repeat_interleave(count, dim=0)
+        fixed = _repeated({name: state[name] for name in static}, count)
+        for latent in trained.model.rollout(start, actions.flatten(0, 1)):
             read = split(trained, apply(weights, latent))
-            shaped = {n: v.reshape(-1, *environment.spec.state[n].shape).to(state[n].dtype) for n, v in read.items()}
-            states.append(fixed | shaped)
-        return states
+            yield fixed | {n: v.reshape(-1, *shapes[n].shape).to(state[n].dtype) for n, v in read.items()}
 
     return rollout
 
 
-def straight_cost(place: LadderSetup) -> Cost:
+def _repeated(state: State, count: int) -> State:
+    return {name: value.repeat_interleave(count, dim=0) for name, value in state.items()}
+
+
+def straight_distance(setup: LadderSetup) -> Distance:
     """The environment's own distance to the goal, which knows no walls."""
-
-    def cost(ids: Tensor, state: State, candidates: int) -> Tensor:
-        goal = index_states(place.tasks.goal, ids.repeat_interleave(candidates))
-        return place.environment.goal_distance(state, goal).reshape(len(ids), candidates)
-
-    return cost
+    return lambda ids, state: setup.environment.goal_distance(state, index_states(setup.tasks.goal, ids))
 
 
-def table_cost(tables: Tables) -> Cost:
-    """Distances from tables over the grid of states."""
-    return lambda ids, state, candidates: tables.look_up(ids.repeat_interleave(candidates), state).reshape(len(ids), -1)
-
-
-def straight_line(place: LadderSetup) -> Act:
+def straight_line(setup: LadderSetup) -> Act:
     """After which of 64 actions is the goal nearest, as the crow flies? Tried in the environment itself, one step."""
-    actions = place.environment.spec.actions
+    actions = setup.environment.spec.actions
     generator = torch.Generator().manual_seed(0)
-    directions = torch.randn(DIRECTIONS, actions.dim, generator=generator).to(place.data.device)
-    lengths = torch.linspace(1.0, 0.25, 4, device=place.data.device).repeat(DIRECTIONS // 4).unsqueeze(1)
-    tried = actions.boundary(directions) * lengths / place.data.action_scale
-    one, cost = exact(place), straight_cost(place)
+    directions = torch.randn(DIRECTIONS, actions.dim, generator=generator).to(setup.data.device)
+    lengths = torch.linspace(1.0, 0.25, 4, device=setup.data.device).repeat(DIRECTIONS // 4).unsqueeze(1)
+    tried = actions.boundary(directions) * lengths / setup.data.action_scale
+    one_step, distance = exact(setup), straight_distance(setup)
 
-    def act(state: State, ids: Tensor, step: int) -> Tensor:
-        candidates = tried.expand(len(ids), -1, -1).unsqueeze(2)
-        best = cost(ids, one(state, candidates)[0], DIRECTIONS).argmin(dim=1)
-        return tried[best].unsqueeze(1)
+    def act(progress: Progress) -> Plan:
+        ids = progress.active
+        reached = next(one_step(progress.state, tried.expand(len(ids), -1, -1).unsqueeze(2)))
+        best = distance(ids.repeat_interleave(DIRECTIONS), reached).reshape(len(ids), DIRECTIONS).argmin(dim=1)
+        return Plan(tried[best].unsqueeze(1))
 
     return act
 
 
-def expert(place: LadderSetup) -> Act:
+def expert(setup: LadderSetup) -> Act:
     """The environment's own expert."""
-    environment: Any = place.environment
+    environment: Any = setup.environment
 
-    def act(state: State, ids: Tensor, step: int) -> Tensor:
-        action: Tensor = environment.expert(state, index_states(place.tasks.goal, ids))
-        return action.unsqueeze(1) / place.data.action_scale
+    def act(progress: Progress) -> Plan:
+        action: Tensor = environment.expert(progress.state, index_states(setup.tasks.goal, progress.active))
+        return Plan(action.unsqueeze(1) / setup.data.action_scale)
 
     return act
 
 
-def baseline(place: LadderSetup) -> Act | None:
+def baseline(setup: LadderSetup) -> Act | str:
     """The protocol's planner that ignores the cost."""
-    chosen = place.spec.baseline
+    chosen = setup.spec.baseline
     if chosen is None:
-        return None
-    planner = chosen.cls(chosen.params)
-    actions, settings = place.environment.spec.actions.scaled(1 / place.data.action_scale), place.settings
-    memory: dict[int, dict[str, Tensor]] = {}
-
-    def act(state: State, ids: Tensor, step: int) -> Tensor:
-        left = settings.max_steps - step
-        noise = KeyedNoise(place.spec.task_seed, ids, step, Stream.BASELINE)
-        horizon = min(plan_horizon(planner, settings), left)
-        known = [memory.get(task, {}) for task in ids.tolist()]
-        remembered = {name: torch.stack([one[name] for one in known]) for name in known[0]}
-        shared = (actions, noise, torch.full_like(ids, left), horizon, settings.replan_every if step else 0)
-        plan = planner.plan(BlindProblem(*shared), remembered)
-        for row, task in enumerate(ids.tolist()):
-            memory[task] = {name: value[row] for name, value in plan.state.items()}
-        result: Tensor = plan.actions[:, : settings.replan_every]
-        return result
-
-    return act
+        return "the protocol has none"
+    planner, seed, device = chosen.cls(chosen.params), setup.spec.task_seed, setup.spec.device
+    controller = Controller(planner, None, setup.action_set, setup.settings, seed, Stream.BASELINE, device)
+    return Planned(controller, lambda state, ids: {})

@@ -1,14 +1,13 @@
-"""Where a ladder stands: the tasks, data and planner of a protocol, or of a run."""
+"""What all conditions of the ablation share: tasks, data and planner of a protocol, or of a run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from vgbench.analysis.sampling import index_states
-from vgbench.api import Environment, Planner, State, Tasks
+from vgbench.api import ActionSet, Environment, Planner, Tasks
 from vgbench.config.catalogue import load_catalogue
 from vgbench.config.resolve import RunRequest, resolve
 from vgbench.data.dataset import Dataset
@@ -16,18 +15,13 @@ from vgbench.data.files import fingerprint
 from vgbench.errors import UsageError
 from vgbench.experiments.build import build_environment, load_data, load_tasks
 from vgbench.experiments.trained import Trained, load_trained
-from vgbench.rng import KeyedNoise, Stream
 from vgbench.settings import MpcSettings
 from vgbench.spec import RunSpec
-from vgbench.storage.files import Record
-
-Act = Callable[[State, Tensor, int], Tensor]
-"""State, ids of the active tasks [B], step -> normalised actions [B, R, A] to be executed."""
 
 
 @dataclass
 class LadderSetup:
-    """Where the ladder stands: what all rows share."""
+    """What all conditions share; `budget` is the number of candidates of a plan, by default the planner's own."""
 
     spec: RunSpec
     environment: Environment
@@ -41,43 +35,31 @@ class LadderSetup:
         settings: MpcSettings = self.spec.settings["mpc"]
         return settings
 
+    @property
+    def action_set(self) -> ActionSet:
+        """Admissible actions, in normalised units."""
+        return self.environment.spec.actions.scaled(1 / self.data.action_scale)
+
     def planner(self) -> Planner:
-        """The run's planner, with `budget` samples if that is given and it has such a parameter."""
+        """The run's planner, with `budget` candidates if that is given.
+
+        Raises:
+            UsageError: it does not take them.
+        """
         chosen = self.spec.planner
-        params = chosen.params
-        if self.budget is not None and hasattr(params, "samples"):
-            params = params.model_copy(update={"samples": self.budget})
-        planner: Planner = chosen.cls(params)
+        planner: Planner = chosen.cls(chosen.params)
+        if self.budget is None:
+            return planner
+        try:
+            planner = planner.with_budget(self.budget)
+        except ValueError as err:
+            raise UsageError(f"--budget {self.budget}: {chosen.entry}: {err}") from err
+        if planner.candidates != self.budget:
+            raise UsageError(f"--budget {self.budget}: {chosen.entry} has no number of candidates that could be chosen")
         return planner
 
 
-def play(place: LadderSetup, act: Act) -> list[Record]:
-    """Play all tasks; rows with `task`, `success` and `steps`."""
-    environment, settings, tasks = place.environment, place.settings, place.tasks
-    state, ids, step = tasks.start, torch.arange(len(tasks), device=place.data.device), 0
-    steps = torch.full((len(tasks),), -1)
-    while step < settings.max_steps and len(ids):
-        actions = act(state, ids, step)
-        for index in range(min(actions.shape[1], settings.max_steps - step)):
-            noise = None
-            if environment.spec.noise_dim:
-                keyed = KeyedNoise(place.spec.task_seed, ids, step, Stream.ENVIRONMENT)
-                noise = keyed.normal(environment.spec.noise_dim)
-            state = environment.step(state, actions[:, index] * place.data.action_scale, noise)
-            step += 1
-            solved = environment.success(state, index_states(tasks.goal, ids))
-            steps[ids[solved].cpu()] = step
-            left = (~solved).nonzero().squeeze(1)
-            state, ids, actions = index_states(state, left), ids[left], actions[left]
-            if not len(ids):
-                break
-    return [
-        {"task": task, "success": count >= 0, "steps": count if count >= 0 else step}
-        for task, count in enumerate(steps.tolist())
-    ]
-
-
-def find_place(
+def set_up(
     protocol: str | None,
     folders: Sequence[Path],
     tasks: int,
@@ -85,10 +67,10 @@ def find_place(
     scale: str | None = None,
     sets: Sequence[str] = (),
 ) -> tuple[LadderSetup, list[Trained]]:
-    """Set up a ladder.
+    """Set up an ablation on the first `tasks` tasks; return it with the runs whose value and model take part.
 
     Raises:
-        UsageError: nothing says where, runs do not share their tasks, or a number is too small.
+        UsageError: nothing says where, runs do not share their tasks, or a number does not fit.
     """
     for option, number in (("--tasks", tasks), ("--budget", budget)):
         if number is not None and number < 1:
@@ -111,7 +93,9 @@ def find_place(
         data = Dataset(environment, load_data(spec, environment)[0], torch.device(spec.device))
         every = load_tasks(spec, environment, data)
     some = Tasks(index_states(every.start, slice(0, tasks)), index_states(every.goal, slice(0, tasks)))
-    return LadderSetup(spec, environment, data, some, budget), runs
+    setup = LadderSetup(spec, environment, data, some, budget)
+    setup.planner()  # a budget that it does not take is refused before anything is played
+    return setup, runs
 
 
 def _check_same(runs: Sequence[Trained], folders: Sequence[Path]) -> None:

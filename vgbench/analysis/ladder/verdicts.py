@@ -1,4 +1,4 @@
-"""What a ladder says of each run in it: whether its value or its model falls short."""
+"""What an ablation says of each run in it: whether its value or its model falls short."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +10,10 @@ Row = Mapping[str, Any]
 
 
 def verdicts(record: Record) -> list[str]:
-    """One sentence for each run on the ladder, from the rungs in which one half is exact and the other learned.
+    """One sentence for each run, from the conditions in which one half is exact and the other learned.
 
-    A rung falls short where the 95 % interval (Newcombe's) of its distance from the exact model with the true value is
-    above 0. The rungs share their tasks, which that interval leaves out: it is rather too wide.
+    A condition falls short where the 95 % interval (Newcombe's) of its distance from the exact model with the true
+    value is above 0. Conditions share their tasks, which that interval leaves out: it is rather too wide.
     """
     played = [row for row in record["rows"] if "skipped" not in row]
     top = next((row for row in played if row["dynamics"] == "exact" and row["value"] == "true"), None)
@@ -26,7 +26,7 @@ def _verdict(run: str, top: Row, rows: list[Row]) -> str:
     model = next((row for row in rows if row["value"] != "learned"), None)
     itself = next((row for row in rows if row["dynamics"] == row["value"] == "learned"), None)
     if itself is None or value is None or model is None:
-        return f"{run}: a rung is missing, so nothing can be said of its value and model."
+        return f"{run}: a condition is missing, so nothing can be said of its value and model."
     figures = (
         f"exact model and true value {_share(top)}, only the value learned {_share(value)}, only the model learned "
         f"{_share(model)}, both learned {_share(itself)}"

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from vgbench.analysis.replay import EpisodeTrace, Frame, Replay
+from vgbench.analysis.replay import EpisodeTrace, Frame, replay
 from vgbench.api import Environment, HasMapPlace, State
 from vgbench.api.capabilities import capability, offers
 from vgbench.experiments.trained import Trained
@@ -41,7 +41,7 @@ def rollouts(atlas: ValueMaps, each: int = EACH) -> Drawn:
     for kind, tasks in (("solved", solved), ("failed", failed)):
         if not tasks:
             yield SkippedPlot(ROLLOUTS, f"no task was {kind}")
-    for played in Replay(trained, [*solved[:each], *failed[:each]]).play(STEPS):
+    for played in replay(trained, [*solved[:each], *failed[:each]], STEPS):
         word = "solved" if rows[played.task]["success"] else "failed"
         text = _text(played, rows[played.task])
         file = f"rollout-{word}-task{played.task}.webp"

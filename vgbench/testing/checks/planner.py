@@ -31,7 +31,7 @@ def outputs(subject: Subject, made: Planner) -> list[Tensor]:
 def problem(made: Planner, ids: tuple[int, ...] = (0, 1, 2, 3), **options: Any) -> Quadratic:
     """Return a quadratic problem as the core would pose it to this planner: blind for a baseline."""
     options.setdefault("horizon", min(6, max(1, made.horizon)) if not made.baseline else 4)
-    return Quadratic(ids, blind=made.baseline, rollouts=made.rollout, **options)
+    return Quadratic(ids, blind=made.baseline, **options)
 
 
 def solve(made: Planner, posed: Quadratic, state: dict[str, Tensor] | None = None) -> Plan:
@@ -181,7 +181,7 @@ def beats_random(subject: Subject) -> None:
 
 
 def _closed_loop(made: Planner, ids: tuple[int, ...], steps: int = 8) -> float:
-    """Mean distance to the goal after some steps, each planned anew."""
+    """Mean distance to the goal after some steps, each planned from the state it led to."""
     position, state = torch.zeros(len(ids), 2), dict[str, Tensor]()
     for step in range(steps):
         horizon = min(6, max(1, made.horizon), steps - step)
