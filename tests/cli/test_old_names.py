@@ -134,7 +134,9 @@ def test_a_class_with_an_old_attribute(vgbench_cli, tmp_plugin):
     assert "vgx_mine:Random declares `floor`, which is called `baseline` now: rename it" in planner.stderr
     objective = vgbench_cli("run", "--env", "wall", "--objective", "mine", "--distance", "iqe", "--dry-run")
     assert objective.exit_code == 2
-    assert "vgx_mine:Loss declares `detached`, called `stop_gradient_targets` now: rename it" in objective.stderr
+    assert (
+        "vgx_mine:Loss declares `detached`, which is called `stop_gradient_targets` now: rename it" in objective.stderr
+    )
 
 
 # records

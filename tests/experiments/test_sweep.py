@@ -214,7 +214,8 @@ def test_a_stage_does_not_depend_on_the_one_after():
 def test_weights_and_versions_enter():
     plain = resolve(RunRequest(protocol="wall_small", recipe="vf_pred", scale="smoke", device="cpu"))
     heavy = dataclasses.replace(plain.objectives[0], weight=2.0)
-    other = dataclasses.replace(plain, objectives=(heavy, *plain.objectives[1:]))
+    joint = dataclasses.replace(plain.stages[0], objectives=(heavy, *plain.objectives[1:]))
+    other = dataclasses.replace(plain, stages=(joint,))
     assert list(stages(plain)) == ["joint"] and stages(plain) != stages(other)
 
     class Newer(plain.distance.cls):

@@ -173,5 +173,5 @@ def test_the_wheel_has_the_templates(tmp_path):
     from zipfile import ZipFile
 
     names = ZipFile(next(tmp_path.glob("vgbench-*.whl"))).namelist()
-    here = {f"vgbench/templates/{path.name}" for path in (ROOT / "vgbench" / "templates").iterdir()}
+    here = {f"vgbench/plugin/templates/{path.name}" for path in (ROOT / "vgbench" / "plugin" / "templates").iterdir()}
     assert here and here <= set(names)
