@@ -167,7 +167,9 @@ class RunSpec:
 
         Recipe, protocol, scale and variant are not part of it: they are names for values. Nor are threads and memory.
         """
+        # The hash of its arrays stands for a file: where it lies does not decide results.
         extra: dict[str, Any] = {"data_fingerprint": self.data_fingerprint} if self.data_file else {}
+        # Only where tasks come from a file: a run that samples them has all that decides them below.
         if self.tasks_file:
             extra["tasks_sha256"] = self.tasks_sha256
         # An optional stage is left out of runs without it, so that a new kind leaves the keys of old runs as they are.
@@ -189,6 +191,7 @@ class RunSpec:
 
     def key(self) -> str:
         """Eight hex digits of a hash of `identity`."""
+        # Sorted, so that the key does not depend on the order in which the identity was put together.
         return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
 
     def title(self) -> str:
@@ -225,6 +228,7 @@ class RunSpec:
             "device": self.device,
             "precision": self.compute.precision,
             "compile": self.compute.compile,
+            # In whole bytes, so that reading it again rounds nothing.
             "memory": f"{self.compute.memory}B" if self.compute.memory else None,
             "data": self.data_file,
             "tasks": self.tasks_file,
@@ -234,4 +238,5 @@ class RunSpec:
 
 def weighted(objectives: Iterable[Any]) -> list[str]:
     """Write objectives with an `entry` and a `weight` as `NAME` or `NAME:WEIGHT`, as --objective takes them."""
+    # repr is the shortest text that gives the same number back.
     return [c.entry.address if c.weight == 1 else f"{c.entry.address}:{c.weight!r}" for c in objectives]

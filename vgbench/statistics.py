@@ -26,6 +26,7 @@ def t_interval(means: Sequence[float], confidence: float = 0.95) -> Interval:
     if len(means) < 2:
         raise ValueError(f"an interval over seeds needs two of them or more, got {len(means)}")
     mean = sum(means) / len(means)
+    # Their standard error is 0, for which scipy's interval is nan.
     if len(set(means)) == 1:
         return float(mean), float(mean)
     low, high = stats.t.interval(confidence, len(means) - 1, loc=mean, scale=stats.sem(means))
@@ -54,10 +55,13 @@ def wilson_over_seeds(successes: Sequence[int], n: int, confidence: float = 0.95
     z = float(stats.norm.ppf((1 + confidence) / 2))
     student = float(stats.t.ppf((1 + confidence) / 2, seeds - 1))
     within = rate * (1 - rate) / n
+    # At rates of 0 and 1 both variances are 0, and there is no ratio to take.
     excess = (student / z) ** 2 * between / within if within else 1.0
+    # Seeds that agree better than chance allows do not make a task count more than once.
     size = total / max(excess, 1.0)
     middle = (rate + z * z / (2 * size)) / (1 + z * z / size)
     half = z / (1 + z * z / size) * (rate * (1 - rate) / size + (z / (2 * size)) ** 2) ** 0.5
+    # Within [0, 1] by its formula; only rounding could leave it.
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
@@ -109,6 +113,7 @@ def hierarchical_bootstrap(
     table = np.asarray(rows, dtype=float)
     seeds, tasks = table.shape
     draw = np.random.default_rng(seed)
+    # How often each one is drawn, instead of which: products of arrays then give all resampled means at once.
     times_seed = draw.multinomial(seeds, np.full(seeds, 1 / seeds), resamples)
     times_task = draw.multinomial(tasks, np.full(tasks, 1 / tasks), resamples)
     means = ((times_seed @ table) * times_task).sum(1) / (seeds * tasks)
@@ -125,6 +130,7 @@ def sign_flip(differences: Sequence[int]) -> float:
     """
     import numpy as np
 
+    # A difference of 0 is the same with either sign, so it changes no sum.
     sizes = [abs(d) for d in differences if d]
     chances = np.ones(1)  # of the sums -total, -total + 2, ..., total, after the sizes so far
     for size in sizes:
@@ -133,6 +139,7 @@ def sign_flip(differences: Sequence[int]) -> float:
         chances = np.convolve(chances, step)
     total = sum(sizes)
     sums = np.arange(-total, total + 1, 2)
+    # Rounding may take the sum of the probabilities above 1.
     return float(min(1.0, chances[np.abs(sums) >= abs(sum(differences))].sum()))
 
 
@@ -147,6 +154,7 @@ def paired_t(means_a: Sequence[float], means_b: Sequence[float]) -> float:
     """
     from scipy import stats
 
+    # Rounded, so that the last bits of equal differences are not taken for a spread.
     differences = [round(a - b, 12) for a, b in zip(means_a, means_b, strict=True)]
     if len(differences) < 2:
         raise ValueError(f"a test over seeds needs two of them or more, got {len(differences)}")
@@ -178,6 +186,7 @@ def holm(pvalues: Sequence[float]) -> list[float]:
     order = sorted(range(len(pvalues)), key=lambda i: pvalues[i])
     corrected, highest = [0.0] * len(pvalues), 0.0
     for rank, index in enumerate(order):
+        # Never below the one before: a larger p-value must not come out as the more significant one.
         highest = max(highest, min(1.0, (len(pvalues) - rank) * pvalues[index]))
         corrected[index] = highest
     return corrected

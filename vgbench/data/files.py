@@ -104,7 +104,7 @@ _HINT = "collect it again with `vgbench collect`, or delete it if it lies in the
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Open a data set for variant; what is wrong with it, inside too, becomes one message."""
+    """Open a data set for reading; what is wrong with it, inside too, becomes one message."""
     try:
         with h5py.File(path, "r") as file:
             if "specification" not in file.attrs:

@@ -51,7 +51,7 @@ def run(
         spec: from `vgbench.config.resolve.resolve`.
         out: the run folder itself; by default a readable, hashed name under `runs/`.
         argv: the command line, for the record.
-        loggers: who is told of the progress; by default every installed logger.
+        loggers: whom progress is reported to; by default every installed logger.
         share: folder of finished training stages, which this run takes over where they are its own, and adds to.
 
     Raises:

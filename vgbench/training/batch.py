@@ -24,6 +24,7 @@ class MovingAverages:
 
     def get(self, momentum: float) -> nn.Module:
         """Return the average; the first time, a copy of the weights as they are."""
+        # repr, because the same float comes back from it when a checkpoint is loaded.
         key = repr(momentum)
         if key not in self.copies:
             self.copies[key] = copy.deepcopy(self._encoder).requires_grad_(False)
@@ -36,6 +37,7 @@ class MovingAverages:
             for old, new in zip(average.parameters(), self._encoder.parameters(), strict=True):
                 old.lerp_(new, 1 - float(key))
             for mine, theirs in zip(average.buffers(), self._encoder.buffers(), strict=True):
+                # Buffers are no weights: they may count something, and counts have no average.
                 mine.copy_(theirs)
 
     def state_dict(self) -> dict[str, dict[str, Tensor]]:
@@ -148,12 +150,14 @@ class WindowBatch(Batch):
 
     def goals(self, last: Literal["segment", "episode"], random: int, scope: Literal["batch", "same_layout"]) -> Goals:
         """Last state of the segment or episode, then random states of the batch."""
+        # Kept, so that objectives that ask for the same goals share the draw, too.
         key = (last, random, scope)
         if key not in self._goals:
             first_points, first_ids = self._last(last)
             index = self._random_index(random, scope)
             points = self.points.flatten(0, 1)[index]
             ids = torch.cat([first_ids, self._ids.flatten()[index]], dim=1)
+            # By number of the state: different states may look alike.
             same = self._ids.unsqueeze(2) == ids.unsqueeze(1)
             self._goals[key] = Goals(torch.cat([first_points, points], dim=1), same)
         return self._goals[key]

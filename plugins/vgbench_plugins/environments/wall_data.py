@@ -71,7 +71,7 @@ class World:
         return after.numpy(), action if normals is None else action + np.float32(self.noise) * normals.numpy()
 
     def mover(self, seed: int) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
-        """Step of positions, layouts and actions [B, 2] that draws its noise itself, anew at each call."""
+        """Step of positions, layouts and actions [B, 2] that draws its noise itself, again at each call."""
         rng = np.random.default_rng(seed)
         return lambda position, layout, action: self.step(
             position, layout, action, self._normals(rng, tuple(action.shape))
