@@ -57,6 +57,7 @@ class NormBall(ActionSet):
     def clip(self, actions: Tensor) -> Tensor:
         """Scale down those actions that are longer than the radius."""
         norm = torch.linalg.vector_norm(actions, dim=-1, keepdim=True)
+        # Within the ball the factor is exactly 1, so that such actions keep their bits, and no norm of 0 is divided by.
         return actions * (self.radius / norm.clamp_min(self.radius))
 
     def scaled(self, factor: float) -> "NormBall":

@@ -133,6 +133,7 @@ class GymnasiumEnvironment(Environment):
             raise ValueError(f"{type(self).__name__}: an action is not finite")
         rows = zip(state["simulation"].cpu().numpy(), clipped, strict=True)
         after = [self._advance(simulation, each) for simulation, each in rows]
+        # np.stack refuses an empty batch.
         joined = {name: torch.from_numpy(np.stack([row[name] for row in after])) for name in state} if after else state
         return {name: value.to(state[name].device) for name, value in joined.items()}
 

@@ -48,7 +48,9 @@ def fingerprint(data: Trajectories) -> str:
     """Hash of the arrays' names, types, shapes and bytes, 16 hex digits."""
     state = hashlib.sha256()
     for group in (data.states, data.static, {"actions": data.actions}, data.observations or {}):
+        # Sorted: a file gives its arrays back by name, not in the order in which they were written.
         for name, array in sorted(group.items()):
+            # With names, types and shapes: the bytes of a [2, 3] and a [3, 2] may be the same.
             state.update(f"{name}:{array.dtype}:{array.shape}".encode())
             state.update(np.ascontiguousarray(array).data)
     return state.hexdigest()[:16]
@@ -69,6 +71,7 @@ def save(path: Path, data: Trajectories, spec: dict[str, Any]) -> None:
             for group, arrays in zip(_GROUPS, (data.states, data.static, data.observations or {}), strict=True):
                 for name, array in arrays.items():
                     file.create_dataset(f"{group}/{name}", data=array)
+        # Only when it is whole: this name is what others look for.
         partial.replace(path)
     except OSError as err:
         raise UsageError(f"cannot write the data set {path}: {_reason(err)}") from err

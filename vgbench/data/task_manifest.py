@@ -96,6 +96,7 @@ class TaskManifest:
 
 def digest(content: Mapping[str, Any]) -> str:
     """SHA-256 of JSON values in canonical form: sorted, without spaces."""
+    # NaN and infinity are refused: they are no JSON.
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -59,10 +59,12 @@ def build_environment(chosen: ResolvedPlugin) -> Environment:
 
 def build_model(spec: RunSpec, environment: Environment) -> JEPA:
     """Model with fresh weights, drawn from the run's seed, on the CPU."""
+    # Right before the first weight is drawn, so that nothing drawn earlier matters.
     torch.manual_seed(spec.seed)
     networks = {role: chosen.cls(chosen.params) for role, chosen in spec.networks.items()}
     with _fitting("networks and distance"):
         model, dim = jepa.build(networks, environment.spec, spec.settings["model"].latent_dim)
+        # After the networks, with which it shares the stream of weights.
         model.distance = spec.distance.cls(spec.distance.params, dim)
     return model
 

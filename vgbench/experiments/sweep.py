@@ -32,6 +32,7 @@ class Point:
         plain = re.sub(r"[^A-Za-z0-9._=+-]+", "_", text)
         if plain == text and len(text) <= 100:
             return text
+        # With a hash, because different values may look alike after cutting and replacing.
         return f"{plain[:100]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 

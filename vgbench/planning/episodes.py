@@ -65,6 +65,7 @@ class Progress:
         self.memory = plan.state
         self.record["plans"][self.active] += 1
         for name, value in plan.info.items():
+            # In double precision: they are summed over all plans of an episode.
             sums = self.info.setdefault(name, torch.zeros_like(self.record["start_distance"].double()))
             sums[self.active] += value.double()
 
@@ -117,7 +118,9 @@ class Episodes:
         distance = self.environment.goal_distance(self.tasks.start, self.tasks.goal)
         count, device = len(self.tasks), next(iter(self.tasks.start.values())).device
         record = {
+            # -1: not solved yet.
             "steps": torch.full((count,), -1, dtype=torch.int64, device=device),
+            # A copy each: the two below are written to as the episodes go on.
             "start_distance": distance.clone(),
             "min_distance": distance.clone(),
             "final_distance": distance.clone(),
@@ -155,6 +158,7 @@ class Episodes:
         progress.executed = min(self.settings.replan_every, plan.actions.shape[1], left)
         rows = torch.arange(len(progress.active), device=plan.actions.device)
         for index in range(min(progress.executed, last - progress.step)):
+            # Keyed by task and step: what a task meets does not depend on which others are still played.
             noise = step_noise(self.environment, self._seed, progress.active, progress.step)
             ids, before = progress.active, progress.state
             progress.state = self.environment.step(before, plan.actions[rows, index] * self._scale, noise)
@@ -184,6 +188,7 @@ class Episodes:
         record["final_distance"][active] = distance
         record["min_distance"][active] = torch.minimum(record["min_distance"][active], distance)
         steps = record["steps"][active]
+        # Only the first time counts, as whole episodes go on after it.
         record["steps"][active] = torch.where(solved & (steps < 0), progress.step, steps)
         return solved
 
@@ -243,6 +248,7 @@ def observe_latents(model: JEPA | None, environment: Environment, tasks: Tasks) 
     """Return what encodes states: `latent` [B, D], and their goals' points `goal` [B, D']; nothing without a model."""
     if model is None:
         return lambda state, ids: {}
+    # Goals stay as they are: encoded once for all steps.
     points = model.encode_blocks(environment.goal_observation(tasks.goal), points=True)
     return lambda state, ids: {"latent": model.encode_blocks(environment.observe(state)), "goal": points[ids]}
 

@@ -56,6 +56,7 @@ def aggregate(distances: Iterable[Tensor], settings: MpcSettings) -> Tensor:
     total: Tensor | None = None
     steps = 0
     for distance in distances:
+        # At 1, the default, a pass over all costs is spared.
         if settings.power != 1.0:
             distance = distance**settings.power
         if settings.aggregate == "discounted":
@@ -136,5 +137,6 @@ class PlanningProblem:
         if self.settings.aggregate == "last":
             reached = deque(reached, maxlen=1)  # no distance is taken on the way
         total = aggregate(map(self.simulation.distance, reached), self.settings)
+        # Kept on the device until the plan is made; see `Counter.check`.
         self.counter.finite.append(torch.isfinite(total.detach()).any(dim=1).all())
         return total
