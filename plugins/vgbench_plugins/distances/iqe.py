@@ -70,6 +70,7 @@ class IQE(Distance):
         """
         target = goal.unsqueeze(1)
         size = self.params.component_dim
+        # Detached: where a gradient is wanted, the whole distance is computed again below.
         ends, columns = sort_ends(target.detach(), size)
 
         def distance(z: Tensor) -> Tensor:

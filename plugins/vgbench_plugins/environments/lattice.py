@@ -54,6 +54,7 @@ class Lattice:
         to the nearest corner does. Positions [B, 2] beyond the lattice count as on its edge.
         """
         place = ((position.double() - self._low) / self._spacing).clamp(0, self._count - 1)
+        # One less than the last point, so that a position on the far edge has a corner beyond it, too.
         corner = place.floor().clamp(0, self._count - 2).long()
         part = place - corner
         numbers, weights = [], []
@@ -66,9 +67,11 @@ class Lattice:
         total = weight.sum(dim=-1, keepdim=True)
         near = place.round().long()
         fallback = self._nearest[near[:, 0], near[:, 1]].unsqueeze(-1)
+        # A weight that is nothing but rounding is none to divide by.
         lost = total < 1e-9
         first = torch.arange(4) == 0
         weight = torch.where(lost, first.double(), weight / total.clamp_min(1e-9))
+        # The weight of a missing corner is 0, but its number has to be an index all the same.
         return torch.where(lost, fallback, number.clamp_min(0)), weight
 
     def nearest(self, position: Tensor) -> Tensor:
@@ -85,6 +88,7 @@ def _neighbours(
 ) -> np.ndarray:
     """Numbers [M, 8] of the neighbours of points [M, 2] at lattice indices [M, 2]."""
     result = np.full((len(points), len(OFFSETS)), -1)
+    # A rim of missing points, so that those at the edge are no special case.
     padded = np.pad(number, 1, constant_values=-1)
     for column, offset in enumerate(OFFSETS):
         other = padded[tuple((index + 1 + np.array(offset)).T)]

@@ -202,6 +202,7 @@ class Wall(api.Environment):
         With noisy moves it keeps a distance from the door's corners, up to 3 px.
         """
         position, layout = state["position"], state["layout"]
+        # Below 4, half the door: else nothing would be left of the opening.
         clearance = min(EXPERT_CLEARANCE + 2 * self.params.noise, 3.0)
         target = wall_paths.aim(position, goal["position"], layout, clearance)
         return self._spec.actions.clip((target - position.double()).to(position.dtype))

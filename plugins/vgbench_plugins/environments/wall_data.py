@@ -133,6 +133,7 @@ def truncated_normal(
 ) -> np.ndarray:
     """Draw from a normal law conditioned on [low, high], by inversion."""
     lower, upper = ndtr((low - mean) / std), ndtr((high - mean) / std)
+    # The law lies within the bounds already: only rounding is clipped.
     return np.clip(mean + std * ndtri(rng.uniform(lower, upper, shape)), low, high)
 
 
@@ -191,6 +192,7 @@ def wander(walk: Walk, world: World, layouts: np.ndarray, steps: int, rng: np.ra
 def trajectories(paths: Paths, layouts: np.ndarray, more: Mapping[str, object]) -> Trajectories:
     """The data set of some paths, its card (shares are over trajectories or over steps, as named) with `more` in it."""
     moved = np.diff(paths.position, axis=1)
+    # Above float32's rounding of coordinates (4e-6), far below a pixel.
     collided = np.abs(moved - paths.moves).max(axis=-1) > 1e-4
     crossing = crosses(paths.position, layouts)
     visits = Visits()
@@ -218,6 +220,8 @@ def _candidates(
     actions, heading within 45 degrees of the wall's normal, and works backwards to its start.
     """
     count = len(layouts)
+    # Both recipes are drawn for all rows, so that the numbers drawn do not depend on the classes. A single step leaves
+    # no range to draw from, hence the 2; it has no crossing.
     origin = np.where(crossing, rng.integers(1, max(steps, 2), count), 0)
     base = rng.uniform(0, 2 * np.pi, count)
     through = rng.uniform(-np.pi / 4, np.pi / 4, count) + np.pi * rng.integers(0, 2, count)

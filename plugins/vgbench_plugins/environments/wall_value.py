@@ -92,6 +92,7 @@ def state_grid(state: api.State) -> api.StateGrid:
 
 def walks(walk: Walk, steps: int) -> np.ndarray:
     """Actions [SAMPLES, steps, 2] of the data's law, headings of the first ones spread evenly around the circle."""
+    # Always the same walks, so that a diagnosis can be repeated.
     rng = np.random.default_rng(0)
     base = 2 * np.pi * (np.arange(SAMPLES) + 0.5) / SAMPLES
     angle = walk.headings(rng, base, steps, np.zeros(SAMPLES, np.int64))
@@ -129,6 +130,7 @@ def solve(ends: csr_array, goal: int, tau: float, gamma: float) -> np.ndarray:
     d = np.zeros(count)
     for _ in range(ROUNDS):
         chain = csr_array((weights.ravel(), column, start), (count, count * samples)) @ ends
+        # From the last solution, which is close to the next.
         before, d = d, _values(chain, goal, gamma, d)
         above = d[:, None] > 1 + gamma * (ends @ d).reshape(count, samples)
         weights = np.where(above, tau, 1 - tau)

@@ -40,5 +40,6 @@ class Impala(Network):
             layers += [nn.Conv2d(width, channels, 3, padding=1), nn.MaxPool2d(3, stride=2, padding=1)]
             layers += [ResidualBlock(channels) for _ in range(self.params.blocks)]
             width = channels
+        # Residual blocks end on a sum, so the features still need a ReLU.
         trunk = nn.Sequential(*layers, nn.ReLU())
         return ConvEncoder(shapes.observations, trunk, shapes.latent_dim, self.params.final_norm)

@@ -41,6 +41,7 @@ class ConvEncoder(nn.Module):
         self.images = [name for name, spec in observations.items() if spec.kind == "image"]
         self.vectors = [name for name, spec in observations.items() if spec.kind == "vector"]
         self.trunk = trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # A trial tells the number of features, whatever a trunk does to the size.
         with torch.no_grad():
             example = {name: torch.zeros(1, *spec.shape) for name, spec in observations.items()}
             features = self._features(example).shape[1]

@@ -32,6 +32,7 @@ class Strided(Network):
             ValueError: there is no image, or images of different sizes.
         """
         stem, channels = self.params.stem, self.params.channels
+        # Paddings by which each stride divides the side exactly: 64, 16 and 8 px.
         trunk = nn.Sequential(
             nn.Conv2d(image_channels(shapes.observations, "strided"), stem, 8, stride=4, padding=2),
             nn.ReLU(),

@@ -36,6 +36,7 @@ def random_velocities(rng: np.random.Generator, shape: tuple[int, ...], law: str
     """Velocities [*shape, 2] of uniform direction and norm below 5: uniform norms ("radius") or uniform on a disc."""
     norm = rng.random(shape)
     if law == "disc":
+        # The area within a radius grows with its square.
         norm = np.sqrt(norm)
     angle = rng.uniform(0, 2 * np.pi, shape)
     return MAX_SPEED * norm[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)

@@ -187,6 +187,7 @@ class Maze(api.Environment):
         rng, params, steps = np.random.default_rng(seed), self.params, length - 1
         codes = sampling.training_codes(rng, trajectories, params.training_layouts)
         start = sampling.free_positions(rng, codes)
+        # Drawn in any case, so that the actions after it are the same with and without.
         velocity = sampling.random_velocities(rng, (trajectories,), "radius") * (params.start_velocity == "random")
         actions = sampling.random_velocities(rng, (trajectories, steps), params.action_norm).astype(np.float32)
         guide = policies.Guide(params.policy, params.expert_share, codes, self._velocities, rng)
@@ -244,6 +245,7 @@ class Maze(api.Environment):
     def _forces(self, state: api.State, target: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Codes [B], position, velocity and force [B, 2], all in float64 on the CPU. The velocity is clipped first."""
         position, velocity, goal = (x.double().cpu().numpy() for x in (state["position"], state["velocity"], target))
+        # As `simulate` does before its first step: the force has to start from the same velocity.
         velocity = np.clip(velocity, -physics.MAX_SPEED, physics.MAX_SPEED)
         force = physics.force_towards(velocity, goal, self.params.substeps, self.params.max_force)
         return layouts.encode(state["layout"].cpu().numpy()), position, velocity, force
@@ -252,6 +254,7 @@ class Maze(api.Environment):
         """Whether walls made the velocity after an action differ from that of a free ball; [B] bool."""
         _, _, velocity, force = self._forces(state, self.spec.actions.clip(action))
         free = physics.free_velocity(velocity, force, self.params.substeps)
+        # Far above float32's rounding of velocities, 5e-7.
         return np.abs(after["velocity"].numpy() - free).max(axis=-1) > 1e-3
 
 

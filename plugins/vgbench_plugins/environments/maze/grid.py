@@ -21,9 +21,11 @@ def lattice(code: int) -> Lattice:
     walls = np.argwhere(decode(code) == 0) + FIRST_MIDDLE
 
     def is_free(points: np.ndarray) -> np.ndarray:
+        # Points at a wall are exactly the radius away, up to float32's rounding.
         return clearance(np.full(len(points), code), points) >= RADIUS - 1e-5
 
     def passes(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+        # A little less than the points keep, so that moves along a wall are free.
         kept = np.full(len(points), RADIUS - 1e-4)
         return geodesic.visible(points.astype(float), others[:, None].astype(float), walls, kept)[:, 0]
 

@@ -56,8 +56,10 @@ def velocities(
     layouts, row = np.unique(codes, return_inverse=True)
     aim = np.stack([aims(code) for code in layouts.tolist()])[row, here, there]
     offset = np.where((aim == there)[:, None], goal, middle_of(aim)) - position
+    # At the goal itself the direction is 0 / 1e-9, not 0 / 0.
     distance = np.maximum(np.linalg.norm(offset, axis=-1, keepdims=True), 1e-9)
     speed = np.minimum(GAIN / (substeps * TIMESTEP) * distance, MAX_SPEED)
     if max_force is not None:
+        # v^2 = 2 (F / m) s: the largest speed that the force can take away within the distance.
         speed = np.minimum(speed, np.sqrt(2 * max_force / MASS * distance))
     return offset / distance * speed

@@ -87,6 +87,7 @@ def force_towards(
     force = DAMPING * (target - kept * velocity) / (1 - kept)
     if max_force is None:
         return force
+    # The larger of norm and bound divides: weaker forces keep their size, and 0 is not divided by.
     norm = np.sqrt((force**2).sum(axis=-1, keepdims=True))
     return force * (max_force / np.maximum(norm, max_force))
 
@@ -118,9 +119,11 @@ def simulate(
     if not len(codes):
         return position, velocity
     models = [model(code) for code in codes.tolist()]
+    # One for all: the models of all layouts have the same sizes.
     data = mujoco.MjData(models[0])
     control = np.ascontiguousarray(force)[:, None]
     for _ in range(substeps):
+        # One step per call, since D4RL clips velocities before each.
         velocity = np.clip(velocity, -MAX_SPEED, MAX_SPEED)
         state = np.concatenate([np.zeros((len(codes), 1)), position, velocity], axis=1)  # time, qpos, qvel
         state = rollout.rollout(models, data, state, control, nstep=1)[0][:, 0]
