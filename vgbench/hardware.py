@@ -101,15 +101,15 @@ def no_compiler(device: str) -> str | None:
 
 
 def thread_count(asked: int) -> int:
-    """Threads of a run: those asked for; for 0 one for each physical core, but no more than PyTorch would take.
+    """Return the number of threads of a run: as many as asked for, or for 0 one for each physical core.
 
-    PyTorch takes fewer where OMP_NUM_THREADS, or the program that calls vgbench, says so.
+    The latter are no more than PyTorch would take. PyTorch takes fewer where OMP_NUM_THREADS, or the program that calls vgbench, says so.
     """
     return asked or min(torch.get_num_threads(), physical_cores())
 
 
 def physical_cores() -> int:
-    """Cores that this process may use, counting two hardware threads of one core once."""
+    """Count the cores that this process may use; two hardware threads of one core count once."""
     # Only some systems, Linux among them, say which cores a process may use.
     if not hasattr(os, "sched_getaffinity"):
         return cores()
@@ -144,5 +144,5 @@ def about(device: str) -> str:
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

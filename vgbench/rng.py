@@ -97,12 +97,12 @@ class KeyedNoise:
         return words.reshape(len(self._ids), blocks * 4)[:, :count]
 
     def uniform(self, *shape: int) -> Tensor:
-        """Uniform on [0, 1), float32 [B, *shape] (24 bits, so that 1 is never reached)."""
+        """Draw uniform numbers on [0, 1), float32 [B, *shape] (24 bits, so that 1 is never reached)."""
         count = int(torch.Size(shape).numel())
         return ((self._words(count) >> 8).to(torch.float32) * 2.0**-24).reshape(len(self._ids), *shape)
 
     def normal(self, *shape: int) -> Tensor:
-        """Standard normals, float32 [B, *shape], by the inverse of the distribution function.
+        """Draw standard normals, float32 [B, *shape], by the inverse of the distribution function.
 
         One word makes one number, computed in double precision by a scalar routine: the bits do not depend on where
         in a vector register the number happens to lie, as they may with a vectorised Box-Muller.
@@ -121,9 +121,9 @@ class ScalarNoise:
         self._noise = KeyedNoise(seed, torch.zeros(1, dtype=torch.int64, device=device), step, stream)
 
     def uniform(self, *shape: int) -> Tensor:
-        """Uniform on [0, 1), [*shape]."""
+        """Draw uniform numbers on [0, 1), [*shape]."""
         return self._noise.uniform(*shape)[0]
 
     def normal(self, *shape: int) -> Tensor:
-        """Standard normals, [*shape]."""
+        """Draw standard normals, [*shape]."""
         return self._noise.normal(*shape)[0]

@@ -190,12 +190,12 @@ class RunSpec:
         }
 
     def key(self) -> str:
-        """Eight hex digits of a hash of `identity`."""
+        """Return eight hex digits of a hash of `identity`."""
         # Sorted, so that the key does not depend on the order in which the identity was put together.
         return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
 
     def title(self) -> str:
-        """Readable name, fit for a folder: place, recipe (or objectives and distance), scale, seed.
+        """Return a readable name, fit for a folder: place, recipe (or objectives and distance), scale, seed.
 
         Weights that are not the recipe's stand after its name.
         """
@@ -204,7 +204,7 @@ class RunSpec:
         return f"{task_name(self.environment.name, self.protocol)}-{method}-{self.scale}-s{self.seed}"
 
     def to_config(self) -> dict[str, Any]:
-        """Content of `config.yaml`: what `--config` accepts again, with every value written out."""
+        """Return the content of `config.yaml`: what `--config` accepts again, with every value written out."""
         networks = {role: chosen.entry.address for role, chosen in self.networks.items()}
         own = {"recipes": {self.recipe: dict(self.own_recipe)}} if self.own_recipe else {}
         return {

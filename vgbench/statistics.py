@@ -6,7 +6,7 @@ Interval = tuple[float, float]
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
-    """Wilson score interval of a rate from `successes` of `n`."""
+    """Return the Wilson score interval of a rate from `successes` of `n`."""
     from scipy.stats import binomtest
 
     interval = binomtest(successes, n).proportion_ci(confidence_level=confidence, method="wilson")
@@ -34,7 +34,7 @@ def t_interval(means: Sequence[float], confidence: float = 0.95) -> Interval:
 
 
 def wilson_over_seeds(successes: Sequence[int], n: int, confidence: float = 0.95) -> Interval:
-    """Wilson's interval with an effective number of tasks, for several training seeds judged on `n` tasks each.
+    """Return Wilson's interval with an effective number of tasks, for several training seeds judged on `n` tasks each.
 
     The seeds' S x n tasks count for as many as would leave the variance that is seen between the seeds, over the
     square of Student's to the normal quantile, S - 1 degrees of freedom; never for more than S x n (Korn and Graubard
@@ -80,7 +80,7 @@ def rate_interval(successes: Sequence[int], n: int, confidence: float = 0.95) ->
 
 
 def newcombe(a: int, n_a: int, b: int, n_b: int, confidence: float = 0.95) -> Interval:
-    """Newcombe's score interval (1998, method 10) of the difference a/n_a - b/n_b of two independent rates."""
+    """Return Newcombe's score interval (1998, method 10) of the difference a/n_a - b/n_b of two independent rates."""
     rate_a, rate_b = a / n_a, b / n_b
     (low_a, high_a), (low_b, high_b) = wilson(a, n_a, confidence), wilson(b, n_b, confidence)
     difference = rate_a - rate_b
@@ -92,7 +92,7 @@ def newcombe(a: int, n_a: int, b: int, n_b: int, confidence: float = 0.95) -> In
 def hierarchical_bootstrap(
     rows: Sequence[Sequence[float]], seed: int = 0, confidence: float = 0.95, resamples: int = 4000
 ) -> Interval:
-    """Percentile interval of the mean of `rows[seed][task]`: seeds are drawn with replacement, then tasks.
+    """Return the percentile interval of the mean of `rows[seed][task]`: seeds are drawn with replacement, then tasks.
 
     The seeds share their tasks, so a draw of tasks holds for all seeds of that resample: what one task has in common
     across seeds does not average out (Owen 2007, the pigeonhole bootstrap).
@@ -144,7 +144,7 @@ def sign_flip(differences: Sequence[int]) -> float:
 
 
 def paired_t(means_a: Sequence[float], means_b: Sequence[float]) -> float:
-    """Two-sided p-value of Student's paired test over training seeds.
+    """Return the two-sided p-value of Student's paired test over training seeds.
 
     Differences without any spread give 0, or 1 if there is none: the test has nothing to go by, so another one, over
     tasks, has to pass as well.
@@ -175,14 +175,14 @@ def welch_t(means_a: Sequence[float], means_b: Sequence[float]) -> float:
 
 
 def fisher_exact(a: int, n_a: int, b: int, n_b: int) -> float:
-    """Two-sided p-value of Fisher's exact test of a/n_a against b/n_b, two independent rates."""
+    """Return the two-sided p-value of Fisher's exact test of a/n_a against b/n_b, two independent rates."""
     from scipy import stats
 
     return float(stats.fisher_exact([[a, n_a - a], [b, n_b - b]]).pvalue)
 
 
 def holm(pvalues: Sequence[float]) -> list[float]:
-    """P-values corrected for their number by Holm's step-down method (1979), in the order given."""
+    """Return p-values corrected for their number by Holm's step-down method (1979), in the order given."""
     order = sorted(range(len(pvalues)), key=lambda i: pvalues[i])
     corrected, highest = [0.0] * len(pvalues), 0.0
     for rank, index in enumerate(order):

@@ -16,7 +16,7 @@ from vgbench.settings import DataSettings
 
 
 def cache_folder() -> Path:
-    """Folder of collected data sets: `$VGBENCH_CACHE`, or the user's cache folder."""
+    """Return the folder of collected data sets: `$VGBENCH_CACHE`, or the user's cache folder."""
     return Path(os.environ.get("VGBENCH_CACHE") or platformdirs.user_cache_dir("vgbench")) / "data"
 
 

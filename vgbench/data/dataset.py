@@ -41,12 +41,12 @@ class Dataset:
         return self.trajectories.length
 
     def state(self, trajectory: Tensor, time: Tensor) -> State:
-        """States at pairs of indices, both [M] int64."""
+        """Return the states at pairs of indices, both [M] int64."""
         state = {name: array[trajectory, time] for name, array in self._states.items()}
         return state | {name: array[trajectory] for name, array in self._static.items()}
 
     def observations(self, trajectory: Tensor, time: Tensor) -> dict[str, Tensor]:
-        """Raw observations [M, ...] at pairs of indices, both [M] int64."""
+        """Return the raw observations [M, ...] at pairs of indices, both [M] int64."""
         if not self._observations:
             return self.environment.observe(self.state(trajectory, time))
         where = trajectory.cpu(), time.cpu()

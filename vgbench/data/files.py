@@ -22,7 +22,7 @@ _GROUPS = ("states", "static", "observations")
 
 
 def specification(name: str, environment: Environment, settings: DataSettings, seed: int) -> dict[str, Any]:
-    """All that decides the contents of a data set, as JSON values."""
+    """Return all that decides the contents of a data set, as JSON values."""
     return {
         "environment": name,
         "package": _package(environment),
@@ -45,7 +45,7 @@ def digest(content: Any) -> str:
 
 
 def fingerprint(data: Trajectories) -> str:
-    """Hash of the arrays' names, types, shapes and bytes, 16 hex digits."""
+    """Return the hash of the arrays' names, types, shapes and bytes, 16 hex digits."""
     state = hashlib.sha256()
     for group in (data.states, data.static, {"actions": data.actions}, data.observations or {}):
         # Sorted: a file gives its arrays back by name, not in the order in which they were written.

@@ -71,7 +71,7 @@ def sample(
 
 
 def of(environment: Environment, protocol: str, about: Record, seed: int, tasks: Tasks) -> TaskManifest:
-    """TaskManifest of some tasks."""
+    """Return the manifest of some tasks."""
     radius = getattr(environment, "success_radius", None)
     ends = ({name: array.cpu() for name, array in end.items()} for end in (tasks.start, tasks.goal))
     return TaskManifest(protocol, about, seed, radius, environment.spec.distance_unit, Tasks(*ends))
@@ -175,7 +175,7 @@ def _state(content: Record, end: str, environment: Environment) -> State:
 
 
 def for_run(spec: "RunSpec", environment: Environment, data: Trajectories) -> tuple[TaskManifest, TasksAbout]:
-    """Tasks of a run, read from its file or sampled, and what result.json says of them.
+    """Return the tasks of a run, read from its file or sampled, and what result.json says of them.
 
     Raises:
         UsageError: the file has changed, or the environment refuses to judge a model trained on these data by them.

@@ -52,7 +52,7 @@ def estimate(spec: RunSpec) -> dict[str, Any]:
 
 
 def predictor_evaluations(spec: RunSpec) -> int:
-    """Calls of the predictor, one row each, if no task is solved before its end."""
+    """Return the number of calls of the predictor, one row each, if no task is solved before its end."""
     mpc, planner = spec.settings["mpc"], spec.planner.cls(spec.planner.params)
     if planner.baseline:
         return 0
@@ -62,7 +62,7 @@ def predictor_evaluations(spec: RunSpec) -> int:
 
 
 def model_flops(model: JEPA, spec: RunSpec, environment: Environment) -> dict[str, float]:
-    """Floating-point operations of the encoder and of the predictor for one row."""
+    """Return the floating-point operations of the encoder and of the predictor for one row."""
     shapes, action_dim = environment.spec.observations, environment.spec.actions.dim
     observations = {name: torch.zeros(1, *array.shape) for name, array in shapes.items()}
     latent = torch.zeros(1, spec.settings["model"].latent_dim)
@@ -124,7 +124,7 @@ def _activations(model: JEPA, environment: Environment) -> float:
     sizes: list[int] = []
 
     def note(module: torch.nn.Module, inputs: Any, output: Any) -> None:
-        # Leaves only: what a container returns is its last layer's, counted already.
+        # Leaves only: a container mostly returns what its last layer does, which would count twice.
         if isinstance(output, torch.Tensor) and not list(module.children()):
             sizes.append(output.numel() * output.element_size())
 
@@ -138,7 +138,7 @@ def _activations(model: JEPA, environment: Environment) -> float:
 
 
 def matmul_rate(device: torch.device, size: int = 1024, dtype: torch.dtype = torch.float32) -> float:
-    """Floating-point operations per second of matrix products on this machine, measured for a moment."""
+    """Return the floating-point operations per second of matrix products on this machine, measured for a moment."""
     a = torch.randn(size, size, device=device).to(dtype)
     # Not measured: the first products load and choose kernels.
     for _ in range(3):

@@ -65,7 +65,7 @@ class JEPA(nn.Module):
         return chosen
 
     def normalise(self, observations: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Raw observations [N, ...] in units of their standard deviation (or whitened), float32."""
+        """Return the raw observations [N, ...] in units of their standard deviation (or whitened), float32."""
         result = {}
         for name, (mean, std) in self.statistics.items():
             if name in self.whitening:
@@ -80,19 +80,19 @@ class JEPA(nn.Module):
         return result
 
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """Latents [N, D] of raw observations [N, ...]."""
+        """Return latents [N, D] of raw observations [N, ...]."""
         latents: Tensor = self.encoder(self.normalise(observations))
         return latents
 
     def encode_blocks(self, observations: Mapping[str, Tensor], points: bool = False) -> Tensor:
-        """Latents [N, D] without gradient (or their points), the same bits whatever else is in the batch."""
+        """Return latents [N, D] without gradient (or their points), the same bits whatever else is in the batch."""
         with torch.inference_mode():
             return in_blocks(
                 lambda o: self.head(self.encode(o)) if points else self.encode(o), dict(observations), ENCODER_BLOCK
             )
 
     def predict(self, latents: Tensor, actions: Tensor) -> Tensor:
-        """Next latents [N, D] after normalised actions [N, A]."""
+        """Return next latents [N, D] after normalised actions [N, A]."""
         # In place on the fresh difference: each of a planner's steps spares an array.
         scaled = (latents - self.latent_shift).div_(self.latent_scale)
         result: Tensor = self.predictor(scaled, self.action_encoder(actions))
@@ -192,5 +192,5 @@ def _built(network: Network, shapes: NetworkShapes) -> nn.Module:
 
 
 def parameter_count(module: nn.Module) -> int:
-    """Number of weights of a module."""
+    """Return the number of weights of a module."""
     return sum(p.numel() for p in module.parameters())

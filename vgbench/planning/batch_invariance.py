@@ -51,7 +51,7 @@ def batch_invariant(plan: MakePlan, model: JEPA, tasks: int, latent_dim: int, ma
 
 def _parts(tasks: int) -> Iterator[tuple[int, int]]:
     """First task and number of tasks of blocks of 1, 2, 3, 5, 8, ..., from the end and the beginning in turn."""
-    # Fibonacci's numbers: few sizes, odd and even ones, from one task to nearly all.
+    # Fibonacci's numbers: few sizes, odd and even ones, up to that of the whole block.
     a, b, end = 1, 2, True
     while a < tasks:
         yield (tasks - a if end else 0), a

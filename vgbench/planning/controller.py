@@ -23,12 +23,12 @@ from vgbench.settings import MpcSettings
 
 
 def plan_horizon(planner: Planner, settings: MpcSettings) -> int:
-    """Steps of a plan. A baseline has no horizon of its own: it plans what will be executed."""
+    """Return the number of steps of a plan. A baseline has no horizon of its own: it plans what will be executed."""
     return settings.replan_every if planner.baseline else planner.horizon
 
 
 def block_rows(settings: MpcSettings, device: str, padded: bool = True) -> int:
-    """Candidate sequences in a block: a GPU wants many.
+    """Return the number of candidate sequences in a block: a GPU wants many.
 
     On a CPU 1024 rows run faster than 256, but where the last block is padded it costs four times as much: towards the
     end few tasks are left.

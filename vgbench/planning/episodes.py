@@ -114,7 +114,7 @@ class Episodes:
         self._scale, self._seed, self._whole = action_scale, seed, whole
 
     def start(self, ids: Tensor | None = None) -> Progress:
-        """All tasks at their starts, or those with the numbers `ids`."""
+        """Return all tasks at their starts, or those with the numbers `ids`."""
         distance = self.environment.goal_distance(self.tasks.start, self.tasks.goal)
         count, device = len(self.tasks), next(iter(self.tasks.start.values())).device
         record = {
@@ -193,7 +193,7 @@ class Episodes:
         return solved
 
     def rows(self, progress: Progress) -> list[EpisodeRow]:
-        """Values for JSON of each task that is over."""
+        """Return values for JSON of each task that is over."""
         record: dict[str, list[Any]] = {name: value.tolist() for name, value in progress.record.items()}
         infos = {name: value.tolist() for name, value in progress.info.items()}
         over = progress.step >= self.settings.max_steps
@@ -256,7 +256,7 @@ def observe_latents(model: JEPA | None, environment: Environment, tasks: Tasks) 
 def step_noise(
     environment: Environment, seed: int, ids: Tensor, step: int, stream: Stream = Stream.ENVIRONMENT
 ) -> Tensor | None:
-    """Standard normals [B, noise_dim] of a step of tasks, for an environment that is noisy."""
+    """Draw standard normals [B, noise_dim] of a step of tasks, for an environment that is noisy."""
     dim = environment.spec.noise_dim
     return KeyedNoise(seed, ids, step, stream).normal(dim) if dim else None
 

@@ -48,7 +48,7 @@ def simulate_latents(model: JEPA, tasks: Rows) -> Simulation:
 
 
 def aggregate(distances: Iterable[Tensor], settings: MpcSettings) -> Tensor:
-    """Cost of the distances (of any one shape) after each step of a plan.
+    """Return the cost of the distances (of any one shape) after each step of a plan.
 
     Raises:
         ValueError: there is no step.
@@ -125,11 +125,11 @@ class PlanningProblem:
         self.action_dim = self.action_set.dim
 
     def noise(self, *shape: int) -> Tensor:
-        """Standard normals [B, *shape] from the tasks' own streams."""
+        """Draw standard normals [B, *shape] from the tasks' own streams."""
         return self.keyed.normal(*shape)
 
     def cost(self, actions: Tensor) -> Tensor:
-        """Aggregated distance to the goal along what the actions [B, K, H, A] lead to, [B, K]."""
+        """Return the aggregated distance to the goal along what the actions [B, K, H, A] lead to, [B, K]."""
         if self.simulation is None:
             raise RuntimeError("a planner that declares `baseline` must not ask for the cost")
         self.counter.add(*actions.shape[:3])

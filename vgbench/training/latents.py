@@ -13,7 +13,7 @@ from vgbench.storage.interrupt import Stop
 def encode_all(
     model: JEPA, data: Dataset, loggers: Loggers | None = None, stop: Stop | None = None, rows: int = 1024
 ) -> Tensor:
-    """Latents [N * length, D] of every state of a data set, without gradient."""
+    """Return latents [N * length, D] of every state of a data set, without gradient."""
     model.eval()
     loggers = loggers or Loggers()
     loggers.call("vgbench_stage_started", stage="encode", total=len(data) * data.length, done=0, unit="state")

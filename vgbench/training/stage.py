@@ -58,7 +58,7 @@ class WindowSampler:
         self._epoch, self._order = -1, torch.empty(0)
 
     def windows(self, step: int) -> tuple[Tensor, Tensor]:
-        """Trajectory and first state of the windows of a step, both [B]."""
+        """Return the trajectory and first state of the windows of a step, both [B]."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             # On the CPU, so that the order is the same for every device.
@@ -79,6 +79,6 @@ def learning_rate(settings: TrainSettings, step: int, total: int) -> float:
 
 
 def total_steps(settings: TrainSettings, steps_per_epoch: int) -> int:
-    """Optimiser steps of a stage."""
+    """Return the number of optimiser steps of a stage."""
     # A small part of an epoch may be rounded to no step at all.
     return settings.steps or max(1, round(settings.epochs * steps_per_epoch))

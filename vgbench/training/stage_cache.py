@@ -61,7 +61,7 @@ def stages(spec: RunSpec) -> dict[str, str]:
 
 
 def late_roles(spec: RunSpec) -> dict[str, str]:
-    """Networks that take part from a later stage on, with the name of that stage."""
+    """Return the networks that take part from a later stage on, with the name of that stage."""
     return {stage.kind.role: stage.name for stage in spec.stages if stage.kind.role}
 
 
@@ -71,7 +71,7 @@ def _values(spec: RunSpec, group: str) -> dict[str, Any]:
 
 
 def checkpoint(folder: Path, name: str) -> Path:
-    """File of a finished stage, by its hash."""
+    """Return the file of a finished stage, by its hash."""
     return folder / f"{name}.pt"
 
 

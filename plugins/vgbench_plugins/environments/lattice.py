@@ -48,13 +48,13 @@ class Lattice:
         self._number, self._nearest = torch.from_numpy(number), torch.from_numpy(number[tuple(nearest)])
 
     def locate(self, position: Tensor) -> tuple[Tensor, Tensor]:
-        """Bilinear interpolation: numbers [B, 4] of points and their weights [B, 4], float64, of sum 1.
+        """Interpolate bilinearly: return numbers [B, 4] of points and their weights [B, 4], float64, of sum 1.
 
         Corners of the square around a position that are not free do not count; where none is, the free point nearest
         to the nearest corner does. Positions [B, 2] beyond the lattice count as on its edge.
         """
         place = ((position.double() - self._low) / self._spacing).clamp(0, self._count - 1)
-        # One less than the last point, so that a position on the far edge has a corner beyond it, too.
+        # At most the last but one, so that a position on the far edge has a corner beyond it, too.
         corner = place.floor().clamp(0, self._count - 2).long()
         part = place - corner
         numbers, weights = [], []
@@ -75,7 +75,7 @@ class Lattice:
         return torch.where(lost, fallback, number.clamp_min(0)), weight
 
     def nearest(self, position: Tensor) -> Tensor:
-        """Numbers [B] of the points that weigh most at positions [B, 2]."""
+        """Return the numbers [B] of the points that weigh most at positions [B, 2]."""
         number, weight = self.locate(position)
         return number.gather(1, weight.argmax(dim=1, keepdim=True)).squeeze(1)
 

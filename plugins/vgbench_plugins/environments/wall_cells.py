@@ -27,7 +27,7 @@ def cell_of(position: np.ndarray, layout: np.ndarray) -> np.ndarray:
 
 
 def points_in(rng: np.random.Generator, cells: np.ndarray, layout: np.ndarray) -> np.ndarray:
-    """Uniform free points [M, 2] in cells [M] of layouts [M, 2]."""
+    """Draw uniform free points [M, 2] in cells [M] of layouts [M, 2]."""
     side, column, row = np.unravel_index(cells, (2, COLUMNS, ROWS))
     low = np.where(side == 0, LOW, layout[:, 0] + HALF_WALL) + GAP
     high = np.where(side == 0, layout[:, 0] - HALF_WALL, HIGH) - GAP

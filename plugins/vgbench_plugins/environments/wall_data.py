@@ -39,11 +39,11 @@ class Walk:
     persistent: bool
 
     def norms(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Independent action norms in px, truncated (not clipped) to [low, high]."""
+        """Draw independent action norms in px, truncated (not clipped) to [low, high]."""
         return truncated_normal(rng, shape, self.mean, self.std, self.low, self.high)
 
     def headings(self, rng: np.random.Generator, base: np.ndarray, steps: int, origin: np.ndarray) -> np.ndarray:
-        """Headings [M, steps] in radians around `base` [M], which the action number `origin` [M] has exactly.
+        """Draw headings [M, steps] in radians around `base` [M], which the action number `origin` [M] has exactly.
 
         A persistent walk adds independent von Mises increments, forwards and backwards from its origin; otherwise
         each heading is the base plus its own noise.
@@ -65,7 +65,7 @@ class World:
     def move(
         self, rng: np.random.Generator, position: np.ndarray, layout: np.ndarray, action: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Positions [M, 2] after one action, and the moves [M, 2] if no wall had been in the way."""
+        """Return positions [M, 2] after one action, and the moves [M, 2] if no wall had been in the way."""
         normals = self._normals(rng, action.shape)
         after = self.step(torch.from_numpy(position), torch.from_numpy(layout), torch.from_numpy(action), normals)
         return after.numpy(), action if normals is None else action + np.float32(self.noise) * normals.numpy()
@@ -92,7 +92,7 @@ class Paths:
 
     @classmethod
     def empty(cls, count: int, steps: int) -> "Paths":
-        """Room for `count` trajectories of `steps` actions, float32."""
+        """Make room for `count` trajectories of `steps` actions, float32."""
         shapes = ((count, steps + 1, 2), (count, steps, 2), (count, steps, 2))
         return cls(*(np.empty(shape, np.float32) for shape in shapes))
 
@@ -184,7 +184,7 @@ def collect(
 
 
 def wander(walk: Walk, world: World, layouts: np.ndarray, steps: int, rng: np.random.Generator) -> Paths:
-    """Random trajectories of the plain recipe, one per layout [M, 2], whether they pass the door or not."""
+    """Make random trajectories of the plain recipe, one per layout [M, 2], whether they pass the door or not."""
     start, actions = _candidates(walk, layouts, np.zeros(len(layouts), bool), steps, rng)
     return _simulate(world, start, layouts, actions, rng)
 

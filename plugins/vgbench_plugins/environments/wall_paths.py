@@ -19,7 +19,7 @@ TINY = 1e-9
 
 
 def bends(start: Tensor, goal: Tensor, layout: Tensor, clearance: float | Tensor = GAP) -> tuple[Tensor, Tensor]:
-    """Where the shortest ways enter and leave the door.
+    """Return where the shortest ways enter and leave the door.
 
     Args:
         start: [..., 2], free.
@@ -65,12 +65,12 @@ def bends(start: Tensor, goal: Tensor, layout: Tensor, clearance: float | Tensor
 
 
 def length(start: Tensor, goal: Tensor, layout: Tensor) -> Tensor:
-    """Length [...] float64 of the shortest ways between free points [..., 2], px."""
+    """Return the length [...] float64 of the shortest ways between free points [..., 2], px."""
     return _length(start.double(), *bends(start, goal, layout), goal.double())
 
 
 def aim(position: Tensor, goal: Tensor, layout: Tensor, clearance: float) -> Tensor:
-    """The next point [..., 2] float64 of the shortest ways at which they turn, or the goal.
+    """Return the next point [..., 2] float64 of the shortest ways at which they turn, or the goal.
 
     A bend that is nearer than half the clearance is behind: from there the rest of the way is free, too.
     """

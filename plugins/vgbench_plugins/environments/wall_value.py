@@ -44,7 +44,7 @@ def values(
     tau: float,
     gamma: float,
 ) -> torch.Tensor:
-    """Distances d [B] float64 from positions [B, 2] to goals [B, 2] of layouts [B, 2]: a solution for each goal.
+    """Return distances d [B] float64 from positions [B, 2] to goals [B, 2] of layouts [B, 2]: a solution for each goal.
 
     `actions` [S, steps, 2] are walks as of `walks`; tau, gamma as for `solve`. Goals count as at the nearest point.
     """
@@ -64,7 +64,7 @@ def values(
 
 @lru_cache(maxsize=64)
 def lattice(wall: float, door: float) -> Lattice:
-    """Free positions of a layout at whole pixels."""
+    """Return the free positions of a layout at whole pixels."""
     layout = torch.tensor([[wall, door]])
 
     def free(points: np.ndarray) -> np.ndarray:
@@ -78,7 +78,7 @@ def lattice(wall: float, door: float) -> Lattice:
 
 
 def state_grid(state: api.State) -> api.StateGrid:
-    """Grid of the layout of a state (leading 1), on its device."""
+    """Return the grid of the layout of a state (leading 1), on its device."""
     layout = state["layout"][:1]
     grid, device = lattice(*layout[0].tolist()), layout.device
 
@@ -101,7 +101,7 @@ def walks(walk: Walk, steps: int) -> np.ndarray:
 
 
 def transitions(grid: Lattice, layout: torch.Tensor, actions: np.ndarray, move: Move) -> csr_array:
-    """Interpolation of the ends of all walks [S, steps, 2] from all points: [M * S, M], rows of sum 1."""
+    """Return the interpolation of the ends of all walks [S, steps, 2] from all points: [M * S, M], rows of sum 1."""
     position = grid.points.repeat_interleave(len(actions), dim=0)
     layouts = layout.expand(len(position), 2)
     for step in range(actions.shape[1]):

@@ -49,7 +49,7 @@ class ConvEncoder(nn.Module):
         self.norm = nn.LayerNorm(latent_dim) if final_norm == "layer" else nn.Identity()
 
     def forward(self, observations: dict[str, Tensor]) -> Tensor:
-        """Latents [N, latent_dim] of normalised observations {name: [N, ...]}."""
+        """Return latents [N, latent_dim] of normalised observations {name: [N, ...]}."""
         return self.norm(self.out(self._features(observations)))
 
     def _features(self, observations: dict[str, Tensor]) -> Tensor:
@@ -64,7 +64,7 @@ class ConvEncoder(nn.Module):
 
 
 def image_channels(observations: Mapping[str, ArraySpec], network: str) -> int:
-    """Channels of all images together.
+    """Return the number of channels of all images together.
 
     Raises:
         ValueError: there is no image, or images of different sizes.

@@ -26,7 +26,7 @@ class Strided(Network):
         final_norm: Literal["none", "layer"] = Field("none", description="LayerNorm on the latent, or nothing")
 
     def build(self, shapes: NetworkShapes) -> nn.Module:
-        """Encoder of {name: [N, ...]} to [N, latent_dim].
+        """Build the encoder of {name: [N, ...]} to [N, latent_dim].
 
         Raises:
             ValueError: there is no image, or images of different sizes.

@@ -119,7 +119,7 @@ def expectile_loss(distances: Tensor, same: Tensor, tau: float, gamma: float, n_
 
 
 def targets(distances: Tensor, same: Tensor, gamma: float, n_step: int) -> tuple[Tensor, Tensor]:
-    """Targets [B, T, G] of n-step backups, and where they are known (bool): not where the window ends before.
+    """Return targets [B, T, G] of n-step backups, and where they are known (bool): not where the window ends before.
 
     Built from the last step back: the k-step target of s_t is 1 + gamma * the (k - 1)-step target of s_{t+1}, which is
     0 if s_{t+1} is the goal.

@@ -70,7 +70,7 @@ def std_loss(samples: Tensor) -> Tensor:
 
 
 def cov_loss(samples: Tensor) -> Tensor:
-    """Mean square of the off-diagonal covariances of samples [..., N, D], averaged over leading dimensions.
+    """Return the mean square of the off-diagonal covariances of samples [..., N, D], averaged over leading dimensions.
 
     Uses sum_ij C_ij^2 = ||X X^T||_F^2 / (N - 1)^2: N x N products instead of D x D (N = 15 or 64, D = 512).
     """

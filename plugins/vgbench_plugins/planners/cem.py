@@ -126,7 +126,7 @@ class CEM(SamplingPlanner):
 
 
 def info(asked: Tensor, costs: Tensor) -> dict[str, Tensor]:
-    """Diagnostics [B] of a round's candidates, of cost [B, K], and its elites, of cost [B, E]."""
+    """Return diagnostics [B] of a round's candidates, of cost [B, K], and its elites, of cost [B, E]."""
     # In float64, as MPPI's: sums of a long horizon keep their small differences.
     finite, asked = asked.isfinite(), asked.double()
     least = asked.masked_fill(~finite, torch.inf).amin(dim=1)

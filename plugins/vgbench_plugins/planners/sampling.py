@@ -60,7 +60,7 @@ def coloured(white: Tensor, beta: float) -> Tensor:
 
 
 def draw(problem: Problem, samples: int, hold: int = 1, beta: float = 0.0) -> Tensor:
-    """Noise [B, samples, H, A] of variance 1, coloured by `beta` along its draws, each held for `hold` steps."""
+    """Draw noise [B, samples, H, A] of variance 1, coloured by `beta` along its draws, each held for `hold` steps."""
     draws = problem.noise(samples, -(-problem.horizon // hold), problem.action_dim)
     return coloured(draws, beta).repeat_interleave(hold, dim=2)[:, :, : problem.horizon]
 

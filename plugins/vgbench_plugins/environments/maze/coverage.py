@@ -12,7 +12,7 @@ DRAWN = 4
 
 
 def quarter_of(position: np.ndarray) -> np.ndarray:
-    """Number 8 i + j of the quarters of cells that hold positions [..., 2]; [...] int."""
+    """Return the number 8 i + j of the quarters of cells that hold positions [..., 2]; [...] int."""
     index = np.clip(np.floor(2 * (position - (FIRST_MIDDLE - 0.5))), 0, SIDE - 1).astype(np.int64)
     return index[..., 0] * SIDE + index[..., 1]
 

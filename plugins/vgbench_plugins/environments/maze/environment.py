@@ -130,19 +130,19 @@ class Maze(api.Environment):
         }
 
     def goal_observation(self, goal: api.State) -> dict[str, Tensor]:
-        """Observation of the goal, at rest unless `goal_velocity` is "keep"."""
+        """Return the observation of the goal, at rest unless `goal_velocity` is "keep"."""
         observation = self.observe(goal)
         if self.params.goal_velocity == "zero":
             observation["velocity"] = torch.zeros_like(observation["velocity"])
         return observation
 
     def track(self, state: api.State) -> Tensor:
-        """Column and row of the agent in the image, [B, 2] px; the middle of the first pixel is 0."""
+        """Return the column and row of the agent in the image, [B, 2] px; the middle of the first pixel is 0."""
         x, y = ((state["position"] - drawing.ORIGIN) * drawing.SCALE).unbind(-1)
         return torch.stack([x, drawing.SIZE - y], dim=-1) - 0.5
 
     def goal_distance(self, state: api.State, goal: api.State) -> Tensor:
-        """Euclidean distance [B] between the positions, in cells; walls and velocity do not count."""
+        """Return the Euclidean distance [B] between the positions, in cells; walls and velocity do not count."""
         return torch.linalg.vector_norm(state["position"] - goal["position"], dim=-1)
 
     def expert(self, state: api.State, goal: api.State) -> Tensor:
@@ -152,7 +152,7 @@ class Maze(api.Environment):
         return torch.from_numpy(self._velocities(codes, position, target)).to(state["position"])
 
     def cost_to_go(self, state: api.State, goal: api.State) -> Tensor:
-        """Length of the shortest way of the ball's centre over that of an action at top speed, [B] float32.
+        """Return the length of the shortest way of the ball's centre over that of an action at top speed, [B] float32.
 
         Inertia does not count, nor does `max_force`: from rest, or around a turn, more steps are needed. The way leads
         to the goal itself; a task is solved up to `success_radius` before it. Infinite where there is no way.
@@ -167,7 +167,7 @@ class Maze(api.Environment):
         return grid.state_grid(state)
 
     def map_place(self, state: api.State) -> Tensor:
-        """Positions [B, 2] of the ball, in cells."""
+        """Return positions [B, 2] of the ball, in cells."""
         return state["position"]
 
     def collect(

@@ -23,7 +23,7 @@ ROWS = 2048
 
 
 def lengths(codes: np.ndarray, start: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """Lengths [B] of the shortest ways, cells.
+    """Return the lengths [B] of the shortest ways, cells.
 
     Args:
         codes: [B], layouts.

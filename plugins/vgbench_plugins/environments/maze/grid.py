@@ -17,7 +17,7 @@ SPACING = 0.1
 
 @lru_cache(maxsize=256)
 def lattice(code: int) -> Lattice:
-    """Free positions of the ball's centre in a layout."""
+    """Return the free positions of the ball's centre in a layout."""
     walls = np.argwhere(decode(code) == 0) + FIRST_MIDDLE
 
     def is_free(points: np.ndarray) -> np.ndarray:
@@ -34,7 +34,7 @@ def lattice(code: int) -> Lattice:
 
 
 def state_grid(state: api.State) -> api.StateGrid:
-    """Grid of the layout of a state (leading 1), on its device; the ball is at rest."""
+    """Return the grid of the layout of a state (leading 1), on its device; the ball is at rest."""
     layout = state["layout"][:1]
     found = lattice(int(encode(layout.cpu().numpy())[0]))
     device = layout.device

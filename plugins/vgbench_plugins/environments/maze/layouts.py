@@ -25,12 +25,12 @@ _LAST_COLUMN = _FIRST_COLUMN << (CELLS - 1)
 
 
 def encode(layouts: np.ndarray) -> np.ndarray:
-    """Codes [...] int64 of layouts [..., 4, 4]."""
+    """Return codes [...] int64 of layouts [..., 4, 4]."""
     return (np.asarray(layouts).reshape(*np.shape(layouts)[:-2], CELLS * CELLS) != 0) @ _BITS
 
 
 def decode(codes: ArrayLike) -> np.ndarray:
-    """Layouts [..., 4, 4] uint8 (1: open) of codes [...]."""
+    """Return layouts [..., 4, 4] uint8 (1: open) of codes [...]."""
     codes = np.asarray(codes)
     return ((codes[..., None] & _BITS) != 0).astype(np.uint8).reshape(*codes.shape, CELLS, CELLS)
 

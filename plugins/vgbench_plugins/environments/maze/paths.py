@@ -14,7 +14,7 @@ grows during the action, so 1 would overshoot: from rest to half the way, then a
 
 @lru_cache(maxsize=4096)
 def aims(code: int) -> np.ndarray:
-    """Cell to steer for in cell a on the way to cell b, [16, 16] int: where the way first turns, or b.
+    """Return the cell to steer for in cell a on the way to cell b, [16, 16] int: where the way first turns, or b.
 
     The ball need not be in the middle of a: the cells up to there are in a row, so that nothing stands in between.
     Where there is no path, it is b.
@@ -41,7 +41,7 @@ def aims(code: int) -> np.ndarray:
 def velocities(
     codes: np.ndarray, position: np.ndarray, goal: np.ndarray, substeps: int, max_force: float | None
 ) -> np.ndarray:
-    """Velocities [M, 2] along the shortest ways to goals, so slow that the ball can stop where the way turns.
+    """Return velocities [M, 2] along the shortest ways to goals, so slow that the ball can stop where the way turns.
 
     Args:
         codes: [M], layouts.

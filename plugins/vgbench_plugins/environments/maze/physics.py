@@ -64,7 +64,7 @@ def maze_xml(code: int) -> str:
 
 @lru_cache(maxsize=4096)
 def model(code: int) -> mujoco.MjModel:
-    """Compiled model of a layout (about 1 ms; kept)."""
+    """Return the compiled model of a layout (about 1 ms; kept)."""
     return mujoco.MjModel.from_xml_string(maze_xml(code))
 
 
@@ -93,7 +93,7 @@ def force_towards(
 
 
 def free_velocity(velocity: np.ndarray, force: np.ndarray, substeps: int) -> np.ndarray:
-    """Velocity [B, 2] of a ball that touches nothing, after `substeps` steps of a constant force."""
+    """Return the velocity [B, 2] of a ball that touches nothing, after `substeps` steps of a constant force."""
     kept = (MASS / (MASS + TIMESTEP * DAMPING)) ** substeps
     return kept * velocity + (1 - kept) / DAMPING * force
 
@@ -132,7 +132,7 @@ def simulate(
 
 
 def clearance(codes: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """Distance [M] of points [M, 2] from the nearest wall of their layouts [M]; 0 inside a wall."""
+    """Return the distance [M] of points [M, 2] from the nearest wall of their layouts [M]; 0 inside a wall."""
     walls = np.ones((len(codes), CELLS + 2, CELLS + 2), bool)
     walls[:, 1:-1, 1:-1] = decode(codes) == 0
     middles = np.arange(CELLS + 2) + FIRST_MIDDLE - 1
@@ -142,11 +142,11 @@ def clearance(codes: np.ndarray, position: np.ndarray) -> np.ndarray:
 
 
 def cell_of(position: np.ndarray) -> np.ndarray:
-    """Number 4 i + j of the cell that holds positions [..., 2]; [...] int."""
+    """Return the number 4 i + j of the cell that holds positions [..., 2]; [...] int."""
     index = np.clip(np.floor(position - (FIRST_MIDDLE - 0.5)), 0, CELLS - 1).astype(np.int64)
     return index[..., 0] * CELLS + index[..., 1]
 
 
 def middle_of(cell: np.ndarray) -> np.ndarray:
-    """Middle [..., 2] of the cells with numbers [...]."""
+    """Return the middle [..., 2] of the cells with numbers [...]."""
     return np.stack([cell // CELLS, cell % CELLS], axis=-1) + FIRST_MIDDLE
