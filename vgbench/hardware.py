@@ -103,7 +103,8 @@ def no_compiler(device: str) -> str | None:
 def thread_count(asked: int) -> int:
     """Return the number of threads of a run: as many as asked for, or for 0 one for each physical core.
 
-    The latter are no more than PyTorch would take. PyTorch takes fewer where OMP_NUM_THREADS, or the program that calls vgbench, says so.
+    The latter are no more than PyTorch would take, which is fewer where OMP_NUM_THREADS, or the program that calls
+    vgbench, says so.
     """
     return asked or min(torch.get_num_threads(), physical_cores())
 
