@@ -1,6 +1,6 @@
 """Memory that is freed stays with the process, to be used again for the next step's arrays.
 
-By default glibc gives arrays of more than 32 MiB back to the system when they are freed, and asks for them anew in the
+By default glibc gives arrays of more than 32 MiB back to the system when they are freed, and asks for them again in the
 next step; every page of them then has to be cleared and mapped again, which shows in training steps and in rollouts.
 """
 
@@ -17,7 +17,9 @@ from pathlib import Path
 import torch
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+# glibc before 2.36 refuses a larger threshold than 32 MiB.
 _KEPT, _KEPT_BEFORE_2_36 = 2**30, 2**25
+# The largest value that mallopt's `int` can take.
 _TRIMMED = 2**31 - 1
 
 
@@ -30,8 +32,10 @@ def keep_freed_memory() -> bool:
     """
     environ = os.environ
     chosen = any(name.startswith("MALLOC_") for name in environ) or "glibc.malloc" in environ.get("GLIBC_TUNABLES", "")
+    # A library in LD_PRELOAD may be another allocator, with settings of its own.
     if sys.platform != "linux" or chosen or environ.get("LD_PRELOAD"):
         return False
+    # Not every C library for Linux has it.
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
@@ -97,21 +101,24 @@ def no_compiler(device: str) -> str | None:
 
 
 def thread_count(asked: int) -> int:
-    """Threads of a run: those asked for; for 0 one for each physical core, but no more than PyTorch would take.
+    """Return the number of threads of a run: as many as asked for, or for 0 one for each physical core.
 
-    PyTorch takes fewer where OMP_NUM_THREADS, or the program that calls vgbench, says so.
+    The latter are no more than PyTorch would take, which is fewer where OMP_NUM_THREADS, or the program that calls
+    vgbench, says so.
     """
     return asked or min(torch.get_num_threads(), physical_cores())
 
 
 def physical_cores() -> int:
-    """Cores that this process may use, counting two hardware threads of one core once."""
+    """Count the cores that this process may use; two hardware threads of one core count once."""
+    # Only some systems, Linux among them, say which cores a process may use.
     if not hasattr(os, "sched_getaffinity"):
         return cores()
     found = set()
     for number in os.sched_getaffinity(0):
         path = Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list")
         try:
+            # Hardware threads of one core list the same siblings, so the set counts them once.
             found.add(path.read_text(encoding="ascii").strip())
         except OSError:  # hidden: every core counts
             found.add(str(number))
@@ -138,5 +145,5 @@ def about(device: str) -> str:
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 _MASK = 0xFFFFFFFF
+# Multipliers, increments of the key and number of rounds are the paper's: with any others it is another generator.
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
@@ -18,6 +19,7 @@ _ROUNDS = 10
 class Stream(IntEnum):
     """Who draws: streams with the same seed and step do not overlap."""
 
+    # Fixed for good: they are part of the counters, so another number draws other noise.
     PLANNER = 1
     ENVIRONMENT = 2
     SAMPLER = 3
@@ -61,6 +63,7 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[Tensor, Te
         # The product of two 32-bit words wraps in int64, but its 64 bits are right: take the halves by masks.
         p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
         c0, c1, c2, c3 = (p1 >> 32) & _MASK ^ c1 ^ k0, p1 & _MASK, (p0 >> 32) & _MASK ^ c3 ^ k1, p0 & _MASK
+        # Masked each time: int64 stands for words of 32 bits, whose sums have to wrap.
         k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
     return c0, c1, c2, c3
 
@@ -76,6 +79,7 @@ class KeyedNoise:
         """Key the noise by a seed (up to 64 bits), ids [B] (int64), a step and a stream."""
         self._ids = ids.to(torch.int64)
         self._seed = seed & _MASK
+        # A seed's bits above the first 32 go below the stream's number (a stage's seed has 36 bits).
         self._word = (step & _MASK, (int(stream) << _STREAM_BITS) ^ (seed >> 32 & (1 << _STREAM_BITS) - 1))
         self._calls = 0
 
@@ -93,17 +97,18 @@ class KeyedNoise:
         return words.reshape(len(self._ids), blocks * 4)[:, :count]
 
     def uniform(self, *shape: int) -> Tensor:
-        """Uniform on [0, 1), float32 [B, *shape] (24 bits, so that 1 is never reached)."""
+        """Draw uniform numbers on [0, 1), float32 [B, *shape] (24 bits, so that 1 is never reached)."""
         count = int(torch.Size(shape).numel())
         return ((self._words(count) >> 8).to(torch.float32) * 2.0**-24).reshape(len(self._ids), *shape)
 
     def normal(self, *shape: int) -> Tensor:
-        """Standard normals, float32 [B, *shape], by the inverse of the distribution function.
+        """Draw standard normals, float32 [B, *shape], by the inverse of the distribution function.
 
         One word makes one number, computed in double precision by a scalar routine: the bits do not depend on where
         in a vector register the number happens to lie, as they may with a vectorised Box-Muller.
         """
         count = int(torch.Size(shape).numel())
+        # The half keeps 0 out, whose quantile is infinite; in float32 the largest words would be rounded to 1.
         uniform = (self._words(count).to(torch.float64) + 0.5) * 2.0**-32
         return torch.special.ndtri(uniform).to(torch.float32).reshape(len(self._ids), *shape)
 
@@ -116,9 +121,9 @@ class ScalarNoise:
         self._noise = KeyedNoise(seed, torch.zeros(1, dtype=torch.int64, device=device), step, stream)
 
     def uniform(self, *shape: int) -> Tensor:
-        """Uniform on [0, 1), [*shape]."""
+        """Draw uniform numbers on [0, 1), [*shape]."""
         return self._noise.uniform(*shape)[0]
 
     def normal(self, *shape: int) -> Tensor:
-        """Standard normals, [*shape]."""
+        """Draw standard normals, [*shape]."""
         return self._noise.normal(*shape)[0]

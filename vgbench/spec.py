@@ -167,7 +167,9 @@ class RunSpec:
 
         Recipe, protocol, scale and variant are not part of it: they are names for values. Nor are threads and memory.
         """
+        # The hash of its arrays stands for a file: where it lies does not decide results.
         extra: dict[str, Any] = {"data_fingerprint": self.data_fingerprint} if self.data_file else {}
+        # Only where tasks come from a file: a run that samples them has all that decides them below.
         if self.tasks_file:
             extra["tasks_sha256"] = self.tasks_sha256
         # An optional stage is left out of runs without it, so that a new kind leaves the keys of old runs as they are.
@@ -188,11 +190,12 @@ class RunSpec:
         }
 
     def key(self) -> str:
-        """Eight hex digits of a hash of `identity`."""
+        """Return eight hex digits of a hash of `identity`."""
+        # Sorted, so that the key does not depend on the order in which the identity was put together.
         return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
 
     def title(self) -> str:
-        """Readable name, fit for a folder: place, recipe (or objectives and distance), scale, seed.
+        """Return a readable name, fit for a folder: place, recipe (or objectives and distance), scale, seed.
 
         Weights that are not the recipe's stand after its name.
         """
@@ -201,7 +204,7 @@ class RunSpec:
         return f"{task_name(self.environment.name, self.protocol)}-{method}-{self.scale}-s{self.seed}"
 
     def to_config(self) -> dict[str, Any]:
-        """Content of `config.yaml`: what `--config` accepts again, with every value written out."""
+        """Return the content of `config.yaml`: what `--config` accepts again, with every value written out."""
         networks = {role: chosen.entry.address for role, chosen in self.networks.items()}
         own = {"recipes": {self.recipe: dict(self.own_recipe)}} if self.own_recipe else {}
         return {
@@ -225,6 +228,7 @@ class RunSpec:
             "device": self.device,
             "precision": self.compute.precision,
             "compile": self.compute.compile,
+            # In whole bytes, so that reading it again rounds nothing.
             "memory": f"{self.compute.memory}B" if self.compute.memory else None,
             "data": self.data_file,
             "tasks": self.tasks_file,
@@ -234,4 +238,5 @@ class RunSpec:
 
 def weighted(objectives: Iterable[Any]) -> list[str]:
     """Write objectives with an `entry` and a `weight` as `NAME` or `NAME:WEIGHT`, as --objective takes them."""
+    # repr is the shortest text that gives the same number back.
     return [c.entry.address if c.weight == 1 else f"{c.entry.address}:{c.weight!r}" for c in objectives]

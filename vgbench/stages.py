@@ -39,6 +39,7 @@ class StageKind:
 
 
 STAGES = (
+    # "joint" and "encoder" share stream 0: no mode has both.
     StageKind("joint", "objectives", "train", 0, ("joint",), ("encoder", "predictor")),
     StageKind("encoder", "objectives", "train", 0, ("separate",), ("encoder",)),
     StageKind("predictor", "predictor_objectives", "train_predictor", 1, ("separate",), ("predictor",), cached=True),
@@ -59,8 +60,10 @@ STAGES = (
 LATER_STAGES = tuple(kind for kind in STAGES if kind.objectives != "objectives")
 """Stages after the first, whose objectives have a key of their own."""
 
+# Keys of a dict, because they stay in the order of the stages; a set would not.
 OBJECTIVE_KEYS = tuple(dict.fromkeys(kind.objectives for kind in STAGES))
 """Keys under which objectives are listed."""
 
+# Sorted: a set of strings has another order in every process.
 STAGE_SETTINGS = tuple(sorted({kind.settings for kind in STAGES}))
 """Groups of settings that belong to stages."""

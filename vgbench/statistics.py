@@ -6,7 +6,7 @@ Interval = tuple[float, float]
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
-    """Wilson score interval of a rate from `successes` of `n`."""
+    """Return the Wilson score interval of a rate from `successes` of `n`."""
     from scipy.stats import binomtest
 
     interval = binomtest(successes, n).proportion_ci(confidence_level=confidence, method="wilson")
@@ -26,6 +26,7 @@ def t_interval(means: Sequence[float], confidence: float = 0.95) -> Interval:
     if len(means) < 2:
         raise ValueError(f"an interval over seeds needs two of them or more, got {len(means)}")
     mean = sum(means) / len(means)
+    # Their standard error is 0, for which scipy's interval is nan.
     if len(set(means)) == 1:
         return float(mean), float(mean)
     low, high = stats.t.interval(confidence, len(means) - 1, loc=mean, scale=stats.sem(means))
@@ -33,7 +34,7 @@ def t_interval(means: Sequence[float], confidence: float = 0.95) -> Interval:
 
 
 def wilson_over_seeds(successes: Sequence[int], n: int, confidence: float = 0.95) -> Interval:
-    """Wilson's interval with an effective number of tasks, for several training seeds judged on `n` tasks each.
+    """Return Wilson's interval with an effective number of tasks, for several training seeds judged on `n` tasks each.
 
     The seeds' S x n tasks count for as many as would leave the variance that is seen between the seeds, over the
     square of Student's to the normal quantile, S - 1 degrees of freedom; never for more than S x n (Korn and Graubard
@@ -54,10 +55,13 @@ def wilson_over_seeds(successes: Sequence[int], n: int, confidence: float = 0.95
     z = float(stats.norm.ppf((1 + confidence) / 2))
     student = float(stats.t.ppf((1 + confidence) / 2, seeds - 1))
     within = rate * (1 - rate) / n
+    # At rates of 0 and 1 both variances are 0, and there is no ratio to take.
     excess = (student / z) ** 2 * between / within if within else 1.0
+    # Seeds that agree better than chance allows do not make a task count more than once.
     size = total / max(excess, 1.0)
     middle = (rate + z * z / (2 * size)) / (1 + z * z / size)
     half = z / (1 + z * z / size) * (rate * (1 - rate) / size + (z / (2 * size)) ** 2) ** 0.5
+    # Within [0, 1] by its formula; only rounding could leave it.
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
@@ -76,7 +80,7 @@ def rate_interval(successes: Sequence[int], n: int, confidence: float = 0.95) ->
 
 
 def newcombe(a: int, n_a: int, b: int, n_b: int, confidence: float = 0.95) -> Interval:
-    """Newcombe's score interval (1998, method 10) of the difference a/n_a - b/n_b of two independent rates."""
+    """Return Newcombe's score interval (1998, method 10) of the difference a/n_a - b/n_b of two independent rates."""
     rate_a, rate_b = a / n_a, b / n_b
     (low_a, high_a), (low_b, high_b) = wilson(a, n_a, confidence), wilson(b, n_b, confidence)
     difference = rate_a - rate_b
@@ -88,7 +92,7 @@ def newcombe(a: int, n_a: int, b: int, n_b: int, confidence: float = 0.95) -> In
 def hierarchical_bootstrap(
     rows: Sequence[Sequence[float]], seed: int = 0, confidence: float = 0.95, resamples: int = 4000
 ) -> Interval:
-    """Percentile interval of the mean of `rows[seed][task]`: seeds are drawn with replacement, then tasks.
+    """Return the percentile interval of the mean of `rows[seed][task]`: seeds are drawn with replacement, then tasks.
 
     The seeds share their tasks, so a draw of tasks holds for all seeds of that resample: what one task has in common
     across seeds does not average out (Owen 2007, the pigeonhole bootstrap).
@@ -109,6 +113,7 @@ def hierarchical_bootstrap(
     table = np.asarray(rows, dtype=float)
     seeds, tasks = table.shape
     draw = np.random.default_rng(seed)
+    # How often each one is drawn, instead of which: products of arrays then give all resampled means at once.
     times_seed = draw.multinomial(seeds, np.full(seeds, 1 / seeds), resamples)
     times_task = draw.multinomial(tasks, np.full(tasks, 1 / tasks), resamples)
     means = ((times_seed @ table) * times_task).sum(1) / (seeds * tasks)
@@ -125,6 +130,7 @@ def sign_flip(differences: Sequence[int]) -> float:
     """
     import numpy as np
 
+    # A difference of 0 is the same with either sign, so it changes no sum.
     sizes = [abs(d) for d in differences if d]
     chances = np.ones(1)  # of the sums -total, -total + 2, ..., total, after the sizes so far
     for size in sizes:
@@ -133,11 +139,12 @@ def sign_flip(differences: Sequence[int]) -> float:
         chances = np.convolve(chances, step)
     total = sum(sizes)
     sums = np.arange(-total, total + 1, 2)
+    # Rounding may take the sum of the probabilities above 1.
     return float(min(1.0, chances[np.abs(sums) >= abs(sum(differences))].sum()))
 
 
 def paired_t(means_a: Sequence[float], means_b: Sequence[float]) -> float:
-    """Two-sided p-value of Student's paired test over training seeds.
+    """Return the two-sided p-value of Student's paired test over training seeds.
 
     Differences without any spread give 0, or 1 if there is none: the test has nothing to go by, so another one, over
     tasks, has to pass as well.
@@ -147,6 +154,7 @@ def paired_t(means_a: Sequence[float], means_b: Sequence[float]) -> float:
     """
     from scipy import stats
 
+    # Rounded, so that the last bits of equal differences are not taken for a spread.
     differences = [round(a - b, 12) for a, b in zip(means_a, means_b, strict=True)]
     if len(differences) < 2:
         raise ValueError(f"a test over seeds needs two of them or more, got {len(differences)}")
@@ -167,17 +175,18 @@ def welch_t(means_a: Sequence[float], means_b: Sequence[float]) -> float:
 
 
 def fisher_exact(a: int, n_a: int, b: int, n_b: int) -> float:
-    """Two-sided p-value of Fisher's exact test of a/n_a against b/n_b, two independent rates."""
+    """Return the two-sided p-value of Fisher's exact test of a/n_a against b/n_b, two independent rates."""
     from scipy import stats
 
     return float(stats.fisher_exact([[a, n_a - a], [b, n_b - b]]).pvalue)
 
 
 def holm(pvalues: Sequence[float]) -> list[float]:
-    """P-values corrected for their number by Holm's step-down method (1979), in the order given."""
+    """Return p-values corrected for their number by Holm's step-down method (1979), in the order given."""
     order = sorted(range(len(pvalues)), key=lambda i: pvalues[i])
     corrected, highest = [0.0] * len(pvalues), 0.0
     for rank, index in enumerate(order):
+        # Never below the one before: a larger p-value must not come out as the more significant one.
         highest = max(highest, min(1.0, (len(pvalues) - rank) * pvalues[index]))
         corrected[index] = highest
     return corrected

@@ -60,7 +60,7 @@ class HasStateGrid(Protocol):
     """Capability `state_grid`: values can be looked at all over a layout (diagnosis, maps, ladder)."""
 
     def state_grid(self, state: State) -> StateGrid:
-        """Grid of the layout of a single state (leading 1)."""
+        """Return the grid of the layout of a single state (leading 1)."""
 
 
 @runtime_checkable
@@ -71,7 +71,7 @@ class HasPairLabels(Protocol):
     """What the numbers of `pair_labels` mean."""
 
     def pair_labels(self, state: State, goal: State) -> Tensor:
-        """Group of each pair, [B] int64: a number in `pair_label_names`."""
+        """Return the group of each pair, [B] int64: a number in `pair_label_names`."""
 
 
 @runtime_checkable
@@ -91,7 +91,7 @@ class HasLabels(Protocol):
     """Capability `labels`: a figure chooses trajectories by their kind."""
 
     def labels(self, data: Trajectories) -> dict[str, np.ndarray]:
-        """Kinds of trajectories by name, [N] bool each."""
+        """Return the kinds of trajectories by name, [N] bool each."""
 
 
 @runtime_checkable
@@ -99,7 +99,7 @@ class HasTrack(Protocol):
     """Capability `track`: a figure draws the agent's way over the image."""
 
     def track(self, state: State) -> Tensor:
-        """Column and row of the agent in the image, [B, 2] px; the middle of the first pixel is 0."""
+        """Return the column and row of the agent in the image, [B, 2] px; the middle of the first pixel is 0."""
 
 
 @runtime_checkable
@@ -112,7 +112,7 @@ class HasMapPlace(Protocol):
     """
 
     def map_place(self, state: State) -> Tensor:
-        """Positions [B, 2] of states on the map."""
+        """Return positions [B, 2] of states on the map."""
 
 
 CAPABILITIES: Mapping[str, type[Any]] = {

@@ -44,7 +44,7 @@ class ActionSet(ABC):
 
     @abstractmethod
     def boundary(self, directions: Tensor) -> Tensor:
-        """Largest admissible action along each direction [..., dim] (directions need not be unit)."""
+        """Return the largest admissible action along each direction [..., dim] (directions need not be unit)."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,15 @@ class NormBall(ActionSet):
     def clip(self, actions: Tensor) -> Tensor:
         """Scale down those actions that are longer than the radius."""
         norm = torch.linalg.vector_norm(actions, dim=-1, keepdim=True)
+        # Within the ball the factor is exactly 1, so that such actions keep their bits, and no norm of 0 is divided by.
         return actions * (self.radius / norm.clamp_min(self.radius))
 
     def scaled(self, factor: float) -> "NormBall":
-        """Ball of radius `factor * radius`."""
+        """Return the ball of radius `factor * radius`."""
         return NormBall(self.dim, self.radius * factor)
 
     def boundary(self, directions: Tensor) -> Tensor:
-        """Point of the sphere along each direction."""
+        """Return the point of the sphere along each direction."""
         norm = torch.linalg.vector_norm(directions, dim=-1, keepdim=True)
         return directions * (self.radius / norm.clamp_min(torch.finfo(directions.dtype).tiny))
 
@@ -99,11 +100,11 @@ class Box(ActionSet):
         return torch.clamp(actions, _vector(self.low, actions), _vector(self.high, actions))
 
     def scaled(self, factor: float) -> "Box":
-        """Box with both bounds multiplied by `factor` (positive)."""
+        """Return the box with both bounds multiplied by `factor` (positive)."""
         return Box(tuple(x * factor for x in self.low), tuple(x * factor for x in self.high))
 
     def boundary(self, directions: Tensor) -> Tensor:
-        """Point of the boundary reached by going along each direction from the middle of the box."""
+        """Return the point of the boundary reached by going along each direction from the middle of the box."""
         high, low = _vector(self.high, directions), _vector(self.low, directions)
         tiny = torch.finfo(directions.dtype).tiny
         reach = ((high - low) / 2 / directions.abs().clamp_min(tiny)).amin(dim=-1, keepdim=True)
@@ -227,10 +228,10 @@ class Environment(Plugin, ABC):
 
     @abstractmethod
     def observe(self, state: State) -> dict[str, Tensor]:
-        """Observations of states, on the states' device: images uint8 [B, C, H, W], vectors float32 [B, n]."""
+        """Return observations of states, on the states' device: images uint8 [B, C, H, W], vectors float32 [B, n]."""
 
     def goal_observation(self, goal: State) -> dict[str, Tensor]:
-        """Observation that represents a goal; by default that of the goal state."""
+        """Return the observation that represents a goal; by default that of the goal state."""
         return self.observe(goal)
 
     @abstractmethod

@@ -71,14 +71,14 @@ class GymnasiumEnvironment(Environment):
         """Make the `gymnasium.Env`; `self.params` has the parameters."""
 
     def observation_at(self, goal: np.ndarray) -> np.ndarray | None:
-        """Observation with which the env would report that `goal` is reached, or None if that is not known.
+        """Return the observation with which the env would report that `goal` is reached, or None if that is not known.
 
         Then tasks have the goals that the env's `reset` asks for; else goals are states of the training set.
         """
         return None
 
     def get_state(self, env: Any) -> np.ndarray:
-        """All that the simulation has to be reset to, as numbers [S]; by default MuJoCo's integration state."""
+        """Return all that the simulation has to be reset to, as numbers [S]; by default MuJoCo's integration state."""
         import mujoco
 
         model, data, what = self._physics(env)
@@ -133,6 +133,7 @@ class GymnasiumEnvironment(Environment):
             raise ValueError(f"{type(self).__name__}: an action is not finite")
         rows = zip(state["simulation"].cpu().numpy(), clipped, strict=True)
         after = [self._advance(simulation, each) for simulation, each in rows]
+        # np.stack refuses an empty batch.
         joined = {name: torch.from_numpy(np.stack([row[name] for row in after])) for name in state} if after else state
         return {name: value.to(state[name].device) for name, value in joined.items()}
 
@@ -141,7 +142,7 @@ class GymnasiumEnvironment(Environment):
         return {"observation": state["observation"]}
 
     def goal_distance(self, state: State, goal: State) -> Tensor:
-        """Euclidean distance [B] in the goal space."""
+        """Return the Euclidean distance [B] in the goal space."""
         return torch.linalg.vector_norm(state["achieved_goal"] - goal["achieved_goal"], dim=-1)
 
     def collect(

@@ -75,10 +75,10 @@ class Model(Protocol):
         """The distance between points."""
 
     def encode(self, observations: dict[str, Tensor]) -> Tensor:
-        """Latents [N, D] of raw observations [N, ...]."""
+        """Return latents [N, D] of raw observations [N, ...]."""
 
     def predict(self, latents: Tensor, actions: Tensor) -> Tensor:
-        """Next latents [N, D] after normalised actions [N, A]."""
+        """Return next latents [N, D] after normalised actions [N, A]."""
 
 
 class Batch(ABC):
@@ -111,11 +111,11 @@ class Batch(ABC):
 
     @abstractmethod
     def ema_latents(self, momentum: float) -> Tensor:
-        """Latents [B, T + 1, D] of the encoder's exponential moving average, without gradient."""
+        """Return latents [B, T + 1, D] of the encoder's exponential moving average, without gradient."""
 
     @abstractmethod
     def strided(self, stride: int) -> "Batch":
-        """Windows of the same trajectories with `stride` steps between their states: a coarser look at them.
+        """Return windows of the same trajectories with `stride` steps between their states: a coarser look at them.
 
         They have as many states as these windows, or as many as the trajectories hold, and no actions or predictions.
         Asked for the stride that it has (1 for the batch that a loss is given), a batch returns itself.
@@ -130,7 +130,7 @@ class Batch(ABC):
 
     @abstractmethod
     def goal_distances(self, goals: Goals) -> Tensor:
-        """d(point, goal) for every state of a window and every goal of it, [B, T + 1, G], with gradient."""
+        """Return d(point, goal) for every state of a window and every goal of it, [B, T + 1, G], with gradient."""
 
 
 class ValueTerms(NamedTuple):

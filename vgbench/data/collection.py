@@ -16,7 +16,7 @@ from vgbench.settings import DataSettings
 
 
 def cache_folder() -> Path:
-    """Folder of collected data sets: `$VGBENCH_CACHE`, or the user's cache folder."""
+    """Return the folder of collected data sets: `$VGBENCH_CACHE`, or the user's cache folder."""
     return Path(os.environ.get("VGBENCH_CACHE") or platformdirs.user_cache_dir("vgbench")) / "data"
 
 
@@ -33,6 +33,7 @@ def collect(
     path = (folder or cache_folder()) / f"{name}-{digest(spec)}.h5"
     if not path.exists():
         save(path, _sample(environment, settings, seed, progress), spec)
+    # Read back even when just written: fresh and cached sets go the same way, and the file is checked.
     return load(path)[0], path
 
 

@@ -23,7 +23,10 @@ class Dataset:
         self.device = device
         self._states = {name: torch.from_numpy(array).to(device) for name, array in data.states.items()}
         self._static = {name: torch.from_numpy(array).to(device) for name, array in data.static.items()}
+        # Not moved to the device as a whole: a batch of them is, when asked for.
         self._observations = {n: torch.from_numpy(a) for n, a in (data.observations or {}).items()}
+        # About 0, not the mean, so that no action stays none; in double precision, as the sum is over the whole set.
+        # Where nothing ever acts, 1 leaves the units as they are.
         self.action_scale = float(np.sqrt(np.mean(np.square(data.actions, dtype=np.float64)))) or 1.0
         self.actions = torch.from_numpy(data.actions).to(device) / self.action_scale
         self.groups = torch.from_numpy(_layout_groups(data)).to(device)
@@ -38,12 +41,12 @@ class Dataset:
         return self.trajectories.length
 
     def state(self, trajectory: Tensor, time: Tensor) -> State:
-        """States at pairs of indices, both [M] int64."""
+        """Return the states at pairs of indices, both [M] int64."""
         state = {name: array[trajectory, time] for name, array in self._states.items()}
         return state | {name: array[trajectory] for name, array in self._static.items()}
 
     def observations(self, trajectory: Tensor, time: Tensor) -> dict[str, Tensor]:
-        """Raw observations [M, ...] at pairs of indices, both [M] int64."""
+        """Return the raw observations [M, ...] at pairs of indices, both [M] int64."""
         if not self._observations:
             return self.environment.observe(self.state(trajectory, time))
         where = trajectory.cpu(), time.cpu()
@@ -56,6 +59,7 @@ class Dataset:
             values = array.to(torch.float64)
             dims = [0, *range(2, values.ndim)]
             std = values.std(dim=dims, correction=0)
+            # What never varies has the deviation 0: it is centred only.
             result[name] = values.mean(dim=dims).float(), torch.where(std > 0, std, 1.0).float()
         return result
 
@@ -70,6 +74,7 @@ class Dataset:
             if name in images:
                 pixels = array.to(torch.float64).transpose(0, 1).flatten(1)
                 values, vectors = torch.linalg.eigh(torch.cov(pixels, correction=0).reshape(len(pixels), -1))
+                # eigh sorts them in ascending order, so the last one is the largest.
                 least = values[-1] * 1e-3 if float(values[-1]) > 0 else torch.ones_like(values[-1])
                 scale = torch.maximum(values, least).rsqrt()
                 result[name] = ((vectors * scale) @ vectors.mT).float()
@@ -77,6 +82,7 @@ class Dataset:
 
     def _spread(self, samples: int) -> dict[str, Tensor]:
         """Observations of at most `samples` states, spread evenly over the set."""
+        # No random draw: statistics depend on the data alone.
         flat = torch.linspace(0, len(self) * self.length - 1, min(samples, len(self) * self.length), device=self.device)
         index = flat.round().to(torch.int64)
         return self.observations(index // self.length, index % self.length)
@@ -87,4 +93,5 @@ def _layout_groups(data: Trajectories) -> np.ndarray:
     if not data.static:
         return np.zeros(len(data), dtype=np.int64)
     rows = np.concatenate([array.reshape(len(data), -1).astype(np.float64) for array in data.static.values()], axis=1)
+    # reshape, because releases of NumPy differ in the shape of the inverse.
     return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)

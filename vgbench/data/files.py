@@ -22,7 +22,7 @@ _GROUPS = ("states", "static", "observations")
 
 
 def specification(name: str, environment: Environment, settings: DataSettings, seed: int) -> dict[str, Any]:
-    """All that decides the contents of a data set, as JSON values."""
+    """Return all that decides the contents of a data set, as JSON values."""
     return {
         "environment": name,
         "package": _package(environment),
@@ -45,10 +45,12 @@ def digest(content: Any) -> str:
 
 
 def fingerprint(data: Trajectories) -> str:
-    """Hash of the arrays' names, types, shapes and bytes, 16 hex digits."""
+    """Return the hash of the arrays' names, types, shapes and bytes, 16 hex digits."""
     state = hashlib.sha256()
     for group in (data.states, data.static, {"actions": data.actions}, data.observations or {}):
+        # Sorted: a file gives its arrays back by name, not in the order in which they were written.
         for name, array in sorted(group.items()):
+            # With names, types and shapes: the bytes of a [2, 3] and a [3, 2] may be the same.
             state.update(f"{name}:{array.dtype}:{array.shape}".encode())
             state.update(np.ascontiguousarray(array).data)
     return state.hexdigest()[:16]
@@ -69,6 +71,7 @@ def save(path: Path, data: Trajectories, spec: dict[str, Any]) -> None:
             for group, arrays in zip(_GROUPS, (data.states, data.static, data.observations or {}), strict=True):
                 for name, array in arrays.items():
                     file.create_dataset(f"{group}/{name}", data=array)
+        # Only when it is whole: this name is what others look for.
         partial.replace(path)
     except OSError as err:
         raise UsageError(f"cannot write the data set {path}: {_reason(err)}") from err
@@ -104,7 +107,7 @@ _HINT = "collect it again with `vgbench collect`, or delete it if it lies in the
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Open a data set for variant; what is wrong with it, inside too, becomes one message."""
+    """Open a data set for reading; what is wrong with it, inside too, becomes one message."""
     try:
         with h5py.File(path, "r") as file:
             if "specification" not in file.attrs:

@@ -27,6 +27,7 @@ _FIELDS: dict[str, type] = {
     "arrays": dict,
     "both": list,
     "tasks": list,
+    # A number, or None.
     "radius": object,
     "unit": str,
     "noise": str,
@@ -70,7 +71,7 @@ def sample(
 
 
 def of(environment: Environment, protocol: str, about: Record, seed: int, tasks: Tasks) -> TaskManifest:
-    """TaskManifest of some tasks."""
+    """Return the manifest of some tasks."""
     radius = getattr(environment, "success_radius", None)
     ends = ({name: array.cpu() for name, array in end.items()} for end in (tasks.start, tasks.goal))
     return TaskManifest(protocol, about, seed, radius, environment.spec.distance_unit, Tasks(*ends))
@@ -92,6 +93,7 @@ def read_content(path: Path) -> Record:
         raise UsageError(f"{path} is no task manifest; make it with `vgbench tasks`")
     if content["format"] != FORMAT:
         raise UsageError(f"{path} has task format {content['format']!r}; this vgbench reads format {FORMAT}")
+    # A hash cannot be part of what it is made of.
     written = content.pop("sha256")
     try:
         found = digest(content)
@@ -130,6 +132,7 @@ def load(path: Path, environment: Environment) -> TaskManifest:
                 f"{int(solved.sum())} of its {len(tasks)} tasks are solved at their start (the first is task "
                 f"{int(solved.long().argmax())})"
             )
+        # Last, because the messages before it say more.
         if manifest.content != content:
             raise ValueError("its content is not what this vgbench would write for its tasks")
     return manifest
@@ -172,7 +175,7 @@ def _state(content: Record, end: str, environment: Environment) -> State:
 
 
 def for_run(spec: "RunSpec", environment: Environment, data: Trajectories) -> tuple[TaskManifest, TasksAbout]:
-    """Tasks of a run, read from its file or sampled, and what result.json says of them.
+    """Return the tasks of a run, read from its file or sampled, and what result.json says of them.
 
     Raises:
         UsageError: the file has changed, or the environment refuses to judge a model trained on these data by them.

@@ -39,12 +39,12 @@ class TaskManifest:
     tasks: Tasks
 
     def first(self, count: int) -> "TaskManifest":
-        """The first `count` tasks alone."""
+        """Return the first `count` tasks alone."""
         ends = ({name: array[:count] for name, array in end.items()} for end in (self.tasks.start, self.tasks.goal))
         return replace(self, tasks=Tasks(*ends))
 
     def on(self, device: torch.device) -> Tasks:
-        """The tasks, on a device."""
+        """Return the tasks, on a device."""
         ends = ({name: array.to(device) for name, array in end.items()} for end in (self.tasks.start, self.tasks.goal))
         return Tasks(*ends)
 
@@ -84,7 +84,7 @@ class TaskManifest:
         return digest(self.content)
 
     def text(self) -> str:
-        """JSON with a line for each field and each task, so that `diff` shows which tasks differ."""
+        """Return JSON with a line for each field and each task, so that `diff` shows which tasks differ."""
         lines = [f"{json.dumps(name)}: {json.dumps(value)}," for name, value in self.content.items() if name != "tasks"]
         tasks = ",\n".join(json.dumps(task) for task in self.content["tasks"])
         return "{\n" + "\n".join(lines) + f'\n"tasks": [\n{tasks}\n],\n"sha256": "{self.sha256}"\n' + "}\n"
@@ -95,7 +95,8 @@ class TaskManifest:
 
 
 def digest(content: Mapping[str, Any]) -> str:
-    """SHA-256 of JSON values in canonical form: sorted, without spaces."""
+    """Return the SHA-256 of JSON values in canonical form: sorted, without spaces."""
+    # NaN and infinity are refused: they are no JSON.
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

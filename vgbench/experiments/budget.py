@@ -16,6 +16,7 @@ def rows(points: Sequence[Record]) -> list[Record]:
     What is not of the planner (a recipe, a discount) makes curves of its own. Empty if all points are of one planner
     with the same values.
     """
+    # By folder: a point that lies on two curves was computed once.
     unlike = {point["folder"]: point for point in points}.values()
     found: list[Record] = []
     for point in unlike:

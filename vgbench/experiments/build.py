@@ -50,7 +50,7 @@ def _dry_build(spec: RunSpec) -> tuple[Environment, JEPA, tuple[Term, ...]]:
 
 
 def build_environment(chosen: ResolvedPlugin) -> Environment:
-    """Instance of the chosen environment."""
+    """Make an instance of the chosen environment."""
     environment: Environment = chosen.cls(chosen.params)
     if not isinstance(environment.spec, EnvironmentSpec):
         raise UsageError(f"{chosen.entry}: its spec is {environment.spec!r}, expected a vgbench.api.EnvironmentSpec")
@@ -58,11 +58,13 @@ def build_environment(chosen: ResolvedPlugin) -> Environment:
 
 
 def build_model(spec: RunSpec, environment: Environment) -> JEPA:
-    """Model with fresh weights, drawn from the run's seed, on the CPU."""
+    """Build the model with fresh weights, drawn from the run's seed, on the CPU."""
+    # Right before the first weight is drawn, so that nothing drawn earlier matters.
     torch.manual_seed(spec.seed)
     networks = {role: chosen.cls(chosen.params) for role, chosen in spec.networks.items()}
     with _fitting("networks and distance"):
         model, dim = jepa.build(networks, environment.spec, spec.settings["model"].latent_dim)
+        # After the networks, with which it shares the stream of weights.
         model.distance = spec.distance.cls(spec.distance.params, dim)
     return model
 
@@ -77,7 +79,7 @@ def _fitting(what: str) -> Iterator[None]:
 
 
 def build_terms(spec: RunSpec, chosen: Iterable[ResolvedPlugin], model: JEPA, action_dim: int) -> tuple[Term, ...]:
-    """Objectives of a stage; checks that they fit the distance and the data."""
+    """Build the objectives of a stage; check that they fit the distance and the data."""
     shapes = ObjectiveShapes(spec.settings["model"].latent_dim, action_dim)
     with _fitting("objectives"):
         terms = tuple(Term(c.name, c.cls(c.params, shapes), c.weight) for c in chosen)
@@ -88,7 +90,7 @@ def build_terms(spec: RunSpec, chosen: Iterable[ResolvedPlugin], model: JEPA, ac
 def load_data(
     spec: RunSpec, environment: Environment, progress: Callable[[int, int], None] | None = None
 ) -> tuple[Trajectories, Path]:
-    """Training set of a run and its file: the one it names, or that of its seed, collected if need be."""
+    """Load the training set of a run and its file: the one it names, or that of its seed, collected if need be."""
     name = spec.environment.name
     if spec.data_file:
         path = Path(spec.data_file)
@@ -97,5 +99,5 @@ def load_data(
 
 
 def load_tasks(spec: RunSpec, environment: Environment, data: Dataset) -> Tasks:
-    """Tasks of a run, on the data's device."""
+    """Load the tasks of a run, on the data's device."""
     return task_files.for_run(spec, environment, data.trajectories)[0].on(data.device)

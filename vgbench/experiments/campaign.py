@@ -53,6 +53,7 @@ class Campaign:
                     f"--out {root} holds {strangers[0]!r} but no {path.name}; choose an empty or new folder"
                 )
             return {}
+        # The format alone at first: other formats may lack the other fields.
         old = read_json(path, ("format",), "choose another --out")
         if old["format"] != FORMAT:
             older = ": vgbench 0.1 wrote it, and called `cells` what are `runs` now" if old["format"] == 1 else ""
@@ -125,6 +126,7 @@ class Campaign:
             workers = executors.find(executor)(place) if waiting else None
             self._record = self.record(argv)
             write_json(self._path, self._record)
+            # After the record, which has this command in it even if nothing is left to compute.
             if workers is None:
                 return tally.outcomes()
             tally.slots, share, token = workers.slots, self.root / SHARED, self._token()
@@ -139,6 +141,7 @@ class Campaign:
 
     def _token(self) -> str:
         path = self.root / TOKEN
+        # Made up, so that a worker on another disk cannot have it by chance.
         if not path.exists():
             path.write_text(secrets.token_hex(16), encoding="utf-8")
         return path.read_text(encoding="utf-8").strip()

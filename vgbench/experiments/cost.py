@@ -29,6 +29,7 @@ def estimate(spec: RunSpec) -> dict[str, Any]:
     size = model_flops(model, spec, environment)
     evaluations, states = predictor_evaluations(spec), _states(spec, terms)
     frames = _frames(spec, states)
+    # Times 3: the backward pass takes about twice as many operations as the forward one.
     flops = {name: 3.0 * count * size["encoder"] for name, count in frames["trained"].items()}
     for stage in spec.stages:
         if "predictor" in stage.kind.trains:
@@ -51,7 +52,7 @@ def estimate(spec: RunSpec) -> dict[str, Any]:
 
 
 def predictor_evaluations(spec: RunSpec) -> int:
-    """Calls of the predictor, one row each, if no task is solved before its end."""
+    """Return the number of calls of the predictor, one row each, if no task is solved before its end."""
     mpc, planner = spec.settings["mpc"], spec.planner.cls(spec.planner.params)
     if planner.baseline:
         return 0
@@ -61,7 +62,7 @@ def predictor_evaluations(spec: RunSpec) -> int:
 
 
 def model_flops(model: JEPA, spec: RunSpec, environment: Environment) -> dict[str, float]:
-    """Floating-point operations of the encoder and of the predictor for one row."""
+    """Return the floating-point operations of the encoder and of the predictor for one row."""
     shapes, action_dim = environment.spec.observations, environment.spec.actions.dim
     observations = {name: torch.zeros(1, *array.shape) for name, array in shapes.items()}
     latent = torch.zeros(1, spec.settings["model"].latent_dim)
@@ -104,6 +105,7 @@ def _states(spec: RunSpec, terms: tuple[Term, ...]) -> int:
 
 def _memory(spec: RunSpec, model: JEPA, environment: Environment, states: int) -> int:
     """Weights, gradients and Adam's moments, the cached latents, and the activations of a block of plans."""
+    # Four numbers (weight, gradient, Adam's two moments) of four bytes.
     weights = sum(p.numel() for p in model.parameters()) * 4 * 4
     data, dim = spec.settings["data"], spec.settings["model"].latent_dim
     latents = data.trajectories * data.length * dim * 4 if _cached(spec) else 0
@@ -122,6 +124,7 @@ def _activations(model: JEPA, environment: Environment) -> float:
     sizes: list[int] = []
 
     def note(module: torch.nn.Module, inputs: Any, output: Any) -> None:
+        # Leaves only: a container mostly returns what its last layer does, which would count twice.
         if isinstance(output, torch.Tensor) and not list(module.children()):
             sizes.append(output.numel() * output.element_size())
 
@@ -135,8 +138,9 @@ def _activations(model: JEPA, environment: Environment) -> float:
 
 
 def matmul_rate(device: torch.device, size: int = 1024, dtype: torch.dtype = torch.float32) -> float:
-    """Floating-point operations per second of matrix products on this machine, measured for a moment."""
+    """Return the floating-point operations per second of matrix products on this machine, measured for a moment."""
     a = torch.randn(size, size, device=device).to(dtype)
+    # Not measured: the first products load and choose kernels.
     for _ in range(3):
         a @ a
     began, count = time.perf_counter(), 0
@@ -144,5 +148,6 @@ def matmul_rate(device: torch.device, size: int = 1024, dtype: torch.dtype = tor
         a @ a
         count += 1
         if device.type == "cuda":
+            # Without this, only how fast products can be queued would be measured.
             torch.cuda.synchronize()
     return 2.0 * size**3 * count / (time.perf_counter() - began)

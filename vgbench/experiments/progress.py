@@ -34,11 +34,11 @@ class ProgressReporter:
         self._over = 0
 
     def waiting(self) -> "list[RunCell]":
-        """Cells that are still to be computed."""
+        """Return the cells that are still to be computed."""
         return [outcome.cell for outcome in self._outcomes.values() if outcome.status == "waiting"]
 
     def outcomes(self) -> "list[CellOutcome]":
-        """All outcomes, in the order of the cells."""
+        """Return all outcomes, in the order of the cells."""
         return list(self._outcomes.values())
 
     def ended(self, ending: "JobResult") -> None:

@@ -51,7 +51,7 @@ def run(
         spec: from `vgbench.config.resolve.resolve`.
         out: the run folder itself; by default a readable, hashed name under `runs/`.
         argv: the command line, for the record.
-        loggers: who is told of the progress; by default every installed logger.
+        loggers: whom progress is reported to; by default every installed logger.
         share: folder of finished training stages, which this run takes over where they are its own, and adds to.
 
     Raises:
@@ -63,7 +63,9 @@ def run(
     result = folder.result()
     if result is not None:
         return result | {"run_dir": str(folder.path)}
+    # Early, since it does nothing for arrays that are there already.
     keep_freed_memory()
+    # Before the folder is opened: what does not fit leaves no trace.
     dry_build(spec)
     precision.check_compiler(spec)
     loggers = loggers or Loggers().load(Registry())
@@ -76,6 +78,7 @@ def run(
             ):
                 result = _Run(spec, folder, loggers, stop, share).execute()
             folder.update(status="done", error=None, plugin_errors=loggers.errors)
+            # Last of all: a folder that has this file is taken for complete.
             write_json(folder.path / "result.json", result)
             status = "done"
         except BaseException as err:
@@ -174,11 +177,13 @@ class _Run:
         spec = self.spec
         model = build_model(spec, self.environment)
         whitening = data.whitening() if spec.settings["model"].image_norm == "whiten" else None
+        # Before the move to the device, as this adds tensors to the model, and before anything is compiled.
         model.set_statistics(data.statistics(), whitening)
         model.to(self.device)
         precision.accelerate(model, spec)
         latents = None
         for stage in spec.stages:
+            # Once: from the first cached stage on the encoder stays as it is.
             if stage.kind.cached and latents is None:
                 latents = self._encode(model, data)
             self._stage(stage, model, data, latents if stage.kind.cached else None)

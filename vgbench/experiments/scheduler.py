@@ -51,6 +51,7 @@ class Scheduler:
                 for ending in self.executor.finished(_POLL):
                     running.remove(ending.job)
                     if self._again(ending, deaths):
+                        # In front, since others may wait for a stage that it was computing.
                         pending.insert(0, ending.job)
                     else:
                         self.ended(ending)

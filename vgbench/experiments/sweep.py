@@ -32,6 +32,7 @@ class Point:
         plain = re.sub(r"[^A-Za-z0-9._=+-]+", "_", text)
         if plain == text and len(text) <= 100:
             return text
+        # With a hash, because different values may look alike after cutting and replacing.
         return f"{plain[:100]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
@@ -82,7 +83,7 @@ def _split(text: str) -> list[str]:
 
 
 def of_grid(recipe: str, protocol: str, grid: Mapping[str, Sequence[str]]) -> tuple[str, list[Point]]:
-    """Name and points of a product of grids: the first one is the axis, the others make a curve each.
+    """Return the name and points of a product of grids: the first one is the axis, the others make a curve each.
 
     A slot (`planner=A,B`) is the axis only of points that have no other grid. Values for one of its plugins
     (`A.samples=...`) are left out where another one of them is chosen.
@@ -122,7 +123,7 @@ def find(name: str) -> Sweep:
 
 
 def of_registry(sweep: Sweep) -> list[Point]:
-    """Points of a sweep of registry.yaml."""
+    """Return the points of a sweep of registry.yaml."""
     points = []
     for curve in sweep.curves:
         fixed = {address: str(value) for address, value in curve.set.items()}

@@ -67,7 +67,7 @@ def load_trained(path: Path, option: str = "RUN") -> Trained:
 
 
 def last_stage(spec: RunSpec) -> str:
-    """Name of the stage after which the model is complete, which is that of its checkpoint."""
+    """Return the name of the stage after which the model is complete, which is that of its checkpoint."""
     return spec.stages[-1].name
 
 

@@ -62,6 +62,7 @@ def _run(job: Job) -> None:
             f"{folder}/config.yaml means a run with key {spec.key()} here, but {job.key} where the suite was started: "
             "the versions of vgbench and its plugins differ between the two, or a file was edited"
         )
+    # Waits only: the run takes the lock itself, but without patience.
     with filelock.FileLock(folder / ".lock", timeout=_PATIENCE):
         pass
     runner.run(spec, folder, job.argv, share=Path(job.share) if job.share else None)
@@ -69,6 +70,7 @@ def _run(job: Job) -> None:
 
 def _watch_parent() -> None:
     """Interrupt this process, as Ctrl-C would, when the one that started it is gone."""
+    # It returns when the pipe is closed, which the system does however the parent ends.
     sys.stdin.read()
     os.kill(os.getpid(), signal.SIGINT)
 

@@ -14,7 +14,7 @@ Rows = dict[str, Tensor]
 
 
 def padded(rows: Rows, start: int, size: int) -> Rows:
-    """Rows `start` to `start + size` of every tensor; what is missing repeats the block's first row."""
+    """Return rows `start` to `start + size` of every tensor; what is missing repeats the block's first row."""
     if not rows:  # a planner that remembers nothing
         return {}
     block = {name: value[start : start + size] for name, value in rows.items()}
@@ -25,7 +25,7 @@ def padded(rows: Rows, start: int, size: int) -> Rows:
 
 
 def starts(count: int, size: int) -> Iterator[int]:
-    """First rows of the blocks that cover `count` rows."""
+    """Return the first rows of the blocks that cover `count` rows."""
     return iter(range(0, count, size))
 
 

@@ -24,6 +24,7 @@ def sanity_check_model(spec: RunSpec, model: JEPA, environment: EnvironmentSpec)
     training = model.training
     model.eval()
     try:
+        # The model is still on the CPU here, so no GPU's generator has to be put back.
         with torch.random.fork_rng(devices=[]):
             _try_parts(spec, model, environment)
     finally:
@@ -60,12 +61,14 @@ def _try_parts(spec: RunSpec, model: JEPA, environment: EnvironmentSpec) -> None
         actions = ask("action_encoder", (ROWS, out), lambda: module(draw(environment.actions.dim)), _learns(module))
     inputs = {name: draw(*array.shape) for name, array in environment.observations.items()}
     latents = ask("encoder", (ROWS, dim), lambda: model.encoder(inputs), _learns(model.encoder))
+    # A leaf of its own: the predictor has to pass a gradient on even where the encoder is frozen.
     latents = latents.detach().requires_grad_()
     ask("predictor", (ROWS, dim), lambda: model.predictor(latents, actions))
     points = latents
     if "head" in spec.networks:
         points = ask("head", (ROWS, model.distance.dim), lambda: model.head(latents))
     ask("distance", (ROWS,), lambda: model.distance(points, points.flip(0)))
+    # The first of the three is the goal itself, where the distance has to be finite, too.
     many = torch.stack([points, points.flip(0), points * 2], dim=1)
     ask("distance", (ROWS, 3), lambda: model.distance.prepare(points.detach())(many))
 

@@ -34,6 +34,7 @@ class JEPA(nn.Module):
         self.encoder, self.predictor, self.action_encoder, self.head = encoder, predictor, action_encoder, head
         self.statistics, self.whitening = nn.ParameterDict(), nn.ParameterDict()
         self._learnable: set[int] | None = None
+        # Buffers: saved and moved with the model, but not trained.
         self.register_buffer("latent_shift", torch.zeros(1))
         self.register_buffer("latent_scale", torch.ones(1))
 
@@ -42,6 +43,8 @@ class JEPA(nn.Module):
     ) -> None:
         """Keep mean and standard deviation [C] of every observation, and matrices [C, C] of images to be whitened."""
         for name, (mean, std) in statistics.items():
+            # Frozen parameters of a dictionary: their names and shapes are known only with the data, yet checkpoints
+            # hold them.
             self.statistics[name] = nn.Parameter(torch.stack([mean, std]), requires_grad=False)
         for name, matrix in (whitening or {}).items():
             self.whitening[name] = nn.Parameter(matrix, requires_grad=False)
@@ -52,6 +55,7 @@ class JEPA(nn.Module):
 
     def train_only(self, parts: Iterable[str]) -> nn.ModuleDict:
         """Let gradients into some of the parts only, and return these; what a plugin froze stays frozen."""
+        # Noted before anything is frozen here: later a plugin's choice could not be told from this method's own.
         if self._learnable is None:
             self._learnable = {id(p) for p in self.parameters() if p.requires_grad}
         self.requires_grad_(False)
@@ -61,7 +65,7 @@ class JEPA(nn.Module):
         return chosen
 
     def normalise(self, observations: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Raw observations [N, ...] in units of their standard deviation (or whitened), float32."""
+        """Return the raw observations [N, ...] in units of their standard deviation (or whitened), float32."""
         result = {}
         for name, (mean, std) in self.statistics.items():
             if name in self.whitening:
@@ -70,24 +74,26 @@ class JEPA(nn.Module):
                 result[name] = _scaled_image(observations[name], mean, 1 / std, _layout(self.encoder))
             else:
                 shape = [-1] + [1] * (observations[name].ndim - 2)
+                # A reciprocal for each channel spares a division for each number.
                 scale = 1 / std
                 result[name] = observations[name] * scale.reshape(shape) - (mean * scale).reshape(shape)
         return result
 
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """Latents [N, D] of raw observations [N, ...]."""
+        """Return latents [N, D] of raw observations [N, ...]."""
         latents: Tensor = self.encoder(self.normalise(observations))
         return latents
 
     def encode_blocks(self, observations: Mapping[str, Tensor], points: bool = False) -> Tensor:
-        """Latents [N, D] without gradient (or their points), the same bits whatever else is in the batch."""
+        """Return latents [N, D] without gradient (or their points), the same bits whatever else is in the batch."""
         with torch.inference_mode():
             return in_blocks(
                 lambda o: self.head(self.encode(o)) if points else self.encode(o), dict(observations), ENCODER_BLOCK
             )
 
     def predict(self, latents: Tensor, actions: Tensor) -> Tensor:
-        """Next latents [N, D] after normalised actions [N, A]."""
+        """Return next latents [N, D] after normalised actions [N, A]."""
+        # In place on the fresh difference: each of a planner's steps spares an array.
         scaled = (latents - self.latent_shift).div_(self.latent_scale)
         result: Tensor = self.predictor(scaled, self.action_encoder(actions))
         return torch.addcmul(self.latent_shift, result, self.latent_scale)
@@ -133,6 +139,7 @@ def whitened(image: Tensor, mean: Tensor, matrix: Tensor) -> Tensor:
     Written out over the few channels: measured two to four times as fast on a CPU as matrix products over all pixels.
     """
     result = torch.empty(image.shape, device=image.device, memory_format=torch.channels_last)
+    # M (x - mean) = M x - M mean: one subtraction per result instead of one per product.
     offset = matrix @ mean
     for channel, row in enumerate(matrix):
         plane = image[:, 0] * row[0]
@@ -151,9 +158,11 @@ def build(networks: Mapping[str, Network], spec: EnvironmentSpec, latent_dim: in
     identity = nn.Identity()
     action_dim = spec.actions.dim
     action_encoder: nn.Module = identity
+    # First, since the size of its output is that of the predictor's input.
     if "action_encoder" in networks:
         action_encoder = _built(networks["action_encoder"], shapes(action_dim))
         action_dim = out_dim(action_encoder)
+    # In this order for good: weights come from one stream, so another order means other weights.
     encoder, predictor = (_built(networks[role], shapes(action_dim)) for role in ("encoder", "predictor"))
     # Last, so that a model with a head begins with the encoder and predictor of one without.
     head: nn.Module = _built(networks["head"], shapes(action_dim)) if "head" in networks else identity
@@ -183,5 +192,5 @@ def _built(network: Network, shapes: NetworkShapes) -> nn.Module:
 
 
 def parameter_count(module: nn.Module) -> int:
-    """Number of weights of a module."""
+    """Return the number of weights of a module."""
     return sum(p.numel() for p in module.parameters())

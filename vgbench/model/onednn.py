@@ -1,7 +1,7 @@
 """Dense layers with weights in oneDNN's own order, for planning on a CPU.
 
 A planner asks for the same products thousands of times. oneDNN lays a weight out once and fuses the ReLU behind it;
-the usual path (MKL) lays it out anew at each call. The two round differently, in the last bits. And with oneDNN a
+the usual path (MKL) lays it out again at each call. The two round differently, in the last bits. And with oneDNN a
 row's result has the same bits however many rows there are and threads compute them, which
 `vgbench.planning.batch_invariance` tries before it is relied on.
 """
@@ -52,6 +52,7 @@ class PackedLinear(nn.Linear):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Product, and the activation that was fused."""
+        # The packed weight is detached and float32, so gradients and autocast need the plain one.
         if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
             plain = super().forward(inputs)
             return plain.relu_() if self.after == "relu" else plain
@@ -70,16 +71,19 @@ def _replica(module: Any) -> Any:
 def _pack(module: nn.Module) -> None:
     """Let the linear layers below `module` use packed weights."""
     for child in module.children():
+        # The exact type: a subclass may compute something else.
         if type(child) is nn.Linear and child.weight.dtype == torch.float32 and child.weight.device.type == "cpu":
             _become_packed(child)
         else:
             _pack(child)
+    # Of a Sequential alone it is known that its children follow one another.
     if type(module) is nn.Sequential:
         _fuse(module)
 
 
 def _become_packed(layer: Any) -> None:
     layer.__class__ = PackedLinear
+    # A plain attribute and no buffer: checkpoints stay as they are.
     layer.packed_weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), ROWS)
     layer.after = "none"
 
@@ -90,6 +94,7 @@ def _fuse(layers: nn.Sequential) -> None:
         layer, following = layers[index], layers[index + 1]
         if isinstance(layer, PackedLinear) and type(following) is nn.ReLU:
             layer.after = "relu"
+            # Something stays in its place, so that the layers after it keep their names.
             layers[index + 1] = nn.Identity()
 
 
@@ -106,4 +111,5 @@ def _usable() -> bool:
         wanted = layer(inputs).relu()
         _become_packed(layer)
         layer.after = "relu"
+        # The two round differently, so they can only be asked to agree up to the last bits of float32.
         return torch.allclose(layer(inputs), wanted, atol=1e-5)

@@ -25,6 +25,7 @@ def in_force(spec: RunSpec) -> Iterator[None]:
     before = torch.get_num_threads(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     tf32 = spec.compute.precision == "tf32"
     torch.set_num_threads(thread_count(spec.compute.threads))
+    # PyTorch's words: "high" allows TF32, "highest" is plain float32.
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = tf32
     try:
@@ -78,6 +79,7 @@ def _trial(device: str) -> str | None:
     def line(x: Tensor) -> Tensor:
         return (x * 2 + 1).relu().sum(dim=1)
 
+    # Whole numbers, so that sums in any order have the same bits, and of both signs, so that ReLU shows.
     x = torch.arange(-8.0, 8.0, device=device).reshape(4, 4)
     try:
         compiled: Any = torch.compile(line)

@@ -29,9 +29,11 @@ def batch_invariant(plan: MakePlan, model: JEPA, tasks: int, latent_dim: int, ma
     if not wholly_packed(model):
         return False
     generator = torch.Generator().manual_seed(0)
+    # As large as latents are: where the predictor works on shifted and scaled ones, so are these.
     latents = model.latent_shift + model.latent_scale * torch.randn(2, tasks, latent_dim, generator=generator)
     with torch.inference_mode():
         rows = {"id": torch.arange(tasks), "latent": latents[0], "goal": model.head(latents[1])}
+    # So late that few steps are left, and the plans are short.
     first = max(0, max_steps - 2 * _STEPS)
     try:
         state: Rows = {}
@@ -49,6 +51,7 @@ def batch_invariant(plan: MakePlan, model: JEPA, tasks: int, latent_dim: int, ma
 
 def _parts(tasks: int) -> Iterator[tuple[int, int]]:
     """First task and number of tasks of blocks of 1, 2, 3, 5, 8, ..., from the end and the beginning in turn."""
+    # Fibonacci's numbers: few sizes, odd and even ones, up to that of the whole block.
     a, b, end = 1, 2, True
     while a < tasks:
         yield (tasks - a if end else 0), a

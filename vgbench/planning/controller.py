@@ -23,12 +23,12 @@ from vgbench.settings import MpcSettings
 
 
 def plan_horizon(planner: Planner, settings: MpcSettings) -> int:
-    """Steps of a plan. A baseline has no horizon of its own: it plans what will be executed."""
+    """Return the number of steps of a plan. A baseline has no horizon of its own: it plans what will be executed."""
     return settings.replan_every if planner.baseline else planner.horizon
 
 
 def block_rows(settings: MpcSettings, device: str, padded: bool = True) -> int:
-    """Candidate sequences in a block: a GPU wants many.
+    """Return the number of candidate sequences in a block: a GPU wants many.
 
     On a CPU 1024 rows run faster than 256, but where the last block is padded it costs four times as much: towards the
     end few tasks are left.
@@ -94,6 +94,7 @@ class Controller:
     @cached_property
     def predicting(self) -> JEPA | None:
         """The model as plans use it; its weights are expected to stay as they are."""
+        # Where gradients are wanted, packed layers compute as plain ones: packing would gain nothing.
         if self.model is None or self.planner.gradient:
             return self.model
         return packed(self.model)
@@ -180,6 +181,7 @@ class Controller:
         try:
             return batch_invariant(self.plan, self.predicting, size, latent_dim, self.settings.max_steps)
         finally:
+            # What was predicted to try it was predicted for no task.
             self.evaluations = evaluations
 
     def _fitting(self, tasks: Rows, state: Rows, step: int, executed: int) -> Plan | None:
@@ -196,6 +198,7 @@ class Controller:
             why = str(err).splitlines()[0] if str(err) else type(err).__name__
         # Out here the exception is gone, and with it the tensors that its traceback held on to.
         if self.device != "cpu":
+            # The allocator keeps what the large block used, in pieces that smaller blocks may not be able to use.
             torch.cuda.empty_cache()
         size, rows = len(tasks["id"]), self.planner.candidates
         if size == 1:

@@ -65,6 +65,7 @@ class Progress:
         self.memory = plan.state
         self.record["plans"][self.active] += 1
         for name, value in plan.info.items():
+            # In double precision: they are summed over all plans of an episode.
             sums = self.info.setdefault(name, torch.zeros_like(self.record["start_distance"].double()))
             sums[self.active] += value.double()
 
@@ -113,11 +114,13 @@ class Episodes:
         self._scale, self._seed, self._whole = action_scale, seed, whole
 
     def start(self, ids: Tensor | None = None) -> Progress:
-        """All tasks at their starts, or those with the numbers `ids`."""
+        """Return all tasks at their starts, or those with the numbers `ids`."""
         distance = self.environment.goal_distance(self.tasks.start, self.tasks.goal)
         count, device = len(self.tasks), next(iter(self.tasks.start.values())).device
         record = {
+            # -1: not solved yet.
             "steps": torch.full((count,), -1, dtype=torch.int64, device=device),
+            # A copy each: the two below are written to as the episodes go on.
             "start_distance": distance.clone(),
             "min_distance": distance.clone(),
             "final_distance": distance.clone(),
@@ -155,6 +158,7 @@ class Episodes:
         progress.executed = min(self.settings.replan_every, plan.actions.shape[1], left)
         rows = torch.arange(len(progress.active), device=plan.actions.device)
         for index in range(min(progress.executed, last - progress.step)):
+            # Keyed by task and step: what a task meets does not depend on which others are still played.
             noise = step_noise(self.environment, self._seed, progress.active, progress.step)
             ids, before = progress.active, progress.state
             progress.state = self.environment.step(before, plan.actions[rows, index] * self._scale, noise)
@@ -184,11 +188,12 @@ class Episodes:
         record["final_distance"][active] = distance
         record["min_distance"][active] = torch.minimum(record["min_distance"][active], distance)
         steps = record["steps"][active]
+        # Only the first time counts, as whole episodes go on after it.
         record["steps"][active] = torch.where(solved & (steps < 0), progress.step, steps)
         return solved
 
     def rows(self, progress: Progress) -> list[EpisodeRow]:
-        """Values for JSON of each task that is over."""
+        """Return values for JSON of each task that is over."""
         record: dict[str, list[Any]] = {name: value.tolist() for name, value in progress.record.items()}
         infos = {name: value.tolist() for name, value in progress.info.items()}
         over = progress.step >= self.settings.max_steps
@@ -243,6 +248,7 @@ def observe_latents(model: JEPA | None, environment: Environment, tasks: Tasks) 
     """Return what encodes states: `latent` [B, D], and their goals' points `goal` [B, D']; nothing without a model."""
     if model is None:
         return lambda state, ids: {}
+    # Goals stay as they are: encoded once for all steps.
     points = model.encode_blocks(environment.goal_observation(tasks.goal), points=True)
     return lambda state, ids: {"latent": model.encode_blocks(environment.observe(state)), "goal": points[ids]}
 
@@ -250,7 +256,7 @@ def observe_latents(model: JEPA | None, environment: Environment, tasks: Tasks) 
 def step_noise(
     environment: Environment, seed: int, ids: Tensor, step: int, stream: Stream = Stream.ENVIRONMENT
 ) -> Tensor | None:
-    """Standard normals [B, noise_dim] of a step of tasks, for an environment that is noisy."""
+    """Draw standard normals [B, noise_dim] of a step of tasks, for an environment that is noisy."""
     dim = environment.spec.noise_dim
     return KeyedNoise(seed, ids, step, stream).normal(dim) if dim else None
 

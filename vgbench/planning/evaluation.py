@@ -79,11 +79,13 @@ class Evaluation:
     def _save_if_due(self, progress: Progress) -> None:
         if self._stop.requested or time.monotonic() - self._saved > self._interval:
             self._save(progress)
+            # After saving, so that what is done is kept.
             if self._stop.requested:
                 raise KeyboardInterrupt
 
     def _save(self, progress: Progress) -> None:
         progress.evaluations = self.controller.evaluations
+        # The checkpoint first: the lines can be written again from it, but not the other way round.
         self._folder.save_checkpoint(self.name, progress.packed())
         self._folder.write_lines(f"{self.name}.jsonl", self._episodes.rows(progress))
         self._saved = time.monotonic()

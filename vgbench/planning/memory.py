@@ -56,7 +56,7 @@ def check_budget(spec: RunSpec, model: JEPA, environment: Environment) -> None:
 
 
 def most_tasks(spec: RunSpec, planner: Planner, model: JEPA, environment: Environment) -> int | None:
-    """Tasks that fit into the memory for a block of plans; None: as many as one likes.
+    """Return how many tasks fit into the memory for a block of plans; None: as many as one likes.
 
     That is `--memory`, or a share of what is free, unless `mpc.block_rows` says how many rows are wanted.
     """

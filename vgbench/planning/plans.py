@@ -19,7 +19,7 @@ def map_plan(plan: Plan, change: Callable[[Tensor], Tensor]) -> Plan:
 
 
 def join_rows(parts: Sequence[Rows]) -> Rows:
-    """Rows one after another; all parts have the names of the first."""
+    """Put rows one after another; all parts have the names of the first."""
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -35,7 +35,7 @@ def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> Rows:
 
 
 def of_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> Rows:
-    """Those whose names have a prefix, without it."""
+    """Return those whose names have a prefix, without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 

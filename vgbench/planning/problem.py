@@ -48,7 +48,7 @@ def simulate_latents(model: JEPA, tasks: Rows) -> Simulation:
 
 
 def aggregate(distances: Iterable[Tensor], settings: MpcSettings) -> Tensor:
-    """Cost of the distances (of any one shape) after each step of a plan.
+    """Return the cost of the distances (of any one shape) after each step of a plan.
 
     Raises:
         ValueError: there is no step.
@@ -56,6 +56,7 @@ def aggregate(distances: Iterable[Tensor], settings: MpcSettings) -> Tensor:
     total: Tensor | None = None
     steps = 0
     for distance in distances:
+        # At 1, the default, a pass over all costs is spared.
         if settings.power != 1.0:
             distance = distance**settings.power
         if settings.aggregate == "discounted":
@@ -124,11 +125,11 @@ class PlanningProblem:
         self.action_dim = self.action_set.dim
 
     def noise(self, *shape: int) -> Tensor:
-        """Standard normals [B, *shape] from the tasks' own streams."""
+        """Draw standard normals [B, *shape] from the tasks' own streams."""
         return self.keyed.normal(*shape)
 
     def cost(self, actions: Tensor) -> Tensor:
-        """Aggregated distance to the goal along what the actions [B, K, H, A] lead to, [B, K]."""
+        """Return the aggregated distance to the goal along what the actions [B, K, H, A] lead to, [B, K]."""
         if self.simulation is None:
             raise RuntimeError("a planner that declares `baseline` must not ask for the cost")
         self.counter.add(*actions.shape[:3])
@@ -136,5 +137,6 @@ class PlanningProblem:
         if self.settings.aggregate == "last":
             reached = deque(reached, maxlen=1)  # no distance is taken on the way
         total = aggregate(map(self.simulation.distance, reached), self.settings)
+        # Kept on the device until the plan is made; see `Counter.check`.
         self.counter.finite.append(torch.isfinite(total.detach()).any(dim=1).all())
         return total

@@ -24,6 +24,7 @@ class MovingAverages:
 
     def get(self, momentum: float) -> nn.Module:
         """Return the average; the first time, a copy of the weights as they are."""
+        # repr, because the same float comes back from it when a checkpoint is loaded.
         key = repr(momentum)
         if key not in self.copies:
             self.copies[key] = copy.deepcopy(self._encoder).requires_grad_(False)
@@ -36,10 +37,11 @@ class MovingAverages:
             for old, new in zip(average.parameters(), self._encoder.parameters(), strict=True):
                 old.lerp_(new, 1 - float(key))
             for mine, theirs in zip(average.buffers(), self._encoder.buffers(), strict=True):
+                # Buffers are no weights: they may count something, and counts have no average.
                 mine.copy_(theirs)
 
     def state_dict(self) -> dict[str, dict[str, Tensor]]:
-        """Weights of all averages, by momentum."""
+        """Return the weights of all averages, by momentum."""
         return {key: module.state_dict() for key, module in self.copies.items()}
 
     def load_state_dict(self, state: dict[str, dict[str, Tensor]]) -> None:
@@ -118,7 +120,7 @@ class WindowBatch(Batch):
         return torch.stack(list(self._model.rollout(self.latents[:, 0], self.actions)), dim=1)
 
     def ema_latents(self, momentum: float) -> Tensor:
-        """Latents [B, T + 1, D] of the encoder's moving average, without gradient."""
+        """Return latents [B, T + 1, D] of the encoder's moving average, without gradient."""
         if self._averages is None:
             return self.latents.detach()  # a frozen encoder is its own average
         if momentum not in self._ema:
@@ -129,7 +131,7 @@ class WindowBatch(Batch):
         return self._ema[momentum]
 
     def strided(self, stride: int) -> Batch:
-        """Windows of the same trajectories with `stride` steps between states, from random first states."""
+        """Return windows of the same trajectories with `stride` steps between states, from random first states."""
         if stride == self._stride:
             return self
         if stride not in self._coarse:
@@ -147,13 +149,15 @@ class WindowBatch(Batch):
         return self._coarse[stride]
 
     def goals(self, last: Literal["segment", "episode"], random: int, scope: Literal["batch", "same_layout"]) -> Goals:
-        """Last state of the segment or episode, then random states of the batch."""
+        """Return the last state of the segment or episode, then random states of the batch."""
+        # Kept, so that objectives that ask for the same goals share the draw, too.
         key = (last, random, scope)
         if key not in self._goals:
             first_points, first_ids = self._last(last)
             index = self._random_index(random, scope)
             points = self.points.flatten(0, 1)[index]
             ids = torch.cat([first_ids, self._ids.flatten()[index]], dim=1)
+            # By number of the state: different states may look alike.
             same = self._ids.unsqueeze(2) == ids.unsqueeze(1)
             self._goals[key] = Goals(torch.cat([first_points, points], dim=1), same)
         return self._goals[key]
@@ -178,7 +182,7 @@ class WindowBatch(Batch):
         return window * states + (self._noise.uniform(windows, count) * states).to(torch.int64)
 
     def goal_distances(self, goals: Goals) -> Tensor:
-        """d(point, goal) for every state of a window and every goal of it, [B, T + 1, G]."""
+        """Return d(point, goal) for every state of a window and every goal of it, [B, T + 1, G]."""
         if goals not in self._distances:
             distance: Tensor = self._model.distance(self.points.unsqueeze(2), goals.points.unsqueeze(1))
             self._distances[goals] = distance

@@ -27,6 +27,7 @@ def check_loss(term: "Term", loss: Any, thoroughly: bool) -> None:
         raise RunFailed(f"{term.who}: loss returned a {got}, expected vgbench.api.Loss with a scalar tensor")
     if value.ndim:
         raise RunFailed(f"{term.who}: loss returned shape {list(value.shape)}, expected a scalar (a missing .mean()?)")
+    # What follows depends on how a loss is written, not on its batch: the first step shows it.
     if not thoroughly:
         return
     if not value.requires_grad:

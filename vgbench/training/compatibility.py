@@ -69,6 +69,7 @@ def _needs(spec: "RunSpec", name: str, objective: "Objective", distance: "Distan
     unknown = set(objective.needs) - set(known)
     if unknown:
         raise UsageError(f"objective '{name}' needs {sorted(unknown)}; expected some of {', '.join(known)}")
+    # Sorted, so that the message names the same need in every process.
     for need in sorted(objective.needs):
         if not offers(distance, need):
             raise UsageError(
@@ -98,6 +99,7 @@ def _fitting(objective: "Objective") -> str:
 
 
 def _stride(name: str, objective: "Objective", length: int) -> None:
+    # Two states are the least that can be compared.
     stride, least = objective.stride, max(2, objective.min_length)
     if length < least * stride:
         raise UsageError(

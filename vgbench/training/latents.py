@@ -13,7 +13,7 @@ from vgbench.storage.interrupt import Stop
 def encode_all(
     model: JEPA, data: Dataset, loggers: Loggers | None = None, stop: Stop | None = None, rows: int = 1024
 ) -> Tensor:
-    """Latents [N * length, D] of every state of a data set, without gradient."""
+    """Return latents [N * length, D] of every state of a data set, without gradient."""
     model.eval()
     loggers = loggers or Loggers()
     loggers.call("vgbench_stage_started", stage="encode", total=len(data) * data.length, done=0, unit="state")
@@ -24,10 +24,12 @@ def encode_all(
             raise KeyboardInterrupt
         block = model.encode_blocks(data.observations(part // data.length, part % data.length))
         if not latents.shape[1]:
+            # One array for all, made when the width is known: joining blocks at the end would hold all latents twice.
             latents = torch.empty(len(ids), block.shape[1], device=data.device)
         latents[part] = block
         loggers.call("vgbench_stage_progress", stage="encode", done=int(part[-1]) + 1, logs={})
     loggers.call("vgbench_stage_ended", stage="encode")
+    # Once at the end, since on a GPU each look waits for the work given so far.
     if not bool(torch.isfinite(latents).all()):
         raise RunFailed("the encoder's latents are not finite: its training has diverged; try a lower train.lr")
     return latents
@@ -37,8 +39,10 @@ def fit_latent_scale(model: JEPA, latents: Tensor, how: str) -> None:
     """Shift and scale between which and the latents the predictor works, from the training set's latents [M, D]."""
     if how == "none":
         return
+    # correction=0: a single state then has the deviation 0 instead of nan.
     std = latents.std(dim=0, correction=0)
     shift = latents.mean(dim=0)
+    # Floored, so that latents that do not vary at all are not divided by 0.
     overall = std.square().mean().sqrt().clamp_min(1e-6)
     # A dimension that hardly varies would be blown up by its own scale: floor it at a hundredth of the overall one.
     scale = torch.maximum(std, overall * 1e-2) if how == "per_dimension" else overall.expand(len(std)).clone()

@@ -53,13 +53,15 @@ class WindowSampler:
                 f"{len(data)} trajectories of {data.length} states hold {self._count} windows of {settings.window}: "
                 f"fewer than a batch of {settings.batch}; lower the window or the batch, or collect more"
             )
+        # What is left of an epoch and does not fill a batch is dropped, so that all batches have one size.
         self.steps_per_epoch = self._count // settings.batch
         self._epoch, self._order = -1, torch.empty(0)
 
     def windows(self, step: int) -> tuple[Tensor, Tensor]:
-        """Trajectory and first state of the windows of a step, both [B]."""
+        """Return the trajectory and first state of the windows of a step, both [B]."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
+            # On the CPU, so that the order is the same for every device.
             generator = torch.Generator().manual_seed(derive(self._seed, Level.EPOCH, epoch))
             self._epoch, self._order = epoch, torch.randperm(self._count, generator=generator).to(self._device)
         index = self._order[position * self._batch : (position + 1) * self._batch]
@@ -70,11 +72,13 @@ def learning_rate(settings: TrainSettings, step: int, total: int) -> float:
     """Linear warm-up from 0, then a cosine from the peak to `final_lr` times it."""
     warm = settings.warmup * total
     if step < warm:
+        # step + 1, so that the first batch is not spent on a rate of 0.
         return settings.lr * (step + 1) / (math.floor(warm) + 1)
     done = (step - warm) / max(total - warm, 1)
     return settings.lr * (settings.final_lr + (1 - settings.final_lr) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 def total_steps(settings: TrainSettings, steps_per_epoch: int) -> int:
-    """Optimiser steps of a stage."""
+    """Return the number of optimiser steps of a stage."""
+    # A small part of an epoch may be rounded to no step at all.
     return settings.steps or max(1, round(settings.epochs * steps_per_epoch))

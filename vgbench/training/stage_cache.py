@@ -54,13 +54,14 @@ def stages(spec: RunSpec) -> dict[str, str]:
         }
         if role := stage.kind.role:
             own["network"] = spec.networks[role].identity() if role in spec.networks else None
+        # Sorted, so that the hash does not depend on the order of the fields.
         before = hashlib.sha256(json.dumps(common | own, sort_keys=True).encode()).hexdigest()[:16]
         hashes[stage.name] = before
     return hashes
 
 
 def late_roles(spec: RunSpec) -> dict[str, str]:
-    """Networks that take part from a later stage on, with the name of that stage."""
+    """Return the networks that take part from a later stage on, with the name of that stage."""
     return {stage.kind.role: stage.name for stage in spec.stages if stage.kind.role}
 
 
@@ -70,7 +71,7 @@ def _values(spec: RunSpec, group: str) -> dict[str, Any]:
 
 
 def checkpoint(folder: Path, name: str) -> Path:
-    """File of a finished stage, by its hash."""
+    """Return the file of a finished stage, by its hash."""
     return folder / f"{name}.pt"
 
 
@@ -97,15 +98,19 @@ class StageCache:
         if not path.exists() or (mine is not None and mine["step"] >= mine["total"]):
             return False
         try:
+            # weights_only, because a pickle can run any code, and other processes write into this folder.
             content = torch.load(path, map_location="cpu", weights_only=True)["content"]
             about = read_json(path.with_suffix(".json"), ("key", "times", "log"), "it is made anew")
         except Exception as err:  # a damaged file raises many kinds; it is only a copy
             print(f"note: {path} cannot be used, so stage {stage} is trained here: {err}", file=sys.stderr)
+            # Removed, since `publish` does not replace a file that is there.
             path.unlink(missing_ok=True)
             return False
+        # This run's own lines go first: it may have begun the stage, and a stage has one log.
         run.keep("train.jsonl", lambda record: record["stage"] != stage)
         for record in about["log"]:
             run.append("train.jsonl", record)
+        # After the log: a finished checkpoint of its own keeps the run from adopting again.
         run.save_checkpoint(stage, content)
         run.stage_times()[stage] = about["times"] | {"shared": True, "trained_by": about["key"]}
         run.update()
@@ -132,6 +137,7 @@ class StageCache:
 
 def _place(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file beside `path`, under a name that no other process takes, and move it there."""
+    # In the same folder, because only within one file system is a move a single step.
     partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
     try:
         write(partial)

@@ -60,8 +60,10 @@ class Trainer:
     def _trained(self) -> nn.ModuleDict:
         """Modules that the stage's objectives say they train."""
         named: set[str] = {part for term in self.stage.terms for part in term.objective.trains}
+        # Sorted: a saved optimiser knows parameters by number, so their order must be the same after a resume.
         parts = sorted(named & {"encoder", "head", "distance", "predictor"})
         if "predictor" in named:
+            # It makes the predictor's inputs, and is no part that objectives name.
             parts.append("action_encoder")
         modules = self.model.train_only(parts)
         for index, term in enumerate(self.stage.terms):
@@ -85,6 +87,7 @@ class Trainer:
                 record = {"stage": self.stage.name, "step": self.step, **logs}
                 self._folder.append("train.jsonl", record)
                 self._loggers.call("vgbench_stage_progress", stage=self.stage.name, done=self.step, logs=logs)
+            # Saved before it raises, so that an interrupted run loses no step.
             if self._stop.requested or time.monotonic() - saved > interval:
                 self._save()
                 saved = time.monotonic()
@@ -110,18 +113,24 @@ class Trainer:
             self._averages,
             self.latents,
         )
+        # A stream of its own: what objectives draw does not change which goals a batch has.
         noise = ScalarNoise(self.stage.seed, self.step, Stream.OBJECTIVE, device)
+        # The first step is looked at in any case: a plugin's mistakes show there.
         at_once = self.at_once or not self._checked
         total, logs = self._loss(batch, noise, at_once)
+        # None, not 0: Adam moves what has a gradient of 0, too, by its moments and the weight decay.
         self._optimizer.zero_grad(set_to_none=True)
         total.backward()
         parameters = [p for p in self._parts.parameters() if p.grad is not None]
+        # Nothing is clipped at infinity, but the norm is computed for the check and the log.
         norm = nn.utils.clip_grad_norm_(parameters, settings.clip or math.inf)
         if not at_once:
             self._unseen.append(torch.stack([*(logs[term.name] for term in self.stage.terms), norm]))
+        # Before the optimiser's step, so that no weight takes a bad gradient.
         elif not bool(torch.isfinite(norm)):
             raise self._failure(bad_gradient(self._parts, self.stage.terms, self.model.distance))
         self._optimizer.step()
+        # After the optimiser's step: averages follow the weights as they are now.
         if self._averages is not None:
             self._averages.update()
         for term in self.stage.terms:
@@ -141,6 +150,7 @@ class Trainer:
         """Look at the losses and gradients of the steps since the last look; a run stops at the first bad one."""
         if not self._unseen:
             return
+        # One copy from the device for all of these steps.
         figures, first = torch.stack(self._unseen).tolist(), self.step - len(self._unseen)
         self._unseen.clear()
         names = [*(f"loss of {term.who}" for term in self.stage.terms), "norm of the gradient"]
@@ -160,6 +170,7 @@ class Trainer:
             if at_once and not bool(torch.isfinite(value)):
                 raise self._failure(f"the loss of {term.who} is {float(value.detach())}")
             total = total + term.weight * value
+            # Detached, so that a log does not keep the graph alive.
             logs[term.name] = value.detach()
             for key, figure in loss.logs.items():
                 logs[f"{term.name}.{key}"] = figure.detach() if isinstance(figure, Tensor) else figure
@@ -180,6 +191,7 @@ class Trainer:
         )
 
     def _save(self) -> None:
+        # Losses and weights first: a bad state must not replace a good checkpoint.
         self._look()
         if not all(bool(torch.isfinite(p).all()) for p in self._parts.parameters()):
             raise self._failure("the weights are not finite")
@@ -189,8 +201,10 @@ class Trainer:
             "total": self.total,
             "model": self.model.state_dict(),
             "objectives": [term.objective.state_dict() for term in self.stage.terms],
+            # A finished stage takes no further step, so its file does without Adam's moments.
             "optimizer": None if done else self._optimizer.state_dict(),
             "averages": None if done or self._averages is None else self._averages.state_dict(),
+            # For plugins that draw from the global generators: a resumed run goes on with the same numbers.
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state(self.data.device) if self.data.device.type == "cuda" else None,
         }
@@ -215,6 +229,7 @@ class Trainer:
             if content["cuda_rng"] is not None:
                 torch.cuda.set_rng_state(content["cuda_rng"], self.data.device)
             self.step = int(content["step"])
+        # The steps after the checkpoint are taken, and logged, again.
         self._folder.keep("train.jsonl", self._recorded(self.step))
 
     def _load_model(self, state: dict[str, Tensor]) -> None:

@@ -20,7 +20,7 @@ class Euclidean(Distance):
     quasimetric = True
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Distance from x [..., D] to y [..., D].
+        """Return the distance from x [..., D] to y [..., D].
 
         The difference is formed explicitly: ||x||^2 + ||y||^2 - 2xy loses the small distances near a goal to rounding.
         The gradient of `vector_norm` at 0 is 0, that of sqrt(sum of squares) would be NaN.

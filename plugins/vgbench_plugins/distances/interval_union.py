@@ -21,7 +21,7 @@ _CACHED = 2**19
 
 
 def union_length(x: Tensor, y: Tensor, size: int) -> Tensor:
-    """Lebesgue measure of the union over j of [x_kj, max(x_kj, y_kj)] for every component k.
+    """Return the Lebesgue measure of the union over j of [x_kj, max(x_kj, y_kj)] for every component k.
 
     Shapes: x [..., C * D] and y [..., C * D], broadcasting, and size = D give [..., C].
 
@@ -52,13 +52,13 @@ def sort_ends(y: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def take(values: Tensor, columns: Tensor, size: int) -> Tensor:
-    """Columns of values [..., C * D] in slots [..., D, C], broadcasting."""
+    """Return columns of values [..., C * D] in slots [..., D, C], broadcasting."""
     shape = torch.broadcast_shapes(values.shape, columns.shape)
     return values.expand(shape).gather(-1, columns.expand(shape)).unflatten(-1, (size, -1))
 
 
 def measure(starts: Tensor, ends: Tensor, marks: tuple[Tensor, Tensor] | None = None) -> Tensor:
-    """Length [..., C] from left and right ends in slots [..., D, C] (`starts` has the full shape).
+    """Return the length [..., C] from left and right ends in slots [..., D, C] (`starts` has the full shape).
 
     `marks` (two bool tensors like `starts`) are filled: whether a slot's left end extends the union, and whether its
     right end is the end of a new segment.

@@ -60,7 +60,7 @@ class IQE(Distance):
         self.raw = nn.Parameter(torch.tensor(-1.0)) if params.reduction == "maxmean" else None
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Distance from x [..., D] to y [..., D]."""
+        """Return the distance from x [..., D] to y [..., D]."""
         return self._reduce(union_length(x, y, self.params.component_dim))
 
     def prepare(self, goal: Tensor) -> Callable[[Tensor], Tensor]:
@@ -70,6 +70,7 @@ class IQE(Distance):
         """
         target = goal.unsqueeze(1)
         size = self.params.component_dim
+        # Detached: where a gradient is wanted, the whole distance is computed again below.
         ends, columns = sort_ends(target.detach(), size)
 
         def distance(z: Tensor) -> Tensor:

@@ -66,11 +66,11 @@ class TwoLevel(Distance):
         return IQE(IQE.Params(component_dim=self.params.component_dim), self.cut)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Distance from x [..., D] to y [..., D]."""
+        """Return the distance from x [..., D] to y [..., D]."""
         return self.level(0, x, y) + self.params.weight * self.level(1, x, y)
 
     def level(self, index: int, x: Tensor, y: Tensor) -> Tensor:
-        """Distance [...] of the near (0) or the far (1) level, without its weight."""
+        """Return the distance [...] of the near (0) or the far (1) level, without its weight."""
         part = slice(self.cut) if index == 0 else slice(self.cut, None)
         base = self.near if index == 0 else self.far
         distance: Tensor = base(x[..., part], y[..., part])

@@ -48,12 +48,13 @@ class Lattice:
         self._number, self._nearest = torch.from_numpy(number), torch.from_numpy(number[tuple(nearest)])
 
     def locate(self, position: Tensor) -> tuple[Tensor, Tensor]:
-        """Bilinear interpolation: numbers [B, 4] of points and their weights [B, 4], float64, of sum 1.
+        """Interpolate bilinearly: return numbers [B, 4] of points and their weights [B, 4], float64, of sum 1.
 
         Corners of the square around a position that are not free do not count; where none is, the free point nearest
         to the nearest corner does. Positions [B, 2] beyond the lattice count as on its edge.
         """
         place = ((position.double() - self._low) / self._spacing).clamp(0, self._count - 1)
+        # At most the last but one, so that a position on the far edge has a corner beyond it, too.
         corner = place.floor().clamp(0, self._count - 2).long()
         part = place - corner
         numbers, weights = [], []
@@ -66,13 +67,15 @@ class Lattice:
         total = weight.sum(dim=-1, keepdim=True)
         near = place.round().long()
         fallback = self._nearest[near[:, 0], near[:, 1]].unsqueeze(-1)
+        # A weight that is nothing but rounding is none to divide by.
         lost = total < 1e-9
         first = torch.arange(4) == 0
         weight = torch.where(lost, first.double(), weight / total.clamp_min(1e-9))
+        # The weight of a missing corner is 0, but its number has to be an index all the same.
         return torch.where(lost, fallback, number.clamp_min(0)), weight
 
     def nearest(self, position: Tensor) -> Tensor:
-        """Numbers [B] of the points that weigh most at positions [B, 2]."""
+        """Return the numbers [B] of the points that weigh most at positions [B, 2]."""
         number, weight = self.locate(position)
         return number.gather(1, weight.argmax(dim=1, keepdim=True)).squeeze(1)
 
@@ -85,6 +88,7 @@ def _neighbours(
 ) -> np.ndarray:
     """Numbers [M, 8] of the neighbours of points [M, 2] at lattice indices [M, 2]."""
     result = np.full((len(points), len(OFFSETS)), -1)
+    # A rim of missing points, so that those at the edge are no special case.
     padded = np.pad(number, 1, constant_values=-1)
     for column, offset in enumerate(OFFSETS):
         other = padded[tuple((index + 1 + np.array(offset)).T)]

@@ -193,21 +193,22 @@ class Wall(api.Environment):
         return {"image": draw(state["position"], state["layout"])}
 
     def goal_distance(self, state: api.State, goal: api.State) -> Tensor:
-        """Euclidean distance [B] in px; walls are not taken into account."""
+        """Return the Euclidean distance [B] in px; walls are not taken into account."""
         return torch.linalg.vector_norm(state["position"] - goal["position"], dim=-1)
 
     def expert(self, state: api.State, goal: api.State) -> Tensor:
-        """Actions [B, 2], px: straight to the next bend of the shortest way, or to the goal, as far as allowed.
+        """Return actions [B, 2], px: straight to the next bend of the shortest way, or to the goal, as far as allowed.
 
         With noisy moves it keeps a distance from the door's corners, up to 3 px.
         """
         position, layout = state["position"], state["layout"]
+        # Below 4, half the door: else nothing would be left of the opening.
         clearance = min(EXPERT_CLEARANCE + 2 * self.params.noise, 3.0)
         target = wall_paths.aim(position, goal["position"], layout, clearance)
         return self._spec.actions.clip((target - position.double()).to(position.dtype))
 
     def cost_to_go(self, state: api.State, goal: api.State) -> Tensor:
-        """Length of the shortest way to the goal itself over that of the longest action, [B] float32.
+        """Return the length of the shortest way to the goal itself over that of the longest action, [B] float32.
 
         The least number of steps without noise is at least this. It is above by less than one step, and one more for
         each bend at the door, since a step is straight. A task is solved a little earlier, within `success_radius`.
@@ -216,11 +217,11 @@ class Wall(api.Environment):
         return (length / self._bound).float()
 
     def labels(self, data: api.Trajectories) -> dict[str, np.ndarray]:
-        """Kinds of trajectories, [N] bool: `crossing` is seen on both sides of the wall."""
+        """Return the kinds of trajectories, [N] bool: `crossing` is seen on both sides of the wall."""
         return {"crossing": wall_data.crosses(data.states["position"], data.static["layout"])}
 
     def track(self, state: api.State) -> Tensor:
-        """Column and row of the agent in the image, [B, 2]: its position."""
+        """Return the column and row of the agent in the image, [B, 2]: its position."""
         return state["position"]
 
     def value_fixed_point(self, state: api.State, goal: api.State, tau: float, gamma: float, stride: int = 1) -> Tensor:
@@ -239,11 +240,11 @@ class Wall(api.Environment):
         return d.float().to(state["position"].device)
 
     def state_grid(self, state: api.State) -> api.StateGrid:
-        """Grid of the free whole pixels in the layout of a state (leading 1), on its device."""
+        """Return the grid of the free whole pixels in the layout of a state (leading 1), on its device."""
         return wall_value.state_grid(state)
 
     def map_place(self, state: api.State) -> Tensor:
-        """Positions [B, 2] in px: whole numbers are the middles of the picture's pixels."""
+        """Return positions [B, 2] in px: whole numbers are the middles of the picture's pixels."""
         return state["position"]
 
     def pair_labels(self, state: api.State, goal: api.State) -> Tensor:

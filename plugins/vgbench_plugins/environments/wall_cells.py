@@ -27,7 +27,7 @@ def cell_of(position: np.ndarray, layout: np.ndarray) -> np.ndarray:
 
 
 def points_in(rng: np.random.Generator, cells: np.ndarray, layout: np.ndarray) -> np.ndarray:
-    """Uniform free points [M, 2] in cells [M] of layouts [M, 2]."""
+    """Draw uniform free points [M, 2] in cells [M] of layouts [M, 2]."""
     side, column, row = np.unravel_index(cells, (2, COLUMNS, ROWS))
     low = np.where(side == 0, LOW, layout[:, 0] + HALF_WALL) + GAP
     high = np.where(side == 0, layout[:, 0] - HALF_WALL, HIGH) - GAP
@@ -43,6 +43,7 @@ def figures(counts: np.ndarray) -> dict[str, float]:
     them all. The rarest cell's visits are given as a share of those of the mean cell.
     """
     share = counts / max(counts.sum(), 1)
+    # 0 log 0 counts as 0.
     entropy = -(share * np.log(np.where(share > 0, share, 1.0))).sum()
     return {
         "share_cells_visited": float((counts > 0).mean()),
@@ -65,5 +66,6 @@ class Visits:
 
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Draw cells [count] among the `DRAWN` least visited (ties by chance): each equally often, in random order."""
+        # lexsort ranks by its last key; the random one decides between equal counts.
         order = np.lexsort((rng.random(CELLS), self.counts))[:DRAWN]
         return rng.permutation(np.resize(order, count))

@@ -39,11 +39,11 @@ class Walk:
     persistent: bool
 
     def norms(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Independent action norms in px, truncated (not clipped) to [low, high]."""
+        """Draw independent action norms in px, truncated (not clipped) to [low, high]."""
         return truncated_normal(rng, shape, self.mean, self.std, self.low, self.high)
 
     def headings(self, rng: np.random.Generator, base: np.ndarray, steps: int, origin: np.ndarray) -> np.ndarray:
-        """Headings [M, steps] in radians around `base` [M], which the action number `origin` [M] has exactly.
+        """Draw headings [M, steps] in radians around `base` [M], which the action number `origin` [M] has exactly.
 
         A persistent walk adds independent von Mises increments, forwards and backwards from its origin; otherwise
         each heading is the base plus its own noise.
@@ -65,13 +65,13 @@ class World:
     def move(
         self, rng: np.random.Generator, position: np.ndarray, layout: np.ndarray, action: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Positions [M, 2] after one action, and the moves [M, 2] if no wall had been in the way."""
+        """Return positions [M, 2] after one action, and the moves [M, 2] if no wall had been in the way."""
         normals = self._normals(rng, action.shape)
         after = self.step(torch.from_numpy(position), torch.from_numpy(layout), torch.from_numpy(action), normals)
         return after.numpy(), action if normals is None else action + np.float32(self.noise) * normals.numpy()
 
     def mover(self, seed: int) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
-        """Step of positions, layouts and actions [B, 2] that draws its noise itself, anew at each call."""
+        """Step of positions, layouts and actions [B, 2] that draws its noise itself, again at each call."""
         rng = np.random.default_rng(seed)
         return lambda position, layout, action: self.step(
             position, layout, action, self._normals(rng, tuple(action.shape))
@@ -92,7 +92,7 @@ class Paths:
 
     @classmethod
     def empty(cls, count: int, steps: int) -> "Paths":
-        """Room for `count` trajectories of `steps` actions, float32."""
+        """Make room for `count` trajectories of `steps` actions, float32."""
         shapes = ((count, steps + 1, 2), (count, steps, 2), (count, steps, 2))
         return cls(*(np.empty(shape, np.float32) for shape in shapes))
 
@@ -133,6 +133,7 @@ def truncated_normal(
 ) -> np.ndarray:
     """Draw from a normal law conditioned on [low, high], by inversion."""
     lower, upper = ndtr((low - mean) / std), ndtr((high - mean) / std)
+    # The law lies within the bounds already: only rounding is clipped.
     return np.clip(mean + std * ndtri(rng.uniform(lower, upper, shape)), low, high)
 
 
@@ -183,7 +184,7 @@ def collect(
 
 
 def wander(walk: Walk, world: World, layouts: np.ndarray, steps: int, rng: np.random.Generator) -> Paths:
-    """Random trajectories of the plain recipe, one per layout [M, 2], whether they pass the door or not."""
+    """Make random trajectories of the plain recipe, one per layout [M, 2], whether they pass the door or not."""
     start, actions = _candidates(walk, layouts, np.zeros(len(layouts), bool), steps, rng)
     return _simulate(world, start, layouts, actions, rng)
 
@@ -191,6 +192,7 @@ def wander(walk: Walk, world: World, layouts: np.ndarray, steps: int, rng: np.ra
 def trajectories(paths: Paths, layouts: np.ndarray, more: Mapping[str, object]) -> Trajectories:
     """The data set of some paths, its card (shares are over trajectories or over steps, as named) with `more` in it."""
     moved = np.diff(paths.position, axis=1)
+    # Above float32's rounding of coordinates (4e-6), far below a pixel.
     collided = np.abs(moved - paths.moves).max(axis=-1) > 1e-4
     crossing = crosses(paths.position, layouts)
     visits = Visits()
@@ -218,6 +220,8 @@ def _candidates(
     actions, heading within 45 degrees of the wall's normal, and works backwards to its start.
     """
     count = len(layouts)
+    # Both recipes are drawn for all rows, so that the numbers drawn do not depend on the classes. A single step leaves
+    # no range to draw from, hence the 2; it has no crossing.
     origin = np.where(crossing, rng.integers(1, max(steps, 2), count), 0)
     base = rng.uniform(0, 2 * np.pi, count)
     through = rng.uniform(-np.pi / 4, np.pi / 4, count) + np.pi * rng.integers(0, 2, count)

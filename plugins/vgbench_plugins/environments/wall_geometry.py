@@ -64,7 +64,7 @@ def is_free(position: Tensor, layout: Tensor) -> Tensor:
 
 
 def first_contact(start: Tensor, target: Tensor, low: Tensor, high: Tensor) -> Contact:
-    """First contact of straight moves with boxes: the slab method, on both axes of all boxes at once.
+    """Return the first contact of straight moves with boxes: the slab method, on both axes of all boxes at once.
 
     Args:
         start: [..., 2] float64, where the moves begin; free.
@@ -93,13 +93,13 @@ def first_contact(start: Tensor, target: Tensor, low: Tensor, high: Tensor) -> C
 
 
 def stay(start: Tensor, target: Tensor, layout: Tensor) -> Tensor:
-    """End of moves where one that touches a solid is cancelled; all [..., 2], in the dtype of `target`."""
+    """Return the end of moves where one that touches a solid is cancelled; all [..., 2], in the dtype of `target`."""
     contact = first_contact(start.double(), target.double(), *solids(layout))
     return torch.where(contact.hit.unsqueeze(-1), start, target)
 
 
 def stop(start: Tensor, target: Tensor, layout: Tensor) -> Tensor:
-    """End of moves that stop at the contact point, then slide along that face with the motion left along it.
+    """Return the end of moves that stop at the contact point, then slide along that face with the motion left along it.
 
     A second contact ends the move. The motion into the first face is lost, even where the face ends on the way.
 

@@ -19,7 +19,7 @@ TINY = 1e-9
 
 
 def bends(start: Tensor, goal: Tensor, layout: Tensor, clearance: float | Tensor = GAP) -> tuple[Tensor, Tensor]:
-    """Where the shortest ways enter and leave the door.
+    """Return where the shortest ways enter and leave the door.
 
     Args:
         start: [..., 2], free.
@@ -33,6 +33,7 @@ def bends(start: Tensor, goal: Tensor, layout: Tensor, clearance: float | Tensor
     """
     p, q, wall = start.double(), goal.double(), layout.double()
     # Seen from the middle of the door, and mirrored so that the way leads to larger x.
+    # Not torch.sign, which is 0 for two points in one column.
     sign = torch.where(p[..., :1] <= q[..., :1], 1.0, -1.0)
     mirror = torch.cat([sign, torch.ones_like(sign)], dim=-1)
     p, q = (p - wall) * mirror, (q - wall) * mirror
@@ -43,6 +44,7 @@ def bends(start: Tensor, goal: Tensor, layout: Tensor, clearance: float | Tensor
 
     def on_line(a: Tensor, b: Tensor, x: Tensor) -> Tensor:
         """Height at x of the lines from points a to points b."""
+        # Points above each other have no slope; the height is clamped into the opening in any case.
         width = (b[..., 0] - a[..., 0]).clamp_min(TINY)
         return a[..., 1] + (x - a[..., 0]) / width * (b[..., 1] - a[..., 1])
 
@@ -63,12 +65,12 @@ def bends(start: Tensor, goal: Tensor, layout: Tensor, clearance: float | Tensor
 
 
 def length(start: Tensor, goal: Tensor, layout: Tensor) -> Tensor:
-    """Length [...] float64 of the shortest ways between free points [..., 2], px."""
+    """Return the length [...] float64 of the shortest ways between free points [..., 2], px."""
     return _length(start.double(), *bends(start, goal, layout), goal.double())
 
 
 def aim(position: Tensor, goal: Tensor, layout: Tensor, clearance: float) -> Tensor:
-    """The next point [..., 2] float64 of the shortest ways at which they turn, or the goal.
+    """Return the next point [..., 2] float64 of the shortest ways at which they turn, or the goal.
 
     A bend that is nearer than half the clearance is behind: from there the rest of the way is free, too.
     """

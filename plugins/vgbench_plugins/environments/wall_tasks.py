@@ -18,6 +18,8 @@ def sample(count: int, seed: int, data: api.Trajectories, layout: str, holdout: 
     Raises:
         ValueError: the data have several layouts, but `layout` says one.
     """
+    # A row for each task, so that the first tasks do not depend on how many there are; the two numbers of the layout
+    # are drawn even where it is given.
     numbers = np.random.default_rng(seed).random((count, 7))
     if layout == "per_trajectory":
         layouts = random_layouts(numbers[:, :2], "evaluation" if holdout else "all")
@@ -33,6 +35,7 @@ def sample(count: int, seed: int, data: api.Trajectories, layout: str, holdout: 
     static = torch.from_numpy(layouts)
     return api.Tasks(
         {"position": torch.from_numpy(start), "layout": static},
+        # A copy, so that a change to one end in place does not change the other.
         {"position": torch.from_numpy(goal), "layout": static.clone()},
     )
 

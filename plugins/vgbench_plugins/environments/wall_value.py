@@ -44,7 +44,7 @@ def values(
     tau: float,
     gamma: float,
 ) -> torch.Tensor:
-    """Distances d [B] float64 from positions [B, 2] to goals [B, 2] of layouts [B, 2]: a solution for each goal.
+    """Return distances d [B] float64 from positions [B, 2] to goals [B, 2] of layouts [B, 2]: a solution for each goal.
 
     `actions` [S, steps, 2] are walks as of `walks`; tau, gamma as for `solve`. Goals count as at the nearest point.
     """
@@ -64,7 +64,7 @@ def values(
 
 @lru_cache(maxsize=64)
 def lattice(wall: float, door: float) -> Lattice:
-    """Free positions of a layout at whole pixels."""
+    """Return the free positions of a layout at whole pixels."""
     layout = torch.tensor([[wall, door]])
 
     def free(points: np.ndarray) -> np.ndarray:
@@ -78,7 +78,7 @@ def lattice(wall: float, door: float) -> Lattice:
 
 
 def state_grid(state: api.State) -> api.StateGrid:
-    """Grid of the layout of a state (leading 1), on its device."""
+    """Return the grid of the layout of a state (leading 1), on its device."""
     layout = state["layout"][:1]
     grid, device = lattice(*layout[0].tolist()), layout.device
 
@@ -92,6 +92,7 @@ def state_grid(state: api.State) -> api.StateGrid:
 
 def walks(walk: Walk, steps: int) -> np.ndarray:
     """Actions [SAMPLES, steps, 2] of the data's law, headings of the first ones spread evenly around the circle."""
+    # Always the same walks, so that a diagnosis can be repeated.
     rng = np.random.default_rng(0)
     base = 2 * np.pi * (np.arange(SAMPLES) + 0.5) / SAMPLES
     angle = walk.headings(rng, base, steps, np.zeros(SAMPLES, np.int64))
@@ -100,7 +101,7 @@ def walks(walk: Walk, steps: int) -> np.ndarray:
 
 
 def transitions(grid: Lattice, layout: torch.Tensor, actions: np.ndarray, move: Move) -> csr_array:
-    """Interpolation of the ends of all walks [S, steps, 2] from all points: [M * S, M], rows of sum 1."""
+    """Return the interpolation of the ends of all walks [S, steps, 2] from all points: [M * S, M], rows of sum 1."""
     position = grid.points.repeat_interleave(len(actions), dim=0)
     layouts = layout.expand(len(position), 2)
     for step in range(actions.shape[1]):
@@ -129,6 +130,7 @@ def solve(ends: csr_array, goal: int, tau: float, gamma: float) -> np.ndarray:
     d = np.zeros(count)
     for _ in range(ROUNDS):
         chain = csr_array((weights.ravel(), column, start), (count, count * samples)) @ ends
+        # From the last solution, which is close to the next.
         before, d = d, _values(chain, goal, gamma, d)
         above = d[:, None] > 1 + gamma * (ends @ d).reshape(count, samples)
         weights = np.where(above, tau, 1 - tau)

@@ -44,6 +44,7 @@ class JsonLines:
     @hookimpl
     def vgbench_stage_started(self, stage: str, total: int, done: int, unit: str) -> None:
         """Write the event."""
+        # So that the first progress of a stage is not held back by that of the one before.
         self._said = 0.0
         self._write("stage_started", stage=stage, total=total, done=done, unit=unit)
 

@@ -26,6 +26,7 @@ class Progress:
     @hookimpl
     def vgbench_run_started(self, title: str, folder: str) -> None:
         """Say what runs and where."""
+        # Without markup: a name or path in brackets would be taken for a style.
         self._console.print(f"{title} -> {folder}", markup=False, highlight=False, soft_wrap=True)
 
     @hookimpl
@@ -50,6 +51,7 @@ class Progress:
     def vgbench_stage_progress(self, stage: str, done: int, logs: dict[str, Any]) -> None:
         """Move the bar, or print a line."""
         now = time.monotonic()
+        # The first call may come before the clock has moved.
         rate = (done - self._first) / max(now - self._began, 1e-9)
         note = " ".join(f"{name} {value:.4g}" for name, value in logs.items())
         if self._bar is not None and self._task is not None:

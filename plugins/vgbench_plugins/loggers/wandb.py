@@ -32,6 +32,7 @@ class WandB:
     def vgbench_run_started(self, title: str, folder: str) -> None:
         """Start or go on with a run of wandb."""
         record = json.loads((Path(folder) / "run.json").read_text(encoding="utf-8"))
+        # With the time: runs of one key in two folders are two runs.
         once = f"{record['key']} {record['created']} {title}"
         self._run = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT", "vgbench"),
@@ -51,6 +52,7 @@ class WandB:
             return
         if stage not in self._stages:
             self._stages.add(stage)
+            # Each stage counts its own steps, so each has its own axis.
             self._run.define_metric(f"{stage}/*", step_metric=f"{stage}/step")
         self._run.log({f"{stage}/step": done, **{f"{stage}/{name}": float(value) for name, value in logs.items()}})
 

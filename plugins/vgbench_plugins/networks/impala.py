@@ -29,7 +29,7 @@ class Impala(Network):
         final_norm: Literal["none", "layer"] = Field("none", description="LayerNorm on the latent, or nothing")
 
     def build(self, shapes: NetworkShapes) -> nn.Module:
-        """Encoder of {name: [N, ...]} to [N, latent_dim].
+        """Build the encoder of {name: [N, ...]} to [N, latent_dim].
 
         Raises:
             ValueError: there is no image, or images of different sizes.
@@ -40,5 +40,6 @@ class Impala(Network):
             layers += [nn.Conv2d(width, channels, 3, padding=1), nn.MaxPool2d(3, stride=2, padding=1)]
             layers += [ResidualBlock(channels) for _ in range(self.params.blocks)]
             width = channels
+        # Residual blocks end on a sum, so the features still need a ReLU.
         trunk = nn.Sequential(*layers, nn.ReLU())
         return ConvEncoder(shapes.observations, trunk, shapes.latent_dim, self.params.final_norm)

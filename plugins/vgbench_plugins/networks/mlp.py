@@ -28,7 +28,7 @@ class MLP(Network):
         activation: Literal["relu", "gelu", "silu", "mish"] = Field("relu", description="after each hidden layer")
 
     def build(self, shapes: NetworkShapes) -> nn.Module:
-        """Module of (latents [N, latent_dim], actions [N, action_dim]) to next latents [N, latent_dim]."""
+        """Build the module of (latents [N, latent_dim], actions [N, action_dim]) to next latents [N, latent_dim]."""
         layers: list[nn.Module] = []
         width = shapes.latent_dim + shapes.action_dim
         for hidden in self.params.hidden:
@@ -51,6 +51,6 @@ class MLPPredictor(nn.Module):
         self.residual = residual
 
     def forward(self, latents: Tensor, actions: Tensor) -> Tensor:
-        """Next latents [N, latent_dim]."""
+        """Return next latents [N, latent_dim]."""
         out: Tensor = self.layers(torch.cat([latents, actions], dim=-1))
         return out.add_(latents) if self.residual else out

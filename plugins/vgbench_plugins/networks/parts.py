@@ -41,6 +41,7 @@ class ConvEncoder(nn.Module):
         self.images = [name for name, spec in observations.items() if spec.kind == "image"]
         self.vectors = [name for name, spec in observations.items() if spec.kind == "vector"]
         self.trunk = trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # A trial tells the number of features, whatever a trunk does to the size.
         with torch.no_grad():
             example = {name: torch.zeros(1, *spec.shape) for name, spec in observations.items()}
             features = self._features(example).shape[1]
@@ -48,7 +49,7 @@ class ConvEncoder(nn.Module):
         self.norm = nn.LayerNorm(latent_dim) if final_norm == "layer" else nn.Identity()
 
     def forward(self, observations: dict[str, Tensor]) -> Tensor:
-        """Latents [N, latent_dim] of normalised observations {name: [N, ...]}."""
+        """Return latents [N, latent_dim] of normalised observations {name: [N, ...]}."""
         return self.norm(self.out(self._features(observations)))
 
     def _features(self, observations: dict[str, Tensor]) -> Tensor:
@@ -63,7 +64,7 @@ class ConvEncoder(nn.Module):
 
 
 def image_channels(observations: Mapping[str, ArraySpec], network: str) -> int:
-    """Channels of all images together.
+    """Return the number of channels of all images together.
 
     Raises:
         ValueError: there is no image, or images of different sizes.

@@ -24,7 +24,7 @@ class Projector(Network):
         out_dim: int = Field(512, ge=1, description="dimension of the points")
 
     def build(self, shapes: NetworkShapes) -> nn.Module:
-        """Module of latents [..., latent_dim] to points [..., out_dim]."""
+        """Build the module of latents [..., latent_dim] to points [..., out_dim]."""
         layers: list[nn.Module] = []
         width = shapes.latent_dim
         for hidden in self.params.hidden:
@@ -42,6 +42,6 @@ class ProjectorHead(nn.Module):
         self.out_dim = out_dim
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Points [..., out_dim]."""
+        """Return points [..., out_dim]."""
         points: Tensor = self.layers(latents)
         return points

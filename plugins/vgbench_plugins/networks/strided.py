@@ -26,12 +26,13 @@ class Strided(Network):
         final_norm: Literal["none", "layer"] = Field("none", description="LayerNorm on the latent, or nothing")
 
     def build(self, shapes: NetworkShapes) -> nn.Module:
-        """Encoder of {name: [N, ...]} to [N, latent_dim].
+        """Build the encoder of {name: [N, ...]} to [N, latent_dim].
 
         Raises:
             ValueError: there is no image, or images of different sizes.
         """
         stem, channels = self.params.stem, self.params.channels
+        # Paddings by which each stride divides the side exactly: 64, 16 and 8 px.
         trunk = nn.Sequential(
             nn.Conv2d(image_channels(shapes.observations, "strided"), stem, 8, stride=4, padding=2),
             nn.ReLU(),

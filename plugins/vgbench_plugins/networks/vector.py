@@ -19,7 +19,7 @@ class Vector(Network):
         hidden: tuple[PositiveInt, ...] = Field((256, 256), description="widths of the hidden layers, first to last")
 
     def build(self, shapes: NetworkShapes) -> nn.Module:
-        """Encoder of {name: [N, n]} to [N, latent_dim].
+        """Build the encoder of {name: [N, n]} to [N, latent_dim].
 
         Raises:
             ValueError: there is an image, or no vector.
@@ -44,6 +44,6 @@ class VectorEncoder(nn.Module):
         self.names, self.layers = names, layers
 
     def forward(self, observations: dict[str, Tensor]) -> Tensor:
-        """Latents [N, latent_dim] of {name: [N, n]}."""
+        """Return latents [N, latent_dim] of {name: [N, n]}."""
         latents: Tensor = self.layers(torch.cat([observations[name].flatten(1) for name in self.names], dim=1))
         return latents

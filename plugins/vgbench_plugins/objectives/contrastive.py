@@ -82,9 +82,11 @@ class Contrastive(Objective):
             logs["share_within"] = _mean((missing.detach() > 0).float(), apart)
             return Loss(positive.square().mean() + _mean(missing.square(), apart), logs)
         if apart is not None:
+            # At an infinite distance its term e^(-d / T) is 0, so it takes no part in the sum.
             negative = negative.masked_fill(~apart, torch.inf)
         logits = -torch.cat([positive.unsqueeze(2), negative], dim=2).flatten(0, 1) / params.temperature
         logs["share_first"] = (logits.detach().argmax(dim=1) == 0).float().mean()
+        # The positive pair is class 0 of each row; cross_entropy takes the logarithm of the sum without overflow.
         return Loss(cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.int64)), logs)
 
     def _negatives(self, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor | None]:

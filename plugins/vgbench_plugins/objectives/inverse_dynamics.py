@@ -42,5 +42,6 @@ class InverseDynamics(Objective):
         latents, actions = batch.latents, batch.actions
         answer = self.network(torch.cat([latents[:, :-1], latents[:, 1:]], dim=-1))
         value = (answer - actions).square().mean()
+        # Floored below: equal actions have no spread to divide by.
         spread = (actions - actions.mean(dim=(0, 1))).square().mean()
         return Loss(value, {"unexplained": value.detach() / spread.clamp_min(1e-12)})

@@ -98,9 +98,11 @@ class IQL(Objective):
 
 def expectile_loss(distances: Tensor, same: Tensor, tau: float, gamma: float, n_step: int = 1) -> Loss:
     """Loss of distances [B, T + 1, G] to goals, where `same` [B, T + 1, G] says that the state is the goal."""
+    # Detached: the estimate moves to the target, and not the target to the estimate.
     target, known = targets(distances.detach(), same, gamma, n_step)
     excess = distances[:, :-1] - target
     valid = ~same[:, :-1] & known
+    # The mean is over pairs that count; without any, the loss is 0 and not 0 / 0.
     count = valid.sum().clamp_min(1)
     too_far = excess > 0
     weight = torch.where(too_far, tau, 1.0 - tau) * valid
@@ -117,7 +119,7 @@ def expectile_loss(distances: Tensor, same: Tensor, tau: float, gamma: float, n_
 
 
 def targets(distances: Tensor, same: Tensor, gamma: float, n_step: int) -> tuple[Tensor, Tensor]:
-    """Targets [B, T, G] of n-step backups, and where they are known (bool): not where the window ends before.
+    """Return targets [B, T, G] of n-step backups, and where they are known (bool): not where the window ends before.
 
     Built from the last step back: the k-step target of s_t is 1 + gamma * the (k - 1)-step target of s_{t+1}, which is
     0 if s_{t+1} is the goal.
@@ -127,5 +129,6 @@ def targets(distances: Tensor, same: Tensor, gamma: float, n_step: int) -> tuple
     for _ in range(n_step - 1):
         met = same[:, 1:]
         target = 1.0 + gamma * pad(target[:, 1:], (0, 0, 0, 1)).masked_fill(met, 0.0)
+        # What the padding stands for lies beyond the window: unknown, unless the goal is met before.
         known = pad(known[:, 1:], (0, 0, 0, 1)) | met
     return target, known

@@ -41,5 +41,6 @@ class TwoLevelIQL(IQL):
         """Loss of one level on windows that have its time scale."""
         params = self.params
         goals = batch.goals(params.goal_last, params.random_goals, params.goal_scope)
+        # Not `batch.goal_distances`, which are those of both levels together.
         distances = model.distance.level(index, batch.points.unsqueeze(2), goals.points.unsqueeze(1))
         return expectile_loss(distances, goals.same, params.tau, params.gamma, params.n_step)

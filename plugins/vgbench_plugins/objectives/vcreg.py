@@ -65,15 +65,17 @@ class VCReg(Objective):
 
 def std_loss(samples: Tensor) -> Tensor:
     """Mean over features (and leading dimensions) of relu(1 - std); samples are [..., N, D], statistics over N."""
+    # The 1e-4 keeps the slope of the root finite where a feature does not vary.
     return (1.0 - torch.sqrt(samples.var(dim=-2) + 1e-4)).relu().mean()
 
 
 def cov_loss(samples: Tensor) -> Tensor:
-    """Mean square of the off-diagonal covariances of samples [..., N, D], averaged over leading dimensions.
+    """Return the mean square of the off-diagonal covariances of samples [..., N, D], averaged over leading dimensions.
 
     Uses sum_ij C_ij^2 = ||X X^T||_F^2 / (N - 1)^2: N x N products instead of D x D (N = 15 or 64, D = 512).
     """
     count, dim = samples.shape[-2:]
+    # There is no other feature to vary with, and the denominator would be 0.
     if dim == 1:
         return samples.new_zeros(())
     centred = samples - samples.mean(dim=-2, keepdim=True)

@@ -75,6 +75,7 @@ class CEM(SamplingPlanner):
         """Plan [B, H, A] from the mean in `state` (key `mean`, [B, H', A])."""
         mean = self._start(problem, state)
         std = torch.full_like(mean, self.params.noise)
+        # None yet, in shapes that the first round can join to its own candidates.
         elites, costs = mean[:, None][:, :0], mean.new_zeros(len(mean), 0)
         winner: tuple[Tensor, Tensor] | None = None
         for number in range(self.params.iterations):
@@ -88,6 +89,7 @@ class CEM(SamplingPlanner):
         assert winner is not None  # there is at least one iteration
         plan = problem.action_set.clip(mean)
         if self.params.returns == "best":
+            # Where no cost was finite there is no best one, and the mean stays the plan.
             plan = torch.where(winner[1].isfinite()[:, None, None], winner[0], plan)
         return Plan(plan, self._keep(mean, plan, elites, costs), info(asked, costs))
 
@@ -124,7 +126,7 @@ class CEM(SamplingPlanner):
 
 
 def info(asked: Tensor, costs: Tensor) -> dict[str, Tensor]:
-    """Diagnostics [B] of a round's candidates, of cost [B, K], and its elites, of cost [B, E]."""
+    """Return diagnostics [B] of a round's candidates, of cost [B, K], and its elites, of cost [B, E]."""
     # In float64, as MPPI's: sums of a long horizon keep their small differences.
     finite, asked = asked.isfinite(), asked.double()
     least = asked.masked_fill(~finite, torch.inf).amin(dim=1)

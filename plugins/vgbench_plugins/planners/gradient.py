@@ -71,6 +71,7 @@ class Gradient(SamplingPlanner):
             # Both means begin at 0, and are corrected for it.
             scale = (square / (1 - BETAS[1] ** number)).sqrt() + EPSILON
             step = self.params.lr * mean / (1 - BETAS[0] ** number) / scale
+            # Each step has a graph of its own: nothing is differentiated through the steps before.
             actions = problem.action_set.clip(actions.detach() - step).requires_grad_()
             costs = problem.cost(actions)
             best = cheaper(best, _best(actions, costs))

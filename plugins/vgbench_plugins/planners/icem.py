@@ -58,6 +58,7 @@ class ICEM(CEM):
         if number == 0 and "elites" in state:
             candidates = carried(candidates, state["elites"], problem.executed)
         if number == self.params.iterations - 1:
+            # At the end: old elites stand at the beginning, also where the first round is the last.
             candidates[:, -1] = problem.action_set.clip(mean)
         return candidates
 

@@ -122,6 +122,7 @@ class MPPI(SamplingPlanner):
         finite = costs.isfinite()
         count = finite.sum(dim=1, keepdim=True)
         best = costs.masked_fill(~finite, torch.inf).amin(dim=1, keepdim=True)
+        # The least cost is taken off first: then no exponential overflows, and small differences keep their digits.
         above = torch.where(finite, costs - best, 0.0)
         mean = above.sum(dim=1, keepdim=True) / count.clamp_min(1)
         scale = torch.full_like(mean, self.params.temperature)
@@ -130,8 +131,10 @@ class MPPI(SamplingPlanner):
             # Equal costs have no spread: then all weights are equal, whatever the scale.
             scale = (scale * spread.sqrt()).clamp_min(torch.finfo(scale.dtype).tiny)
         usable = count > 0
+        # A row without any finite cost keeps its zeros: softmax of nothing but -inf is nan.
         logits = (-above / scale).masked_fill(~finite & usable, -torch.inf)
         weights = torch.softmax(logits, dim=1) * usable
+        # Rows without weights have 0 / tiny = 0.
         ess = usable.squeeze(1) / weights.square().sum(dim=1).clamp_min(torch.finfo(weights.dtype).tiny)
         info = {"ess": ess.float(), "cost": best.squeeze(1).float(), "cost_mean": (best + mean).squeeze(1).float()}
         return weights, info

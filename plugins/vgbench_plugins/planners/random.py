@@ -35,6 +35,7 @@ class Random(Planner):
     def plan(self, problem: Problem, state: PlannerState) -> Plan:
         """Draw `problem.horizon` actions; state: `actions` [B, H, A] planned and `age` [B, H], steps already held."""
         hold, horizon = self.params.hold, problem.horizon
+        # One more than fill the horizon, as the first may be partly used up.
         blocks = 1 + -(-horizon // hold)
         fresh = self._draw(problem, blocks)
         start = torch.zeros(len(fresh), dtype=torch.int64, device=fresh.device)

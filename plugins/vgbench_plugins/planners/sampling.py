@@ -49,16 +49,18 @@ def coloured(white: Tensor, beta: float) -> Tensor:
     frequency[0] = frequency[1]
     gain = frequency ** (-beta / 2)
     number = torch.full_like(gain, 2.0)  # of the coefficients of the whole transform that each one stands for
+    # The mean, and for an even number of steps the highest frequency, have no mirror image in the whole transform.
     number[:1].fill_(1.0)
     if steps % 2 == 0:
         number[-1:].fill_(1.0)
+    # By Parseval's theorem the mean square of the gains is the variance of a step.
     gain = gain / ((number * gain.square()).sum() / steps).sqrt()
     spectrum = torch.fft.rfft(white.to(torch.float64), dim=-2) * gain.unsqueeze(-1)
     return torch.fft.irfft(spectrum, n=steps, dim=-2).to(white.dtype)
 
 
 def draw(problem: Problem, samples: int, hold: int = 1, beta: float = 0.0) -> Tensor:
-    """Noise [B, samples, H, A] of variance 1, coloured by `beta` along its draws, each held for `hold` steps."""
+    """Draw noise [B, samples, H, A] of variance 1, coloured by `beta` along its draws, each held for `hold` steps."""
     draws = problem.noise(samples, -(-problem.horizon // hold), problem.action_dim)
     return coloured(draws, beta).repeat_interleave(hold, dim=2)[:, :, : problem.horizon]
 
@@ -88,6 +90,7 @@ def cheapest(sequences: Tensor, costs: Tensor, count: int) -> tuple[Tensor, Tens
     Costs that are not finite come last, as infinity; equal ones stay in their order.
     """
     costs = costs.detach().masked_fill(~costs.isfinite(), torch.inf)
+    # Stable: which of several equal costs comes first must not depend on the device's way to sort.
     costs, order = costs.sort(dim=1, stable=True)
     index = order[:, :count, None, None].expand(-1, -1, *sequences.shape[2:])
     return sequences.gather(1, index), costs[:, :count]

@@ -12,7 +12,7 @@ DRAWN = 4
 
 
 def quarter_of(position: np.ndarray) -> np.ndarray:
-    """Number 8 i + j of the quarters of cells that hold positions [..., 2]; [...] int."""
+    """Return the number 8 i + j of the quarters of cells that hold positions [..., 2]; [...] int."""
     index = np.clip(np.floor(2 * (position - (FIRST_MIDDLE - 0.5))), 0, SIDE - 1).astype(np.int64)
     return index[..., 0] * SIDE + index[..., 1]
 
@@ -34,12 +34,15 @@ class Visits:
     def add(self, codes: np.ndarray, position: np.ndarray) -> None:
         """Count positions [M, ..., 2] in layouts [M]."""
         layout = np.searchsorted(self.codes, codes).reshape(-1, *[1] * (position.ndim - 2))
+        # Not `+=`, which counts a quarter once that occurs twice.
         np.add.at(self.counts, (np.broadcast_to(layout, position.shape[:-1]), quarter_of(position)), 1)
 
     def draw(self, rng: np.random.Generator, codes: np.ndarray) -> np.ndarray:
         """Draw free positions [M, 2] in layouts [M], each in one of the `DRAWN` least visited quarters."""
         layout = np.searchsorted(self.codes, codes)
+        # Closed quarters come last, behind any number of visits.
         counts = np.where(self._open, self.counts, np.iinfo(np.int64).max)
+        # lexsort ranks by its last key; the random one decides between equal counts.
         order = np.lexsort((rng.random(counts.shape), counts), axis=1)[:, :DRAWN]
         quarter = order[layout, rng.integers(0, DRAWN, len(codes))]
         low = np.stack(np.divmod(quarter, SIDE), axis=-1) / 2 + FIRST_MIDDLE - 0.5
@@ -57,6 +60,7 @@ class Visits:
         """
         number = self._open.sum(axis=1)
         share = self.counts / np.maximum(self.counts.sum(axis=1, keepdims=True), 1)
+        # 0 log 0 counts as 0.
         entropy = -(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1)
         rarest = np.where(self._open, share, np.inf).min(axis=1)
         return {

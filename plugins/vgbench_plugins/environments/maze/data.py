@@ -13,13 +13,13 @@ HALF_CENTRE = 0.25
 
 
 def training_codes(rng: np.random.Generator, trajectories: int, layouts: int) -> np.ndarray:
-    """Codes [N] of the layouts of N trajectories: as many of each of `layouts` different ones, in random order."""
+    """Draw codes [N] of the layouts of N trajectories: as many of each of `layouts` different ones, in random order."""
     chosen = rng.choice(all_codes(), layouts, replace=False)
     return rng.permutation(chosen[np.arange(trajectories) % layouts])
 
 
 def free_positions(rng: np.random.Generator, codes: np.ndarray) -> np.ndarray:
-    """Uniform positions [N, 2] of the ball in layouts [N], touching no wall."""
+    """Draw uniform positions [N, 2] of the ball in layouts [N], touching no wall."""
     position = np.empty((len(codes), 2))
     pending = np.arange(len(codes))
     while len(pending):
@@ -36,6 +36,7 @@ def random_velocities(rng: np.random.Generator, shape: tuple[int, ...], law: str
     """Velocities [*shape, 2] of uniform direction and norm below 5: uniform norms ("radius") or uniform on a disc."""
     norm = rng.random(shape)
     if law == "disc":
+        # The area within a radius grows with its square.
         norm = np.sqrt(norm)
     angle = rng.uniform(0, 2 * np.pi, shape)
     return MAX_SPEED * norm[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
@@ -64,7 +65,7 @@ def tasks(rng: np.random.Generator, count: int, seen: np.ndarray) -> tuple[np.nd
 
 
 def card(codes: np.ndarray, position: np.ndarray, velocity: np.ndarray, blocked: np.ndarray) -> dict[str, object]:
-    """What a reader of the data should know.
+    """Return what a reader of the data should know.
 
     Args:
         codes: [N].

@@ -37,6 +37,7 @@ def background(code: int) -> np.ndarray:
     cell = np.arange(3 * SIZE) // (3 * SIZE // GRID)
     samples = colour[cell][:, cell].transpose(2, 1, 0)[:, ::-1]  # [x, y, channel] to [channel, row, column]
     total = samples.reshape(3, SIZE, 3, SIZE, 3).sum(axis=(2, 4))
+    # Half of 9 is added for rounding to the nearest.
     return ((total + 4) // 9).astype(np.uint8)
 
 
@@ -65,6 +66,7 @@ class Painter:
         columns, rows = first_column.unsqueeze(1) + offset, first_row.unsqueeze(1) + offset
         square = (columns + 0.5 - column.unsqueeze(1)).square().unsqueeze(1)
         square = square + (rows + 0.5 - row.unsqueeze(1)).square().unsqueeze(2)
+        # Linear over one pixel: about the part of the pixel that the disc covers.
         cover = (DISC + 0.5 - square.sqrt()).clamp(0, 1).flatten(1).unsqueeze(1)
         index = (rows.unsqueeze(2) * SIZE + columns.unsqueeze(1)).flatten(1).unsqueeze(1).expand(-1, 3, -1)
         flat = image.view(len(image), 3, SIZE * SIZE)
@@ -77,6 +79,7 @@ class Painter:
         """Pictures [B, 3, 64, 64] of the empty mazes, a fresh tensor."""
         device = layout.device
         if device not in self._row:
+            # A place for each of the 65,536 codes, so that a batch is looked up at once.
             self._row[device] = torch.full((1 << (CELLS * CELLS),), -1, dtype=torch.int64, device=device)
             self._table[device] = torch.empty((0, 3, SIZE, SIZE), dtype=torch.uint8, device=device)
         bits = 1 << torch.arange(CELLS * CELLS, device=device)

@@ -130,19 +130,19 @@ class Maze(api.Environment):
         }
 
     def goal_observation(self, goal: api.State) -> dict[str, Tensor]:
-        """Observation of the goal, at rest unless `goal_velocity` is "keep"."""
+        """Return the observation of the goal, at rest unless `goal_velocity` is "keep"."""
         observation = self.observe(goal)
         if self.params.goal_velocity == "zero":
             observation["velocity"] = torch.zeros_like(observation["velocity"])
         return observation
 
     def track(self, state: api.State) -> Tensor:
-        """Column and row of the agent in the image, [B, 2] px; the middle of the first pixel is 0."""
+        """Return the column and row of the agent in the image, [B, 2] px; the middle of the first pixel is 0."""
         x, y = ((state["position"] - drawing.ORIGIN) * drawing.SCALE).unbind(-1)
         return torch.stack([x, drawing.SIZE - y], dim=-1) - 0.5
 
     def goal_distance(self, state: api.State, goal: api.State) -> Tensor:
-        """Euclidean distance [B] between the positions, in cells; walls and velocity do not count."""
+        """Return the Euclidean distance [B] between the positions, in cells; walls and velocity do not count."""
         return torch.linalg.vector_norm(state["position"] - goal["position"], dim=-1)
 
     def expert(self, state: api.State, goal: api.State) -> Tensor:
@@ -152,7 +152,7 @@ class Maze(api.Environment):
         return torch.from_numpy(self._velocities(codes, position, target)).to(state["position"])
 
     def cost_to_go(self, state: api.State, goal: api.State) -> Tensor:
-        """Length of the shortest way of the ball's centre over that of an action at top speed, [B] float32.
+        """Return the length of the shortest way of the ball's centre over that of an action at top speed, [B] float32.
 
         Inertia does not count, nor does `max_force`: from rest, or around a turn, more steps are needed. The way leads
         to the goal itself; a task is solved up to `success_radius` before it. Infinite where there is no way.
@@ -167,7 +167,7 @@ class Maze(api.Environment):
         return grid.state_grid(state)
 
     def map_place(self, state: api.State) -> Tensor:
-        """Positions [B, 2] of the ball, in cells."""
+        """Return positions [B, 2] of the ball, in cells."""
         return state["position"]
 
     def collect(
@@ -187,6 +187,7 @@ class Maze(api.Environment):
         rng, params, steps = np.random.default_rng(seed), self.params, length - 1
         codes = sampling.training_codes(rng, trajectories, params.training_layouts)
         start = sampling.free_positions(rng, codes)
+        # Drawn in any case, so that the actions after it are the same with and without.
         velocity = sampling.random_velocities(rng, (trajectories,), "radius") * (params.start_velocity == "random")
         actions = sampling.random_velocities(rng, (trajectories, steps), params.action_norm).astype(np.float32)
         guide = policies.Guide(params.policy, params.expert_share, codes, self._velocities, rng)
@@ -244,6 +245,7 @@ class Maze(api.Environment):
     def _forces(self, state: api.State, target: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Codes [B], position, velocity and force [B, 2], all in float64 on the CPU. The velocity is clipped first."""
         position, velocity, goal = (x.double().cpu().numpy() for x in (state["position"], state["velocity"], target))
+        # As `simulate` does before its first step: the force has to start from the same velocity.
         velocity = np.clip(velocity, -physics.MAX_SPEED, physics.MAX_SPEED)
         force = physics.force_towards(velocity, goal, self.params.substeps, self.params.max_force)
         return layouts.encode(state["layout"].cpu().numpy()), position, velocity, force
@@ -252,6 +254,7 @@ class Maze(api.Environment):
         """Whether walls made the velocity after an action differ from that of a free ball; [B] bool."""
         _, _, velocity, force = self._forces(state, self.spec.actions.clip(action))
         free = physics.free_velocity(velocity, force, self.params.substeps)
+        # Far above float32's rounding of velocities, 5e-7.
         return np.abs(after["velocity"].numpy() - free).max(axis=-1) > 1e-3
 
 

@@ -15,6 +15,7 @@ from vgbench_plugins.environments.maze.physics import FIRST_MIDDLE, RADIUS, clea
 
 POINTS = 5
 """Points on the quarter circle around a corner."""
+# Less 1e-9, so that rounding does not make a chord touch the corner it goes around.
 KEPT = RADIUS * np.cos(np.pi / 4 / (POINTS - 1)) - 1e-9
 """Distance that the chords keep from the corner, cells: 0.002 less than the radius. Straight parts need no more."""
 ROWS = 2048
@@ -22,7 +23,7 @@ ROWS = 2048
 
 
 def lengths(codes: np.ndarray, start: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """Lengths [B] of the shortest ways, cells.
+    """Return the lengths [B] of the shortest ways, cells.
 
     Args:
         codes: [B], layouts.
@@ -33,6 +34,7 @@ def lengths(codes: np.ndarray, start: np.ndarray, goal: np.ndarray) -> np.ndarra
         [B] float64; infinite where there is no way, as from within a wall.
     """
     result = np.empty(len(codes))
+    # An end that presses into a wall keeps less: it must not block its own way.
     kept = np.minimum(KEPT, np.minimum(clearance(codes, start), clearance(codes, goal)) - 1e-9)
     for code in np.unique(codes).tolist():
         rows = np.flatnonzero(codes == code)
@@ -68,6 +70,7 @@ def graph(code: int) -> tuple[np.ndarray, np.ndarray]:
     kept = np.full(len(bends), KEPT)
     seen = visible(bends, np.broadcast_to(bends, (len(bends), *bends.shape)), _walls(code), kept)
     distance = np.linalg.norm(bends[:, None] - bends, axis=-1)
+    # In a dense graph 0 means that there is no edge.
     return bends, dijkstra(np.where(seen, distance, 0.0), directed=False)
 
 
@@ -111,6 +114,7 @@ def visible(point: np.ndarray, others: np.ndarray, walls: np.ndarray, kept: np.n
             for y in (-0.5, 0.5):
                 to_corner = wall + np.array([x, y]) - p
                 square = (move**2).sum(-1)
+                # A segment of no length has 0 / 1e-300, not 0 / 0.
                 share = np.clip((to_corner * move).sum(-1) / np.maximum(square, 1e-300), 0, 1)
                 blocked |= ((to_corner - share[..., None] * move) ** 2).sum(-1) < radius**2
     return ~blocked
@@ -119,10 +123,12 @@ def visible(point: np.ndarray, others: np.ndarray, walls: np.ndarray, kept: np.n
 def _enters(point: np.ndarray, move: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Whether the segments from points [n, 1, 2] by moves [n, m, 2] enter open boxes [n, 1, 2]; [n, m] bool."""
     still = move == 0
+    # Any number but 0 will do: where nothing moves, `inside` decides below.
     step = np.where(still, 1.0, move)
     to_low, to_high = (low - point) / step, (high - point) / step
     inside = (low < point) & (point < high)
     enter = np.where(still, np.where(inside, -np.inf, np.inf), np.minimum(to_low, to_high))
     leave = np.where(still, np.where(inside, np.inf, -np.inf), np.maximum(to_low, to_high))
+    # Boxes are open: to touch one, or to run along its side, is no entry, rounding included.
     result: np.ndarray = np.maximum(enter.max(-1), 0) < np.minimum(leave.min(-1), 1) - 1e-12
     return result

@@ -17,13 +17,15 @@ SPACING = 0.1
 
 @lru_cache(maxsize=256)
 def lattice(code: int) -> Lattice:
-    """Free positions of the ball's centre in a layout."""
+    """Return the free positions of the ball's centre in a layout."""
     walls = np.argwhere(decode(code) == 0) + FIRST_MIDDLE
 
     def is_free(points: np.ndarray) -> np.ndarray:
+        # Points at a wall are exactly the radius away, up to float32's rounding.
         return clearance(np.full(len(points), code), points) >= RADIUS - 1e-5
 
     def passes(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+        # A little less than the points keep, so that moves along a wall are free.
         kept = np.full(len(points), RADIUS - 1e-4)
         return geodesic.visible(points.astype(float), others[:, None].astype(float), walls, kept)[:, 0]
 
@@ -32,7 +34,7 @@ def lattice(code: int) -> Lattice:
 
 
 def state_grid(state: api.State) -> api.StateGrid:
-    """Grid of the layout of a state (leading 1), on its device; the ball is at rest."""
+    """Return the grid of the layout of a state (leading 1), on its device; the ball is at rest."""
     layout = state["layout"][:1]
     found = lattice(int(encode(layout.cpu().numpy())[0]))
     device = layout.device

@@ -25,12 +25,12 @@ _LAST_COLUMN = _FIRST_COLUMN << (CELLS - 1)
 
 
 def encode(layouts: np.ndarray) -> np.ndarray:
-    """Codes [...] int64 of layouts [..., 4, 4]."""
+    """Return codes [...] int64 of layouts [..., 4, 4]."""
     return (np.asarray(layouts).reshape(*np.shape(layouts)[:-2], CELLS * CELLS) != 0) @ _BITS
 
 
 def decode(codes: ArrayLike) -> np.ndarray:
-    """Layouts [..., 4, 4] uint8 (1: open) of codes [...]."""
+    """Return layouts [..., 4, 4] uint8 (1: open) of codes [...]."""
     codes = np.asarray(codes)
     return ((codes[..., None] & _BITS) != 0).astype(np.uint8).reshape(*codes.shape, CELLS, CELLS)
 
@@ -49,10 +49,12 @@ def all_codes() -> np.ndarray:
     good = np.ones(len(codes), bool)
     for bit in _BITS:
         reached = codes & bit
+        # After so many steps all must be reached: connected, and no two cells further apart.
         for _ in range(LONGEST):
             reached = _spread(reached) & codes
         good &= ((codes & bit) == 0) | (reached == codes)
     codes = codes[good]
+    # Cached: all callers share this array.
     codes.setflags(write=False)
     return codes
 
@@ -66,12 +68,14 @@ def distances(code: int) -> np.ndarray:
         here = (reached[:, None] & _BITS) != 0
         result[here & (result < 0)] = steps
         reached = _spread(reached) & code
+    # Cached: all callers share this array.
     result.setflags(write=False)
     return result
 
 
 def _spread(codes: np.ndarray) -> np.ndarray:
     """Sets of cells [...] and their neighbours on the four sides (bits beyond the grid may be set along x)."""
+    # The masks keep a shift from moving a cell into the next line of cells.
     along_y = ((codes & ~_LAST_COLUMN) << 1) | ((codes & ~_FIRST_COLUMN) >> 1)
     return codes | along_y | (codes << CELLS) | (codes >> CELLS)
 

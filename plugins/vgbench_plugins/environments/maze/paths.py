@@ -14,7 +14,7 @@ grows during the action, so 1 would overshoot: from rest to half the way, then a
 
 @lru_cache(maxsize=4096)
 def aims(code: int) -> np.ndarray:
-    """Cell to steer for in cell a on the way to cell b, [16, 16] int: where the way first turns, or b.
+    """Return the cell to steer for in cell a on the way to cell b, [16, 16] int: where the way first turns, or b.
 
     The ball need not be in the middle of a: the cells up to there are in a row, so that nothing stands in between.
     Where there is no path, it is b.
@@ -41,7 +41,7 @@ def aims(code: int) -> np.ndarray:
 def velocities(
     codes: np.ndarray, position: np.ndarray, goal: np.ndarray, substeps: int, max_force: float | None
 ) -> np.ndarray:
-    """Velocities [M, 2] along the shortest ways to goals, so slow that the ball can stop where the way turns.
+    """Return velocities [M, 2] along the shortest ways to goals, so slow that the ball can stop where the way turns.
 
     Args:
         codes: [M], layouts.
@@ -56,8 +56,10 @@ def velocities(
     layouts, row = np.unique(codes, return_inverse=True)
     aim = np.stack([aims(code) for code in layouts.tolist()])[row, here, there]
     offset = np.where((aim == there)[:, None], goal, middle_of(aim)) - position
+    # At the goal itself the direction is 0 / 1e-9, not 0 / 0.
     distance = np.maximum(np.linalg.norm(offset, axis=-1, keepdims=True), 1e-9)
     speed = np.minimum(GAIN / (substeps * TIMESTEP) * distance, MAX_SPEED)
     if max_force is not None:
+        # v^2 = 2 (F / m) s: the largest speed that the force can take away within the distance.
         speed = np.minimum(speed, np.sqrt(2 * max_force / MASS * distance))
     return offset / distance * speed

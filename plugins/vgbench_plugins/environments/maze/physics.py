@@ -64,7 +64,7 @@ def maze_xml(code: int) -> str:
 
 @lru_cache(maxsize=4096)
 def model(code: int) -> mujoco.MjModel:
-    """Compiled model of a layout (about 1 ms; kept)."""
+    """Return the compiled model of a layout (about 1 ms; kept)."""
     return mujoco.MjModel.from_xml_string(maze_xml(code))
 
 
@@ -87,12 +87,13 @@ def force_towards(
     force = DAMPING * (target - kept * velocity) / (1 - kept)
     if max_force is None:
         return force
+    # The larger of norm and bound divides: weaker forces keep their size, and 0 is not divided by.
     norm = np.sqrt((force**2).sum(axis=-1, keepdims=True))
     return force * (max_force / np.maximum(norm, max_force))
 
 
 def free_velocity(velocity: np.ndarray, force: np.ndarray, substeps: int) -> np.ndarray:
-    """Velocity [B, 2] of a ball that touches nothing, after `substeps` steps of a constant force."""
+    """Return the velocity [B, 2] of a ball that touches nothing, after `substeps` steps of a constant force."""
     kept = (MASS / (MASS + TIMESTEP * DAMPING)) ** substeps
     return kept * velocity + (1 - kept) / DAMPING * force
 
@@ -118,9 +119,11 @@ def simulate(
     if not len(codes):
         return position, velocity
     models = [model(code) for code in codes.tolist()]
+    # One for all: the models of all layouts have the same sizes.
     data = mujoco.MjData(models[0])
     control = np.ascontiguousarray(force)[:, None]
     for _ in range(substeps):
+        # One step per call, since D4RL clips velocities before each.
         velocity = np.clip(velocity, -MAX_SPEED, MAX_SPEED)
         state = np.concatenate([np.zeros((len(codes), 1)), position, velocity], axis=1)  # time, qpos, qvel
         state = rollout.rollout(models, data, state, control, nstep=1)[0][:, 0]
@@ -129,7 +132,7 @@ def simulate(
 
 
 def clearance(codes: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """Distance [M] of points [M, 2] from the nearest wall of their layouts [M]; 0 inside a wall."""
+    """Return the distance [M] of points [M, 2] from the nearest wall of their layouts [M]; 0 inside a wall."""
     walls = np.ones((len(codes), CELLS + 2, CELLS + 2), bool)
     walls[:, 1:-1, 1:-1] = decode(codes) == 0
     middles = np.arange(CELLS + 2) + FIRST_MIDDLE - 1
@@ -139,11 +142,11 @@ def clearance(codes: np.ndarray, position: np.ndarray) -> np.ndarray:
 
 
 def cell_of(position: np.ndarray) -> np.ndarray:
-    """Number 4 i + j of the cell that holds positions [..., 2]; [...] int."""
+    """Return the number 4 i + j of the cell that holds positions [..., 2]; [...] int."""
     index = np.clip(np.floor(position - (FIRST_MIDDLE - 0.5)), 0, CELLS - 1).astype(np.int64)
     return index[..., 0] * CELLS + index[..., 1]
 
 
 def middle_of(cell: np.ndarray) -> np.ndarray:
-    """Middle [..., 2] of the cells with numbers [...]."""
+    """Return the middle [..., 2] of the cells with numbers [...]."""
     return np.stack([cell // CELLS, cell % CELLS], axis=-1) + FIRST_MIDDLE

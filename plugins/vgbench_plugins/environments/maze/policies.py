@@ -39,12 +39,12 @@ class Guide:
         self.reached = 0
 
     def blocks(self) -> list[np.ndarray]:
-        """Rows of the trajectories that are run together, in the order in which they are run."""
+        """Return the rows of the trajectories that are run together, in the order in which they are run."""
         rows = np.arange(len(self._codes))
         return [rows] if self._visits is None else np.split(rows, np.arange(BATCH, len(rows), BATCH))
 
     def begin(self, rows: np.ndarray, position: np.ndarray) -> np.ndarray:
-        """Starts [R, 2] of trajectories [R]: the given positions, or the policy's own. Draws the first goals."""
+        """Return starts [R, 2] of trajectories [R]: the given positions, or the policy's own. Draws the first goals."""
         if self._visits is not None:
             position = self._draw(rows)
         guided = rows[self.guided[rows]]
@@ -52,7 +52,7 @@ class Guide:
         return position
 
     def turn(self, rows: np.ndarray, position: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-        """Actions [R, 2] of trajectories [R] at positions [R, 2], made of those that were drawn, [R, 2]."""
+        """Return actions [R, 2] of trajectories [R] at positions [R, 2], made of those that were drawn, [R, 2]."""
         if self._visits is not None:
             self._visits.add(self._codes[rows], position)
         which = self.guided[rows]
@@ -70,7 +70,7 @@ class Guide:
         return actions
 
     def figures(self) -> dict[str, float]:
-        """What the card says of the guided trajectories."""
+        """Return what the card says of the guided trajectories."""
         count = int(self.guided.sum())
         return {"guided_trajectories": count, "mean_goals_reached": self.reached / count} if count else {}
 
