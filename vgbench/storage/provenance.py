@@ -40,7 +40,7 @@ def versions() -> dict[str, str]:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
-            continue
+            continue  # not every installation has all of them
     return found
 
 
@@ -51,6 +51,7 @@ def git() -> dict[str, Any] | None:
     def ask(*arguments: str) -> str | None:
         try:
             done = subprocess.run(
+                # timeout: a git that hangs must not hold up the run.
                 ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True
             )
         except (OSError, subprocess.SubprocessError):
@@ -65,6 +66,7 @@ def git() -> dict[str, Any] | None:
 
 def machine() -> dict[str, Any]:
     """The machine, in words."""
+    # Here, not above: who reads records imports this module, but needs no torch.
     import torch
 
     return {

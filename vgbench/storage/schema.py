@@ -37,6 +37,7 @@ def _record(hint: Any) -> tuple[Any, str]:
     """TypedDict that a type holds, if it holds one, and the path to it: `.*` in a list or under any name."""
     options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     for option in options:
+        # A TypedDict refuses isinstance and issubclass; it is known by `__total__`.
         if isinstance(option, type) and hasattr(option, "__total__"):
             return option, ""
         if get_origin(option) in (list, dict) and hasattr(get_args(option)[-1], "__total__"):
@@ -78,6 +79,7 @@ def _schema(hint: Any) -> dict[str, Any]:
         return {"type": "array", "items": _schema(arguments[0])}
     if origin is dict:
         return {"type": "object", "additionalProperties": _schema(arguments[1])}
+    # What is left of the types in `record_types` are TypedDicts.
     properties = {}
     for name, field in get_type_hints(hint, include_extras=True).items():
         inner, words = _taken_apart(field)

@@ -14,12 +14,16 @@ import yaml
 
 from vgbench.errors import UsageError
 
+# libyaml's loader is faster, but not every build of PyYAML has it.
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _SCALARS = {
+    # The empty alternative is a key without a value.
     "tag:yaml.org,2002:null": (r"null|Null|NULL|~|", ["n", "N", "~", ""]),
     "tag:yaml.org,2002:bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    # Decimal digits only: not 0x1f, 0b1, 1_000 or 1:30, which YAML 1.1 reads as integers.
     "tag:yaml.org,2002:int": (r"[-+]?[0-9]+", list("-+0123456789")),
+    # A dot or an exponent makes a float; `(?=[eE])` is for `1e-3`, where YAML 1.1 wants a dot.
     "tag:yaml.org,2002:float": (
         r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
         list("-+0123456789."),
@@ -33,11 +37,13 @@ class _Loader(_Base):
 
     name: str
 
+    # Empty, not inherited: the resolvers of PyYAML are those of YAML 1.1.
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's protocol
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Build a mapping; a key that is given twice or is not text is an error with its line."""
         lines: dict[str, int] = {}
+        # On the nodes: in the dict that PyYAML builds, the second of two equal keys has won already.
         for key_node, _ in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
@@ -64,6 +70,7 @@ class _Dumper(yaml.SafeDumper):
 for _tag, (_pattern, _first) in _SCALARS.items():
     for _class in (_Loader, _Dumper):
         _class.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), _first)
+# Base 10: PyYAML's own constructor reads 010 as octal.
 _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node), 10))
 _Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: _float(loader.construct_scalar(node)))
 
