@@ -110,6 +110,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from benchmarks import guard, harness, peers
     from vgbench.hardware import keep_freed_memory
 
+    # The allocator's setting of a run, for all sides alike.
     keep_freed_memory()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -143,6 +144,7 @@ def main() -> int:
         print(f"error: {err}", file=sys.stderr)
         return 2 if isinstance(err, UsageError) else 1
     if options.format == "json":
+        # NaN is no JSON: rather an error here than a record that others cannot read.
         print(json.dumps(record, indent=1, allow_nan=False))
     elif options.list:
         for item in record["benchmarks"]:

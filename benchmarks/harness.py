@@ -122,11 +122,13 @@ def difference(ours: Any, theirs: Any) -> float:
     if ours.shape != theirs.shape:
         return float("inf")
     error = float((ours - theirs).abs().max() / ours.abs().max().clamp_min(1e-12))
+    # NaN is not equal to itself.
     return error if error == error else float("inf")
 
 
 def summary(values: Sequence[float]) -> Record:
     """Median and quartiles."""
+    # inclusive: quartiles lie among what was measured, however few rounds there are.
     q1, median, q3 = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
     return {"median": _digits(median), "q1": _digits(q1), "q3": _digits(q3)}
 

@@ -21,6 +21,7 @@ from benchmarks.table import time_text
 from benchmarks.targets import targets
 
 RECORDS = Path(__file__).parents[1] / "results" / "benchmarks"
+# Not greedy: each mark goes with the next end; DOTALL, as tables have many lines.
 MARK = re.compile(r"(<!-- (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 Record = dict[str, Any]

@@ -60,6 +60,7 @@ class Loggers:
 
     def call(self, hook: str, **arguments: Any) -> None:
         """Call `hook` of each logger in turn."""
+        # One by one, as pluggy's own call stops at the first error; over a copy, as loggers are taken out.
         for implementation in list(getattr(self._manager.hook, hook).get_hookimpls()):
             chosen: Callable[..., Any] = implementation.function
             try:
@@ -88,6 +89,7 @@ def requested(registry: "Registry", asked: Iterable[str] = ()) -> dict[str, str]
     Raises:
         UsageError: there is none of that name.
     """
+    # The names in capitals are those of environment variables.
     if old := next((name for name in RENAMED if name.isupper() and name in os.environ), None):
         raise UsageError(f"the variable {old} is called {RENAMED[old]} now: set that one")
     named = [(f"--logger {name}", name) for name in asked]

@@ -24,6 +24,7 @@ def claims_csv(findings: Iterable[Finding]) -> str:
 
 def _csv(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     text = io.StringIO()
+    # `extrasaction`: a comparison has more fields than CLAIM_COLUMNS.
     writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

@@ -119,6 +119,7 @@ def _links(cell: TableCell, beside: Path) -> str:
 
 
 def _relative(record: RunRecord, beside: Path) -> str:
+    # `relpath` goes up by `..` where need be; links have / on every system.
     return Path(os.path.relpath(record.path.resolve(), beside.resolve())).as_posix()
 
 
@@ -132,6 +133,7 @@ def _escaped(text: str) -> str:
 
 
 def _bullets(lines: Iterable[str]) -> str:
+    # Markdown would read `<` as the begin of an HTML tag.
     return "\n".join("* " + " ".join(line.split()).replace("<", "&lt;") for line in lines)
 
 

@@ -20,6 +20,7 @@ def snapshot() -> dict[str, Any]:
     kind, keys, *rest = np.random.get_state()  # the global generator is what is looked at
     return {
         "Python's random state": random.getstate(),
+        # Bytes, since the comparison of two arrays is not one truth value.
         "NumPy's global random state": (kind, np.asarray(keys).tobytes(), *rest),
         "torch's global random state": torch.get_rng_state().numpy().tobytes(),
         "torch's default dtype": torch.get_default_dtype(),
@@ -82,6 +83,7 @@ def fresh_modules(package: str) -> Iterator[None]:
     finally:
         for name in [name for name in sys.modules if package_of(name) == package]:
             del sys.modules[name]
+        # The old ones again: a class that is imported twice is two classes, and isinstance tells them apart.
         sys.modules.update(kept)
 
 
@@ -91,11 +93,13 @@ def place(err: BaseException, module: str) -> str:
     seen: BaseException | None = err
     found = ""
     while seen is not None:
+        # Code that cannot be compiled has no frame; the error itself knows file and line.
         if isinstance(seen, SyntaxError) and seen.filename and _within(seen.filename, roots):
             return f"{seen.filename}:{seen.lineno}"
         for frame in traceback.extract_tb(seen.__traceback__):
             if _within(frame.filename, roots):
                 found = f"{frame.filename}:{frame.lineno}"
+        # The plugin's own error may lie behind one of ours (`raise ... from err`).
         seen = seen.__cause__
     return found
 
@@ -103,7 +107,7 @@ def place(err: BaseException, module: str) -> str:
 def _roots(package: str) -> list[str]:
     try:
         spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError):
+    except (ImportError, ValueError):  # ValueError: the module has no __spec__
         return []
     if spec is None:
         return []
@@ -111,4 +115,5 @@ def _roots(package: str) -> list[str]:
 
 
 def _within(file: str, roots: list[str]) -> bool:
+    # With the separator: /a/plugin is not the folder of /a/plugin_two.
     return any(root and (file == root or file.startswith(root.rstrip(os.sep) + os.sep)) for root in roots)

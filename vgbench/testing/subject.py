@@ -97,6 +97,7 @@ def near(a: Tensor, b: Tensor, tolerance: float = 1e-4) -> bool:
     if a.shape != b.shape:
         return False
     a, b = a.detach().double(), b.detach().double()
+    # At least 1: for numbers near 0 the tolerance is an absolute one.
     scale = max(1.0, float(b.abs().max()) if b.numel() else 1.0)
     return bool(((a - b).abs() <= tolerance * scale).all())
 
