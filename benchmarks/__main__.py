@@ -42,7 +42,7 @@ OF_A_RUN = ("evaluation", "equal")
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Options of the command line.
+    """Parse the options of the command line.
 
     Raises:
         UsageError: a name or a number that cannot be.
@@ -96,7 +96,7 @@ def _record(path: Path) -> dict[str, Any]:
 
 
 def listing() -> dict[str, Any]:
-    """Names, and which peers are installed."""
+    """List the names, and which peers are installed."""
     from benchmarks.peers import ALL
 
     benchmarks = [{"name": name, "summary": summary} for name, summary in NAMES.items()]
@@ -161,7 +161,7 @@ def main() -> int:
 
 
 def status(record: dict[str, Any]) -> int:
-    """Exit status: 1 if a check failed, or a limit's share fell."""
+    """Return the exit status: 1 if a check failed, or a limit's share fell."""
     cases = [case for benchmark in record["benchmarks"] for case in benchmark.get("cases", ())]
     checks = [*(check for case in cases for check in case["checks"]), *record.get("against", ())]
     return 0 if all(check["passed"] for check in checks) else 1

@@ -23,7 +23,7 @@ CONCENTRATIONS = (None, 100, 30)
 
 
 def draw(p: float, seeds: int, concentration: int | None, trials: int, n: int, seed: int = 0) -> np.ndarray:
-    """Successes of the seeds [trials, seeds]."""
+    """Draw the successes of the seeds [trials, seeds]."""
     # Keyed by the setting: one alone gives the same draws as all.
     generator = np.random.default_rng([seed, round(100 * p), seeds, concentration or 0])
     shape = (trials, seeds)
@@ -43,7 +43,7 @@ def share_covered(p: float, counts: np.ndarray, interval: Callable[[list[int]], 
 
 
 def measure(trials: int, resampled: int, n: int = 100) -> dict[str, Any]:
-    """Coverage of every kind of interval at every setting."""
+    """Measure the coverage of every kind of interval at every setting."""
 
     def student(counts: list[int]) -> Interval:
         return t_interval([count / n for count in counts])

@@ -33,7 +33,7 @@ def cases(options: Options) -> Iterator[Case]:
 
 
 def smoke_run(folder: Path) -> Path:
-    """A run that shows that the benchmark runs, and no more."""
+    """Make a run that shows that the benchmark runs, and no more."""
     import vgbench
 
     small = ["data.trajectories=8", "train.steps=2", "train_predictor.steps=2", "mpc.block_rows=64"]

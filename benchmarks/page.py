@@ -95,7 +95,7 @@ def _shared(parameters: Record) -> str:
 
 
 def filled(page: str, folder: Path = RECORDS) -> str:
-    """Return a page with its tables made anew from the records in a folder."""
+    """Return a page with its tables made again from the records in a folder."""
 
     def made(found: re.Match[str]) -> str:
         name = found[2]

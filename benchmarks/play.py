@@ -30,7 +30,7 @@ from vgbench_plugins.planners.mppi import MPPI
 
 
 def run_planner(trained: Trained) -> MPPI:
-    """Planner of a run.
+    """Return the planner of a run.
 
     Raises:
         UsageError: it is none that the peer has.

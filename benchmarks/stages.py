@@ -16,7 +16,7 @@ from typing import Any
 
 
 def peak() -> float:
-    """Peak resident memory since the last `reset`, MiB."""
+    """Return the peak resident memory since the last `reset`, MiB."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM"):

@@ -38,7 +38,7 @@ def cases(options: Options) -> Iterator[Case]:
 
 
 def _data(spec: RunSpec) -> Dataset:
-    """A small training set: a step does not know how large it is."""
+    """Collect a small training set: a step does not know how large it is."""
     environment = build_environment(spec.environment)
     trajectories = environment.collect(max(8, min(64, spec.settings["data"].trajectories)), 64, 0)
     return Dataset(environment, trajectories, torch.device("cpu"))

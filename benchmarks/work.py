@@ -64,7 +64,7 @@ class Work:
 
     @cached_property
     def costs(self) -> Tensor:
-        """What our own planner is told of `candidates`, [K]: asked for through the same door."""
+        """Costs that our own planner gets for `candidates`, [K]: asked for through the same door."""
         asked: list[Tensor] = []
 
         class Asking(MPPI):

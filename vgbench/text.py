@@ -26,7 +26,7 @@ RENAMED = {
 
 
 def same(name: str) -> str:
-    """Spelling under which names are compared: `-` and `_` are one."""
+    """Return the spelling under which names are compared: `-` and `_` are one."""
     return name.strip().replace("-", "_")
 
 
@@ -110,7 +110,7 @@ _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 
 def read_size(text: str) -> int:
-    """Bytes of `2GiB`, `500 MB`, `1.5GiB` (KiB = 1024 B, KB = 1000 B).
+    """Return the bytes of `2GiB`, `500 MB`, `1.5GiB` (KiB = 1024 B, KB = 1000 B).
 
     Raises:
         ValueError: it is no such size, or none above 0.

@@ -45,7 +45,7 @@ class Rollouts:
 
 
 def roll(trained: Trained, state: State, actions: Tensor, stream: Stream = Stream.ENVIRONMENT) -> list[State]:
-    """States after each of the normalised actions [B, H, A], in the environment itself."""
+    """Return the states after each of the normalised actions [B, H, A], in the environment itself."""
     environment, scale, states = trained.environment, trained.data.action_scale, []
     ids = torch.arange(len(actions), device=actions.device)
     for step in range(actions.shape[1]):
@@ -56,13 +56,13 @@ def roll(trained: Trained, state: State, actions: Tensor, stream: Stream = Strea
 
 
 def predict(trained: Trained, latent: Tensor, actions: Tensor) -> Tensor:
-    """Predicted latents [B, H, D] after each of the normalised actions [B, H, A]."""
+    """Return the predicted latents [B, H, D] after each of the normalised actions [B, H, A]."""
     with torch.no_grad():
         return torch.stack(list(trained.model.rollout(latent, actions)), dim=1)
 
 
 def rollouts(trained: Trained, seed: int) -> Rollouts:
-    """From starts of the tasks, with actions of the data: paths that training has not seen."""
+    """Roll from starts of the tasks, with actions of the data: paths that training has not seen."""
     data, planner = trained.data, trained.spec.planner
     rng = np.random.default_rng(seed)
     # The actions are a trajectory's, which has one less than states.
@@ -82,13 +82,13 @@ def rollouts(trained: Trained, seed: int) -> Rollouts:
 
 
 def distances(trained: Trained, latent: Tensor, goal: Tensor) -> Tensor:
-    """Learned distances [B, H] float64 from latents [B, H, D] to points of goals [B, D']."""
+    """Compute learned distances [B, H] float64 from latents [B, H, D] to points of goals [B, D']."""
     with torch.no_grad():
         return trained.model.distance.prepare(goal)(trained.model.head(latent)).double()
 
 
 def prediction(trained: Trained, made: Rollouts) -> Record:
-    """Error of h = 1 .. H steps: in the latent space, relative to predicting no change, and of the cost."""
+    """Measure the error of h = 1 .. H steps: in the latent space, relative to predicting no change, and of the cost."""
     true, here = made.true[:, 1:], made.true[:, :1]
     still = (here - true).square().sum(-1).double().mean(0)
     cost = distances(trained, true, made.goal)

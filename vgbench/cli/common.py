@@ -28,7 +28,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 
 def examples(*commands: str) -> str:
-    """Epilogue of a help page: example commands, one per line."""
+    """Write the epilogue of a help page: example commands, one per line."""
     # \b keeps click from filling the lines that follow into one paragraph.
     return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
 
@@ -81,7 +81,7 @@ def handled(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             say("interrupted; give the same command again to go on")
             raise typer.Exit(130) from None  # 128 + SIGINT, as in a shell
-        # Ends of a command that are meant; of a closed pipe (`| head`) click makes a quiet end.
+        # Ends of a command that are meant; of a closed pipe (`| head`) typer makes a quiet end.
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except Exception as err:

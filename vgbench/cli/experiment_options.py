@@ -111,7 +111,7 @@ class Execution:
 
 
 def default_folder(name: str, request: "RunRequest") -> Path:
-    """Folder of a suite or sweep: what is not as by default (a variant, a precision) is part of its name."""
+    """Name the folder of a suite or sweep: what is not as by default (a variant, a precision) is part of its name."""
     from vgbench.config.catalogue import load_catalogue
     from vgbench.text import same
 

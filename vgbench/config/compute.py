@@ -10,7 +10,7 @@ from vgbench.text import choice, read_size, show_size, suggest
 
 
 def chosen(choices: OptionReader) -> tuple[str, Compute, dict[str, SourcedValue]]:
-    """Device, and how to compute on it, with their sources.
+    """Choose the device, and how to compute on it, with their sources.
 
     Raises:
         UsageError: this machine does not have what was asked for; the message names the option.

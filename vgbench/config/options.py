@@ -156,8 +156,8 @@ def _as_text(name: str, value: Any) -> str:
         raise UsageError(f"set: {name!r}: expected a plain value, not {type(value).__name__}") from err
 
 
+# The arguments of Annotated are kind and `About`, in the order of RunOption's fields.
 OPTIONS = {
-    # The arguments of Annotated are kind and `About`, in the order of RunOption's fields.
     name: RunOption(name, *get_args(hint)) for name, hint in get_type_hints(RunOptions, include_extras=True).items()
 }
 """All options, by name."""

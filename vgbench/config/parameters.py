@@ -202,7 +202,7 @@ def _literals(annotation: Any) -> list[Any]:
 
 
 def type_name(annotation: Any) -> str:
-    """Words for a type: `number`, `whole number`, `big | small`, `list of whole numbers`."""
+    """Put a type into words: `number`, `whole number`, `big | small`, `list of whole numbers`."""
     plain = {float: "number", int: "whole number", bool: "true | false", str: "text", type(None): "null"}
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
@@ -230,7 +230,7 @@ def _elements(annotation: Any) -> list[Any]:
 
 
 def range_text(info: FieldInfo) -> str:
-    """Range of a parameter: `> 0, < 1`, or nothing; that of a list's elements as `each > 0`."""
+    """Write the range of a parameter: `> 0, < 1`, or nothing; that of a list's elements as `each > 0`."""
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "multiple of"}
     signs |= {"min_length": "at least", "max_length": "at most"}
     parts = []

@@ -55,7 +55,7 @@ class ResolvedProtocol:
 
 
 def registered(source: str, values: Mapping[str, Any]) -> Iterable[Assignment]:
-    """Values from registry.yaml: without effect where their plugin was not chosen."""
+    """Yield values from registry.yaml: without effect where their plugin was not chosen."""
     for address, value in values.items():
         yield Assignment(address, value, source, f"registry.yaml, {source}: {address}={value}", binding=False)
 

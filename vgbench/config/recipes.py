@@ -59,7 +59,7 @@ _OWN_WORDS = ("summary", "reference")
 
 
 def read_file(path: Path, option: str) -> tuple[Any, Where]:
-    """Section `recipes` of a user's file, and its place. A run's config.yaml will do as well.
+    """Read the section `recipes` of a user's file, and its place. A run's config.yaml will do as well.
 
     Raises:
         UsageError: the file cannot be read, or has something else.
@@ -135,7 +135,7 @@ def _set(raw: Mapping[str, Any], where: Where) -> dict[str, Any]:
 
 
 def _check_types(raw: Mapping[str, Any], where: Where) -> None:
-    """Refuse a text where a list of names belongs, and the like."""
+    """Refuse a text where a list of names belongs, and other values of a wrong type."""
     for key, value in raw.items():
         if key in OBJECTIVE_KEYS:
             if not (isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)):

@@ -46,9 +46,9 @@ class Loggers:
                 check_use(entry, made)
                 self._sources[entry.address] = entry.source
                 self.register(made(), entry.address)
-            except (Exception, SystemExit) as err:  # whatever a stranger's code raises
+            except (Exception, SystemExit) as err:  # whatever a third party's code raises
                 known = isinstance(err, ImportError | VgbenchError)
-                if known and entry.address in wanted:  # better than hours of a run that nobody is told of
+                if known and entry.address in wanted:  # better than hours of a run that is not reported
                     raise UsageError(f"{wanted[entry.address]}: {err}") from err
                 cause = str(err) if isinstance(err, VgbenchError) else f"{type(err).__name__}: {err}"
                 self._report(entry.address, cause if str(entry.dist) in cause else f"{cause} ({entry.source})")
@@ -65,7 +65,7 @@ class Loggers:
             chosen: Callable[..., Any] = implementation.function
             try:
                 chosen(*(arguments[name] for name in implementation.argnames))
-            except (Exception, SystemExit) as err:  # whatever a stranger's code raises
+            except (Exception, SystemExit) as err:  # whatever a third party's code raises
                 name = implementation.plugin_name
                 source = f" ({self._sources[name]})" if name in self._sources else ""
                 self._report(name, f"{type(err).__name__} in {hook}: {err}{source}")

@@ -25,7 +25,7 @@ class Registry:
 
     Attributes:
         problems: what was wrong on the way; a broken package takes nobody else down.
-        remedies: the command that mends it, for each of them.
+        remedies: the command that fixes it, for each of them.
     """
 
     problems: tuple[str, ...]
@@ -140,7 +140,7 @@ def _entries(dist: Distribution) -> Iterator[Entry]:
     kinds = {group: kind for kind, group in GROUPS.items()}
     points = [point for point in dist.entry_points if point.group in kinds]
     if points:
-        # Once for all of them: the metadata are parsed anew each time that they are asked for.
+        # Once for all of them: the metadata are parsed again each time that they are asked for.
         name, version, about = _name(dist), dist.version or "?", dist.metadata["Summary"] or ""
         for point in points:
             yield Entry(kinds[point.group], same(point.name), point.value, name, version, about)
@@ -172,7 +172,7 @@ def _name(dist: Distribution) -> str:
 
 
 def canonical(name: str) -> str:
-    """Name of a distribution as packaging compares it."""
+    """Return the name of a distribution as packaging compares it."""
     # The normal form of PEP 503.
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
 

@@ -90,7 +90,7 @@ def judge(table: Table) -> list[Finding]:
 
 
 def declared(table: Table) -> Iterator[tuple[Claim, str, str, str]]:
-    """All comparisons: claim, protocol, a and b."""
+    """Yield all comparisons: claim, protocol, a and b."""
     for claim in table.suite.claims:
         for a in claim.a:
             for b in claim.b:

@@ -52,5 +52,5 @@ def plain(table: Table, findings: Iterable[Finding], left_out: Sequence[str]) ->
 
 
 def dump(content: Any) -> str:
-    """JSON text."""
+    """Return JSON text."""
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

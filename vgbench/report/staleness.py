@@ -81,7 +81,7 @@ def _differences(recorded: Mapping[str, Any], spec: RunSpec) -> tuple[tuple[str,
 
 
 def flat(identity: Mapping[str, Any]) -> Flat:
-    """Lay out an identity by who owns the values: slots, seeds and the like under "", parameters under their plugin."""
+    """Lay out an identity by who owns the values: parameters under their plugin, all else (slots, seeds) under ""."""
     found: Flat = {"": {}}
     for slot, value in identity.items():
         if slot == "settings":

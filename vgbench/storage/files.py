@@ -52,5 +52,5 @@ def read_json(path: Path, fields: Iterable[str], advice: str) -> Record:
 
 
 def now() -> str:
-    """Time in UTC, as records have it."""
+    """Return the time in UTC, as records have it."""
     return datetime.now(UTC).isoformat(timespec="seconds")

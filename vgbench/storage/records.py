@@ -99,7 +99,7 @@ def scan(
 
 
 def leaves(folder: Path) -> Iterator[Path]:
-    """Run folders, and folders that hold something but no run."""
+    """Yield run folders, and folders that hold something but no run."""
     if (folder / "run.json").exists():
         yield folder
         return
@@ -152,7 +152,7 @@ def read_result(path: Path, run: Record) -> Record:
 
 
 def read_episodes(path: Path, rate: Record) -> list[Record]:
-    """Rows of a JSONL file in the order of their tasks; they have to give the rate that result.json has.
+    """Read the rows of a JSONL file in the order of their tasks; they have to give the rate that result.json has.
 
     Raises:
         NotARecord: the file cannot be read, is damaged or contradicts `rate`.

@@ -31,7 +31,7 @@ def other_format(found: object) -> str:
 
 
 def checkpoint_seconds() -> float:
-    """Longest time between two checkpoints: `$VGBENCH_CHECKPOINT_SECONDS`, or 20."""
+    """Return the longest time between two checkpoints: `$VGBENCH_CHECKPOINT_SECONDS`, or 20."""
     text = os.environ.get("VGBENCH_CHECKPOINT_SECONDS", "20")
     try:
         return float(text)

@@ -8,7 +8,7 @@ from vgbench.storage.record_types import FILES
 
 
 def fields(name: str) -> dict[str, str]:
-    """What each field of a file means, by its path; `*` stands for any name, `.` for one level further inside."""
+    """Say what each field of a file means, by its path; `*` stands for any name, `.` for one level further inside."""
     kind, more = FILES[name]
     return {**_fields(kind, ""), **more}
 
@@ -52,7 +52,7 @@ def _several(hint: Any) -> bool:
 
 
 def json_schema(name: str) -> dict[str, Any]:
-    """JSON Schema (2020-12) of a file, or of one line of a JSONL file."""
+    """Return the JSON Schema (2020-12) of a file, or of one line of a JSONL file."""
     kind, _ = FILES[name]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name, **_schema(kind)}
 

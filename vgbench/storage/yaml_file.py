@@ -81,7 +81,7 @@ def _float(text: str) -> float:
 
 
 def parse(text: str, name: str) -> Any:
-    """Value of a YAML text; `name` stands for the file in messages.
+    """Return the value of a YAML text; `name` stands for the file in messages.
 
     Raises:
         UsageError: `name:line: ...` for text that is not YAML, for duplicate keys, and for more than one document.
@@ -100,7 +100,7 @@ def parse(text: str, name: str) -> Any:
 
 
 def load(path: Path) -> Any:
-    """Content of a YAML file.
+    """Read a YAML file.
 
     Raises:
         UsageError: the file is missing, a folder, unreadable, binary or not YAML.
@@ -173,5 +173,5 @@ class Where:
 
 
 def dump(value: Any) -> str:
-    """YAML text that `parse` reads as the same value; keys in the order given."""
+    """Return YAML text that `parse` reads as the same value; keys in the order given."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

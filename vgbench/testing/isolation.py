@@ -16,7 +16,7 @@ import torch
 
 
 def snapshot() -> dict[str, Any]:
-    """State of the process that a plugin must leave alone, by the name under which it is reported."""
+    """Return the state of the process that a plugin must leave alone, by the name under which it is reported."""
     kind, keys, *rest = np.random.get_state()  # the global generator is what is looked at
     return {
         "Python's random state": random.getstate(),
@@ -31,7 +31,7 @@ def snapshot() -> dict[str, Any]:
 
 
 def changed(before: dict[str, Any], ignore: tuple[str, ...] = ()) -> list[str]:
-    """Names of what is no longer as it was at `before`."""
+    """Name what is no longer as it was at `before`."""
     now = snapshot()
     return [name for name, value in before.items() if name not in ignore and now[name] != value]
 
@@ -69,13 +69,13 @@ def seed_all(seed: int) -> None:
 
 
 def package_of(module: str) -> str:
-    """Top-level package of a module."""
+    """Return the top-level package of a module."""
     return module.partition(".")[0]
 
 
 @contextlib.contextmanager
 def fresh_modules(package: str) -> Iterator[None]:
-    """Let the modules of a package be imported anew within; after that the old ones are back."""
+    """Let the modules of a package be imported again within; after that the old ones are back."""
     ours = [name for name in sys.modules if package_of(name) == package]
     kept = {name: sys.modules.pop(name) for name in ours}
     try:

@@ -15,7 +15,7 @@ STEPS = 80
 
 
 def states_for(made: Objective) -> int:
-    """States in a window that is long enough for the objective."""
+    """Return the states in a window that is long enough for the objective."""
     return max(6, made.min_length)
 
 
