@@ -42,7 +42,7 @@ OF_A_RUN = ("evaluation", "equal")
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Options of the command line.
+    """Parse the options of the command line.
 
     Raises:
         UsageError: a name or a number that cannot be.
@@ -96,7 +96,7 @@ def _record(path: Path) -> dict[str, Any]:
 
 
 def listing() -> dict[str, Any]:
-    """Names, and which peers are installed."""
+    """List the names, and which peers are installed."""
     from benchmarks.peers import ALL
 
     benchmarks = [{"name": name, "summary": summary} for name, summary in NAMES.items()]
@@ -110,6 +110,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from benchmarks import guard, harness, peers
     from vgbench.hardware import keep_freed_memory
 
+    # The allocator's setting of a run, for all sides alike.
     keep_freed_memory()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -143,6 +144,7 @@ def main() -> int:
         print(f"error: {err}", file=sys.stderr)
         return 2 if isinstance(err, UsageError) else 1
     if options.format == "json":
+        # NaN is no JSON: rather an error here than a record that others cannot read.
         print(json.dumps(record, indent=1, allow_nan=False))
     elif options.list:
         for item in record["benchmarks"]:
@@ -159,7 +161,7 @@ def main() -> int:
 
 
 def status(record: dict[str, Any]) -> int:
-    """Exit status: 1 if a check failed, or a limit's share fell."""
+    """Return the exit status: 1 if a check failed, or a limit's share fell."""
     cases = [case for benchmark in record["benchmarks"] for case in benchmark.get("cases", ())]
     checks = [*(check for case in cases for check in case["checks"]), *record.get("against", ())]
     return 0 if all(check["passed"] for check in checks) else 1

@@ -53,6 +53,7 @@ def _point_maze() -> Any:
     import gymnasium_robotics
 
     gymnasium.register_envs(gymnasium_robotics)
+    # Neither an end nor a checker within the loop: what is timed are its steps.
     environment = gymnasium.make("PointMaze_UMaze-v3", max_episode_steps=10**9, disable_env_checker=True)
     environment.reset(seed=0)
     return environment

@@ -23,7 +23,8 @@ CONCENTRATIONS = (None, 100, 30)
 
 
 def draw(p: float, seeds: int, concentration: int | None, trials: int, n: int, seed: int = 0) -> np.ndarray:
-    """Successes of the seeds [trials, seeds]."""
+    """Draw the successes of the seeds [trials, seeds]."""
+    # Keyed by the setting: one alone gives the same draws as all.
     generator = np.random.default_rng([seed, round(100 * p), seeds, concentration or 0])
     shape = (trials, seeds)
     rates = (
@@ -42,7 +43,7 @@ def share_covered(p: float, counts: np.ndarray, interval: Callable[[list[int]], 
 
 
 def measure(trials: int, resampled: int, n: int = 100) -> dict[str, Any]:
-    """Coverage of every kind of interval at every setting."""
+    """Measure the coverage of every kind of interval at every setting."""
 
     def student(counts: list[int]) -> Interval:
         return t_interval([count / n for count in counts])
@@ -59,6 +60,7 @@ def measure(trials: int, resampled: int, n: int = 100) -> dict[str, Any]:
         for seeds in (3, 5, 10):
             for concentration in CONCENTRATIONS:
                 counts = draw(p, seeds, concentration, trials, n)
+                # Standard deviation of a beta distribution of mean p and this concentration.
                 spread = 0.0 if concentration is None else (p * (1 - p) / (concentration + 1)) ** 0.5
                 row = {"seeds": seeds, "rate": p, "seed_std": round(spread, 4)}
                 row["student"] = share_covered(p, counts, student)

@@ -33,7 +33,7 @@ def cases(options: Options) -> Iterator[Case]:
 
 
 def smoke_run(folder: Path) -> Path:
-    """A run that shows that the benchmark runs, and no more."""
+    """Make a run that shows that the benchmark runs, and no more."""
     import vgbench
 
     small = ["data.trajectories=8", "train.steps=2", "train_predictor.steps=2", "mpc.block_rows=64"]
@@ -76,6 +76,7 @@ def checks(play: Play) -> Iterator[Check]:
     mppi, params = play.mppi(0), play.peer.params
     if params.initial_noise or params.iterations > 1:
         return  # the peer starts from zeros, and draws once
+    # A draw for each block of steps that share their noise, rounded up; the last block is cut.
     draws = noise.normal(params.samples, -(-mppi.T // params.noise_hold), play.action_set.dim)[0]
     draws = draws.repeat_interleave(params.noise_hold, dim=1)[:, : mppi.T] * play.peer.noise_std
     mppi._sample_noise = lambda shape: draws
@@ -84,6 +85,7 @@ def checks(play: Play) -> Iterator[Check]:
     costs = difference(torch.cat([plan.info["cost"], plan.info["cost_mean"]]), theirs)
     for name in (peers.PYTORCH_MPPI.name, peers.STOPPING):
         yield Check(name, "least and mean cost of the same action sequences", costs, 1e-4)
+        # Wider than for costs: weights near an argmin make much of their last bits.
         yield Check(name, "first plan from the same noise", difference(plan.actions[0], actions), 1e-2)
 
 

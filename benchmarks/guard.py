@@ -15,7 +15,7 @@ FACTOR = 1.5
 
 
 def compare(record: Record, committed: Record) -> list[Record]:
-    """A row for each limit that both records measured: its share then and now, and whether that passes.
+    """Return a row for each limit that both records measured: its share then and now, and whether that passes.
 
     Raises:
         UsageError: they have none in common.
@@ -43,7 +43,7 @@ def _shares(record: Record) -> dict[Key, float]:
 
 
 def lines(rows: list[Record]) -> list[str]:
-    """A line for each row."""
+    """Write a line for each row."""
     return [
         f"{row['benchmark']}, {row['case']}: {row['now']:.2f} of the rate of {row['limit']}, {row['then']:.2f} before"
         + ("" if row["passed"] else f": MORE THAN {FACTOR} TIMES WORSE")

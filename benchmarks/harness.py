@@ -117,16 +117,18 @@ class Options:
 
 
 def difference(ours: Any, theirs: Any) -> float:
-    """Largest difference of two tensors relative to the size of the first; infinite if the shapes differ."""
+    """Return the largest difference of two tensors relative to the size of the first; infinite if the shapes differ."""
     ours, theirs = (torch.as_tensor(x).detach().double() for x in (ours, theirs))
     if ours.shape != theirs.shape:
         return float("inf")
     error = float((ours - theirs).abs().max() / ours.abs().max().clamp_min(1e-12))
+    # NaN is not equal to itself.
     return error if error == error else float("inf")
 
 
 def summary(values: Sequence[float]) -> Record:
-    """Median and quartiles."""
+    """Return median and quartiles."""
+    # inclusive: quartiles lie among what was measured, however few rounds there are.
     q1, median, q3 = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
     return {"median": _digits(median), "q1": _digits(q1), "q3": _digits(q3)}
 
@@ -182,7 +184,7 @@ def _timed(side: Side, case: Case, spent: dict[str, list[float]], ours: str | No
 
 
 def machine() -> Record:
-    """Where and when it was measured: processor, threads, load, versions and commit."""
+    """Say where and when it was measured: processor, threads, load, versions and commit."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
@@ -207,6 +209,6 @@ def _cpu() -> str:
 
 
 def cpu_seconds() -> float:
-    """CPU time of this process's children that have ended, s."""
+    """Return the CPU time of this process's children that have ended, s."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

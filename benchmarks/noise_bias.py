@@ -34,8 +34,9 @@ def targets(wall: Wall, layout: Tensor, draws: int) -> csr_array:
 
 
 def mean_over(ends: csr_array, draws: int) -> csr_array:
-    """Mean of each `draws` successive rows."""
+    """Return the mean of each `draws` successive rows."""
     rows = ends.shape[0]
+    # Row pointers of the CSR format: row i of the mean takes entries i * draws to (i + 1) * draws.
     start = np.arange(0, rows + 1, draws)
     return csr_array((np.full(rows, 1 / draws), np.arange(rows), start), (rows // draws, rows)) @ ends
 

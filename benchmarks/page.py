@@ -21,6 +21,7 @@ from benchmarks.table import time_text
 from benchmarks.targets import targets
 
 RECORDS = Path(__file__).parents[1] / "results" / "benchmarks"
+# Not greedy: each mark goes with the next end; DOTALL, as tables have many lines.
 MARK = re.compile(r"(<!-- (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 Record = dict[str, Any]
@@ -94,7 +95,7 @@ def _shared(parameters: Record) -> str:
 
 
 def filled(page: str, folder: Path = RECORDS) -> str:
-    """Return a page with its tables made anew from the records in a folder."""
+    """Return a page with its tables made again from the records in a folder."""
 
     def made(found: re.Match[str]) -> str:
         name = found[2]

@@ -52,5 +52,5 @@ ALL = (PYTORCH_MPPI, STABLE_WORLDMODEL, TORCHRL, GYMNASIUM_ROBOTICS, TORCHQMET)
 
 
 def missing(*peers: Peer) -> list[str]:
-    """Names of those that are not installed."""
+    """Name those that are not installed."""
     return [peer.name for peer in peers if not peer.present]

@@ -37,6 +37,7 @@ def pytorch_mppi(work: Work, distance: Distance) -> Solver:
         dynamics=work.model.predict,
         running_cost=lambda state, action: distance(state),
         nx=DIM,
+        # A covariance.
         noise_sigma=NOISE**2 * torch.eye(ACTIONS),
         num_samples=work.samples,
         horizon=work.horizon,
@@ -49,6 +50,7 @@ def pytorch_mppi(work: Work, distance: Distance) -> Solver:
 
     @torch.inference_mode()
     def run() -> Tensor:
+        # The same beginning every time, as `Side.run` has to have.
         mppi.U = zeros
         mppi.command(start, shift_nominal_trajectory=False)
         return mppi.U
@@ -128,6 +130,7 @@ def torchrl(work: Work, distance: Distance) -> Solver:
     from torchrl.modules.planners import CEMPlanner
 
     env = _latent_env(work, distance)
+    # Two at least: one has no spread.
     top = max(2, work.samples // 10)
     planner = CEMPlanner(env, work.horizon, optim_steps=1, num_candidates=work.samples, top_k=top)
     start = work.problem["latent"][:1]
@@ -158,6 +161,7 @@ def _latent_env(work: Work, distance: Distance) -> Any:
     class Latent(EnvBase):
         def __init__(self) -> None:
             super().__init__(device="cpu", batch_size=[])
+            # So that one environment steps batches of any number of candidates.
             self._batch_locked = False
             self.observation_spec = Composite(latent=Unbounded((DIM,)))
             self.state_spec = Composite(latent=Unbounded((DIM,)))

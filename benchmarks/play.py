@@ -30,7 +30,7 @@ from vgbench_plugins.planners.mppi import MPPI
 
 
 def run_planner(trained: Trained) -> MPPI:
-    """Planner of a run.
+    """Return the planner of a run.
 
     Raises:
         UsageError: it is none that the peer has.
@@ -86,6 +86,7 @@ class Play:
         """Distance (state, goal) of points as the peer's users write it."""
         ours = self.trained.model.distance
         if isinstance(ours, IQE):
+            # The last one: torchqmet's where it is installed.
             name, iqe = list(implementations(ours.dim, ours.params.component_dim, ours.raw).items())[-1]
             return name, lambda x, y: ours.params.scale * iqe(x, y)
         return "vector norm", lambda x, y: torch.linalg.vector_norm(x - y, dim=-1)
@@ -94,6 +95,7 @@ class Play:
         """Play all tasks with our evaluation."""
         trained = self.trained
         with tempfile.TemporaryDirectory() as folder:
+            # `RunFolder.opened` would make it, but also lock the folder and write a run.json.
             (Path(folder) / "checkpoints").mkdir()
             common = (RunFolder(Path(folder)), Loggers(), Stop(), whole)
             scale = trained.data.action_scale
@@ -121,11 +123,13 @@ class Play:
         warm_start = self.peer.params.warm_start
         if warm_start == "none":
             mppi.U = torch.zeros_like(mppi.U)
+        # `hold` shifts only while the horizon shrinks, as PLDM does.
         elif step and (warm_start == "shift" or horizon < mppi.T):
             for _ in range(self.settings.replan_every):
                 mppi.shift_nominal_trajectory()
         if horizon != mppi.T:
             mppi.change_horizon(horizon)
+        # Not shifted by each round: that was done above, for each action executed.
         for _ in range(self.peer.params.iterations):
             mppi.command(latent, shift_nominal_trajectory=False)
         return self.action_set.clip(mppi.U)
@@ -149,6 +153,7 @@ class Play:
 
             def _compute_weighting(self, costs: Tensor) -> Tensor:
                 if params.temperature_as == "relative":
+                    # Equal costs have no spread; with any temperature above 0 they weigh alike.
                     self.lambda_ = params.temperature * float(costs.std(correction=0).clamp_min(1e-30))
                 return super()._compute_weighting(costs)
 
@@ -161,6 +166,7 @@ class Play:
             dynamics=lambda state, action, step: model.predict(state, action),
             running_cost=cost,
             nx=self.trained.spec.settings["model"].latent_dim,
+            # A covariance.
             noise_sigma=self.peer.noise_std**2 * torch.eye(action_set.dim),
             num_samples=params.samples,
             horizon=horizon,

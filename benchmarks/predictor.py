@@ -36,11 +36,13 @@ def case(rows: int, options: Options) -> Case:
             "first layer: W_z z + W_a a, nothing concatenated",
             1e-4,
         ),
+        # Wider, as bfloat16 has 8 significant bits.
         "bfloat16": (_autocast(model.predict), "plain layers under autocast: other numbers", 0.05),
     }
     if torch.backends.mkl.is_available():
         ways["MKL's packed weights"] = (_with(model, _mkl(model.predictor, rows)), "torch.ops.mkl", 1e-4)
     if options.size == "full":
+        # A copy, as `compile` changes a module in place.
         compiled = copy.deepcopy(model)
         compiled.predictor.compile()
         ways["torch.compile"] = (compiled.predict, "plain layers, default mode", 1e-4)
@@ -69,6 +71,7 @@ def case(rows: int, options: Options) -> Case:
 def _with(model: Any, predictor: nn.Module) -> Predict:
     """`model.predict` with another predictor."""
     other = copy.copy(model)
+    # A shallow copy shares this dictionary: setting the attribute would change `model`.
     other._modules = {**model._modules, "predictor": predictor}
     predict: Predict = other.predict
     return predict

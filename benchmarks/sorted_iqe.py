@@ -18,6 +18,7 @@ def sorted_iqe(x: Tensor, y: Tensor, size: int, weight: Tensor) -> Tensor:
     starts = x.unflatten(-1, (-1, size))
     ends = torch.maximum(starts, y.unflatten(-1, (-1, size)))
     values, order = torch.cat([starts, ends], dim=-1).sort(dim=-1)
+    # The first `size` of what was sorted are starts, which open an interval; the others close one.
     opened = torch.where(order < size, 1, -1).cumsum(dim=-1)
     lengths = ((values[..., 1:] - values[..., :-1]) * (opened[..., :-1] > 0)).sum(dim=-1)
     return torch.lerp(lengths.mean(-1), lengths.amax(-1), weight)

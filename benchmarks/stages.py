@@ -16,18 +16,20 @@ from typing import Any
 
 
 def peak() -> float:
-    """Peak resident memory since the last `reset`, MiB."""
+    """Return the peak resident memory since the last `reset`, MiB."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM"):
                 return int(line.split()[1]) / 1024
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Bytes on macOS, KiB elsewhere.
     return used / 2**20 if sys.platform == "darwin" else used / 1024
 
 
 def reset() -> None:
     """Forget the peak, where the system can."""
     with suppress(OSError):
+        # 5 resets the peak that VmHWM shows, see proc(5).
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 

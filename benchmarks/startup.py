@@ -62,6 +62,7 @@ def memory(options: Options) -> Case:
     def facts(sides: dict[str, Record]) -> Record:
         with tempfile.TemporaryDirectory() as folder:
             run = ["run", "wall_big", "vf_quasi", scale, str(Path(folder) / "run"), *sets]
+            # The last line: the run may print before.
             found = {f"{scale} run": json.loads(_python("-m", "benchmarks.stages", *run).splitlines()[-1])}
         plan = [str(samples), str(horizon), "iqe", str(tasks)]
         name = f"plan {samples} x {horizon}"
@@ -117,6 +118,7 @@ def _point(axis: str, value: int, work: Work, repeats: int) -> Record:
             spent.append(time.perf_counter() - began)
     finally:
         torch.set_num_threads(before)
+    # Without the first round, which warms up.
     return {"value": value, "seconds": summary(spent[1:]), "evaluations": work.evaluations}
 
 

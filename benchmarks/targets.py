@@ -51,7 +51,7 @@ def _written(value: float, unit: str) -> str:
 
 
 def targets(folder: Path) -> list[Target]:
-    """All of them, from the records in a folder."""
+    """Return all of them, from the records in a folder."""
     return [*_solve(folder), *_evaluation(folder), *_rest(folder)]
 
 

@@ -38,7 +38,7 @@ def cases(options: Options) -> Iterator[Case]:
 
 
 def _data(spec: RunSpec) -> Dataset:
-    """A small training set: a step does not know how large it is."""
+    """Collect a small training set: a step does not know how large it is."""
     environment = build_environment(spec.environment)
     trajectories = environment.collect(max(8, min(64, spec.settings["data"].trajectories)), 64, 0)
     return Dataset(environment, trajectories, torch.device("cpu"))
@@ -53,6 +53,7 @@ def step(spec: RunSpec, data: Dataset) -> Case:
     folder = RunFolder(Path(tempfile.gettempdir()) / "vgbench-benchmark-writes-nothing")
     trainer = Trainer(stage, model, data, folder, Loggers(), Stop())
     model.train()
+    # Before the step, which changes the weights.
     encoder = copy.deepcopy(model.encoder)
     seen: list[tuple[dict[str, Tensor], Tensor]] = []
     hook = model.encoder.register_forward_hook(lambda module, given, made: seen.append((given[0], made.detach())))
@@ -102,6 +103,7 @@ def frames(data: Dataset, count: int) -> Case:
             alone = data.observations(trajectory[row : row + 1], time[row : row + 1])
             for key, value in together.items():
                 error = float((value[row].double() - alone[key][0].double()).abs().max())
+                # No tolerance: a frame has the same bits, alone or among others.
                 yield Check("vgbench", f"{key} {row}, drawn alone", error, 0.0)
 
     side = Side("vgbench", lambda: data.observations(trajectory, time), "ours")

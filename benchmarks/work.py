@@ -21,6 +21,7 @@ from vgbench_plugins.networks.mlp import MLP
 from vgbench_plugins.planners.mppi import MPPI
 
 DISTANCES = {"euclidean": Euclidean, "iqe": IQE}
+# Latents and actions of the paper's sizes; 2.45 standard deviations are PLDM's bound of an action.
 DIM, ACTIONS, NOISE, LIMIT = 512, 2, 1.0, 2.45
 
 
@@ -63,7 +64,7 @@ class Work:
 
     @cached_property
     def costs(self) -> Tensor:
-        """What our own planner is told of `candidates`, [K]: asked for through the same door."""
+        """Costs that our own planner gets for `candidates`, [K]: asked for through the same door."""
         asked: list[Tensor] = []
 
         class Asking(MPPI):
@@ -86,6 +87,7 @@ class Work:
             samples=self.samples, horizon=self.horizon, noise=NOISE, temperature=temperature, temperature_as="absolute"
         )
         box = Box((-LIMIT,) * ACTIONS, (LIMIT,) * ACTIONS)
+        # More steps than any horizon here: near its end an episode would cut plans short.
         return Controller(planner(params), self.model, box, MpcSettings(max_steps=1000), seed=0)
 
     def peer_distance(self) -> tuple[str, Callable[[Tensor], Tensor]]:

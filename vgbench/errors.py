@@ -35,4 +35,5 @@ def prefix_error(context: str, joint: str = ": ") -> Iterator[None]:
     try:
         yield
     except VgbenchError as err:
+        # The same class again: it has the exit code, and callers catch some of them.
         raise type(err)(f"{context}{joint}{err}") from err

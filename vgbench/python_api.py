@@ -122,11 +122,13 @@ def perform(
         loggers: those that are used beside the ones that always are.
         note: called with each thing that the user should know before the run starts.
     """
+    # Here, not above: these import torch, without which `import vgbench` is fast.
     from vgbench.experiments import runner
     from vgbench.hardware import about
     from vgbench.plugin.loggers import Loggers
     from vgbench.plugin.registry import Registry
 
+    # First: a logger that was asked for and cannot be loaded must not cost a run.
     active = Loggers().load(Registry(), loggers)
     for text in spec.notes:
         note(text)

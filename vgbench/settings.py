@@ -37,7 +37,9 @@ class TrainSettings(Params):
     epochs: float = Field(10.0, gt=0, description="passes over all windows; used where `steps` is 0")
     steps: int = Field(0, ge=0, description="optimiser steps; 0: from `epochs`")
     batch: int = Field(64, ge=2, description="windows in a batch")
+    # The paper's segments of length 16.
     window: int = Field(16, ge=2, description="states in a window (one more than its actions)")
+    # 0.0028 x 64 / 256.
     lr: float = Field(
         7e-4, gt=0, description="peak learning rate of Adam (base rate x batch / 256 in the paper's code)"
     )
@@ -68,6 +70,7 @@ class MpcSettings(Params):
 class EvaluationSettings(Params):
     """What is judged."""
 
+    # Records older than `stop` were made as its default says.
     default_preserving: ClassVar[frozenset[str]] = frozenset({"stop"})
 
     tasks: int = Field(100, ge=1, description="planning problems")

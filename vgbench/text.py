@@ -26,7 +26,7 @@ RENAMED = {
 
 
 def same(name: str) -> str:
-    """Spelling under which names are compared: `-` and `_` are one."""
+    """Return the spelling under which names are compared: `-` and `_` are one."""
     return name.strip().replace("-", "_")
 
 
@@ -35,6 +35,7 @@ def shown(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):
+        # YAML's spelling, which --set reads, not Python's.
         return str(value).lower()
     if isinstance(value, list | tuple | set | frozenset):
         return f"[{', '.join(map(shown, value))}]"
@@ -46,6 +47,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
     For a name of an older version: "It is called 'variant' now."
     """
+    # Here, not above: only a name that does not exist needs it.
     import difflib
 
     names = sorted(known)
@@ -91,6 +93,7 @@ def figure_text(value: Any) -> str:
 
 def duration(seconds: float) -> str:
     """Return a time as people say it: `40 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    # Below two of the next unit the smaller one says more: `110 s`, not `1.8 min`.
     for limit, unit, size in ((120.0, "s", 1.0), (7200.0, "min", 60.0), (172800.0, "h", 3600.0)):
         if seconds < limit:
             return f"{_two_digits(seconds / size)} {unit}"
@@ -107,7 +110,7 @@ _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 
 def read_size(text: str) -> int:
-    """Bytes of `2GiB`, `500 MB`, `1.5GiB` (KiB = 1024 B, KB = 1000 B).
+    """Return the bytes of `2GiB`, `500 MB`, `1.5GiB` (KiB = 1024 B, KB = 1000 B).
 
     Raises:
         ValueError: it is no such size, or none above 0.
@@ -123,5 +126,6 @@ def read_size(text: str) -> int:
 def show_size(size: int) -> str:
     """Write bytes as people do, and as `read_size` takes them, rounded up: `1.5GiB`, `20MiB`."""
     unit = next((u for u in ("TiB", "GiB", "MiB", "KiB") if size >= _UNITS[u.upper()]), "B")
+    # Rounded up, in whole numbers: read back it is never less than `size`.
     tenths = -(-size * 10 // _UNITS[unit.upper()])
     return f"{tenths / 10:g}{unit}"

@@ -39,6 +39,7 @@ class Tables:
         for number in torch.unique(layout).tolist():
             rows = (layout == number).nonzero().squeeze(1)
             index, weight = self.grids[number].locate(index_states(state, rows))
+            # Each task's table is stacked once, however many rows ask for it.
             some, of = torch.unique(tasks[rows], return_inverse=True)
             values = torch.stack([self.values[task] for task in some.tolist()])
             result[rows] = (values[of.unsqueeze(1), index] * weight).sum(-1)
@@ -52,6 +53,7 @@ def layouts(environment: Environment, tasks: Tasks, data: Dataset) -> tuple[list
     numbers = []
     for task in range(len(tasks)):
         one = index_states(tasks.start, slice(task, task + 1))
+        # The static arrays are the layout: equal bytes share a grid.
         key = b"".join(one[name].cpu().numpy().tobytes() for name in sorted(data.trajectories.static))
         if key not in found:
             found[key] = len(grids)
@@ -69,6 +71,7 @@ def true_tables(environment: Environment, tasks: Tasks, data: Dataset) -> Tables
         goal = {name: value[task : task + 1].expand(count, *value.shape[1:]) for name, value in tasks.goal.items()}
         cost = capability(environment, HasCostToGo).cost_to_go(states, goal).double()
         most = cost[cost.isfinite()].max()
+        # Finite, but beyond all others: interpolation at weight 0 would make NaN of infinity.
         values.append(torch.where(cost.isfinite(), cost, 2 * most))
     return Tables(grids, number, values)
 
@@ -91,6 +94,7 @@ def _error(trained: Trained, tasks: Tasks, tables: Tables, goal: Tensor) -> Reco
     data = trained.data
     generator = torch.Generator().manual_seed(0)
     rows = (torch.arange(CHECKED) % len(tasks)).to(data.device)
+    # A trajectory has one action less than it has states.
     steps = min(8, data.length - 1)
     which = torch.randint(0, len(data), (CHECKED,), generator=generator).to(data.device)
     state = roll(trained, index_states(tasks.start, rows), data.actions[which, :steps])[-1]

@@ -45,7 +45,7 @@ class Rollouts:
 
 
 def roll(trained: Trained, state: State, actions: Tensor, stream: Stream = Stream.ENVIRONMENT) -> list[State]:
-    """States after each of the normalised actions [B, H, A], in the environment itself."""
+    """Return the states after each of the normalised actions [B, H, A], in the environment itself."""
     environment, scale, states = trained.environment, trained.data.action_scale, []
     ids = torch.arange(len(actions), device=actions.device)
     for step in range(actions.shape[1]):
@@ -56,41 +56,45 @@ def roll(trained: Trained, state: State, actions: Tensor, stream: Stream = Strea
 
 
 def predict(trained: Trained, latent: Tensor, actions: Tensor) -> Tensor:
-    """Predicted latents [B, H, D] after each of the normalised actions [B, H, A]."""
+    """Return the predicted latents [B, H, D] after each of the normalised actions [B, H, A]."""
     with torch.no_grad():
         return torch.stack(list(trained.model.rollout(latent, actions)), dim=1)
 
 
 def rollouts(trained: Trained, seed: int) -> Rollouts:
-    """From starts of the tasks, with actions of the data: paths that training has not seen."""
+    """Roll from starts of the tasks, with actions of the data: paths that training has not seen."""
     data, planner = trained.data, trained.spec.planner
     rng = np.random.default_rng(seed)
+    # The actions are a trajectory's, which has one less than states.
     horizon = min(plan_horizon(planner.cls(planner.params), trained.spec.settings["mpc"]), data.length - 1)
     rows = torch.arange(ROLLOUTS, device=data.device) % len(trained.tasks)
     row = torch.from_numpy(rng.integers(0, len(data), ROLLOUTS)).to(data.device)
+    # length - 1 actions leave length - horizon places to begin at; the end is exclusive.
     first = torch.from_numpy(rng.integers(0, data.length - horizon, ROLLOUTS)).to(data.device)
     actions = data.actions[row.unsqueeze(1), first.unsqueeze(1) + torch.arange(horizon, device=data.device)]
     start = index_states(trained.tasks.start, rows)
     states = roll(trained, start, actions)
     true = torch.stack([latents(trained, state) for state in (start, *states)], dim=1)
+    # Shifted by one, so that no rollout keeps its own; a random permutation would not promise that.
     other = torch.roll(actions, 1, dims=0)
     goal = goal_points(trained, index_states(trained.tasks.goal, rows))
     return Rollouts(states, true, predict(trained, true[:, 0], actions), predict(trained, true[:, 0], other), goal)
 
 
 def distances(trained: Trained, latent: Tensor, goal: Tensor) -> Tensor:
-    """Learned distances [B, H] float64 from latents [B, H, D] to points of goals [B, D']."""
+    """Compute learned distances [B, H] float64 from latents [B, H, D] to points of goals [B, D']."""
     with torch.no_grad():
         return trained.model.distance.prepare(goal)(trained.model.head(latent)).double()
 
 
 def prediction(trained: Trained, made: Rollouts) -> Record:
-    """Error of h = 1 .. H steps: in the latent space, relative to predicting no change, and of the cost."""
+    """Measure the error of h = 1 .. H steps: in the latent space, relative to predicting no change, and of the cost."""
     true, here = made.true[:, 1:], made.true[:, :1]
     still = (here - true).square().sum(-1).double().mean(0)
     cost = distances(trained, true, made.goal)
 
     def relative(predicted: Tensor) -> Tensor:
+        # Clamped for rollouts in which nothing moves.
         return (predicted - true).square().sum(-1).double().mean(0) / still.clamp_min(1e-12)
 
     def of_cost(predicted: Tensor) -> Tensor:
@@ -114,6 +118,7 @@ def planning(trained: Trained) -> Record:
     start = index_states(tasks.start, slice(0, count))
     goal = goal_points(trained, index_states(tasks.goal, slice(0, count)))
     here = latents(trained, start)
+    # Plans are in the units of the data's normalised actions, in which the predictor was trained.
     actions = trained.environment.spec.actions.scaled(1 / trained.data.action_scale)
     settings: MpcSettings = spec.settings["mpc"]
     planner = spec.planner.cls(spec.planner.params)
@@ -132,6 +137,7 @@ def planning(trained: Trained) -> Record:
         "promised": round(float(promised.mean()), 4),
         "realised": round(float(realised.mean()), 4),
         "staying": round(float(stays.mean()), 4),
+        # Clamped: a model may promise no improvement at all.
         "kept": round(float((stays - realised).mean() / (stays - promised).mean().clamp_min(1e-9)), 4),
         "recorded": _recorded(trained),
     }
@@ -140,6 +146,7 @@ def planning(trained: Trained) -> Record:
 def _recorded(trained: Trained) -> Record:
     """Means of the planner's own diagnostics in episodes.jsonl, of solved and unsolved tasks."""
     rows = trained.folder.lines("episodes.jsonl")
+    # The fields of `EpisodeRow`; all others are the planner's own.
     known = {"task", "success", "steps", "start_distance", "min_distance", "final_distance"}
     names = [name for name in (rows[0] if rows else {}) if name not in known]
     result: Record = {}

@@ -40,6 +40,7 @@ def fit_probe(trained: Trained, seed: int) -> tuple[Tensor, tuple[str, ...], dic
     data, names = trained.data, tuple(sorted(trained.data.trajectories.states))
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data))
+    # Split by trajectories: states of one are too much alike to judge the fit by.
     half = max(len(data) // 2, 1)
     sets = []
     for rows, count in ((order[:half], TRAIN), (order[half:], HELD)):
@@ -51,6 +52,7 @@ def fit_probe(trained: Trained, seed: int) -> tuple[Tensor, tuple[str, ...], dic
     (z, y), (held, truth) = sets
     # Centred, so that the constant is not penalised.
     middle, level = z.mean(0), y.mean(0)
+    # In proportion to the latents' number and variance, so that their unit makes no difference.
     penalty = RIDGE * len(z) * z.var(dim=0, correction=0).mean().clamp_min(1e-12)
     gram = (z - middle).T @ (z - middle) + penalty * torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
     slope = torch.linalg.solve(gram, (z - middle).T @ (y - level))

@@ -55,6 +55,7 @@ def replay(trained: Trained, tasks: Sequence[int], until: int | None = None) -> 
     """Play tasks again, to their ends or for the first `until` steps; noise is keyed by the task: they play as then."""
     spec, environment, scale = trained.spec, trained.environment, trained.data.action_scale
     settings, planner = spec.settings["mpc"], spec.planner.cls(spec.planner.params)
+    # Plans are in the units of the data's normalised actions; `keep` turns them back.
     actions = environment.spec.actions.scaled(1 / scale)
     controller = Controller(planner, trained.model, actions, settings, spec.task_seed, Stream.PLANNER, spec.device)
     observe = observe_latents(controller.model, environment, trained.tasks)
@@ -63,6 +64,7 @@ def replay(trained: Trained, tasks: Sequence[int], until: int | None = None) -> 
 
     def keep(step: Step) -> None:
         nonlocal imagined
+        # At index 0 a plan begins: until the next one nothing else is imagined.
         if step.index == 0 and controller.model is not None:
             imagined = _imagine(controller.model, observe(step.before, step.ids)["latent"], step.plan.actions)
         for row, (task, of_plan) in enumerate(zip(step.ids.tolist(), step.rows.tolist(), strict=True)):

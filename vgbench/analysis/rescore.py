@@ -101,6 +101,7 @@ def verdict(row: Record, radius: float, at: str, stop: str, recorded_radius: flo
     if at == "end":
         return None if stopped else _below(row["final_distance"], radius)
     if recorded_radius is not None:
+        # The record itself: a rounded distance might lie on the other side.
         if radius == recorded_radius:
             return bool(row["success"])
         if row["success"] and radius > recorded_radius:
@@ -122,6 +123,7 @@ def _run(path: Path, radius: float, at: str) -> list[Rescored]:
     run = read_run(path, ("title",))
     result = read_result(path, run)
     try:
+        # Records older than this setting were made as its default says.
         stop = run["identity"]["settings"]["evaluation"].get("stop", "ever")
         known = (result.get("tasks") or {}).get("radius")
         made = []

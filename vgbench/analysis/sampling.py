@@ -58,6 +58,7 @@ def cat_states(states: list[State]) -> State:
 
 def latents(trained: Trained, state: State) -> Tensor:
     """Encode states as latents [B, D]."""
+    # Cloned: tensors of inference mode, which `encode_blocks` returns, cannot be saved for a gradient.
     return trained.model.encode_blocks(trained.environment.observe(state)).clone()
 
 

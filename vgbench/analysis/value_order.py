@@ -58,6 +58,7 @@ def rank(trained: Trained, views: list[GoalSample]) -> Record:
     terms = value_terms(trained)
     if terms:
         gamma, _, stride = terms
+        # 1 + gamma + ... + gamma^(k - 1): k backups of cost 1, each over `stride` steps of the environment.
         best = [(d, (1 - gamma ** np.ceil(c / stride)) / (1 - gamma)) for d, c, _ in pairs]
         result["optimal_value"] = {"gamma": gamma, "stride": stride, **_against(best, 1 / (1 - gamma))}
     return result
@@ -110,6 +111,7 @@ def _descend(trained: Trained, view: GoalSample, grid: StateGrid, value: Tensor)
     """Coverage and minima of a function [M] of one goal's states."""
     near = grid.neighbours
     solved = trained.environment.success(view.states, view.goals(len(value)))
+    # -1 stands for a neighbour that is not there, which is never the lowest.
     beside = torch.where(near >= 0, value[near.clamp_min(0)], torch.inf)
     lowest, which = beside.min(dim=1)
     here = torch.arange(len(value), device=value.device)
@@ -152,6 +154,7 @@ def _against(pairs: list[tuple[np.ndarray, np.ndarray]], bound: float) -> Record
 def over_goals(pairs: list[tuple[np.ndarray, np.ndarray]], function: Callable[[Any, Any], float]) -> Record | None:
     """Return mean and interval over goals of a statistic; goals with too few pairs, or equal ones, do not count."""
     with warnings.catch_warnings():
+        # Of equal figures scipy has no correlation: it warns and returns NaN, which is left out below.
         warnings.simplefilter("ignore")
         figures = [float(function(a, b)) for a, b in pairs if len(a) >= LEAST]
     figures = [figure for figure in figures if np.isfinite(figure)]
@@ -160,6 +163,7 @@ def over_goals(pairs: list[tuple[np.ndarray, np.ndarray]], function: Callable[[A
 
 def over(figures: list[float]) -> Record:
     """Return the mean over goals with a bootstrap interval over these."""
+    # One row: goals are the only thing that is drawn again.
     low, high = hierarchical_bootstrap([figures])
     return {"mean": round(float(np.mean(figures)), 4), "ci95": [round(low, 4), round(high, 4)], "goals": len(figures)}
 

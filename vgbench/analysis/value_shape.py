@@ -18,6 +18,7 @@ def scale(trained: Trained, views: list[GoalSample], seed: int) -> Record:
     terms = value_terms(trained)
     bound, source = trained.model.distance.upper_bound, "the distance's own bound"
     if terms:
+        # 1 + gamma + gamma^2 + ...: the value of a goal that is never reached.
         bound, source = 1 / (1 - terms[0]), "1 / (1 - gamma)"
     # What is far is told by the true cost, else by the environment's distance; never by what is being judged.
     far = []
@@ -60,6 +61,7 @@ def metric(trained: Trained, views: list[GoalSample], seed: int) -> Record:
     rng = np.random.default_rng(seed)
     asymmetry, violation, mean, worst = [], [], [], 0.0
     distance = trained.model.distance
+    # Rounded up, so that there are no fewer than TRIPLES in all.
     each = -(-TRIPLES // len(views))
     for view in views:
         pick = torch.from_numpy(rng.integers(0, len(view.points), (3, each))).to(view.points.device)
@@ -69,6 +71,7 @@ def metric(trained: Trained, views: list[GoalSample], seed: int) -> Record:
         excess = xz - xy - yz
         asymmetry.append((xy - yx).abs())
         mean.append((xy + yx) / 2)
+        # Distances are float32: rounding alone breaks the inequality by a little.
         violation.append(excess > 1e-4 * xz.max())
         worst = max(worst, float(excess.max()))
     average = float(torch.cat(mean).mean())

@@ -47,6 +47,7 @@ _COMMANDS = (
     *(new.new, check.check, doctor.doctor),
 )
 for command in _COMMANDS:
+    # `list_` and `import_` only keep clear of Python's own names.
     app.command(command.__name__.rstrip("_"), epilog=sys.modules[command.__module__].EPILOG)(command)
 
 
@@ -68,8 +69,9 @@ def options(
 
 
 def _quit(number: int, frame: object) -> None:
+    # Nothing is raised, which the interrupted import could catch or turn into another error.
     os.write(2, b"interrupted\n")
-    os._exit(130)
+    os._exit(130)  # 128 + SIGINT, as in a shell
 
 
 def _name_new_flags(arguments: Iterable[str]) -> None:
@@ -86,6 +88,7 @@ def main() -> None:
     # Until there is something to save, Ctrl-C ends the process at once: an interrupted import of a large library
     # would come out as one error or another. `run` and `collect` install handlers of their own.
     signal.signal(signal.SIGINT, _quit)
+    # Before typer, which would only say that there is no such option.
     _name_new_flags(sys.argv[1:])
     try:
         app()

@@ -41,11 +41,13 @@ def collect(
     asked = resolve_data(request)
     for note in asked.notes:
         say(f"note: {note}")
+    # Before anything is collected.
     for option, path in (("--out", out), ("--preview", preview)):
         if path is not None:
             check_writable(option, path)
     chosen = asked.environment
     environment = chosen.cls(chosen.params)
+    # From here on there is something to save: Ctrl-C is an exception again, see `main`.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     data = collection.collect_to_file(chosen.name, environment, asked.settings, asked.seed, out, Progress())
     if preview is not None:

@@ -28,7 +28,8 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 
 def examples(*commands: str) -> str:
-    """Epilogue of a help page: example commands, one per line."""
+    """Write the epilogue of a help page: example commands, one per line."""
+    # \b keeps click from filling the lines that follow into one paragraph.
     return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
 
 
@@ -79,7 +80,8 @@ def handled(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except KeyboardInterrupt:
             say("interrupted; give the same command again to go on")
-            raise typer.Exit(130) from None
+            raise typer.Exit(130) from None  # 128 + SIGINT, as in a shell
+        # Ends of a command that are meant; of a closed pipe (`| head`) typer makes a quiet end.
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except Exception as err:
@@ -107,6 +109,7 @@ def check_writable(option: str, path: Path) -> None:
     """Make the folder of a file, and see that the file can be written there, before anything is computed."""
     if path.is_dir():
         raise UsageError(f"{option} {path} is a folder; expected the name of a file")
+    # With the process's number, so that two commands do not take each other's.
     trial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,6 +139,7 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], wrap: int
         for line in lines:
             print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
         return
+    # Here, not above: rich takes time to import, and a pipe does without.
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -145,5 +149,6 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], wrap: int
         folds = index == wrap % len(headers)
         table.add_column(header, no_wrap=not folds, overflow="fold", min_width=20 if folds else None)
     for row in rows:
+        # Text: a plain str with brackets, as in [0.88, 0.97], is read as markup.
         table.add_row(*(Text(cell) for cell in row))
     Console(no_color=bool(os.environ.get("NO_COLOR"))).print(table)

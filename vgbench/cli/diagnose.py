@@ -37,6 +37,7 @@ def diagnose(
 
     trained = load_trained(run)
     target = out or run / "diagnosis.json"
+    # Now, not after a minute of computing.
     if target.is_dir() or not target.parent.is_dir():
         raise UsageError(f"--out {target}: expected the name of a file in a folder that exists")
     record = diagnose(trained, goals, states, seed)

@@ -99,17 +99,19 @@ class Execution:
         from vgbench.model.precision import check_compiler
 
         spec = campaign.cells[0].spec
+        # Before any run is started: all of them would fail alike.
         check_compiler(spec)
         if spec.selections["device"].source == "found":
             from vgbench.hardware import about
 
             say(f"note: {about(spec.device)}")
+        # Only now: the device is that of the resolved runs.
         resources = replace(resources, gpu=spec.device_kind != "cpu")
         return campaign.run(self.executor, resources, ["vgbench", *sys.argv[1:]], say, self.retry_failed)
 
 
 def default_folder(name: str, request: "RunRequest") -> Path:
-    """Folder of a suite or sweep: what is not as by default (a variant, a precision) is part of its name."""
+    """Name the folder of a suite or sweep: what is not as by default (a variant, a precision) is part of its name."""
     from vgbench.config.catalogue import load_catalogue
     from vgbench.text import same
 

@@ -36,6 +36,7 @@ def figure(
         raise UsageError(f"--out {out}: expected a name that ends in .png")
     with prefix_error(f"NAME {name}"):
         chosen = load_catalogue().figure(name)
+    # After the name is found: a slip need not wait for this import.
     from vgbench.report.plots import paper_figures
 
     panels = paper_figures.prepare(chosen, data_seed, task_seed, set_ or ())

@@ -44,6 +44,7 @@ def import_(
         raise UsageError(f"--out {out} exists already; choose another name or delete it")
     found = importing.opened(minari)
     exported = importing.exported_here(found)
+    # After the data set is found: it may make a folder, which a wrong name would leave behind.
     check_writable("--out", out)
     if exported:
         name = exported["specification"]["environment"]

@@ -44,6 +44,7 @@ def ladder(
     from vgbench.errors import UsageError
     from vgbench.storage.files import write_json
 
+    # Now, not after minutes of playing.
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise UsageError(f"--out {out}: expected the name of a file in a folder that exists")
     setup, runs = set_up(protocol, run or [], tasks, budget, scale, set_ or [])

@@ -56,6 +56,7 @@ def items(registry: Any) -> list[dict[str, str]]:
     catalogue = load_catalogue()
     rows = []
     for entry in registry.entries():
+        # registry.yaml describes built-in plugins: another one of the same name is something else.
         known = catalogue.component(entry.kind, entry.name).summary if entry.dist == HOME else ""
         rows.append(_row(entry.kind, entry.address, entry.dist, entry.version, known or entry.about))
     for kind in SECTIONS:

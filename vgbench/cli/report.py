@@ -66,8 +66,10 @@ def report(
     chosen, variant_name, scale = _choose(suite, variant, scale)
     guess = out.suffix.removeprefix(".").lower() if out else ""
     form = choice(layout or (guess if guess in FORMATS else "table"), FORMATS, "--format")
+    # Before records are read and pictures drawn.
     _check_files(out, html, draw)
     folders = _folders(folders or [], chosen.name, scale)
+    # After the options are checked: a slip need not wait for these imports.
     from vgbench.report import claims as tests
     from vgbench.report import table
     from vgbench.storage import records
@@ -81,6 +83,7 @@ def report(
         from vgbench.report.html import page
 
         _write(html, page(built, findings, left_out, folders, draw, say), "html", "--html")
+        # --html alone asks for no other form of the report.
         if out is None and layout is None:
             return
     if form == "table" and out is None:

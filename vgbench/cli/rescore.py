@@ -39,6 +39,7 @@ def rescore(
     from vgbench.analysis import rescore as scores
 
     at = choice(at, scores.AT, "--at")
+    # Written so that nan is refused, too.
     if not 0 < radius < float("inf"):
         raise UsageError(f"--radius {radius:g}: expected a number above 0")
     for folder in folders:

@@ -32,6 +32,7 @@ def show(
 
     Each parameter has its type, range, default and meaning. A schema is the JSON Schema of a run folder's file.
     """
+    # First, as it needs neither registry.yaml nor plugins.
     if same(kind) == "schema":
         _show_schema(name)
         return

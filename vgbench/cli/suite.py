@@ -38,6 +38,7 @@ def suite(
     from vgbench.experiments import suite
     from vgbench.experiments.cells import seeds
 
+    # First: what it leaves in `options` are those of a run.
     how, resources = Execution.taken_from(options)
     asked, base = suite.narrowed(suite.find(name), only or ()), RunRequest(**options)
     campaign = how.campaign("suite", asked.name, suite.cells(asked, seeds(how.seeds, asked.seeds), base), base)

@@ -50,6 +50,7 @@ def sweep(
     from vgbench.experiments.cells import seeds
     from vgbench.experiments.check_recipes import check
 
+    # First: what it leaves in `options` are those of a run.
     how, resources = Execution.taken_from(options)
     base = RunRequest(**options)
     recipe, protocol = base.options.get("recipe"), base.options.get("protocol")
@@ -59,6 +60,7 @@ def sweep(
         known = sweep.find(name)
         title, points, default = known.name, sweep.of_registry(known), known.seeds
         own = RunRequest(protocol=known.protocol, data_seed=known.data_seed, task_seed=known.task_seed)
+        # The user's seeds win over the registry's.
         base = own.replaced(**options)
     elif recipe is None or protocol is None or not grid:
         raise UsageError("expected the NAME of a sweep, or --recipe, --protocol and --grid NAME.PARAM=A,B,...")

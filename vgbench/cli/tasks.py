@@ -40,6 +40,7 @@ def tasks(
     check_writable("--out", out)
     chosen = asked.environment
     environment = chosen.cls(chosen.params)
+    # From here on there is something to save: Ctrl-C is an exception again, see `main`.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if asked.file:
         trajectories = files.load_for(asked.file, chosen.name, environment)[0]

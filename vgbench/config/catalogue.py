@@ -84,6 +84,7 @@ class Catalogue:
     def usual_protocol(self, environment: str) -> Protocol | None:
         """Protocol that an environment means when it is named alone: its own, or the one for every environment."""
         own = [protocol for protocol in self.protocols.values() if protocol.default_for == environment]
+        # Its own first: the one for every environment is only a fallback.
         return next(iter([*own, *(p for p in self.protocols.values() if p.environment is None)]), None)
 
     def component(self, kind: str, name: str) -> Component:
@@ -128,6 +129,7 @@ def read(content: Any, file: str) -> Catalogue:
     for name, raw in mapping(content.get("protocols", {}), where / "protocols").items():
         here = where / "protocols" / name
         scales = mapping(mapping(raw, here).get("scales", {}), here / "scales")
+        # `make` checks the fields of a dataclass; the names of scales are keys of a mapping.
         known(scales, SCALES, here / "scales")
         made = {scale: make(Scale, block, here / "scales" / scale) for scale, block in scales.items()}
         protocols[name] = make(Protocol, with_stages(raw) | {"scales": made}, here, name=name)
@@ -136,6 +138,7 @@ def read(content: Any, file: str) -> Catalogue:
         here = where / "sweeps" / name
         curves = parts(Curve, mapping(raw, here).get("curves"), here / "curves")
         sweeps[name] = make(Sweep, raw | {"curves": curves}, here, name=name)
+    # Before suites and figures, whose names are checked against these.
     recipes = read_recipes(content.get("recipes", {}), where / "recipes")
     variants = _section(content, "variants", Variant, where)
     suites = _suites(content, where, recipes, protocols)
@@ -150,9 +153,11 @@ def _suites(content: Mapping[str, Any], where: Where, recipes: Any, protocols: A
         here = where / "suites" / name
         if not isinstance(suite.claims, tuple):
             raise UsageError(f"{here / 'claims'}: expected a list of claims, got {suite.claims!r}")
+        # Without its number of tasks a published rate has no interval to compare with.
         uncounted = {place for row in suite.published.values() for place in row} - set(suite.published_n)
         if uncounted:
             raise UsageError(f"{here / 'published_n'}: missing the number of tasks behind {min(uncounted)!r}")
+        # After the suite itself: `all` in a claim stands for the suite's recipes.
         claims = tuple(
             _claim(raw, here / "claims" / index, suite, recipes, protocols) for index, raw in enumerate(suite.claims)
         )

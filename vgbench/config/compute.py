@@ -10,13 +10,14 @@ from vgbench.text import choice, read_size, show_size, suggest
 
 
 def chosen(choices: OptionReader) -> tuple[str, Compute, dict[str, SourcedValue]]:
-    """Device, and how to compute on it, with their sources.
+    """Choose the device, and how to compute on it, with their sources.
 
     Raises:
         UsageError: this machine does not have what was asked for; the message names the option.
     """
     device, source = _device(choices)
     asked = choices.get_or("precision", "float32")
+    # `choice` quotes the value itself, so the option is named without it.
     precision = choice(asked.value, PRECISIONS, asked.written.removesuffix(f" {asked.value}"))
     if problem := lacks(precision, device):
         raise UsageError(f"{asked.written}: {problem}")
@@ -31,6 +32,7 @@ def chosen(choices: OptionReader) -> tuple[str, Compute, dict[str, SourcedValue]
         "device": SourcedValue(device, source),
         "precision": SourcedValue(precision, asked.source),
         "compile": SourcedValue(bool(compiled.value), compiled.source),
+        # Recorded is the number that 0 comes to here; `Compute` keeps the 0 as it was asked for.
         "threads": SourcedValue(thread_count(threads.value), "found" if threads.value == 0 else threads.source),
         "memory": SourcedValue(show_size(size) if size else "auto", memory.source),
     }
@@ -53,6 +55,7 @@ def _device(choices: OptionReader) -> tuple[str, str]:
     if colon and int(number) >= count:
         there = "is only cuda:0" if count == 1 else f"are {count}, cuda:0 to cuda:{count - 1}"
         raise UsageError(f"{asked.written}: there {there}")
+    # `int`: cuda:01 and cuda:1 are one device, and so one identity of a run.
     return (f"cuda:{int(number)}" if colon else "cuda"), asked.source
 
 

@@ -57,10 +57,12 @@ def _checked(content: Any) -> dict[str, Any]:
         if key not in KEYS:
             raise UsageError(f"unknown key {key!r}. {suggest(str(key), KEYS)}")
         wanted = KEYS[key]
+        # bool is a subclass of int: `seed: true` would pass for 1.
         fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
         fits = fits and (wanted is not list or all(isinstance(item, str) for item in value))
         if value is not None and not fits:
             raise UsageError(f"{key}: expected {_WORDS[wanted]}, got {repr(value)[:60]}")
+    # A file written by hand need not say its format.
     version = content.pop("format", FORMAT)
     if version != FORMAT:
         raise UsageError(f"it has format {version}; this vgbench reads format {FORMAT}")
@@ -73,11 +75,13 @@ def split_weight(text: str, written: str) -> tuple[str, float]:
     Raises:
         UsageError: the weight is not a finite number above 0.
     """
+    # From the right: the weight of `DIST:NAME:0.5` stands after the last colon.
     name, colon, tail = text.rpartition(":")
     try:
         weight = float(tail) if colon else 1.0
     except ValueError:
-        return text, 1.0
+        return text, 1.0  # the tail is a name: `DIST:NAME`
+    # `float` also reads `nan` and `inf`.
     if not (math.isfinite(weight) and weight > 0):
         raise UsageError(f"{written}: the weight must be a finite number above 0, got {tail}")
     return (name if colon else text), weight

@@ -43,6 +43,7 @@ class DataFile:
     def agree(self, protocol: str, values: Mapping[str, Any]) -> None:
         """Refuse data that were collected in another setting than the one by which the protocol is known."""
         for name, value in self.spec["params"].items():
+            # What the protocol does not set may be anything: the protocol is not known by it.
             wanted = values.get(f"{self.environment}.{name}", value)
             if wanted != value:
                 raise UsageError(
@@ -53,6 +54,7 @@ class DataFile:
     def differences(self, params: Params) -> list[str]:
         """Say in which parameters the environment of the run differs from that of the file."""
         values, left_out = params.model_dump(mode="json"), params.default_preserving - set(self.spec["params"])
+        # Parameters younger than the file were at their defaults there: that is what `default_preserving` promises.
         found = self.spec["params"] | {name: type(params).model_fields[name].default for name in sorted(left_out)}
         return [
             f"{self.written} was collected with {self.environment}.{name}={value}, but the run has {values.get(name)}"
@@ -68,6 +70,7 @@ class DataFile:
 
     def check(self, spec: RunSpec) -> None:
         """Refuse a run whose settings say another size than the file has, or another seed than made it."""
+        # A seed that nobody gave is the file's, see `resolve`.
         if spec.selections["data_seed"].source != "default" and spec.data_seed != self.spec["seed"]:
             raise UsageError(f"{self.written}: it was collected with seed {self.spec['seed']}; leave out --data-seed")
         for name in ("trajectories", "length"):

@@ -120,6 +120,7 @@ class Claim:
 
     def recipes(self) -> tuple[str, ...]:
         """Names of the recipes on both sides."""
+        # Neither `baseline` nor `same` is the name of a recipe.
         return self.a if self.b in (("baseline",), ("same",)) else (*self.a, *self.b)
 
     def check(self, where: Where, recipes: Iterable[str], protocols: Iterable[str]) -> None:
@@ -134,6 +135,7 @@ class Claim:
         if self.direction not in DIRECTIONS:
             hint = suggest(str(self.direction), DIRECTIONS)
             raise UsageError(f"{where}.direction: unknown value {self.direction!r}. {hint}")
+        # A recipe against itself on its own protocol has no difference to test.
         if (self.b == ("same",)) != (self.against is not None):
             raise UsageError(f"{where}: `b: same` and `against: PROTOCOL` go together")
 

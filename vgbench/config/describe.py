@@ -42,12 +42,14 @@ def _plugin(kind: str, name: str, catalogue: Catalogue) -> dict[str, Any]:
     about: dict[str, Any] = {"kind": kind, "name": entry.address, "dist": entry.dist, "version": entry.version}
     about |= {"entry_point": entry.value, "summary": known.summary or doc or entry.about}
     about |= {"reference": known.reference, "tags": list(known.tags)}
+    # A logger is any class with hooks: it has neither Params nor a version of its behaviour.
     if kind == "logger":
         return about | {"parameters": []}
     from vgbench.config.parameters import describe as parameters
 
     for claim in _CLAIMS:
         value = getattr(cls, claim, None)
+        # A property depends on an instance's parameters: the class has no value to show.
         if value is not None and not isinstance(value, property):
             about[claim] = sorted(value) if isinstance(value, frozenset) else value
     return about | {"behaviour": cls.version, "parameters": parameters(cls.Params)}
@@ -79,6 +81,7 @@ def _item(kind: str, item: Any) -> dict[str, Any]:
     about = {field.name: getattr(item, field.name) for field in fields(item) if field.name not in _HIDDEN[kind]}
     about = {name: list(value) if isinstance(value, tuple) else value for name, value in about.items()}
     if (stages := about.pop("stages", None)) is not None:
+        # Stages that can be left out are a recipe's choice, the others a protocol's.
         kinds = [stage for stage in LATER_STAGES if stage.optional == (kind == "recipe")]
         about |= {stage.objectives: list(stages.get(stage.objectives, ())) for stage in kinds}
     if kind == "recipe":
@@ -96,6 +99,7 @@ def _item(kind: str, item: Any) -> dict[str, Any]:
         about["curves"] = [asdict(c) | {"values": list(c.values), "set": _pairs(c.set)} for c in item.curves]
         about |= {"data_seed": str(item.data_seed), "task_seed": str(item.task_seed)}
     if "seeds" in about:
+        # Text, as `vgbench show` joins the items of a list.
         about["seeds"] = [str(seed) for seed in item.seeds]
     return {"kind": kind} | about
 

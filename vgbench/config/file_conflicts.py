@@ -54,7 +54,9 @@ def _refuse_variant(flags: Flags, file: Mapping[str, Any], path: str, catalogue:
 def _changed(place: Mapping[str, str], file: Mapping[str, Any], catalogue: Catalogue) -> list[str]:
     """Addresses of registry.yaml whose values differ between the file's scale and protocol and those of the flags."""
     new = _protocol(place, catalogue) or _protocol(file, catalogue)
+    # A file without a place takes that of the flags: then the scale alone can differ.
     old = _protocol(file, catalogue) or new
+    # quick: the scale of a run that names none.
     scale = same(place.get("scale") or file.get("scale", "quick"))
     if old is None or new is None or scale not in SCALES:
         return []  # nothing is known of them; who looks them up says so
@@ -78,6 +80,7 @@ def _one_parameter(written: str, address: str) -> bool:
     """Say whether an address as a user writes it may mean one of registry.yaml: `planner.samples`: `mppi.samples`."""
     name, _, param = same(written).rpartition(".")
     wanted, _, other = address.rpartition(".")
+    # A slot's name (`planner.samples`) counts for each of its plugins: none has been chosen yet.
     return param == other and (name.rpartition(":")[2] == wanted or name in _SLOTS)
 
 

@@ -116,6 +116,7 @@ def choose_method(choices: OptionReader, registry: Registry, catalogue: Catalogu
     for kind in LATER_STAGES:
         if training in kind.modes:
             _add_stage(kind, method, choices, registry, protocol)
+    # After the later stages: a recipe may be told from others by their objectives.
     method.recipe = recipe or _match(method, catalogue, registry)
     if method.recipe:
         method.reweighted = _reweighted(objectives, method.recipe, registry)
@@ -145,6 +146,7 @@ def _objectives(slot: str, given: Option, registry: Registry) -> list[PluginSlot
     for text in given.value:
         name, weight = split_weight(text, given.written)
         dist, colon, _ = name.rpartition(":")
+        # Before a colon stands a distribution; otherwise what follows it was meant as a weight.
         if colon and not any(canonical(entry.dist) == canonical(dist) for entry in registry.entries()):
             raise UsageError(f"{given.written}: expected NAME or NAME:WEIGHT with a number, e.g. {dist}:0.5")
         with prefix_error(given.written):
@@ -217,6 +219,7 @@ def _add_stage(kind: StageKind, method: Method, choices: OptionReader, registry:
     if given is None:
         label = f"protocol {protocol.name}"
         given = Option(list(protocol.stages.get(kind.objectives, ())), label, label)
+        # A stage that cannot be left out has to have objectives: `_objectives` refuses an empty list.
         if kind.optional and not given.value:
             return
     method.sources[kind.objectives] = given.source
@@ -231,6 +234,7 @@ def _check_stage(kind: StageKind, pieces: list[PluginSlot], first: list[PluginSl
         names = ", ".join(piece.entry.address for piece in pieces)
         raise UsageError(f"{written}: none of these objectives ({names}) trains the {parts}")
     for piece in pieces:
+        # An objective that trains modules of its own alone may be part of any stage.
         if not {*mine, "own"} & piece.cls.trains:
             raise UsageError(f"{written}: {piece.entry} does not train the {parts}, which this stage is for")
     for piece in first:
@@ -269,6 +273,7 @@ def _match(method: Method, catalogue: Catalogue, registry: Registry) -> Recipe |
 def _same_stages(method: Method, recipe: Recipe, registry: Registry) -> bool:
     """Whether the stages that are a recipe's own choice have the same objectives."""
     for kind in LATER_STAGES:
+        # What a recipe leaves to the protocol does not tell it from other recipes.
         if kind.optional or kind.objectives in recipe.stages:
             theirs = {registry.find("objective", name) for name in recipe.stages.get(kind.objectives, ())}
             if theirs != {piece.entry for piece in method.later.get(kind, ())}:

@@ -119,6 +119,7 @@ class RunOption:
             UsageError: it is of another kind.
         """
         types, words, _ = _PYTHON[self.kind]
+        # bool is a subclass of int: `seed=True` would pass for 1.
         if not isinstance(value, types) or (isinstance(value, bool) and self.kind != Switch):
             words = f"a seed must be {words}" if self.name.endswith("seed") else f"expected {words}"
             raise UsageError(f"{self.name}={value!r}: {words}")
@@ -149,11 +150,13 @@ _PYTHON: dict[Any, tuple[Any, str, str]] = {
 def _as_text(name: str, value: Any) -> str:
     """Write a value of `set` as it would follow `--set NAME=`."""
     try:
+        # JSON is also YAML, so it is read back as the same value; `str` would make text of None.
         return json.dumps(value, ensure_ascii=False)
     except TypeError as err:
         raise UsageError(f"set: {name!r}: expected a plain value, not {type(value).__name__}") from err
 
 
+# The arguments of Annotated are kind and `About`, in the order of RunOption's fields.
 OPTIONS = {
     name: RunOption(name, *get_args(hint)) for name, hint in get_type_hints(RunOptions, include_extras=True).items()
 }

@@ -68,6 +68,7 @@ class Target:
 
     def _explain(self, err: ValidationError) -> str:
         problem = err.errors(include_url=False)[0]
+        # pydantic's sentences have `Input` as their subject; ours name the parameter before.
         expected = problem["msg"].removeprefix("Value error, ").replace("Input should", "must", 1)
         name = str(problem["loc"][0]) if problem["loc"] else ""
         if name in self.given:
@@ -104,6 +105,7 @@ class Addresses:
         self.targets, self._known = targets, known
         self._by_key: dict[str, list[Target]] = {}
         for target in targets:
+            # All groups share the slot `setting`, so it can address none of them.
             keys = {target.name, f"{target.slot}:{target.name}"} | ({target.slot} - {"setting"})
             for key in keys:
                 self._by_key.setdefault(key, []).append(target)
@@ -123,6 +125,7 @@ class Addresses:
         key, param = same(key), same(param)
         found = self._by_key.get(SLOTS.get(key, key), [])
         if not found:
+            # A name that nothing installed has is a slip, in registry.yaml, too; not a plugin that was not chosen.
             if given.binding or SLOTS.get(key, key) not in self._known:
                 raise UsageError(f"{given.written}: {self._missing(key, param)}")
             return False
@@ -199,7 +202,7 @@ def _literals(annotation: Any) -> list[Any]:
 
 
 def type_name(annotation: Any) -> str:
-    """Words for a type: `number`, `whole number`, `big | small`, `list of whole numbers`."""
+    """Put a type into words: `number`, `whole number`, `big | small`, `list of whole numbers`."""
     plain = {float: "number", int: "whole number", bool: "true | false", str: "text", type(None): "null"}
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
@@ -209,6 +212,7 @@ def type_name(annotation: Any) -> str:
     if origin in (Union, types.UnionType):
         return " | ".join(type_name(member) for member in args)
     if origin in _CONTAINERS:
+        # In order and without repeats: tuple[float, float] is a list of numbers.
         members = dict.fromkeys(type_name(member) for member in _elements(annotation))
         words = [f"{member}s" if member.endswith("number") else member for member in members]
         return f"list of {' or '.join(words)}" if words else "list"
@@ -226,7 +230,7 @@ def _elements(annotation: Any) -> list[Any]:
 
 
 def range_text(info: FieldInfo) -> str:
-    """Range of a parameter: `> 0, < 1`, or nothing; that of a list's elements as `each > 0`."""
+    """Write the range of a parameter: `> 0, < 1`, or nothing; that of a list's elements as `each > 0`."""
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "multiple of"}
     signs |= {"min_length": "at least", "max_length": "at most"}
     parts = []

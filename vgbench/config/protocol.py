@@ -55,7 +55,7 @@ class ResolvedProtocol:
 
 
 def registered(source: str, values: Mapping[str, Any]) -> Iterable[Assignment]:
-    """Values from registry.yaml: without effect where their plugin was not chosen."""
+    """Yield values from registry.yaml: without effect where their plugin was not chosen."""
     for address, value in values.items():
         yield Assignment(address, value, source, f"registry.yaml, {source}: {address}={value}", binding=False)
 
@@ -154,7 +154,9 @@ def choose_plugins(
         UsageError: a plugin does not exist, is a network of another role, or no baseline.
     """
     slots: list[PluginSlot] = []
+    # The planner first: the baseline is left out where it is the planner itself.
     for name in ("planner", "baseline", *ROLES):
+        # Precedence: the user, the recipe (for a network that its own stage trains), the scale, the protocol.
         chosen = options.get(name) or _of_recipe(name, method) or resolved.plugin(name)
         if chosen is None:
             continue

@@ -59,7 +59,7 @@ _OWN_WORDS = ("summary", "reference")
 
 
 def read_file(path: Path, option: str) -> tuple[Any, Where]:
-    """Section `recipes` of a user's file, and its place. A run's config.yaml will do as well.
+    """Read the section `recipes` of a user's file, and its place. A run's config.yaml will do as well.
 
     Raises:
         UsageError: the file cannot be read, or has something else.
@@ -81,6 +81,7 @@ def read_recipes(section: Any, where: Where, others: Mapping[str, Recipe] | None
     """
     section = mapping(section, where)
     for name in section:
+        # Names are looked up with `_` for `-`: one with `-` could never be found.
         if name != same(name) or not name.isidentifier():
             raise UsageError(f"{where / name}: expected a name of letters, digits and _")
         if name in (others or {}):
@@ -118,8 +119,11 @@ def _make(
         base = _make(parent, section, where, others, made, (*chain, name)) if parent in section else others[parent]
         taken = {key: getattr(base, key) for key in _KEYS if key not in _OWN_WORDS}
         taken |= taken.pop("stages")
+        # Later ones win: its own fields over the parent's. `set` alone is merged value by value.
         raw = {"summary": f"{parent} with other choices"} | taken | raw | {"set": {**base.set, **_set(raw, here)}}
+        # A value that was taken over is still to be found where the parent has it.
         places = {**base.places, **places}
+    # `stages` is how a Recipe keeps them; a file has each stage's objectives under a key of their own.
     known(raw, {*_KEYS, *OBJECTIVE_KEYS, "extends"} - {"stages"}, here)
     _check_types(raw, here)
     made[name] = make(Recipe, with_stages(raw) | {"places": places, "own": False}, here, name=name)
@@ -131,11 +135,12 @@ def _set(raw: Mapping[str, Any], where: Where) -> dict[str, Any]:
 
 
 def _check_types(raw: Mapping[str, Any], where: Where) -> None:
-    """Refuse a text where a list of names belongs, and the like."""
+    """Refuse a text where a list of names belongs, and other values of a wrong type."""
     for key, value in raw.items():
         if key in OBJECTIVE_KEYS:
             if not (isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)):
                 raise UsageError(f"{where / key}: expected a list of names, got {value!r}")
+        # A parent without a head hands on None.
         elif key != "set" and not isinstance(value, str) and not (key == "head" and value is None):
             raise UsageError(f"{where / key}: expected text, got {value!r}")
     if "training" in raw:

@@ -82,6 +82,7 @@ class OptionReader:
         self._request = request
         self._config: Path | None = request.options.get("config")
         self._file = config_file.read(self._config) if self._config is not None else {}
+        # As the file was, for the comparison below: the loop drops the keys that flags make void.
         written = dict(self._file)
         flags = {key: choice for key in KEYS if (choice := self._flag(key)) is not None}
         for key in flags:
@@ -95,6 +96,7 @@ class OptionReader:
         self.chosen: dict[str, Option] = of_file | flags
 
     def _flag(self, key: str) -> Option | None:
+        # First, since a grid wins over a flag.
         for text in self._request.grid:
             name, _, picked = text.partition("=")
             if name == key:
@@ -142,6 +144,7 @@ class OptionReader:
     def number(self, key: str) -> Option:
         """Return a seed: a whole number, not negative; 0 by default."""
         choice = self.get_or(key, 0)
+        # 32 bits: those of stages and epochs are added below them, see `vgbench.rng.derive`.
         if not 0 <= choice.value < 2**32:
             raise UsageError(f"{choice.written}: a seed must be a whole number from 0 to {2**32 - 1}")
         return choice

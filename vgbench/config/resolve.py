@@ -38,6 +38,7 @@ def resolve(request: RunRequest) -> RunSpec:
     registry, choices = Registry(), OptionReader(request)
     catalogue = choices.catalogue()
     place = choose_protocol(choices, registry, catalogue)
+    # After the protocol, which has objectives of later stages; before the plugins: a recipe may bring a network.
     method = choose_method(choices, registry, catalogue, place.protocol)
     plugins = choose_plugins(choices, registry, catalogue, place, method)
     pieces = [PluginSlot("environment", place.environment), *method.pieces(), *plugins]
@@ -49,12 +50,14 @@ def resolve(request: RunRequest) -> RunSpec:
     name = method.recipe.name if method.recipe else None
     below, notes = choices.without_younger([*recipe, *place.assignments(name, method.training == "joint")])
     place.notes += notes
+    # Files above the registry (they say what they hold), but below the user's own values.
     below += data.assignments() if data else []
     below += tasks.assignments() if tasks else []
     left_out = set(STAGE_SETTINGS) - method.settings()
     groups = {name: group for name, group in GROUPS.items() if name not in left_out}
     addresses, unused = _assign(pieces, groups, below, choices.assignments(), registry)
     spec = _spec(choices, place, method, pieces, addresses, unused, registry, data)
+    # Last: whether the tasks fit depends on the environment's final parameters.
     return tasks.settle(spec) if tasks else spec
 
 
@@ -106,9 +109,11 @@ def _assign(
     """
     targets = [Target(piece.entry.name, piece.slot, piece.cls.Params, str(piece.entry)) for piece in pieces]
     targets += [Target(name, "setting", params, f"settings {name!r}") for name, params in groups.items()]
+    # Loggers have no parameters, so no address can mean one.
     known = {e.name: str(e) for e in registry.entries() if e.kind != "logger"} | {g: f"settings {g!r}" for g in GROUPS}
     addresses = Addresses(targets, known)
     unused: dict[str, SourcedValue] = {}
+    # In the order of precedence: a later value replaces an earlier one.
     for given in [*below, *own]:
         if not addresses.assign(given):
             unused[given.address] = SourcedValue(given.value, given.source)
@@ -128,9 +133,11 @@ def _spec(
     """Validate all values and put the specification together."""
     made = [target.make() for target in addresses.targets]
     chosen: dict[str, list[ResolvedPlugin]] = {}
+    # Not strict: after the plugins' parameters `made` has those of the groups of settings.
     for piece, params in zip(pieces, made, strict=False):
         chosen.setdefault(piece.slot, []).append(ResolvedPlugin(piece.entry, piece.cls, params, piece.weight))
     settings = {target.name: params for target, params in zip(addresses.targets, made, strict=True)}
+    # Without the plugins' parameters, and in the order of GROUPS whatever was chosen.
     settings = {name: settings[name] for name in GROUPS if name in settings}
     seeds = {key: choices.number(key) for key in ("seed", "data_seed", "task_seed")}
     device, how, machine_picks = compute.chosen(choices)
@@ -186,6 +193,7 @@ def _task_file(choices: OptionReader, place: ResolvedProtocol) -> TaskFile | Non
 def _check(spec: RunSpec) -> None:
     """Check what two values say together."""
     every = spec.settings["mpc"].replan_every
+    # A third party's constructor may raise anything.
     with attribute_errors(UsageError):
         planner = spec.planner.cls(spec.planner.params)
     if not planner.baseline and planner.horizon < every:

@@ -13,6 +13,7 @@ from vgbench.text import suggest
 def make(cls: type[Any], raw: Any, where: Where, **extra: Any) -> Any:
     """Build a dataclass from a mapping: only its fields are allowed as keys; lists become tuples."""
     raw = mapping(raw, where)
+    # What the caller fills in is no key of the file.
     known(raw, {f.name for f in fields(cls)} - set(extra), where)
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
     needed = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]

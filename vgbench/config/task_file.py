@@ -50,6 +50,7 @@ class TaskFile:
                 environment, its states are of another form, or a task is solved at its start.
         """
         seed, number, asked = self.content["seed"], self.content["number"], spec.settings["evaluation"].tasks
+        # A seed that nobody gave is the file's.
         if spec.selections["task_seed"].source != "default" and spec.task_seed != seed:
             raise UsageError(f"{self.written}: its tasks are of seed {seed}; leave out --task-seed")
         if asked > number:
@@ -58,6 +59,7 @@ class TaskFile:
         with prefix_error(self.written.removesuffix(str(self.path)), ""):
             found = task_files.load(self.path, spec.environment.cls(spec.environment.params))
         selections = spec.selections | {"task_seed": SourcedValue(seed, self.written)}
+        # The hash of the tasks that are played, which may be fewer than the file has.
         file, sha256 = str(self.path.resolve()), found.first(asked).sha256
         return replace(spec, task_seed=seed, selections=selections, tasks_file=file, tasks_sha256=sha256)
 

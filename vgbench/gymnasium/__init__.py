@@ -1,6 +1,6 @@
 """Every environment of vgbench as a goal-conditioned `gymnasium.Env`: importing this package registers them.
 
-`wall` becomes `vgbench/Wall-v0`, a stranger's `my_env` becomes `vgbench/MyEnv-v0`::
+`wall` becomes `vgbench/Wall-v0`, a third party's `my_env` becomes `vgbench/MyEnv-v0`::
 
     import gymnasium
     import vgbench.gymnasium

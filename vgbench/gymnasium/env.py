@@ -78,6 +78,7 @@ class TaskEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._image = images[0] if images else None
         self._pixels = what == "pixels"
         if self._image is None:
+            # A copy: the class's own is that of all environments.
             self.metadata = {**self.metadata, "render_modes": []}
         if self._image is None and (self._pixels or self.render_mode):
             raise UsageError(f"environment {environment!r} has no images: neither pixels nor rgb_array can be had")
@@ -95,6 +96,7 @@ class TaskEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         """Start the next task, or the one that seed and options name."""
         super().reset(seed=seed)
         if seed is not None or self._tasks is None or self._index + 1 >= len(self._tasks):
+            # From Gymnasium's generator: one seeded reset makes all later ones repeatable.
             self._seed = int(self.np_random.integers(2**31)) if seed is None else seed
             self._tasks, self._index = self._sample(), -1
         self._index = int((options or {}).get("task", self._index + 1))
@@ -223,13 +225,16 @@ def _resolved(
 ) -> DataSpec:
     """Environment, tasks and data set; parameters are given by their own names here, not as `--set`."""
     name = environment.rpartition(":")[2]
+    # JSON is also YAML, as which --set is read.
     sets = [f"{name}.{key}={json.dumps(value)}" for key, value in params.items()]
     sets += [f"evaluation.tasks={tasks}"] if tasks is not None else []
+    # A file has a seed of its own.
     seed = None if data is not None else data_seed
     try:
         request = RunRequest(env=environment, set=sets, data=Path(data) if data else None, data_seed=seed)
         return resolve_data(request, tasks=True)
     except VgbenchError as err:
+        # The user gave arguments, not --set.
         raise type(err)(str(err).replace(f"--set {name}.", f"{name}: ").replace("--set ", "")) from err
 
 
@@ -244,5 +249,6 @@ def _data(asked: DataSpec, world: Environment) -> Trajectories:
 def _action_space(world: Environment) -> spaces.Box:
     """Box around the action set: as far as it reaches along each axis."""
     actions, axes = world.spec.actions, torch.eye(world.spec.actions.dim)
+    # Row i is the boundary along axis i, of which entry i is the extent.
     high, low = actions.boundary(axes).diagonal(), actions.boundary(-axes).diagonal()
     return spaces.Box(low.numpy().copy(), high.numpy().copy(), dtype=np.float32)

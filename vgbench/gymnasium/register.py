@@ -12,6 +12,7 @@ NAMESPACE = "vgbench"
 
 def env_id(entry: Entry) -> str:
     """Name of an environment: `wall` is `vgbench/Wall-v0`; a second one, of vgx-mine, is `vgbench/VgxMineWall-v0`."""
+    # An address may hold a `:`, before which Gymnasium would read a module to import.
     words = re.split(r"[^A-Za-z0-9]+", entry.address)
     return f"{NAMESPACE}/{''.join(word[:1].upper() + word[1:] for word in words)}-v0"
 
@@ -27,6 +28,7 @@ def register() -> list[str]:
     catalogue, names = load_catalogue(), []
     for entry in Registry().entries("environment"):
         protocol = catalogue.usual_protocol(entry.address)
+        # quick: the scale of a run that names none.
         budget = (protocol.values("quick") if protocol else {}).get("mpc.max_steps")
         names.append(env_id(entry))
         gymnasium.registry.pop(names[-1], None)  # called again: what has been installed since comes on top

@@ -1,1 +1,1 @@
-"""Plugins: where they are found, what they have to be, and who is told of an error of theirs."""
+"""Plugins: where they are found, what they have to be, and to whom an error of theirs is reported."""

@@ -41,8 +41,10 @@ def attribute_errors(error: type[VgbenchError], advice: str = "") -> Iterator[No
     """Turn an exception of a plugin's code into `error`, which names the plugin; others pass."""
     try:
         yield
+    # The first has its message; the second is the machine's, whoever asked for the last byte.
     except (VgbenchError, MemoryError):
         raise
+    # SystemExit, too: a plugin that calls sys.exit would end the command without a word.
     except (Exception, SystemExit) as err:
         if type(err).__name__ == "OutOfMemoryError":  # torch's: the machine's, whoever asked for the last byte
             raise
@@ -57,6 +59,7 @@ def explain(err: BaseException) -> str | None:
     frames = list(traceback.walk_tb(err.__traceback__))
     owners = [_owner(frame) for frame, _ in frames]
     what = f"{type(err).__name__}: {err}" if str(err) else type(err).__name__
+    # The innermost one: a plugin may be called by another.
     inner = next((index for index in reversed(range(len(frames))) if owners[index]), None)
     if inner is None:
         found = _called_wrongly(err)
@@ -70,6 +73,7 @@ def explain(err: BaseException) -> str | None:
 
 def _called_wrongly(err: BaseException) -> str | None:
     """Plugin whose method does not take what the core hands it: then no frame is the plugin's."""
+    # Python begins the TypeError of a wrong call with `Class.method()`.
     found = re.match(r"(\w+)\.\w+\(\)", str(err)) if isinstance(err, TypeError) else None
     for entry, cls in _loaded() if found else ():
         own = (base for base in cls.__mro__ if base.__module__.partition(".")[0] not in (HOME, "torch", "builtins"))
@@ -104,6 +108,7 @@ def _of_module(module: str, mine: object) -> str | None:
 
 def _registered(cls: type[Any]) -> Entry | None:
     """Entry of a class, or of the nearest one that it descends from."""
+    # Reversed: of two entries with one class the first stands.
     known = {id(loaded): entry for entry, loaded in reversed(list(_loaded()))}
     return next((known[id(base)] for base in cls.__mro__ if id(base) in known), None)
 

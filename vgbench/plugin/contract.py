@@ -21,6 +21,7 @@ def check_class(entry: "Entry", loaded: Any, home: str) -> None:
         UsageError: it is something else, or not complete.
     """
     who = f"{entry.kind} {entry.name!r} from {entry.source}"
+    # The version first: what a class of another one lacks would only mislead.
     wants = getattr(loaded, "api", API_VERSION)
     if wants != API_VERSION:
         old = home if isinstance(wants, int) and wants > API_VERSION else entry.dist
@@ -46,6 +47,7 @@ def check_class(entry: "Entry", loaded: Any, home: str) -> None:
 def _refuse_old_names(who: str, what: str, cls: type[Any], base: type[Any]) -> None:
     """Refuse a declaration by the name that it had in an older version: without an error it would have no effect."""
     for old, new in RENAMED.items():
+        # Its own declarations alone (`vars`), and only names that this kind of plugin has now.
         if old in vars(cls) and hasattr(base, new):
             raise UsageError(f"{who}: {what} declares `{old}`, which is called `{new}` now: rename it")
 
@@ -55,6 +57,7 @@ def _check_hook(entry: "Entry", loaded: Any) -> None:
     from vgbench.api import hooks as hookspecs
 
     known = [name for name in vars(hookspecs) if name.startswith("vgbench_")]
+    # The attribute by which pluggy's marker for the project `vgbench` marks a hook.
     names = [name for name in dir(loaded) if hasattr(getattr(loaded, name, None), "vgbench_impl")]
     if not isinstance(loaded, type) or not names:
         raise UsageError(
@@ -99,6 +102,7 @@ def check_use(entry: "Entry", cls: type[Any]) -> None:
                 f'{entry}: parameter {name!r} has no description; expected Field(..., description="what it does"), '
                 f"which `vgbench show {entry.kind} {entry.address}` prints"
             )
+        # The default as well: an annotation such as Any does not tell.
         changeable = _changeable(info.annotation) or type(info.default) in _CHANGEABLE
         if changeable:
             raise UsageError(

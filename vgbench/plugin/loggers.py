@@ -46,9 +46,9 @@ class Loggers:
                 check_use(entry, made)
                 self._sources[entry.address] = entry.source
                 self.register(made(), entry.address)
-            except (Exception, SystemExit) as err:  # whatever a stranger's code raises
+            except (Exception, SystemExit) as err:  # whatever a third party's code raises
                 known = isinstance(err, ImportError | VgbenchError)
-                if known and entry.address in wanted:  # better than hours of a run that nobody is told of
+                if known and entry.address in wanted:  # better than hours of a run that is not reported
                     raise UsageError(f"{wanted[entry.address]}: {err}") from err
                 cause = str(err) if isinstance(err, VgbenchError) else f"{type(err).__name__}: {err}"
                 self._report(entry.address, cause if str(entry.dist) in cause else f"{cause} ({entry.source})")
@@ -60,11 +60,12 @@ class Loggers:
 
     def call(self, hook: str, **arguments: Any) -> None:
         """Call `hook` of each logger in turn."""
+        # One by one, as pluggy's own call stops at the first error; over a copy, as loggers are taken out.
         for implementation in list(getattr(self._manager.hook, hook).get_hookimpls()):
             chosen: Callable[..., Any] = implementation.function
             try:
                 chosen(*(arguments[name] for name in implementation.argnames))
-            except (Exception, SystemExit) as err:  # whatever a stranger's code raises
+            except (Exception, SystemExit) as err:  # whatever a third party's code raises
                 name = implementation.plugin_name
                 source = f" ({self._sources[name]})" if name in self._sources else ""
                 self._report(name, f"{type(err).__name__} in {hook}: {err}{source}")
@@ -88,6 +89,7 @@ def requested(registry: "Registry", asked: Iterable[str] = ()) -> dict[str, str]
     Raises:
         UsageError: there is none of that name.
     """
+    # The names in capitals are those of environment variables.
     if old := next((name for name in RENAMED if name.isupper() and name in os.environ), None):
         raise UsageError(f"the variable {old} is called {RENAMED[old]} now: set that one")
     named = [(f"--logger {name}", name) for name in asked]

@@ -25,7 +25,7 @@ class Registry:
 
     Attributes:
         problems: what was wrong on the way; a broken package takes nobody else down.
-        remedies: the command that mends it, for each of them.
+        remedies: the command that fixes it, for each of them.
     """
 
     problems: tuple[str, ...]
@@ -80,11 +80,12 @@ def load_plugin(entry: Entry) -> type[Any]:
         UsageError: it cannot be imported, is no plugin of its kind, or was made for another plugin interface.
     """
     point = EntryPoint(entry.name, entry.value, GROUPS[entry.kind])
+    # `load` takes the match for granted: its error would not name the plugin.
     if not EntryPoint.pattern.match(entry.value):
         raise UsageError(f"{entry.kind} {entry.name!r} from {entry.source}: {entry.value!r} is not `module:Class`")
     try:
         loaded = point.load()
-    except (Exception, SystemExit) as err:
+    except (Exception, SystemExit) as err:  # whatever importing a third party's module raises
         raise UsageError(
             f"{entry.kind} {entry.name!r} from {entry.source} failed to import ({entry.value}): "
             f"{type(err).__name__}: {err}"
@@ -94,6 +95,7 @@ def load_plugin(entry: Entry) -> type[Any]:
     return cls
 
 
+# Keyed by what decides the result, so that another sys.path is scanned again.
 @lru_cache(maxsize=8)
 def _scan(path: tuple[str, ...], only: str | None) -> tuple[tuple[Entry, ...], dict[str, str]]:
     """Plugins on a path, and problems with their remedies; `only` is the value of VGBENCH_PLUGINS."""
@@ -106,7 +108,7 @@ def _scan(path: tuple[str, ...], only: str | None) -> tuple[tuple[Entry, ...], d
                 continue
             entries = list(_entries(dist))
             problems |= _unknown_groups(dist)
-        except Exception as err:
+        except Exception as err:  # one broken package must not hide all others
             words = f"the entry points of {_name(dist)} cannot be read: {type(err).__name__}: {err}"
             problems[words] = f"pip install --force-reinstall {_name(dist)}"
             continue
@@ -119,6 +121,7 @@ def _scan(path: tuple[str, ...], only: str | None) -> tuple[tuple[Entry, ...], d
         wanted = {canonical(name) for name in only.split(",") if name.strip()} - {"none"}
         for name in sorted(wanted - set(found)):
             problems[f"VGBENCH_PLUGINS names {name}, which has no plugins here"] = f"pip install {name}"
+        # The built-in plugins stay in any case: registry.yaml is about them.
         found = {name: entries for name, entries in found.items() if name in wanted | {HOME}}
     return tuple(_shadow([entry for entries in found.values() for entry in entries])), problems
 
@@ -137,7 +140,7 @@ def _entries(dist: Distribution) -> Iterator[Entry]:
     kinds = {group: kind for kind, group in GROUPS.items()}
     points = [point for point in dist.entry_points if point.group in kinds]
     if points:
-        # Once for all of them: the metadata are parsed anew each time that they are asked for.
+        # Once for all of them: the metadata are parsed again each time that they are asked for.
         name, version, about = _name(dist), dist.version or "?", dist.metadata["Summary"] or ""
         for point in points:
             yield Entry(kinds[point.group], same(point.name), point.value, name, version, about)
@@ -164,12 +167,13 @@ def _name(dist: Distribution) -> str:
     """Name of a distribution, or of its folder where the metadata has none."""
     try:
         return dist.metadata["Name"] or str(dist.locate_file(""))
-    except Exception:
+    except Exception:  # metadata that cannot be parsed
         return str(getattr(dist, "_path", "an unnamed distribution"))
 
 
 def canonical(name: str) -> str:
-    """Name of a distribution as packaging compares it."""
+    """Return the name of a distribution as packaging compares it."""
+    # The normal form of PEP 503.
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
@@ -179,6 +183,7 @@ def _shadow(entries: list[Entry]) -> list[Entry]:
     for entry in entries:
         owners.setdefault((entry.kind, entry.name), []).append(entry.dist)
     marked = [
+        # The built-in one keeps its plain name: installing a package must not change what a name means.
         replace(entry, shadowed=entry.dist != HOME) if len(owners[entry.kind, entry.name]) > 1 else entry
         for entry in entries
     ]

@@ -17,6 +17,7 @@ from vgbench.plugin.registry import Registry
 from vgbench.text import choice, same
 from vgbench.version import __version__
 
+# No `_` at either end or twice in a row: the words become a module, a distribution and a class.
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
@@ -66,6 +67,7 @@ def new(kind: str, name: str, into: Path | None = None) -> Project:
 def _checked(kind: str, given: str) -> str:
     """Normalise a name, and refuse one that cannot be used."""
     name = same(given).lower()
+    # The class as well: that of `none` would be None.
     if not _NAME.fullmatch(name) or keyword.iskeyword(name) or keyword.iskeyword(_class(name)):
         plain = re.sub(r"[^a-z0-9]+", "_", name).strip("_0123456789") or "mine"
         better = f"my_{plain}" if keyword.iskeyword(plain) or keyword.iskeyword(_class(plain)) else plain
@@ -136,6 +138,7 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
     partial = None
     try:
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+        # mkdtemp makes folders that only their owner can read.
         partial.chmod(0o755)
         for path, text in texts.items():
             (partial / path).parent.mkdir(parents=True, exist_ok=True)

@@ -83,13 +83,14 @@ class Finding:
 def judge(table: Table) -> list[Finding]:
     """Judge every comparison that the suite's claims declare, in their order."""
     found = [_compare(claim, protocol, a, b, table) for claim, protocol, a, b in declared(table)]
+    # Without records p = 1, which never passes, but counts among the comparisons.
     tasks = holm([1.0 if f.p_tasks is None else f.p_tasks for f in found])
     seeds = holm([1.0 if f.p_seeds is None else f.p_seeds for f in found])
     return [_verdict(f, t, s) for f, t, s in zip(found, tasks, seeds, strict=True)]
 
 
 def declared(table: Table) -> Iterator[tuple[Claim, str, str, str]]:
-    """All comparisons: claim, protocol, a and b."""
+    """Yield all comparisons: claim, protocol, a and b."""
     for claim in table.suite.claims:
         for a in claim.a:
             for b in claim.b:
@@ -129,6 +130,7 @@ def _baseline(cell: TableCell | None) -> Side:
 def _place(record: RunRecord) -> object:
     """What decides the tasks of a record, and what came of it."""
     identity = record.identity
+    # Equal distances at all starts mean equal tasks; not every record has a hash of them.
     return (identity["environment"]["name"], identity["seeds"]["task"], record.episodes.start_distance)
 
 
@@ -159,6 +161,7 @@ def _counts(a: Side, seeds_a: list[int], b: Side, seeds_b: list[int]) -> tuple[i
     """Tasks solved and tasks, of either side; means over seeds are rounded towards each other, which is cautious."""
     n_a, n_b = len(a.episodes[seeds_a[0]]), len(b.episodes[seeds_b[0]])
     rate_a, rate_b = a.rate(seeds_a), b.rate(seeds_b)
+    # Rounded before: 0.29 * 100 is 28.999999999999996, and its floor would lose a task.
     down, up = (lambda x: floor(round(x, 9))), (lambda x: ceil(round(x, 9)))
     to_a, to_b = (down, up) if rate_a >= rate_b else (up, down)
     return to_a(rate_a * n_a), n_a, to_b(rate_b * n_b), n_b
@@ -179,6 +182,7 @@ def _measured(
     low, high = newcombe(*_counts(a, seeds_a, b, seeds_b))
     if seeds_a == seeds_b and len(seeds_a) > 1:
         t_low, t_high = t_interval([x - y for x, y in zip(rates_a, rates_b, strict=True)])
+        # Student's interval may reach beyond 1, where no difference of rates lies.
         low, high = max(-1.0, min(low, t_low)), min(1.0, max(high, t_high))
     p_seeds = max(p_tasks, over_seeds(rates_a, rates_b)) if fewest >= SEEDS_FOR_METHODS else None
     return replace(

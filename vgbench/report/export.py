@@ -24,6 +24,7 @@ def claims_csv(findings: Iterable[Finding]) -> str:
 
 def _csv(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     text = io.StringIO()
+    # `extrasaction`: a comparison has more fields than CLAIM_COLUMNS.
     writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
@@ -51,5 +52,5 @@ def plain(table: Table, findings: Iterable[Finding], left_out: Sequence[str]) ->
 
 
 def dump(content: Any) -> str:
-    """JSON text."""
+    """Return JSON text."""
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -58,12 +58,14 @@ class Section:
         """Read the records in some folders that belong to a table; also the reason for each that is left out."""
         found: list[Entry] = []
         left_out = []
+        # A set: the folders of runs may lie inside of those that were named.
         for path in sorted({path for folder in folders for pattern in self.patterns for path in folder.glob(pattern)}):
             try:
                 entry = self.entry(path, read_json(path, self.fields, "left out"), table)
                 found += [entry] if entry else []
             except VgbenchError as err:
                 left_out.append(str(err))
+            # Some other file of that name is left out; it must not end the report.
             except (AttributeError, KeyError, TypeError, ValueError) as err:
                 left_out.append(f"{path} is not what `{self.command}` wrote: {type(err).__name__}: {err}")
         return found, left_out
@@ -91,6 +93,7 @@ def _rate(row: Record) -> str:
 
 
 def _budget(path: Path, record: Record, table: Table) -> Entry | None:
+    # Here, not above: a report without budgets draws nothing.
     from vgbench.report.plots.sweep import plot_budget
 
     if not record.get("budget"):

@@ -59,6 +59,7 @@ def columns(fields: Sequence[Field[_T]], item: _T) -> dict[str, Any]:
     """Return the columns of all fields, for a line of CSV."""
     row: dict[str, Any] = {}
     for field in fields:
+        # What has no column is not computed: the bootstrap takes its time.
         value = field.value(item) if field.parts else None
         row |= {name: None if value is None else make(value) for name, make in field.parts.items()}
     return row
@@ -107,6 +108,7 @@ CELL: tuple[Field[TableCell], ...] = (
     # Student's, of the seeds' rates; not cut at 0 and 1.
     Field("t95", _measured(lambda cell: list(t_interval([r.rate for r in cell.records])), 2), {}),
     Field(
+        # From two seeds on, as one has no spread over seeds.
         "bootstrap95",
         _measured(lambda cell: list(hierarchical_bootstrap([r.episodes.success for r in cell.records])), 2),
         {},

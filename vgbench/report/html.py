@@ -43,11 +43,13 @@ def page(
         draw: draw what needs the models first, as `vgbench plot` does; else only what it drew before is shown.
         say: called with a line about each run whose pictures are drawn.
     """
+    # Here, not above: jinja2 is for this page alone.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     jinja = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        # A wrong name in the template is an error, not a gap in the page.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -155,6 +157,7 @@ def _pictures(made: Gallery) -> dict[str, list[dict[str, str]]]:
 def uri(content: bytes, suffix: str = ".png") -> str:
     """Return a picture as a data URI, for a double-quoted attribute."""
     if suffix == ".svg":
+        # As text: base64 would be a third longer.
         return f"data:image/svg+xml,{quote(content.decode(), safe=_PLAIN)}"
     return f"data:image/{suffix[1:]};base64,{base64.b64encode(content).decode()}"
 

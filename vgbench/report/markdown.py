@@ -31,7 +31,7 @@ def cell_text(cell: TableCell, seeds: str | None = None) -> str:
 
 
 def notes(table: Table) -> list[str]:
-    """Footnotes: what the figures are, the baselines, and what is wrong with which cell."""
+    """Write the footnotes: what the figures are, the baselines, and what is wrong with which cell."""
     cells = list(table.cells.values())
     kinds = {cell.kind for cell in cells if cell.records}
     variant = f", variant {table.variant}" if table.variant else ""
@@ -77,14 +77,14 @@ def _other_tasks(about: dict[str, Any]) -> str:
 
 
 def grid(table: Table, cells: dict[tuple[str, str], str]) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows: a recipe each, a column for each protocol."""
+    """Return headers and rows: a recipe each, a column for each protocol."""
     protocols = list(table.suite.protocols)
     rows = [[recipe, *(cells[recipe, protocol] for protocol in protocols)] for recipe in table.suite.recipes]
     return ["recipe", *protocols], rows
 
 
 def claims_grid(findings: Iterable[Finding]) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows: a comparison each."""
+    """Return headers and rows: a comparison each."""
     return list(CLAIM_GRID), [[text(finding) for text in CLAIM_GRID.values()] for finding in findings]
 
 
@@ -119,6 +119,7 @@ def _links(cell: TableCell, beside: Path) -> str:
 
 
 def _relative(record: RunRecord, beside: Path) -> str:
+    # `relpath` goes up by `..` where need be; links have / on every system.
     return Path(os.path.relpath(record.path.resolve(), beside.resolve())).as_posix()
 
 
@@ -132,6 +133,7 @@ def _escaped(text: str) -> str:
 
 
 def _bullets(lines: Iterable[str]) -> str:
+    # Markdown would read `<` as the begin of an HTML tag.
     return "\n".join("* " + " ".join(line.split()).replace("<", "&lt;") for line in lines)
 
 

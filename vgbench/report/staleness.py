@@ -34,7 +34,9 @@ def compare(record: RunRecord, variant: str | None) -> Comparison:
         spec = _present(record.recipe, record.protocol, record.scale, record.seed, variant)
     except VgbenchError as err:
         return Comparison(None, (f"it cannot be made now: {err}",))
+    # Records older than these options were computed without them.
     how = Compute(record.identity.get("precision", "float32"), record.identity.get("compile", False))
+    # Where and how a record was computed does not make it stale.
     spec = replace(spec, device=record.identity.get("device", spec.device), compute=how)
     if spec.key() == record.key:
         return Comparison(spec.key())
@@ -46,6 +48,7 @@ def _present(recipe: str, protocol: str, scale: str, seed: int, variant: str | N
     from vgbench.config.resolve import RunRequest, resolve
 
     # Seeds of data and tasks are those of `vgbench suite`: the defaults.
+    # Any device would do, as `compare` puts the record's own in its place; the CPU is always there.
     request = RunRequest(protocol=protocol, recipe=recipe, scale=scale, seed=seed, device="cpu", variant=variant)
     return resolve(request)
 
@@ -65,6 +68,7 @@ def _differences(recorded: Mapping[str, Any], spec: RunSpec) -> tuple[tuple[str,
                 now = f"is now {spec.values[where].value!r}" if where in spec.values else "is no longer there"
                 differences.append(f"{where} was {before[name]!r} and {now}")
             elif name not in before:
+                # `...`: None may be a parameter's own default.
                 if values[name] in (None, [], {}) or values[name] == defaults.get(owner, {}).get(name, ...):
                     younger.append(where)
                 else:
@@ -77,7 +81,7 @@ def _differences(recorded: Mapping[str, Any], spec: RunSpec) -> tuple[tuple[str,
 
 
 def flat(identity: Mapping[str, Any]) -> Flat:
-    """Lay out an identity by who owns the values: slots, seeds and the like under "", parameters under their plugin."""
+    """Lay out an identity by who owns the values: parameters under their plugin, all else (slots, seeds) under ""."""
     found: Flat = {"": {}}
     for slot, value in identity.items():
         if slot == "settings":
@@ -116,6 +120,7 @@ def _at_defaults(spec: RunSpec) -> RunSpec:
 
 def _defaulted(value: Any) -> Any:
     if hasattr(value, "model_construct"):
+        # Not validated: a parameter without a default is simply not there.
         return type(value).model_construct()
     if isinstance(value, ResolvedPlugin):
         return replace(value, params=_defaulted(value.params))

@@ -102,6 +102,7 @@ class Table:
         }
         return [
             {"planner": planner, "successes": successes, "n": n, "rate": successes / n, "ci95": wilson(successes, n)}
+            # By text, since a planner may be None, which has no order.
             for planner, successes, n in sorted(found, key=str)
         ]
 
@@ -131,6 +132,7 @@ def recipes(suite: Suite) -> tuple[str, ...]:
 def build(suite: Suite, scale: str, records: Iterable[RunRecord], variant: str | None = None) -> Table:
     """Sort records into the cells of a suite. Cells never mix scales, task seeds or any other value but the seed."""
     sorted_in: dict[tuple[str, str], list[RunRecord]] = {}
+    # The report must not depend on the order in which folders were found.
     for record in sorted(records, key=lambda r: (r.seed, str(r.path))):
         sorted_in.setdefault((record.recipe, record.protocol), []).append(record)
     cells = {}
@@ -157,6 +159,7 @@ def _cell(
     shown = current or max(_alike(whole), key=len, default=[])
     taken = _a_record_a_seed(shown)
     rest = [(record, _why(comparison)) for record, comparison in whole if record not in [r for r, _ in taken]]
+    # A failure is of no interest where the figure has a record of its seed.
     aside = [(record, why) for record, why in failed if record.seed not in [r.seed for r, _ in taken]] + rest
     return TableCell(
         recipe,
@@ -175,6 +178,7 @@ def _alike(pairs: list[tuple[RunRecord, Comparison]]) -> list[list[tuple[RunReco
     groups: dict[str, list[tuple[RunRecord, Comparison]]] = {}
     for record, comparison in pairs:
         seeds = {name: seed for name, seed in record.identity["seeds"].items() if name != "train"}
+        # As text: an identity holds lists and mappings, which cannot be keys.
         groups.setdefault(str(record.identity | {"seeds": seeds}), []).append((record, comparison))
     return list(groups.values())
 

@@ -47,6 +47,7 @@ def explained(path: Path) -> Iterator[None]:
 def _explain(err: Exception) -> str:
     """Say in a line what loading a checkpoint raised; torch's own words run to pages, and advise what is unsafe."""
     lines = [line.strip() for line in str(err).splitlines() if line.strip()]
+    # For a broken zip archive torch raises a plain RuntimeError: only its words tell.
     if isinstance(err, pickle.UnpicklingError | EOFError) or (lines and "zip archive" in lines[0]):
         return "it is damaged, or no checkpoint of vgbench"
     if lines and lines[0].startswith("Error(s) in loading state_dict"):

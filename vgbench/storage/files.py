@@ -14,6 +14,7 @@ Record = dict[str, Any]
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file beside `path`, then move it there: a reader sees the old file or the new one."""
+    # Beside the file, so on the same file system: only there is a move atomic.
     partial = path.with_name(f"{path.name}.partial")
     try:
         write(partial)
@@ -42,7 +43,7 @@ def read_json(path: Path, fields: Iterable[str], advice: str) -> Record:
     """Read a JSON object with some fields; a damaged file is named, with what to do about it."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as err:
+    except (OSError, ValueError) as err:  # bad UTF-8 and bad JSON are ValueErrors
         raise VgbenchError(f"{path} cannot be read: {err}; {advice}") from err
     missing = [name for name in fields if not isinstance(content, dict) or name not in content]
     if missing:
@@ -51,5 +52,5 @@ def read_json(path: Path, fields: Iterable[str], advice: str) -> Record:
 
 
 def now() -> str:
-    """Time in UTC, as records have it."""
+    """Return the time in UTC, as records have it."""
     return datetime.now(UTC).isoformat(timespec="seconds")

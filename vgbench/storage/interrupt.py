@@ -25,6 +25,7 @@ class Stop:
 def deferred_interrupts() -> Iterator[Stop]:
     """Turn SIGINT and SIGTERM into a request; does nothing outside of the main thread."""
     stop = Stop()
+    # Python lets the main thread alone set signal handlers.
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def plugins(spec: "RunSpec") -> list["PluginOrigin"]:
-    """Where each plugin of a run came from."""
+    """Say where each plugin of a run came from."""
     objectives = [chosen for stage in spec.stages for chosen in stage.objectives]
     chosen = [spec.environment, *objectives, spec.distance, spec.planner]
     chosen += [*spec.networks.values(), *([spec.baseline] if spec.baseline else [])]
@@ -34,22 +34,23 @@ def plugins(spec: "RunSpec") -> list["PluginOrigin"]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what results may depend on."""
+    """Return the versions of what results may depend on."""
     found = {"vgbench": __version__, "python": platform.python_version()}
     for name in ("torch", "numpy", "mujoco", "h5py", "pydantic", "scipy"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
-            continue
+            continue  # not every installation has all of them
     return found
 
 
 def git() -> dict[str, Any] | None:
-    """Commit of the checkout that vgbench runs from, or None."""
+    """Return the commit of the checkout that vgbench runs from, or None."""
     folder = Path(__file__).resolve().parent.parent
 
     def ask(*arguments: str) -> str | None:
         try:
+            # timeout: a git that hangs must not hold up the run.
             done = subprocess.run(
                 ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True
             )
@@ -64,7 +65,8 @@ def git() -> dict[str, Any] | None:
 
 
 def machine() -> dict[str, Any]:
-    """The machine, in words."""
+    """Describe the machine."""
+    # Here, not above: who reads records imports this module, but needs no torch.
     import torch
 
     return {

@@ -88,6 +88,7 @@ def scan(
             except VgbenchError as err:
                 left_out.append(f"{path}: {err}")
                 continue
+            # Copies of one run count once; one that was finished goes before one that failed.
             first = records.setdefault((record.recipe, record.protocol, record.key), record)
             if first is not record:
                 better = record if first.error and not record.error else first
@@ -98,7 +99,7 @@ def scan(
 
 
 def leaves(folder: Path) -> Iterator[Path]:
-    """Run folders, and folders that hold something but no run."""
+    """Yield run folders, and folders that hold something but no run."""
     if (folder / "run.json").exists():
         yield folder
         return
@@ -106,7 +107,9 @@ def leaves(folder: Path) -> Iterator[Path]:
         inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as err:
         raise UsageError(f"DIR {folder}: {err.strerror or err}; expected a folder of run folders") from err
+    # A link could lead back up, or count a run twice.
     deeper = [path for path in inside if path.is_dir() and not path.is_symlink()]
+    # Its checkpoints are part of a run (here of one without run.json), not a level of runs.
     if inside and not [path for path in deeper if path.name != "checkpoints"]:
         yield folder
         return
@@ -149,7 +152,7 @@ def read_result(path: Path, run: Record) -> Record:
 
 
 def read_episodes(path: Path, rate: Record) -> list[Record]:
-    """Rows of a JSONL file in the order of their tasks; they have to give the rate that result.json has.
+    """Read the rows of a JSONL file in the order of their tasks; they have to give the rate that result.json has.
 
     Raises:
         NotARecord: the file cannot be read, is damaged or contradicts `rate`.
@@ -162,6 +165,7 @@ def read_episodes(path: Path, rate: Record) -> list[Record]:
         raise NotARecord(f"{path.name} cannot be read: {err.strerror or err}") from err
     except (ValueError, KeyError, TypeError) as err:
         raise NotARecord(f"{path.name} is damaged: {err}") from err
+    # Lines that were lost, doubled or edited show here.
     if not rows or tasks != list(range(len(rows))) or (solved, len(rows)) != (rate["successes"], rate["n"]):
         raise NotARecord(f"{path.name} contradicts result.json")
     return rows
@@ -182,6 +186,7 @@ def read(path: Path) -> RunRecord:
     except (KeyError, TypeError, ValueError) as err:
         raise NotARecord(f"its run.json has no identity.seeds.train: {err}") from err
     if run["status"] == "failed":
+        # On one line and without its full stop: reports put it inside a sentence.
         return RunRecord(**about, error=" ".join(str(run.get("error") or "no reason was noted").split()).rstrip("."))
     result = read_result(path, run)
     episodes = _episodes(path / "episodes.jsonl", result)

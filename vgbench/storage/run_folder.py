@@ -31,7 +31,7 @@ def other_format(found: object) -> str:
 
 
 def checkpoint_seconds() -> float:
-    """Longest time between two checkpoints: `$VGBENCH_CHECKPOINT_SECONDS`, or 20."""
+    """Return the longest time between two checkpoints: `$VGBENCH_CHECKPOINT_SECONDS`, or 20."""
     text = os.environ.get("VGBENCH_CHECKPOINT_SECONDS", "20")
     try:
         return float(text)
@@ -55,6 +55,7 @@ class RunFolder:
     @contextmanager
     def opened(self, spec: "RunSpec", argv: Iterable[str]) -> Iterator[None]:
         """Lock the folder for one process, and make or check its run.json and config.yaml."""
+        # The lock before run.json is read: another process may be about to write it.
         with locked(self.path):
             try:
                 (self.path / "checkpoints").mkdir(exist_ok=True)
@@ -95,6 +96,7 @@ class RunFolder:
             return None
         advice = "delete this one file and give the command again: it is made anew from the checkpoints"
         result = read_json(path, ("key", "success_rate", "successes", "n", "stages", "scale", "run_dir"), advice)
+        # Exactly equal: it was written as this quotient, and JSON keeps every bit of a float.
         if result["key"] != self._read_run()["key"] or result["success_rate"] != result["successes"] / result["n"]:
             raise VgbenchError(f"{path} is not what vgbench wrote: it contradicts itself or run.json; {advice}")
         return cast("ResultFile", result)
@@ -131,6 +133,7 @@ class RunFolder:
                 "notes": [],
                 **made_by,
             }
+        # Before anything is computed: whatever ends the run, its folder says whose it is.
         self.update(status="started")
         config = yaml_file.dump(spec.to_config())
         write_atomically(self.path / "config.yaml", lambda p: write_text(p, config))
@@ -166,7 +169,7 @@ class RunFolder:
         self._clock = _Clock(stage)
         try:
             yield
-        except BaseException:
+        except BaseException:  # an interrupt, too: its time was spent all the same
             with suppress(VgbenchError):  # what went wrong first is what the user has to see
                 self._note_time()
             raise
@@ -189,6 +192,7 @@ class RunFolder:
     def append(self, name: str, record: Record) -> None:
         """Add a line to a JSONL file."""
         try:
+            # Appending is not atomic: `keep` drops a line that was cut off.
             with (self.path / name).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
         except OSError as err:
@@ -211,7 +215,7 @@ class RunFolder:
             try:
                 records.append(json.loads(line))
             except ValueError:
-                break
+                break  # cut off when the process was killed: it is the last one
         return records
 
     def checkpoint(self, name: str) -> Path:
@@ -220,6 +224,7 @@ class RunFolder:
 
     def save_checkpoint(self, name: str, content: Record) -> None:
         """Write checkpoints/NAME.pt atomically, and with it the stage's times."""
+        # The checkpoint first: a kill between the two loses some time on record, but no work.
         checkpoints.save(self.checkpoint(name), self._run.get("key"), content)
         self._note_time()
 
@@ -254,6 +259,7 @@ class _Clock:
 
 def _first_difference(old: Any, new: Any, at: str = "") -> str:
     """Name the first value in which two identities differ."""
+    # Lists of different lengths are named as a whole: their items have no counterparts.
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         old, new = dict(enumerate(old)), dict(enumerate(new))
     if not (isinstance(old, dict) and isinstance(new, dict)):

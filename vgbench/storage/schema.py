@@ -8,7 +8,7 @@ from vgbench.storage.record_types import FILES
 
 
 def fields(name: str) -> dict[str, str]:
-    """What each field of a file means, by its path; `*` stands for any name, `.` for one level further inside."""
+    """Say what each field of a file means, by its path; `*` stands for any name, `.` for one level further inside."""
     kind, more = FILES[name]
     return {**_fields(kind, ""), **more}
 
@@ -37,6 +37,7 @@ def _record(hint: Any) -> tuple[Any, str]:
     """TypedDict that a type holds, if it holds one, and the path to it: `.*` in a list or under any name."""
     options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     for option in options:
+        # A TypedDict refuses isinstance and issubclass; it is known by `__total__`.
         if isinstance(option, type) and hasattr(option, "__total__"):
             return option, ""
         if get_origin(option) in (list, dict) and hasattr(get_args(option)[-1], "__total__"):
@@ -51,7 +52,7 @@ def _several(hint: Any) -> bool:
 
 
 def json_schema(name: str) -> dict[str, Any]:
-    """JSON Schema (2020-12) of a file, or of one line of a JSONL file."""
+    """Return the JSON Schema (2020-12) of a file, or of one line of a JSONL file."""
     kind, _ = FILES[name]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name, **_schema(kind)}
 
@@ -78,6 +79,7 @@ def _schema(hint: Any) -> dict[str, Any]:
         return {"type": "array", "items": _schema(arguments[0])}
     if origin is dict:
         return {"type": "object", "additionalProperties": _schema(arguments[1])}
+    # What is left of the types in `record_types` are TypedDicts.
     properties = {}
     for name, field in get_type_hints(hint, include_extras=True).items():
         inner, words = _taken_apart(field)

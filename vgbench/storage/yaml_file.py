@@ -14,12 +14,16 @@ import yaml
 
 from vgbench.errors import UsageError
 
+# libyaml's loader is faster, but not every build of PyYAML has it.
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _SCALARS = {
+    # The empty alternative is a key without a value.
     "tag:yaml.org,2002:null": (r"null|Null|NULL|~|", ["n", "N", "~", ""]),
     "tag:yaml.org,2002:bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    # Decimal digits only: not 0x1f, 0b1, 1_000 or 1:30, which YAML 1.1 reads as integers.
     "tag:yaml.org,2002:int": (r"[-+]?[0-9]+", list("-+0123456789")),
+    # A dot or an exponent makes a float; `(?=[eE])` is for `1e-3`, where YAML 1.1 wants a dot.
     "tag:yaml.org,2002:float": (
         r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
         list("-+0123456789."),
@@ -33,11 +37,13 @@ class _Loader(_Base):
 
     name: str
 
+    # Empty, not inherited: the resolvers of PyYAML are those of YAML 1.1.
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's protocol
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Build a mapping; a key that is given twice or is not text is an error with its line."""
         lines: dict[str, int] = {}
+        # On the nodes: in the dict that PyYAML builds, the second of two equal keys has won already.
         for key_node, _ in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
@@ -64,6 +70,7 @@ class _Dumper(yaml.SafeDumper):
 for _tag, (_pattern, _first) in _SCALARS.items():
     for _class in (_Loader, _Dumper):
         _class.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), _first)
+# Base 10: PyYAML's own constructor reads 010 as octal.
 _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node), 10))
 _Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: _float(loader.construct_scalar(node)))
 
@@ -74,7 +81,7 @@ def _float(text: str) -> float:
 
 
 def parse(text: str, name: str) -> Any:
-    """Value of a YAML text; `name` stands for the file in messages.
+    """Return the value of a YAML text; `name` stands for the file in messages.
 
     Raises:
         UsageError: `name:line: ...` for text that is not YAML, for duplicate keys, and for more than one document.
@@ -93,7 +100,7 @@ def parse(text: str, name: str) -> Any:
 
 
 def load(path: Path) -> Any:
-    """Content of a YAML file.
+    """Read a YAML file.
 
     Raises:
         UsageError: the file is missing, a folder, unreadable, binary or not YAML.
@@ -166,5 +173,5 @@ class Where:
 
 
 def dump(value: Any) -> str:
-    """YAML text that `parse` reads as the same value; keys in the order given."""
+    """Return YAML text that `parse` reads as the same value; keys in the order given."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

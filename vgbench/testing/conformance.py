@@ -57,6 +57,7 @@ def judge(outcome: CheckResult, expected: str | None = None) -> None:
     if expected is not None and outcome.status == "ok":
         pytest.fail(f"{outcome.id} was expected to fail ({expected}), but it is ok: take it out", pytrace=False)
     if outcome.status == "FAIL":
+        # No traceback: it would show vgbench's own lines, not the plugin's.
         pytest.fail(said, pytrace=False)
     if outcome.status == "skip":
         pytest.skip(outcome.message)

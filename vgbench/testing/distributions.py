@@ -32,6 +32,7 @@ class Distributions:
         for module, site in self._made:
             if str(site) in sys.path:
                 sys.path.remove(str(site))
+            # The next test may make another module of the same name.
             for name in [name for name in sys.modules if name == module or name.startswith(f"{module}.")]:
                 del sys.modules[name]
         importlib.invalidate_caches()
@@ -72,6 +73,7 @@ class Distributions:
             lines += [f"[{known[group]}]", *(f"{name} = {module}:{attr}" for name, attr in names.items())]
         text = raw if raw is not None else "\n".join(lines) + "\n"
         (info / "entry_points.txt").write_text(text, encoding="utf-8")
+        # First, so that it wins over an installed distribution of the same name.
         sys.path.insert(0, str(site))
         importlib.invalidate_caches()
         self._made.append((module, site))

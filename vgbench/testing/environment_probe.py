@@ -33,7 +33,7 @@ def offered(made: Environment, wanted: type[_C]) -> _C:
 
 
 def outputs(subject: Subject, made: Environment) -> list[Tensor]:
-    """A small data set, tasks, and what becomes of a task's start."""
+    """Return a small data set, tasks, and what becomes of a task's start."""
     data = collect(made)
     tasks = made.sample_tasks(TASKS, 0, data)
     after = step(made, tasks.start, actions(made, TASKS))
@@ -63,7 +63,7 @@ def data_of(subject: Subject) -> tuple[Environment, Trajectories, Tasks]:
 
 
 def actions(made: Environment, count: int, seed: int = 0) -> Tensor:
-    """Actions [count, A] in random directions, as far as the set allows."""
+    """Draw actions [count, A] in random directions, as far as the set allows."""
     generator = torch.Generator().manual_seed(seed)
     return made.spec.actions.boundary(torch.randn(count, made.spec.actions.dim, generator=generator))
 
@@ -90,7 +90,7 @@ def walk(made: Environment, state: State, steps: int, hold: int = 4) -> list[tup
 
 
 def misfit(arrays: Any, specs: Any, lead: tuple[int, ...]) -> str:
-    """Words for the first array that is not as its ArraySpec says; empty if all are."""
+    """Describe the first array that is not as its ArraySpec says; empty if all are."""
     if set(arrays) != set(specs):
         return f"arrays {sorted(arrays)}, not {sorted(specs)}"
     for name, spec in specs.items():

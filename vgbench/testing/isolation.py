@@ -16,10 +16,11 @@ import torch
 
 
 def snapshot() -> dict[str, Any]:
-    """State of the process that a plugin must leave alone, by the name under which it is reported."""
+    """Return the state of the process that a plugin must leave alone, by the name under which it is reported."""
     kind, keys, *rest = np.random.get_state()  # the global generator is what is looked at
     return {
         "Python's random state": random.getstate(),
+        # Bytes, since the comparison of two arrays is not one truth value.
         "NumPy's global random state": (kind, np.asarray(keys).tobytes(), *rest),
         "torch's global random state": torch.get_rng_state().numpy().tobytes(),
         "torch's default dtype": torch.get_default_dtype(),
@@ -30,7 +31,7 @@ def snapshot() -> dict[str, Any]:
 
 
 def changed(before: dict[str, Any], ignore: tuple[str, ...] = ()) -> list[str]:
-    """Names of what is no longer as it was at `before`."""
+    """Name what is no longer as it was at `before`."""
     now = snapshot()
     return [name for name, value in before.items() if name not in ignore and now[name] != value]
 
@@ -68,13 +69,13 @@ def seed_all(seed: int) -> None:
 
 
 def package_of(module: str) -> str:
-    """Top-level package of a module."""
+    """Return the top-level package of a module."""
     return module.partition(".")[0]
 
 
 @contextlib.contextmanager
 def fresh_modules(package: str) -> Iterator[None]:
-    """Let the modules of a package be imported anew within; after that the old ones are back."""
+    """Let the modules of a package be imported again within; after that the old ones are back."""
     ours = [name for name in sys.modules if package_of(name) == package]
     kept = {name: sys.modules.pop(name) for name in ours}
     try:
@@ -82,6 +83,7 @@ def fresh_modules(package: str) -> Iterator[None]:
     finally:
         for name in [name for name in sys.modules if package_of(name) == package]:
             del sys.modules[name]
+        # The old ones again: a class that is imported twice is two classes, and isinstance tells them apart.
         sys.modules.update(kept)
 
 
@@ -91,11 +93,13 @@ def place(err: BaseException, module: str) -> str:
     seen: BaseException | None = err
     found = ""
     while seen is not None:
+        # Code that cannot be compiled has no frame; the error itself knows file and line.
         if isinstance(seen, SyntaxError) and seen.filename and _within(seen.filename, roots):
             return f"{seen.filename}:{seen.lineno}"
         for frame in traceback.extract_tb(seen.__traceback__):
             if _within(frame.filename, roots):
                 found = f"{frame.filename}:{frame.lineno}"
+        # The plugin's own error may lie behind one of ours (`raise ... from err`).
         seen = seen.__cause__
     return found
 
@@ -103,7 +107,7 @@ def place(err: BaseException, module: str) -> str:
 def _roots(package: str) -> list[str]:
     try:
         spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError):
+    except (ImportError, ValueError):  # ValueError: the module has no __spec__
         return []
     if spec is None:
         return []
@@ -111,4 +115,5 @@ def _roots(package: str) -> list[str]:
 
 
 def _within(file: str, roots: list[str]) -> bool:
+    # With the separator: /a/plugin is not the folder of /a/plugin_two.
     return any(root and (file == root or file.startswith(root.rstrip(os.sep) + os.sep)) for root in roots)

@@ -18,6 +18,7 @@ def tmp_plugin(tmp_path: Path) -> Iterator[Callable[..., Path]]:
     `tmp_plugin(code, objectives={"mine": "Mine"}, dist="vgx-mine", version="0.1")` writes the module and its .dist-info
     and returns the folder, which is then on `sys.path`; give it to a subprocess as PYTHONPATH. All is undone after.
     """
+    # Here, not above: pytest imports this module in every session, of whatever project.
     from vgbench.testing.distributions import Distributions
 
     with Distributions(tmp_path) as distributions:

@@ -39,7 +39,9 @@ class Quadratic:
         costs [B, K] before they are handed out.
         """
         self.ids = torch.tensor(list(ids), dtype=torch.int64)
+        # 2.4 rad is about the golden angle, by which goals of successive tasks lie well apart.
         angle = 2.4 * self.ids
+        # Within reach of 6 steps of length 1.5, the defaults.
         self.goal = 5.0 * torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
         self.position = torch.zeros(len(self.ids), 2) if position is None else position
         self.action_set = action_set or NormBall(2, 1.5)

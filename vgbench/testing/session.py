@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @functools.cache
 def checks(kind: str) -> tuple[Check, ...]:
-    """All checks of a kind, in the order in which they are run."""
+    """Return all checks of a kind, in the order in which they are run."""
     from vgbench.testing.checks import common
     from vgbench.testing.subject import behaviour
 
@@ -115,7 +115,7 @@ class Session:
             status, message, waits = "skip", str(reason), reason.final
         except Failure as failure:
             status, message = check.severity, str(failure)
-        except (Exception, SystemExit) as err:  # whatever a stranger's code raises
+        except (Exception, SystemExit) as err:  # whatever a third party's code raises
             known = isinstance(err, UsageError)
             status, message = "FAIL", str(err) if known else f"{type(err).__name__}: {err}"
             message = ", ".join([message, *getattr(err, "__notes__", ())])

@@ -75,7 +75,7 @@ class Subject:
         return behaviour(self.entry.kind)
 
     def make(self, seed: int = 0) -> Any:
-        """Build it anew, with fresh weights from the global generators seeded by `seed`."""
+        """Build it again, with fresh weights from the global generators seeded by `seed`."""
         seed_all(seed)
         return self.behaviour.make(self)
 
@@ -85,7 +85,7 @@ class Subject:
 
 
 def equal(first: Sequence[Tensor], second: Sequence[Tensor]) -> bool:
-    """Whether two lists of tensors have the same shapes and bits (NaN equals NaN)."""
+    """Say whether two lists of tensors have the same shapes and bits (NaN equals NaN)."""
     return len(first) == len(second) and all(
         a.shape == b.shape and a.dtype == b.dtype and bool(torch.equal(torch.nan_to_num(a), torch.nan_to_num(b)))
         for a, b in zip(first, second, strict=True)
@@ -93,16 +93,17 @@ def equal(first: Sequence[Tensor], second: Sequence[Tensor]) -> bool:
 
 
 def near(a: Tensor, b: Tensor, tolerance: float = 1e-4) -> bool:
-    """Whether two tensors have one shape and agree within `tolerance`, relative to the largest number in them."""
+    """Say whether two tensors have one shape and agree within `tolerance`, relative to the largest number in them."""
     if a.shape != b.shape:
         return False
     a, b = a.detach().double(), b.detach().double()
+    # At least 1: for numbers near 0 the tolerance is an absolute one.
     scale = max(1.0, float(b.abs().max()) if b.numel() else 1.0)
     return bool(((a - b).abs() <= tolerance * scale).all())
 
 
 def largest_gap(a: Tensor, b: Tensor) -> str:
-    """Words for how far two tensors are apart."""
+    """Say how far two tensors are apart."""
     if a.shape != b.shape:
         return f"shapes {list(a.shape)} and {list(b.shape)}"
     return f"a difference of {float((a.detach().double() - b.detach().double()).abs().max()):.3g}"

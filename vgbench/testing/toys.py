@@ -48,12 +48,14 @@ class Chain(Environment):
     ) -> Trajectories:
         """Walk to and fro: each action lasts a few steps."""
         rng = np.random.default_rng(seed)
+        # Rounded up and then cut: length - 1 need not be a multiple of 4.
         actions = rng.uniform(-1, 1, (trajectories, -(-(length - 1) // 4), 1)).astype(np.float32)
         actions = np.repeat(actions, 4, axis=1)[:, : length - 1]
         layout = np.arange(trajectories, dtype=np.float32)[:, None] % 2
         place = torch.from_numpy(rng.uniform(0, LENGTH, (trajectories, 1)).astype(np.float32))
         places = [place]
         for time in range(length - 1):
+            # Any layout will do: moves do not depend on it.
             place = self.step({"place": place, "layout": place}, torch.from_numpy(actions[:, time]))["place"]
             places.append(place)
         return Trajectories({"place": torch.stack(places, dim=1).numpy()}, {"layout": layout}, actions)
@@ -114,6 +116,7 @@ class World:
 
     def __init__(self, distance: Distance | None = None, *, length: int = 40, seed: int = 0) -> None:
         """Collect the data and build the model, with points of 16 numbers."""
+        # Modules draw their weights from the global generator, which belongs to the test.
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
             self.environment = Chain(Params())

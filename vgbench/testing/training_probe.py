@@ -15,7 +15,7 @@ STEPS = 80
 
 
 def states_for(made: Objective) -> int:
-    """States in a window that is long enough for the objective."""
+    """Return the states in a window that is long enough for the objective."""
     return max(6, made.min_length)
 
 
@@ -49,6 +49,7 @@ class Probe(WindowBatch):
         """Another batch of this kind."""
         coarse = super().strided(stride)
         if coarse is not self:
+            # So that the latents of the coarse batch are leaves, too.
             coarse.__class__ = Probe
             cast("Probe", coarse).leaves = self.leaves
         return coarse
@@ -124,6 +125,7 @@ class Course:
 
     def level(self) -> float:
         """Mean value on four batches that are not trained on."""
+        # Batches are keyed by the step; training takes those below STEPS.
         return sum(float(self.value(1000 + k).detach()) for k in range(4)) / 4
 
     def train(self) -> None:

@@ -22,7 +22,7 @@ def plugins(registry: Registry) -> list[Record]:
     rows = []
     for entry in registry.entries():
         about = {"kind": entry.kind, "name": entry.address, "dist": entry.dist, "version": entry.version}
-        # What a stranger's module prints must not come between the lines of --format json.
+        # What a third party's module prints must not come between the lines of --format json.
         with contextlib.redirect_stdout(sys.stderr):
             status, cause, fix = _load(entry)
         rows.append(about | {"status": status, "cause": cause, "fix": fix})
@@ -30,7 +30,7 @@ def plugins(registry: Registry) -> list[Record]:
 
 
 def _load(entry: Entry) -> tuple[str, str, str]:
-    """Status, cause and command that mends it."""
+    """Status, cause and command that fixes it."""
     try:
         made = load_plugin(entry)
         check_use(entry, made)
@@ -41,7 +41,7 @@ def _load(entry: Entry) -> tuple[str, str, str]:
         return "other_api", str(err), _pip(f"install --upgrade {HOME if newer else entry.dist}")
     except VgbenchError as err:
         return "broken", str(err), _mend(entry, err.__cause__)
-    except (Exception, SystemExit) as err:  # whatever a stranger's code raises
+    except (Exception, SystemExit) as err:  # whatever a third party's code raises
         return "broken", f"{entry}: {type(err).__name__}: {err}", _mend(entry, err)
     return "ok", "", ""
 

@@ -1,4 +1,4 @@
-"""Puts the findings together: a record for --format json, and the problems with the commands that mend them."""
+"""Puts the findings together: a record for --format json, and the problems with the commands that fix them."""
 
 import os
 from collections.abc import Callable
