@@ -15,7 +15,7 @@ PAGE = Path(__file__).resolve().parents[1] / "runs.md"
 
 
 def with_tables(text: str) -> str:
-    """The page's text with the table under each file's heading made anew from the types."""
+    """The page's text with the table under each file's heading written from the types."""
     for name in FILES:
         made = table(["field", "what"], [(f"`{field}`", words) for field, words in fields(name).items()])
         text, count = re.subn(

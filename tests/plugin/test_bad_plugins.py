@@ -406,7 +406,7 @@ def test_a_run_goes_on_once_its_plugin_is_mended(tmp_plugin, vgbench_cli, tmp_pa
     command = ["run", *RUNS[kind], "--scale", "smoke"]
     failed = vgbench_cli(*command, "--out", "here")
     assert failed.exit_code == 1 and "RuntimeError: not yet" in failed.stderr
-    assert "What was done is kept in here: mend it and give the same command again" in failed.stderr
+    assert "What was done is kept in here: fix it and give the same command again" in failed.stderr
     kept = {path.name for path in (tmp_path / "here" / "checkpoints").iterdir()}
     assert {"objective": "encoder.pt", "planner": "episodes.pt"}[kind] in kept
     monkeypatch.setenv("MENDED", "1")

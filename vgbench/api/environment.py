@@ -67,7 +67,9 @@ class NormBall(ActionSet):
     def boundary(self, directions: Tensor) -> Tensor:
         """Return the point of the sphere along each direction."""
         norm = torch.linalg.vector_norm(directions, dim=-1, keepdim=True)
-        return directions * (self.radius / norm.clamp_min(torch.finfo(directions.dtype).tiny))
+        numbers = torch.finfo(directions.dtype)
+        # The quotient overflows for a direction of 0, and 0 times infinity is not a number.
+        return directions * (self.radius / norm.clamp_min(numbers.tiny)).clamp_max(numbers.max)
 
 
 @lru_cache(maxsize=64)

@@ -12,7 +12,7 @@ from vgbench.api.plugin import Plugin
 
 Role = Literal["encoder", "predictor", "action_encoder", "head"]
 ROLES: tuple[Role, ...] = get_args(Role)
-"""All roles, in the order in which a model is built: its weights come from one stream, so the order is fixed."""
+"""All roles, in the order in which they are looked up and listed."""
 
 
 @dataclass(frozen=True)

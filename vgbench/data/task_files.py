@@ -102,7 +102,7 @@ def read_content(path: Path) -> Record:
     if found != written:
         raise UsageError(
             f"{path} was edited or damaged: its content has the hash {found[:12]}, but it says {str(written)[:12]}; "
-            "make it anew with `vgbench tasks`"
+            "make it again with `vgbench tasks`"
         )
     for name, kind in _FIELDS.items():
         if not isinstance(content.get(name, ...), kind) or name not in content:

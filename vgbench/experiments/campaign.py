@@ -47,11 +47,9 @@ class Campaign:
         if root.exists() and not root.is_dir():
             raise UsageError(f"--out {root} is a file; expected a folder")
         if not path.exists():
-            strangers = [p.name for p in root.iterdir() if p.name not in (".lock", TOKEN)] if root.exists() else []
-            if strangers:
-                raise UsageError(
-                    f"--out {root} holds {strangers[0]!r} but no {path.name}; choose an empty or new folder"
-                )
+            others = [p.name for p in root.iterdir() if p.name not in (".lock", TOKEN)] if root.exists() else []
+            if others:
+                raise UsageError(f"--out {root} holds {others[0]!r} but no {path.name}; choose an empty or new folder")
             return {}
         # The format alone at first: other formats may lack the other fields.
         old = read_json(path, ("format",), "choose another --out")

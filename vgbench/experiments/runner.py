@@ -74,7 +74,7 @@ def run(
         try:
             loggers.call("vgbench_run_started", title=spec.title(), folder=str(folder.path))
             with attribute_errors(
-                RunFailed, f"What was done is kept in {folder.path}: mend it and give the same command again"
+                RunFailed, f"What was done is kept in {folder.path}: fix it and give the same command again"
             ):
                 result = _Run(spec, folder, loggers, stop, share).execute()
             folder.update(status="done", error=None, plugin_errors=loggers.errors)

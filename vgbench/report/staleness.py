@@ -114,7 +114,7 @@ def _plugin(found: Flat, prefix: str, plugin: Mapping[str, Any]) -> str:
 
 def _at_defaults(spec: RunSpec) -> RunSpec:
     """Return the same plugins and groups with every parameter at its default."""
-    skipped = ("values", "inert", "picks")
+    skipped = ("values", "unused", "selections")
     return replace(spec, **{f.name: _defaulted(getattr(spec, f.name)) for f in fields(spec) if f.name not in skipped})
 
 

@@ -74,9 +74,9 @@ class RunFolder:
         if not (path / "run.json").exists():
             # What a run that was killed at its very start leaves, and what a suite puts there before it.
             ours = (".lock", "checkpoints", "config.yaml", "log.txt")
-            strangers = [p.name for p in path.iterdir() if p.name not in ours and p.suffix != ".partial"]
-            if strangers:
-                raise UsageError(f"--out {path} holds {strangers[0]!r} but no run; choose an empty or new folder")
+            others = [p.name for p in path.iterdir() if p.name not in ours and p.suffix != ".partial"]
+            if others:
+                raise UsageError(f"--out {path} holds {others[0]!r} but no run; choose an empty or new folder")
             return
         run = self._read_run()
         if run.get("format") != FORMAT:
@@ -94,7 +94,7 @@ class RunFolder:
         path = self.path / "result.json"
         if not path.exists():
             return None
-        advice = "delete this one file and give the command again: it is made anew from the checkpoints"
+        advice = "delete this one file and give the command again: it is made again from the checkpoints"
         result = read_json(path, ("key", "success_rate", "successes", "n", "stages", "scale", "run_dir"), advice)
         # Exactly equal: it was written as this quotient, and JSON keeps every bit of a float.
         if result["key"] != self._read_run()["key"] or result["success_rate"] != result["successes"] / result["n"]:

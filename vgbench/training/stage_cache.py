@@ -100,7 +100,7 @@ class StageCache:
         try:
             # weights_only, because a pickle can run any code, and other processes write into this folder.
             content = torch.load(path, map_location="cpu", weights_only=True)["content"]
-            about = read_json(path.with_suffix(".json"), ("key", "times", "log"), "it is made anew")
+            about = read_json(path.with_suffix(".json"), ("key", "times", "log"), "it is made again")
         except Exception as err:  # a damaged file raises many kinds; it is only a copy
             print(f"note: {path} cannot be used, so stage {stage} is trained here: {err}", file=sys.stderr)
             # Removed, since `publish` does not replace a file that is there.

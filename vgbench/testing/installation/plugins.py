@@ -56,7 +56,7 @@ def _mend(entry: Entry, cause: BaseException | None) -> str:
             project = editable(dist)
             if project is not None:
                 again = _pip(f'install -e "{project}"')
-                return f"mend {entry.module} in {project}, then {again}"
+                return f"fix {entry.module} in {project}, then {again}"
     return f"{_pip(f'install --upgrade --force-reinstall {entry.dist}')}, or {_pip(f'uninstall {entry.dist}')}"
 
 
