@@ -63,7 +63,7 @@ def print_result(result: Mapping[str, Any]) -> None:
     print(f"success  {rate_text(result)}")
     baseline = result.get("baseline")
     if baseline:
-        print(f"baseline    {rate_text(baseline)}  ({baseline['planner']})")
+        print(f"baseline {rate_text(baseline)}  ({baseline['planner']})")
     for name, times in result.get("stages", {}).items():
         print(f"{name:<9}{times['seconds']:>9.1f} s{times['cpu_seconds']:>10.1f} CPU-s")
     print(f"{'all':<9}{result['seconds']:>9.1f} s{result['cpu_seconds']:>10.1f} CPU-s")
