@@ -73,19 +73,19 @@ def _parameter(plugin: str, row: dict[str, Any]) -> list[str]:
 
 _LOGGER = """# Logger
 
-Told of the progress of a run. Its class has any of the functions below as methods, each marked with
+Receives the events of a run. Its class has any of the functions below as methods, each marked with
 `vgbench.api.hookimpl` and taking any of the arguments by name. A package registers one under the entry-point group
-`vgbench.hooks`:
+`vgbench.loggers`:
 
 ```toml
 [project.entry-points."vgbench.loggers"]
-my_logger = "my_package:MyObserver"
+my_logger = "my_package:MyLogger"
 ```
 
 ```python
 from vgbench.api import hookimpl
 
-class MyObserver:
+class MyLogger:
     on_request = True  # only where it is asked for: --logger my_logger
 
     @hookimpl
