@@ -1,5 +1,7 @@
 """A problem whose world is known: a point that is pushed about and should reach a goal."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -40,3 +42,25 @@ class Push:
 def push():
     """The class of problems."""
     return Push
+
+
+@pytest.fixture
+def linear_quadratic():
+    """x' = A x + a, priced by |x|^2 + |a|^2 / 2: start, cost of [B, K, H, 2], and the best plan [B, 2 H], by solving."""
+    steps, start = 6, torch.tensor([[3.0, -1.0], [0.5, 2.0]])
+    world = torch.tensor([[0.9, 0.3], [-0.2, 0.7]])
+
+    def cost(actions):
+        state, total = start[:, None].expand(-1, actions.shape[1], -1), 0.0
+        for step in range(steps):
+            state = state @ world.T + actions[:, :, step]
+            total = total + state.square().sum(dim=-1) + 0.5 * actions[:, :, step].square().sum(dim=-1)
+        return total
+
+    powers = [torch.linalg.matrix_power(world, k) for k in range(steps + 1)]
+    reach = torch.cat(
+        [torch.cat([powers[t - s] if t >= s else 0 * world for s in range(steps)], 1) for t in range(steps)]
+    )
+    drift = torch.cat([start @ powers[t + 1].T for t in range(steps)], dim=1)
+    optimum = -torch.linalg.solve(reach.T @ reach + 0.5 * torch.eye(2 * steps), reach.T @ drift.T).T
+    return SimpleNamespace(steps=steps, start=start, cost=cost, optimum=optimum)

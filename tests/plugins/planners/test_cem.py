@@ -59,28 +59,12 @@ def test_finds_the_optimum_of_a_quadratic(push, planner):
 
 
 @BOTH
-def test_finds_the_optimum_of_a_linear_quadratic_problem(push, planner):
-    """x' = A x + a, priced by |x|^2 + |a|^2 / 2: the best plan solves a linear system."""
-    steps, start = 6, torch.tensor([[3.0, -1.0], [0.5, 2.0]])
-    world = torch.tensor([[0.9, 0.3], [-0.2, 0.7]])
-
-    def cost(actions):
-        state, total = start[:, None].expand(-1, actions.shape[1], -1), 0.0
-        for step in range(steps):
-            state = state @ world.T + actions[:, :, step]
-            total = total + state.square().sum(dim=-1) + 0.5 * actions[:, :, step].square().sum(dim=-1)
-        return total
-
-    powers = [torch.linalg.matrix_power(world, k) for k in range(steps + 1)]
-    reach = torch.cat(
-        [torch.cat([powers[t - s] if t >= s else 0 * world for s in range(steps)], 1) for t in range(steps)]
-    )
-    drift = torch.cat([start @ powers[t + 1].T for t in range(steps)], dim=1)
-    optimum = -torch.linalg.solve(reach.T @ reach + 0.5 * torch.eye(2 * steps), reach.T @ drift.T).T
+def test_finds_the_optimum_of_a_linear_quadratic_problem(push, linear_quadratic, planner):
+    steps, cost, optimum = linear_quadratic.steps, linear_quadratic.cost, linear_quadratic.optimum
     least, idle = (cost(plan.view(2, 1, steps, 2))[:, 0] for plan in (optimum, 0 * optimum))
     assert (least < 0.7 * idle).all()
     made = make(planner, horizon=steps, samples=300, iterations=25, noise=1.0, least_noise=0.0, **plain(planner))
-    plan = made.plan(push(start, steps, action_set=WIDE, cost=cost), {})
+    plan = made.plan(push(linear_quadratic.start, steps, action_set=WIDE, cost=cost), {})
     assert (cost(plan.actions[:, None])[:, 0] < 1.01 * least).all()
     torch.testing.assert_close(plan.actions.flatten(1), optimum, atol=0.15, rtol=0)
 

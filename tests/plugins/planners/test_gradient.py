@@ -30,27 +30,11 @@ def test_finds_the_optimum_of_a_quadratic(push):
     assert plan.info["cost"].max() < 1e-5 and (plan.info["cost_start"] > 1).all()
 
 
-def test_finds_the_optimum_of_a_linear_quadratic_problem(push):
-    """x' = A x + a, priced by |x|^2 + |a|^2 / 2: the best plan solves a linear system."""
-    steps, start = 6, torch.tensor([[3.0, -1.0], [0.5, 2.0]])
-    world = torch.tensor([[0.9, 0.3], [-0.2, 0.7]])
-
-    def cost(actions):
-        state, total = start[:, None].expand(-1, actions.shape[1], -1), 0.0
-        for step in range(steps):
-            state = state @ world.T + actions[:, :, step]
-            total = total + state.square().sum(dim=-1) + 0.5 * actions[:, :, step].square().sum(dim=-1)
-        return total
-
-    powers = [torch.linalg.matrix_power(world, k) for k in range(steps + 1)]
-    reach = torch.cat(
-        [torch.cat([powers[t - s] if t >= s else 0 * world for s in range(steps)], 1) for t in range(steps)]
-    )
-    drift = torch.cat([start @ powers[t + 1].T for t in range(steps)], dim=1)
-    optimum = -torch.linalg.solve(reach.T @ reach + 0.5 * torch.eye(2 * steps), reach.T @ drift.T).T
-    made = make(horizon=steps, samples=3, iterations=600, lr=0.03)
-    plan = made.plan(push(start, steps, action_set=WIDE, cost=cost), {})
-    torch.testing.assert_close(plan.actions.flatten(1), optimum, atol=5e-3, rtol=0)
+def test_finds_the_optimum_of_a_linear_quadratic_problem(push, linear_quadratic):
+    known = linear_quadratic
+    made = make(horizon=known.steps, samples=3, iterations=600, lr=0.03)
+    plan = made.plan(push(known.start, known.steps, action_set=WIDE, cost=known.cost), {})
+    torch.testing.assert_close(plan.actions.flatten(1), known.optimum, atol=5e-3, rtol=0)
 
 
 @pytest.mark.parametrize("actions", [NormBall(2, 1.0), Box((-0.5, -1.0), (1.0, 0.25))])
