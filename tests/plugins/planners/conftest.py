@@ -46,7 +46,7 @@ def push():
 
 @pytest.fixture
 def linear_quadratic():
-    """x' = A x + a, priced by |x|^2 + |a|^2 / 2: start, cost of [B, K, H, 2], and the best plan [B, 2 H], by solving."""
+    """x' = A x + a, priced by |x|^2 + |a|^2 / 2: start, cost [B, K] and best plan [B, 2 H] (solved)."""
     steps, start = 6, torch.tensor([[3.0, -1.0], [0.5, 2.0]])
     world = torch.tensor([[0.9, 0.3], [-0.2, 0.7]])
 
