@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from vgbench.analysis.prediction import roll
-from vgbench.analysis.sampling import goal_points, index_states, points, to_goal
+from vgbench.analysis.sampling import goal_points, points, to_goal
 from vgbench.api import Environment, HasCostToGo, HasStateGrid, State, StateGrid, Tasks
 from vgbench.api.capabilities import capability
 from vgbench.data.dataset import Dataset
 from vgbench.experiments.trained import Trained
+from vgbench.model.batching import take_rows
 from vgbench.storage.files import Record
 
 CHECKED = 512
@@ -38,7 +39,7 @@ class Tables:
         layout = self.layout[tasks]
         for number in torch.unique(layout).tolist():
             rows = (layout == number).nonzero().squeeze(1)
-            index, weight = self.grids[number].locate(index_states(state, rows))
+            index, weight = self.grids[number].locate(take_rows(state, rows))
             # Each task's table is stacked once, however many rows ask for it.
             some, of = torch.unique(tasks[rows], return_inverse=True)
             values = torch.stack([self.values[task] for task in some.tolist()])
@@ -52,7 +53,7 @@ def layouts(environment: Environment, tasks: Tasks, data: Dataset) -> tuple[list
     grids: list[StateGrid] = []
     numbers = []
     for task in range(len(tasks)):
-        one = index_states(tasks.start, slice(task, task + 1))
+        one = take_rows(tasks.start, slice(task, task + 1))
         # The static arrays are the layout: equal bytes share a grid.
         key = b"".join(one[name].cpu().numpy().tobytes() for name in sorted(data.trajectories.static))
         if key not in found:
@@ -97,7 +98,7 @@ def _error(trained: Trained, tasks: Tasks, tables: Tables, goal: Tensor) -> Reco
     # A trajectory has one action less than it has states.
     steps = min(8, data.length - 1)
     which = torch.randint(0, len(data), (CHECKED,), generator=generator).to(data.device)
-    state = roll(trained, index_states(tasks.start, rows), data.actions[which, :steps])[-1]
+    state = roll(trained, take_rows(tasks.start, rows), data.actions[which, :steps])[-1]
     distance: Any = trained.model.distance
     with torch.no_grad():
         exact = distance(points(trained, state), goal[rows]).double()

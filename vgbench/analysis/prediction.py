@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vgbench.analysis.sampling import goal_points, index_states, latents
+from vgbench.analysis.sampling import goal_points, latents
 from vgbench.api import State
 from vgbench.experiments.trained import Trained
+from vgbench.model.batching import take_rows
 from vgbench.planning.controller import Controller, plan_horizon
 from vgbench.planning.episodes import step_noise
 from vgbench.planning.plans import join_plans
@@ -72,12 +73,12 @@ def rollouts(trained: Trained, seed: int) -> Rollouts:
     # length - 1 actions leave length - horizon places to begin at; the end is exclusive.
     first = torch.from_numpy(rng.integers(0, data.length - horizon, ROLLOUTS)).to(data.device)
     actions = data.actions[row.unsqueeze(1), first.unsqueeze(1) + torch.arange(horizon, device=data.device)]
-    start = index_states(trained.tasks.start, rows)
+    start = take_rows(trained.tasks.start, rows)
     states = roll(trained, start, actions)
     true = torch.stack([latents(trained, state) for state in (start, *states)], dim=1)
     # Shifted by one, so that no rollout keeps its own; a random permutation would not promise that.
     other = torch.roll(actions, 1, dims=0)
-    goal = goal_points(trained, index_states(trained.tasks.goal, rows))
+    goal = goal_points(trained, take_rows(trained.tasks.goal, rows))
     return Rollouts(states, true, predict(trained, true[:, 0], actions), predict(trained, true[:, 0], other), goal)
 
 
@@ -115,8 +116,8 @@ def planning(trained: Trained) -> Record:
     """The first plans of some tasks, executed to their end: promised against realised cost; and what rows recorded."""
     spec, tasks = trained.spec, trained.tasks
     count = min(PLANS, len(tasks))
-    start = index_states(tasks.start, slice(0, count))
-    goal = goal_points(trained, index_states(tasks.goal, slice(0, count)))
+    start = take_rows(tasks.start, slice(0, count))
+    goal = goal_points(trained, take_rows(tasks.goal, slice(0, count)))
     here = latents(trained, start)
     # Plans are in the units of the data's normalised actions, in which the predictor was trained.
     actions = trained.environment.spec.actions.scaled(1 / trained.data.action_scale)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vgbench.analysis.sampling import index_states
 from vgbench.api import State
 from vgbench.experiments.trained import Trained
+from vgbench.model.batching import take_rows
 from vgbench.model.jepa import JEPA
 from vgbench.planning.controller import Controller
 from vgbench.planning.episodes import Episodes, Planned, Step, observe_latents
@@ -69,14 +69,14 @@ def replay(trained: Trained, tasks: Sequence[int], until: int | None = None) -> 
             imagined = _imagine(controller.model, observe(step.before, step.ids)["latent"], step.plan.actions)
         for row, (task, of_plan) in enumerate(zip(step.ids.tolist(), step.rows.tolist(), strict=True)):
             one = torch.tensor([row], device=step.ids.device)
-            goal = index_states(trained.tasks.goal, step.ids[one])
+            goal = take_rows(trained.tasks.goal, step.ids[one])
             plan = step.plan.actions[of_plan, step.index :] * scale
             seen = None if imagined is None else imagined[of_plan]
             trace = traces[task]
             # Each step takes the place of the end that the last one left, so that there is one whenever play stops.
             trace.moments[-1:] = [
-                Frame(index_states(step.before, one), goal, plan, step.index, seen),
-                Frame(index_states(step.after, one), goal, plan[:0], 0, None),
+                Frame(take_rows(step.before, one), goal, plan, step.index, seen),
+                Frame(take_rows(step.after, one), goal, plan[:0], 0, None),
             ]
             trace.solved = bool(step.solved[row])
 

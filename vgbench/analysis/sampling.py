@@ -9,6 +9,7 @@ from torch import Tensor
 from vgbench.api import Environment, HasCostToGo, HasStateGrid, State, StateGrid
 from vgbench.api.capabilities import CAPABILITIES, MissingCapability, capability, offers
 from vgbench.experiments.trained import Trained
+from vgbench.model.batching import take_rows
 
 
 @dataclass
@@ -46,16 +47,6 @@ def lacks(environment: Environment, name: str) -> str | None:
     return None
 
 
-def index_states(state: State, rows: Tensor | slice) -> State:
-    """Take some rows of a state."""
-    return {name: value[rows] for name, value in state.items()}
-
-
-def cat_states(states: list[State]) -> State:
-    """Concatenate states."""
-    return {name: torch.cat([state[name] for state in states]) for name in states[0]}
-
-
 def latents(trained: Trained, state: State) -> Tensor:
     """Encode states as latents [B, D]."""
     # Cloned: tensors of inference mode, which `encode_blocks` returns, cannot be saved for a gradient.
@@ -91,7 +82,7 @@ class GoalSampler:
         trained = self._trained
         if offers(trained.environment, HasStateGrid):
             count = min(goals, len(trained.tasks))
-            return [self._view(index_states(trained.tasks.goal, slice(row, row + 1)), None) for row in range(count)]
+            return [self._view(take_rows(trained.tasks.goal, slice(row, row + 1)), None) for row in range(count)]
         data = trained.data
         chosen = torch.from_numpy(self._rng.integers(0, len(data) * data.length, goals)).to(data.device)
         return [self._view(data.state(index // data.length, index % data.length), index) for index in chosen.split(1)]

@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from vgbench.analysis.sampling import GoalSample, cat_states, index_states
+from vgbench.analysis.sampling import GoalSample
 from vgbench.api import (
     HasCostToGo,
     HasPairLabels,
@@ -21,6 +21,7 @@ from vgbench.api import (
 )
 from vgbench.api.capabilities import capability, offers
 from vgbench.experiments.trained import Trained
+from vgbench.model.batching import join_rows, take_rows
 from vgbench.statistics import hierarchical_bootstrap
 from vgbench.storage.files import Record
 from vgbench.text import figure_text
@@ -71,8 +72,8 @@ def fixed_point(trained: Trained, views: list[GoalSample]) -> Record:
     if tau is None:
         return {"skipped": "no objective of the run has an expectile `tau` and a discount `gamma`"}
     counts = [len(view.sample) for view in views]
-    states = cat_states([index_states(view.states, view.sample) for view in views])
-    goals = cat_states([view.goals(count) for view, count in zip(views, counts, strict=True)])
+    states = join_rows([take_rows(view.states, view.sample) for view in views])
+    goals = join_rows([view.goals(count) for view, count in zip(views, counts, strict=True)])
     try:
         solved = environment.value_fixed_point(states, goals, tau, gamma, stride).split(counts)
     except ValueError as err:
@@ -131,7 +132,7 @@ def _labels(trained: Trained, views: list[GoalSample]) -> tuple[list[np.ndarray]
     """Group of each sampled pair: the environment's own, or tertiles of the true cost over all pairs."""
     environment = trained.environment
     if offers(environment, HasPairLabels):
-        found = [environment.pair_labels(index_states(v.states, v.sample), v.goals(len(v.sample))) for v in views]
+        found = [environment.pair_labels(take_rows(v.states, v.sample), v.goals(len(v.sample))) for v in views]
         return [label.cpu().numpy() for label in found], tuple(environment.pair_label_names)
     costs = _costs(views)
     limits = np.quantile(np.concatenate(costs), [1 / 3, 2 / 3])

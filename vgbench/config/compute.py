@@ -9,24 +9,24 @@ from vgbench.spec import PRECISIONS, Compute, SourcedValue
 from vgbench.text import choice, read_size, show_size, suggest
 
 
-def chosen(choices: OptionReader) -> tuple[str, Compute, dict[str, SourcedValue]]:
+def chosen(options: OptionReader) -> tuple[str, Compute, dict[str, SourcedValue]]:
     """Choose the device, and how to compute on it, with their sources.
 
     Raises:
         UsageError: this machine does not have what was asked for; the message names the option.
     """
-    device, source = _device(choices)
-    asked = choices.get_or("precision", "float32")
+    device, source = _device(options)
+    asked = options.get_or("precision", "float32")
     # `choice` quotes the value itself, so the option is named without it.
     precision = choice(asked.value, PRECISIONS, asked.written.removesuffix(f" {asked.value}"))
     if problem := lacks(precision, device):
         raise UsageError(f"{asked.written}: {problem}")
-    compiled = choices.get_or("compile", False)
+    compiled = options.get_or("compile", False)
     if compiled.value and (problem := no_compiler(device)):
         raise UsageError(f"{compiled.written}: {problem}")
-    threads = choices.get_or("threads", 0)
+    threads = options.get_or("threads", 0)
     check_threads(threads.value, threads.written)
-    memory = choices.get_or("memory", None)
+    memory = options.get_or("memory", None)
     size = _memory(memory)
     selections = {
         "device": SourcedValue(device, source),
@@ -39,8 +39,8 @@ def chosen(choices: OptionReader) -> tuple[str, Compute, dict[str, SourcedValue]
     return device, Compute(precision, bool(compiled.value), threads.value, size), selections
 
 
-def _device(choices: OptionReader) -> tuple[str, str]:
-    asked = choices.get_or("device", "auto")
+def _device(options: OptionReader) -> tuple[str, str]:
+    asked = options.get_or("device", "auto")
     if asked.value == "auto":
         return ("cuda" if torch.cuda.is_available() else "cpu"), "found"
     kind, colon, number = str(asked.value).strip().partition(":")

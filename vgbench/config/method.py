@@ -82,15 +82,15 @@ class Method:
         return {key: SourcedValue(value, self.sources[key]) for key, value in values.items() if key in self.sources}
 
 
-def choose_method(choices: OptionReader, registry: Registry, catalogue: Catalogue, protocol: Protocol) -> Method:
+def choose_method(options: OptionReader, registry: Registry, catalogue: Catalogue, protocol: Protocol) -> Method:
     """Decide what is trained.
 
     Raises:
         UsageError: nothing is said, or what is said contradicts itself.
     """
-    asked = choices.get("recipe")
+    asked = options.get("recipe")
     recipe = _recipe(asked, catalogue) if asked else None
-    named, distance = choices.get("objectives"), choices.get("distance")
+    named, distance = options.get("objectives"), options.get("distance")
     says, measure = named, distance
     if recipe:
         label = f"recipe {recipe.name}"
@@ -103,7 +103,7 @@ def choose_method(choices: OptionReader, registry: Registry, catalogue: Catalogu
         head = PluginSlot("distance", registry.find("distance", measure.value))
     if recipe and asked:
         _agree(asked, recipe, named, distance, objectives, head, registry)
-    training, source = _training(choices, recipe, objectives)
+    training, source = _training(options, recipe, objectives)
     method = Method(objectives, head, training, recipe)
     label = f"recipe {recipe.name}" if recipe else ""
     method.sources = {
@@ -115,7 +115,7 @@ def choose_method(choices: OptionReader, registry: Registry, catalogue: Catalogu
     method.sources |= {k.objectives: f"protocol {protocol.name}" for k in LATER_STAGES if not k.optional}
     for kind in LATER_STAGES:
         if training in kind.modes:
-            _add_stage(kind, method, choices, registry, protocol)
+            _add_stage(kind, method, options, registry, protocol)
     # After the later stages: a recipe may be told from others by their objectives.
     method.recipe = recipe or _match(method, catalogue, registry)
     if method.recipe:
@@ -180,9 +180,9 @@ def _agree(
         )
 
 
-def _training(choices: OptionReader, recipe: Recipe | None, objectives: list[PluginSlot]) -> tuple[str, str]:
+def _training(options: OptionReader, recipe: Recipe | None, objectives: list[PluginSlot]) -> tuple[str, str]:
     """Mode of training and its source; contradictions are errors."""
-    asked = choices.get("training")
+    asked = options.get("training")
     mode = choice(asked.value, MODES, asked.written.removesuffix(f" {asked.value}")) if asked else "auto"
     source = asked.source if asked else ""
     joint = [piece for piece in objectives if piece.trains_predictor]
@@ -210,9 +210,9 @@ def _training(choices: OptionReader, recipe: Recipe | None, objectives: list[Plu
     return mode, source
 
 
-def _add_stage(kind: StageKind, method: Method, choices: OptionReader, registry: Registry, protocol: Protocol) -> None:
+def _add_stage(kind: StageKind, method: Method, options: OptionReader, registry: Registry, protocol: Protocol) -> None:
     """Add a stage after the first with its objectives: the file's, the recipe's or the protocol's."""
-    given, recipe = choices.get(kind.objectives), method.recipe
+    given, recipe = options.get(kind.objectives), method.recipe
     if given is None and recipe and recipe.stages.get(kind.objectives):
         label, written = f"recipe {recipe.name}", recipe.written(kind.objectives)
         given = Option(list(recipe.stages[kind.objectives]), label, written)

@@ -35,28 +35,28 @@ def resolve(request: RunRequest) -> RunSpec:
     Raises:
         UsageError: something does not exist, does not fit or contradicts itself; the message names the option.
     """
-    registry, choices = Registry(), OptionReader(request)
-    catalogue = choices.catalogue()
-    place = choose_protocol(choices, registry, catalogue)
+    registry, options = Registry(), OptionReader(request)
+    catalogue = options.catalogue()
+    resolved = choose_protocol(options, registry, catalogue)
     # After the protocol, which has objectives of later stages; before the plugins: a recipe may bring a network.
-    method = choose_method(choices, registry, catalogue, place.protocol)
-    plugins = choose_plugins(choices, registry, catalogue, place, method)
-    pieces = [PluginSlot("environment", place.environment), *method.pieces(), *plugins]
-    data = _data_file(choices, place.environment)
-    tasks = _task_file(choices, place)
+    method = choose_method(options, registry, catalogue, resolved.protocol)
+    plugins = choose_plugins(options, registry, catalogue, resolved, method)
+    pieces = [PluginSlot("environment", resolved.environment), *method.pieces(), *plugins]
+    data = _data_file(options, resolved.environment)
+    tasks = _task_file(options, resolved)
     if data:
-        data.agree(place.protocol.name, place.protocol.set)
+        data.agree(resolved.protocol.name, resolved.protocol.set)
     recipe = [*_of_recipe(method.recipe)] if method.recipe else []
     name = method.recipe.name if method.recipe else None
-    below, notes = choices.without_younger([*recipe, *place.assignments(name, method.training == "joint")])
-    place.notes += notes
+    below, notes = options.without_younger([*recipe, *resolved.assignments(name, method.training == "joint")])
+    resolved.notes += notes
     # Files above the registry (they say what they hold), but below the user's own values.
     below += data.assignments() if data else []
     below += tasks.assignments() if tasks else []
     left_out = set(STAGE_SETTINGS) - method.settings()
     groups = {name: group for name, group in GROUPS.items() if name not in left_out}
-    addresses, unused = _assign(pieces, groups, below, choices.assignments(), registry)
-    spec = _spec(choices, place, method, pieces, addresses, unused, registry, data)
+    addresses, unused = _assign(pieces, groups, below, options.assignments(), registry)
+    spec = _spec(options, resolved, method, pieces, addresses, unused, registry, data)
     # Last: whether the tasks fit depends on the environment's final parameters.
     return tasks.settle(spec) if tasks else spec
 
@@ -67,24 +67,24 @@ def resolve_data(request: RunRequest, tasks: bool = False) -> DataSpec:
     Raises:
         UsageError: as for `resolve`.
     """
-    registry, catalogue, choices = Registry(), load_catalogue(), OptionReader(request)
-    place = choose_protocol(choices, registry, catalogue)
-    piece = PluginSlot("environment", place.environment)
-    data = _data_file(choices, place.environment)
+    registry, catalogue, options = Registry(), load_catalogue(), OptionReader(request)
+    resolved = choose_protocol(options, registry, catalogue)
+    piece = PluginSlot("environment", resolved.environment)
+    data = _data_file(options, resolved.environment)
     if data:
-        data.agree(place.protocol.name, place.protocol.set)
+        data.agree(resolved.protocol.name, resolved.protocol.set)
     groups = {name: GROUPS[name] for name in (("data", "evaluation") if tasks else ("data",))}
-    below = place.assignments() + (data.assignments() if data else [])
-    addresses, _ = _assign([piece], groups, below, choices.assignments(), registry)
+    below = resolved.assignments() + (data.assignments() if data else [])
+    addresses, _ = _assign([piece], groups, below, options.assignments(), registry)
     environment, settings, *evaluation = (target.make() for target in addresses.targets)
     return DataSpec(
         ResolvedPlugin(piece.entry, piece.cls, environment),
         cast("DataSettings", settings),
-        choices.number("data_seed").value,
-        (*place.notes, *(data.differences(environment) if data else ())),
-        place.protocol.name,
+        options.number("data_seed").value,
+        (*resolved.notes, *(data.differences(environment) if data else ())),
+        resolved.protocol.name,
         evaluation[0].model_dump()["tasks"] if evaluation else 0,
-        choices.number("task_seed").value,
+        options.number("task_seed").value,
         data.path if data else None,
     )
 
@@ -121,8 +121,8 @@ def _assign(
 
 
 def _spec(
-    choices: OptionReader,
-    place: ResolvedProtocol,
+    options: OptionReader,
+    resolved: ResolvedProtocol,
     method: Method,
     pieces: list[PluginSlot],
     addresses: Addresses,
@@ -139,10 +139,10 @@ def _spec(
     settings = {target.name: params for target, params in zip(addresses.targets, made, strict=True)}
     # Without the plugins' parameters, and in the order of GROUPS whatever was chosen.
     settings = {name: settings[name] for name in GROUPS if name in settings}
-    seeds = {key: choices.number(key) for key in ("seed", "data_seed", "task_seed")}
-    device, how, machine_picks = compute.chosen(choices)
+    seeds = {key: options.number(key) for key in ("seed", "data_seed", "task_seed")}
+    device, how, machine_picks = compute.chosen(options)
     selections = (
-        place.selections | method.selections() | {key: SourcedValue(c.value, c.source) for key, c in seeds.items()}
+        resolved.selections | method.selections() | {key: SourcedValue(c.value, c.source) for key, c in seeds.items()}
     )
     rivals = [f"{p.entry} was taken; there is also {r.address}" for p in pieces for r in registry.rivals(p.entry)]
     spec = RunSpec(
@@ -160,15 +160,15 @@ def _spec(
         recipe=method.recipe.name if method.recipe else None,
         own_recipe=method.recipe.plain() if method.recipe and method.recipe.own else None,
         reweighted=tuple(f"{piece.entry.name}={piece.weight:g}" for piece in method.reweighted),
-        protocol=place.protocol.name,
-        scale=place.scale,
-        variant=place.variant.name if place.variant else None,
+        protocol=resolved.protocol.name,
+        scale=resolved.scale,
+        variant=resolved.variant.name if resolved.variant else None,
         values={key: value for target in addresses.targets for key, value in target.values().items()},
         unused=unused,
         selections=selections | machine_picks,
         data_file=str(data.path) if data else None,
         data_fingerprint=data.fingerprint if data else None,
-        notes=(*place.notes, *method.notes, *rivals, *registry.problems),
+        notes=(*resolved.notes, *method.notes, *rivals, *registry.problems),
     )
     _check(spec)
     if not data:
@@ -178,16 +178,18 @@ def _spec(
     return replace(spec, data_seed=data.spec["seed"], notes=(*spec.notes, *notes))
 
 
-def _data_file(choices: OptionReader, environment: Entry) -> DataFile | None:
+def _data_file(options: OptionReader, environment: Entry) -> DataFile | None:
     """The file named by --data, whose own values stand above the protocol's."""
-    asked = choices.get("data")
+    asked = options.get("data")
     return DataFile.read(Path(asked.value), asked.written, environment) if asked else None
 
 
-def _task_file(choices: OptionReader, place: ResolvedProtocol) -> TaskFile | None:
+def _task_file(options: OptionReader, resolved: ResolvedProtocol) -> TaskFile | None:
     """The file named by --tasks, whose number of tasks stands above the protocol's."""
-    asked = choices.get("tasks")
-    return TaskFile.read(Path(asked.value), asked.written, place.environment, place.protocol.name) if asked else None
+    asked = options.get("tasks")
+    return (
+        TaskFile.read(Path(asked.value), asked.written, resolved.environment, resolved.protocol.name) if asked else None
+    )
 
 
 def _check(spec: RunSpec) -> None:

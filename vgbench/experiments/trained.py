@@ -16,7 +16,7 @@ from vgbench.model import precision
 from vgbench.model.jepa import JEPA
 from vgbench.spec import RunSpec
 from vgbench.storage.record_types import RunFile
-from vgbench.storage.run_folder import FORMAT, RunFolder, other_format
+from vgbench.storage.run_folder import RunFolder, other_format
 
 
 @dataclass
@@ -52,8 +52,8 @@ def load_trained(path: Path, option: str = "RUN") -> Trained:
             raise UsageError(f"{option} {path} has no {name}; expected the folder of a run, as `vgbench run` makes it")
     folder = RunFolder(path)
     run = folder.attach()
-    if run["format"] != FORMAT:
-        raise UsageError(f"{option} {path} {other_format(run['format'])}")
+    if problem := other_format(run["format"]):
+        raise UsageError(f"{option} {path} {problem}")
     spec = resolve(RunRequest(config=path / "config.yaml"))
     keep_freed_memory()
     state = _weights(folder, spec, option)

@@ -5,12 +5,22 @@ networks see blocks of a constant number of rows, the last one padded, and a row
 other rows there are.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 Rows = dict[str, Tensor]
+
+
+def take_rows(rows: Rows, index: Tensor | slice) -> Rows:
+    """Return some rows of every tensor."""
+    return {name: value[index] for name, value in rows.items()}
+
+
+def join_rows(parts: Sequence[Rows]) -> Rows:
+    """Put rows one after another; all parts have the names of the first."""
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def padded(rows: Rows, start: int, size: int) -> Rows:
@@ -24,13 +34,8 @@ def padded(rows: Rows, start: int, size: int) -> Rows:
     return block
 
 
-def starts(count: int, size: int) -> Iterator[int]:
-    """Return the first rows of the blocks that cover `count` rows."""
-    return iter(range(0, count, size))
-
-
 def in_blocks(function: Callable[[Rows], Tensor], rows: Rows, size: int) -> Tensor:
     """Apply a row-wise function to `rows`, `size` rows at a time, and join the results."""
     count = len(next(iter(rows.values())))
-    parts = [function(padded(rows, start, size))[: min(size, count - start)] for start in starts(count, size)]
+    parts = [function(padded(rows, start, size))[: min(size, count - start)] for start in range(0, count, size)]
     return torch.cat(parts)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vgbench.api import Environment, Plan, State, Tasks
 from vgbench.errors import RunFailed
-from vgbench.model.batching import Rows
+from vgbench.model.batching import Rows, take_rows
 from vgbench.model.jepa import JEPA
 from vgbench.planning.controller import Controller
 from vgbench.planning.plans import INFO, join_plans, of_prefix, pack_plan, unpack_plan, with_prefix
@@ -127,7 +127,7 @@ class Episodes:
             "plans": torch.zeros(count, dtype=torch.int64, device=device),
         }
         ids = torch.arange(count, device=device) if ids is None else ids
-        return Progress(0, ids, _take(self.tasks.start, ids), {}, record)
+        return Progress(0, ids, take_rows(self.tasks.start, ids), {}, record)
 
     def play(
         self,
@@ -170,16 +170,16 @@ class Episodes:
                 continue
             # Indices, not a mask: with a mask a GPU would be waited for at every use.
             stay = (~solved).nonzero().squeeze(1)
-            progress.active, progress.state, rows = ids[stay], _take(progress.state, stay), rows[stay]
+            progress.active, progress.state, rows = ids[stay], take_rows(progress.state, stay), rows[stay]
             if not len(rows):
                 break
-        progress.memory = _take(progress.memory, rows)
+        progress.memory = take_rows(progress.memory, rows)
         progress.pending, progress.planned = None, 0
 
     def _judge(self, progress: Progress) -> Tensor:
         """Record how far the goals are; return which active tasks are solved, [B] bool."""
         record, active = progress.record, progress.active
-        goal = _take(self.tasks.goal, active)
+        goal = take_rows(self.tasks.goal, active)
         distance = self.environment.goal_distance(progress.state, goal)
         if not bool(torch.isfinite(distance).all()):
             who = describe_plugin(self.environment, "environment")
@@ -259,7 +259,3 @@ def step_noise(
     """Draw standard normals [B, noise_dim] of a step of tasks, for an environment that is noisy."""
     dim = environment.spec.noise_dim
     return KeyedNoise(seed, ids, step, stream).normal(dim) if dim else None
-
-
-def _take(tensors: Rows, rows: Tensor) -> Rows:
-    return {name: value[rows] for name, value in tensors.items()}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vgbench.api import Plan
-from vgbench.model.batching import Rows
+from vgbench.model.batching import Rows, join_rows
 
 STATE, INFO = "state.", "info."
 """Prefixes of a planner's own names in a checkpoint."""
@@ -16,11 +16,6 @@ def map_plan(plan: Plan, change: Callable[[Tensor], Tensor]) -> Plan:
     """Apply a function to every tensor of a plan."""
     state, info = ({name: change(value) for name, value in part.items()} for part in (plan.state, plan.info))
     return Plan(change(plan.actions), state, info)
-
-
-def join_rows(parts: Sequence[Rows]) -> Rows:
-    """Put rows one after another; all parts have the names of the first."""
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def join_plans(plans: Sequence[Plan]) -> Plan:

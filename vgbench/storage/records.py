@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.storage.files import Record, read_json
-from vgbench.storage.run_folder import FORMAT, other_format
+from vgbench.storage.run_folder import other_format
 
 
 class NotARecord(VgbenchError):
@@ -132,8 +132,8 @@ def read_run(path: Path, fields: Iterable[str]) -> Record:
     if not (path / "run.json").exists():
         raise NotARecord("there is no run.json")
     run = read_json(path / "run.json", ("format", "key", "identity", "status", *fields), "left out")
-    if run["format"] != FORMAT:
-        raise NotARecord(f"it {other_format(run['format'])}")
+    if problem := other_format(run["format"]):
+        raise NotARecord(f"it {problem}")
     return run
 
 

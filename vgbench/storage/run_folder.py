@@ -23,8 +23,10 @@ _NEEDED = ("format", "key", "title", "identity", "stages")
 FORMAT = 2  # 1 had `floor` and `reading` for what are `baseline` and `variant` now
 
 
-def other_format(found: object) -> str:
-    """Say that a run folder is of another format, and what an older one is for."""
+def other_format(found: object) -> str | None:
+    """Say that a run folder is of another format, or return None."""
+    if found == FORMAT:
+        return None
     older = ": vgbench 0.1 wrote it, with names that have changed (`floor`: `baseline`, `reading`: `variant`)"
     words = older if found == 1 else ""
     return f"has run format {found}{words}; this vgbench reads format {FORMAT}"
@@ -79,10 +81,8 @@ class RunFolder:
                 raise UsageError(f"--out {path} holds {others[0]!r} but no run; choose an empty or new folder")
             return
         run = self._read_run()
-        if run.get("format") != FORMAT:
-            raise UsageError(
-                f"--out {path} {other_format(run.get('format'))}. It is left as it is; choose another --out"
-            )
+        if problem := other_format(run.get("format")):
+            raise UsageError(f"--out {path} {problem}. It is left as it is; choose another --out")
         if run.get("key") != spec.key():
             raise UsageError(
                 f"--out {path} holds another run ({run.get('title')}, key {run.get('key')}); this one has key "

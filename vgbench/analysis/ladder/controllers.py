@@ -9,10 +9,10 @@ from torch import Tensor
 
 from vgbench.analysis.ladder.setup import LadderSetup
 from vgbench.analysis.probe import apply, split
-from vgbench.analysis.sampling import index_states, latents
+from vgbench.analysis.sampling import latents
 from vgbench.api import Plan, State
 from vgbench.experiments.trained import Trained
-from vgbench.model.batching import Rows
+from vgbench.model.batching import Rows, take_rows
 from vgbench.planning.controller import Controller
 from vgbench.planning.episodes import Act, Planned, Progress
 from vgbench.planning.plans import STATE, of_prefix, with_prefix
@@ -56,7 +56,7 @@ def _differentiable(setup: LadderSetup, simulate: Simulate) -> bool:
     ids = torch.zeros(1, dtype=torch.int64, device=setup.data.device)
     with torch.enable_grad():
         actions = torch.zeros(1, 1, 1, setup.action_set.dim, device=setup.data.device, requires_grad=True)
-        rollout, distance = simulate({"id": ids} | with_prefix(STATE, index_states(setup.tasks.start, ids)))
+        rollout, distance = simulate({"id": ids} | with_prefix(STATE, take_rows(setup.tasks.start, ids)))
         try:
             return all(distance(reached).requires_grad for reached in rollout(actions))
         except RuntimeError:  # as from Tensor.numpy(), where a simulator is not written in PyTorch
@@ -99,7 +99,7 @@ def _repeated(state: State, count: int) -> State:
 
 def straight_distance(setup: LadderSetup) -> Distance:
     """The environment's own distance to the goal, which knows no walls."""
-    return lambda ids, state: setup.environment.goal_distance(state, index_states(setup.tasks.goal, ids))
+    return lambda ids, state: setup.environment.goal_distance(state, take_rows(setup.tasks.goal, ids))
 
 
 def straight_line(setup: LadderSetup) -> Act:
@@ -125,7 +125,7 @@ def expert(setup: LadderSetup) -> Act:
     environment: Any = setup.environment
 
     def act(progress: Progress) -> Plan:
-        action: Tensor = environment.expert(progress.state, index_states(setup.tasks.goal, progress.active))
+        action: Tensor = environment.expert(progress.state, take_rows(setup.tasks.goal, progress.active))
         return Plan(action.unsqueeze(1) / setup.data.action_scale)
 
     return act

@@ -11,7 +11,7 @@ from typing import Any
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.report.plots.picture import Drawn, Plot, SkippedPlot
 from vgbench.storage.files import Record, read_json, write_atomically, write_json
-from vgbench.storage.run_folder import FORMAT, other_format
+from vgbench.storage.run_folder import other_format
 
 DRAWING = 1
 """Version of the pictures; raised where they begin to look otherwise."""
@@ -65,9 +65,8 @@ def gallery(run: Path, out: Path | None = None, draw: bool = True) -> Gallery:
     """
     if not (run / "run.json").exists():
         raise UsageError(f"RUN {run} has no run.json; expected the folder of a run, as `vgbench run` makes it")
-    found = read_json(run / "run.json", ("format",), "it is left as it is")["format"]
-    if found != FORMAT:
-        raise UsageError(f"RUN {run} {other_format(found)}")
+    if problem := other_format(read_json(run / "run.json", ("format",), "it is left as it is")["format"]):
+        raise UsageError(f"RUN {run} {problem}")
     folder = out or run / "plots"
     known = _index(folder)
     made: dict[str, Any] = {}
