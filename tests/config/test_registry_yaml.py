@@ -149,6 +149,7 @@ def test_published_numbers_are_those_of_table_2():
         ([], "expected `key: value` lines"),
         ({"recipes": {"x": {"summary": "", "objective": []}}}, "recipes.x: unknown key 'objective'"),
         ({"recipes": {"x": {"summary": "s"}}}, "recipes.x: missing: objectives, distance, training"),
+        ({"protocols": {"x": {"stages": {"head_objectives": []}}}}, "protocols.x: unknown key 'stages'"),
         ({"protocols": {"x": {"scales": {"tiny": {}}}}}, "protocols.x.scales: unknown key 'tiny'"),
     ],
 )

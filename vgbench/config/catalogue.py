@@ -132,7 +132,7 @@ def read(content: Any, file: str) -> Catalogue:
         # `make` checks the fields of a dataclass; the names of scales are keys of a mapping.
         known(scales, SCALES, here / "scales")
         made = {scale: make(Scale, block, here / "scales" / scale) for scale, block in scales.items()}
-        protocols[name] = make(Protocol, with_stages(raw) | {"scales": made}, here, name=name)
+        protocols[name] = make(Protocol, with_stages(raw, here) | {"scales": made}, here, name=name)
     sweeps = {}
     for name, raw in mapping(content.get("sweeps", {}), where / "sweeps").items():
         here = where / "sweeps" / name

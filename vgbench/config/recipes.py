@@ -126,7 +126,7 @@ def _make(
     # `stages` is how a Recipe keeps them; a file has each stage's objectives under a key of their own.
     known(raw, {*_KEYS, *OBJECTIVE_KEYS, "extends"} - {"stages"}, here)
     _check_types(raw, here)
-    made[name] = make(Recipe, with_stages(raw) | {"places": places, "own": False}, here, name=name)
+    made[name] = make(Recipe, with_stages(raw, here) | {"places": places, "own": False}, here, name=name)
     return made[name]
 
 

@@ -23,9 +23,11 @@ def make(cls: type[Any], raw: Any, where: Where, **extra: Any) -> Any:
     return cls(**values, **extra)
 
 
-def with_stages(raw: Mapping[str, Any]) -> dict[str, Any]:
+def with_stages(raw: Mapping[str, Any], where: Where) -> dict[str, Any]:
     """Gather the objectives of stages after the first under `stages`, where recipes and protocols keep them."""
     keys = {kind.objectives for kind in LATER_STAGES}
+    if "stages" in raw:  # a field of the class, but no key of the file: it would be dropped below
+        known({"stages": None}, keys, where)
     rest = {key: value for key, value in raw.items() if key not in keys}
     return rest | {"stages": {key: tuple(value) for key, value in raw.items() if key in keys}}
 
