@@ -34,8 +34,17 @@ class ModelSettings(Params):
 class TrainSettings(Params):
     """One stage of training."""
 
-    epochs: float = Field(10.0, gt=0, description="passes over all windows; used where `steps` is 0")
-    steps: int = Field(0, ge=0, description="optimiser steps; 0: from `epochs`")
+    # Records older than `frames` were made without.
+    default_preserving: ClassVar[frozenset[str]] = frozenset({"frames"})
+
+    epochs: float = Field(10.0, gt=0, description="passes over all windows; used where `steps` and `frames` are 0")
+    frames: int = Field(
+        0,
+        ge=0,
+        description="states to train on, over all batches: as many steps as batches of `batch` x `window` states make "
+        "that many; used where `steps` is 0; 0: from `epochs`",
+    )
+    steps: int = Field(0, ge=0, description="optimiser steps; 0: from `frames` or `epochs`")
     batch: int = Field(64, ge=2, description="windows in a batch")
     # The paper's segments of length 16.
     window: int = Field(16, ge=2, description="states in a window (one more than its actions)")

@@ -30,7 +30,7 @@ __all__ = ["DataSpec", "RunRequest", "resolve", "resolve_data"]
 def resolve(request: RunRequest) -> RunSpec:
     """Resolve a request.
 
-    Precedence: plugin default < recipe < protocol < its block for the scale < variant < --config < flags < --set.
+    Precedence: plugin default < protocol < its block for the scale < variant < recipe < --config < flags < --set.
 
     Raises:
         UsageError: something does not exist, does not fit or contradicts itself; the message names the option.
@@ -48,7 +48,7 @@ def resolve(request: RunRequest) -> RunSpec:
         data.agree(resolved.protocol.name, resolved.protocol.set)
     recipe = [*_of_recipe(method.recipe)] if method.recipe else []
     name = method.recipe.name if method.recipe else None
-    below, notes = options.without_younger([*recipe, *resolved.assignments(name, method.training == "joint")])
+    below, notes = options.without_younger([*resolved.assignments(name, method.training), *recipe])
     resolved.notes += notes
     # Files above the registry (they say what they hold), but below the user's own values.
     below += data.assignments() if data else []

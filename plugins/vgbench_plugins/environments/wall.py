@@ -60,6 +60,7 @@ class Wall(api.Environment):
         world: step and noise that data are made with.
     """
 
+    version = 2  # 1 drew tasks from the stream of the data
     capabilities = frozenset(
         {"expert", "cost_to_go", "value_fixed_point", "state_grid", "pair_labels", "map_place", "labels", "track"}
     )
