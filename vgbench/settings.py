@@ -24,10 +24,11 @@ class ModelSettings(Params):
         description="images in units of each channel's standard deviation, or whitened: every direction of colour in "
         "units of its own, so that a small agent in a colour of its own weighs as much as large walls",
     )
-    latent_scale: Literal["none", "overall", "per_dimension"] = Field(
+    latent_scale: Literal["none", "overall", "per_dimension", "scalar"] = Field(
         "overall",
-        description="separate training: the predictor works on latents divided by their standard deviation over the "
-        "training set, one number for all dimensions or one for each; none: as they are",
+        description="separate training: the predictor works on latents less their mean, over their standard deviation "
+        "on the training set. overall: a mean for each dimension, one deviation for all; per_dimension: both for each; "
+        "scalar: both one number for all, so that a latent of places keeps what translation means; none: as they are",
     )
 
 
