@@ -84,6 +84,11 @@ class EvaluationSettings(Params):
     default_preserving: ClassVar[frozenset[str]] = frozenset({"stop"})
 
     tasks: int = Field(100, ge=1, description="planning problems")
+    uninformed: bool = Field(
+        True,
+        description="judge the run's planner with random numbers for costs, too: a baseline that knows nothing, but "
+        "moves as the planner does",
+    )
     stop: Literal["ever", "never"] = Field(
         "ever",
         description="when an episode stops early: at its first success (ever), or not at all (never); the success rate "

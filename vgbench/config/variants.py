@@ -91,6 +91,19 @@ class Variant:
             found |= each.values(protocol, recipe, training)
         return found
 
+    def departures(self, protocol: str, recipe: str | None, training: str | None) -> dict[str, dict[str, Any]]:
+        """Return the values of a run that are not those of the first variant of all, by choice."""
+        if self.base is None:
+            return {}
+        about = (protocol, recipe, training)
+        found = self.base.departures(*about)
+        return found | {each.name: values for each in self.choices if (values := each.values(*about))}
+
+    def addresses(self) -> frozenset[str]:
+        """All `name.param` that the variant, and those that it extends, are about."""
+        own = frozenset(address for each in self.choices for block in each.blocks().values() for address in block)
+        return own | (self.base.addresses() if self.base else frozenset())
+
     def source(self, address: str, protocol: str, recipe: str | None, training: str | None) -> str:
         """Name the variant, of those that it extends, too, whose choice gives a value to a run."""
         own = any(address in each.values(protocol, recipe, training) for each in self.choices)
