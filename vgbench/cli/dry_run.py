@@ -53,11 +53,8 @@ def _replaced(value: "SourcedValue") -> str:
 
 
 def _plain(values: "dict[str, SourcedValue]") -> dict[str, Any]:
-    return {
-        name: {
-            "value": value.value,
-            "source": value.source,
-            "over": [{"value": old, "source": source} for old, source in value.over],
-        }
-        for name, value in values.items()
-    }
+    plain: dict[str, Any] = {name: {"value": value.value, "source": value.source} for name, value in values.items()}
+    for name, value in values.items():
+        if value.over:
+            plain[name]["instead_of"] = [{"value": old, "source": source} for old, source in value.over]
+    return plain

@@ -32,7 +32,7 @@ from vgbench.text import same, suggest
 
 Entry = TypeVar("Entry")
 
-SECTIONS = ("components", "budget", "recipes", "protocols", "variants", "suites", "sweeps", "figures")
+SECTIONS = ("components", "recipes", "budget", "protocols", "variants", "suites", "sweeps", "figures")
 
 
 @dataclass(frozen=True)

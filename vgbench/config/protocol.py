@@ -42,9 +42,8 @@ class ResolvedProtocol:
         label = f"protocol {self.protocol.name}"
         values = [*registered(label, self.protocol.set), *registered(f"{label}, scale {self.scale}", self.block.set)]
         if self.variant:
-            about = (self.protocol.name, recipe, training)
-            for address, value in self.variant.values(*about).items():
-                values += registered(f"variant {self.variant.source(address, *about)}", {address: value})
+            for name, layer in self.variant.layers(self.protocol.name, recipe, training).items():
+                values += registered(f"variant {name}", layer)
         return values
 
     def plugin(self, slot: str) -> Option | None:

@@ -86,10 +86,18 @@ class Variant:
 
     def values(self, protocol: str, recipe: str | None, training: str | None) -> dict[str, Any]:
         """Return the values for a run, by `name.param`."""
-        found = self.base.values(protocol, recipe, training) if self.base else {}
-        for each in self.choices:
-            found |= each.values(protocol, recipe, training)
+        found: dict[str, Any] = {}
+        for values in self.layers(protocol, recipe, training).values():
+            found |= values
         return found
+
+    def layers(self, protocol: str, recipe: str | None, training: str | None) -> dict[str, dict[str, Any]]:
+        """Return the values for a run that it and each variant below it adds, by variant; the later ones win."""
+        found = self.base.layers(protocol, recipe, training) if self.base else {}
+        own: dict[str, Any] = {}
+        for each in self.choices:
+            own |= each.values(protocol, recipe, training)
+        return found | {self.name: own}
 
     def departures(self, protocol: str, recipe: str | None, training: str | None) -> dict[str, dict[str, Any]]:
         """Return the values of a run that are not those of the first variant of all, by choice."""
@@ -103,11 +111,6 @@ class Variant:
         """All `name.param` that the variant, and those that it extends, are about."""
         own = frozenset(address for each in self.choices for block in each.blocks().values() for address in block)
         return own | (self.base.addresses() if self.base else frozenset())
-
-    def source(self, address: str, protocol: str, recipe: str | None, training: str | None) -> str:
-        """Name the variant, of those that it extends, too, whose choice gives a value to a run."""
-        own = any(address in each.values(protocol, recipe, training) for each in self.choices)
-        return self.name if own or self.base is None else self.base.source(address, protocol, recipe, training)
 
 
 def read_variants(
