@@ -24,7 +24,7 @@ class Result:
         interval: its 95 % Wilson interval, (low, high). It knows the tasks' chance, not that of another training seed.
         successes: tasks solved, out of `tasks`.
         tasks: number of tasks.
-        baseline: success rate of random actions on the same tasks; None where the planner is the baseline itself.
+        baseline: success rate of the strongest baseline on the same tasks; None where the planner is one itself.
         folder: the run folder, with every record.
         record: content of result.json.
     """

@@ -25,6 +25,7 @@ class Stream(IntEnum):
     SAMPLER = 3
     OBJECTIVE = 4
     BASELINE = 5
+    RANDOM_COST = 6
 
 
 class Level(Enum):

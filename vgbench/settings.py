@@ -24,18 +24,28 @@ class ModelSettings(Params):
         description="images in units of each channel's standard deviation, or whitened: every direction of colour in "
         "units of its own, so that a small agent in a colour of its own weighs as much as large walls",
     )
-    latent_scale: Literal["none", "overall", "per_dimension"] = Field(
+    latent_scale: Literal["none", "overall", "per_dimension", "scalar"] = Field(
         "overall",
-        description="separate training: the predictor works on latents divided by their standard deviation over the "
-        "training set, one number for all dimensions or one for each; none: as they are",
+        description="separate training: the predictor works on latents less their mean, over their standard deviation "
+        "on the training set. overall: a mean for each dimension, one deviation for all; per_dimension: both for each; "
+        "scalar: both one number for all, so that a latent of places keeps what translation means; none: as they are",
     )
 
 
 class TrainSettings(Params):
     """One stage of training."""
 
-    epochs: float = Field(10.0, gt=0, description="passes over all windows; used where `steps` is 0")
-    steps: int = Field(0, ge=0, description="optimiser steps; 0: from `epochs`")
+    # Records older than `frames` were made without.
+    default_preserving: ClassVar[frozenset[str]] = frozenset({"frames"})
+
+    epochs: float = Field(10.0, gt=0, description="passes over all windows; used where `steps` and `frames` are 0")
+    frames: int = Field(
+        0,
+        ge=0,
+        description="states to train on, over all batches: as many steps as batches of `batch` x `window` states make "
+        "that many; used where `steps` is 0; 0: from `epochs`",
+    )
+    steps: int = Field(0, ge=0, description="optimiser steps; 0: from `frames` or `epochs`")
     batch: int = Field(64, ge=2, description="windows in a batch")
     # The paper's segments of length 16.
     window: int = Field(16, ge=2, description="states in a window (one more than its actions)")
@@ -74,6 +84,11 @@ class EvaluationSettings(Params):
     default_preserving: ClassVar[frozenset[str]] = frozenset({"stop"})
 
     tasks: int = Field(100, ge=1, description="planning problems")
+    uninformed: bool = Field(
+        True,
+        description="judge the run's planner with random numbers for costs, too: a baseline that knows nothing, but "
+        "moves as the planner does",
+    )
     stop: Literal["ever", "never"] = Field(
         "ever",
         description="when an episode stops early: at its first success (ever), or not at all (never); the success rate "

@@ -69,10 +69,14 @@ class ResolvedPlugin:
 
 @dataclass(frozen=True)
 class SourcedValue:
-    """A resolved value and where it came from (`default`, `recipe vf`, `protocol maze`, ..., `--set`)."""
+    """A resolved value and where it came from (`default`, `recipe vf`, `protocol maze`, ..., `--set`).
+
+    `over` has the other values that it replaced, each with its source, the latest first.
+    """
 
     value: Any
     source: str
+    over: tuple[tuple[Any, str], ...] = ()
 
 
 @dataclass(frozen=True)

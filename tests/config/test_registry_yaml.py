@@ -98,7 +98,7 @@ def test_recipes_are_rows_of_table_1(name, objectives, distance, training):
 def test_paper_scale_has_the_published_numbers(
     protocol, samples, horizon, noise, temperature, steps, tasks, data, axes
 ):
-    got = values(recipe="vf_vcreg", protocol=protocol, scale="paper")
+    got = values(recipe="vf_vcreg", protocol=protocol, scale="paper", variant="literal")
     assert (got["mppi.samples"], got["mppi.horizon"], got["mppi.noise"]) == (samples, horizon, noise)
     assert (got["mppi.temperature"], got["mppi.temperature_as"], got["mppi.noise_as"]) == (
         temperature,
@@ -116,6 +116,84 @@ def test_paper_scale_has_the_published_numbers(
         assert (got[f"{stage}.window"], got[f"{stage}.warmup"], got[f"{stage}.weight_decay"]) == (16, 0.1, 1e-6)
         assert got[f"{stage}.clip"] == 0
     assert got["model.latent_dim"] == 512
+
+
+@pytest.mark.parametrize("recipe", BOOK.recipes)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_literal_method_is_the_same_at_all_scales(protocol, recipe):
+    """What differs between scales is budget: none of it is a value by which a method trains or plans."""
+    made = {s: values(recipe=recipe, protocol=protocol, scale=s, variant="literal") for s in SCALES}
+    size = ("strided.", "impala.")  # the encoder's plugin is chosen by the scale: its size
+    shared = {name for got in made.values() for name in got if not name.startswith(size)}
+    differ = {name for name in shared if len({str(got[name]) for got in made.values()}) > 1}
+    budget = {f"{g}.{p}" for g in ("train", "train_predictor", "train_head") for p in ("steps", "frames", "batch")}
+    budget |= {f"mppi.{p}" for p in ("samples", "horizon")} | {"evaluation.tasks"}
+    assert differ <= budget | {"data.trajectories", "mpc.max_steps", "mpc.block_rows"}  # the last three: smoke
+    assert all(got.get("strided.final_norm", got.get("impala.final_norm")) == "none" for got in made.values())
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("variant", ["literal", "pldm"])
+def test_separate_and_joint_training_are_the_same_method_with_the_same_budget(scale, variant):
+    for protocol in PROTOCOLS:
+        place = {"protocol": protocol, "scale": scale, "variant": variant}
+        separate, joint = values(recipe="vf", **place), values(recipe="vf_pred", **place)
+        shared = separate.keys() & joint.keys()
+        assert {name: separate[name] for name in shared} == {name: joint[name] for name in shared}
+        for name in ("frames", "steps", "epochs", "batch", "window", "lr"):
+            # The predictor's own stage rolls out as many steps as joint training does.
+            assert separate[f"train_predictor.{name}"] == separate[f"train.{name}"] == joint[f"train.{name}"]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_tuned_gives_separate_and_joint_training_as_many_frames(protocol):
+    for recipe in ("vf", "vf_pred", "vf_quasi_pred"):
+        got = values(recipe=recipe, protocol=protocol, scale="quick")
+        stages = [stage for stage in ("train", "train_predictor") if f"{stage}.frames" in got]
+        assert len({got[f"{stage}.frames"] for stage in stages}) == 1
+        assert all(got[f"{stage}.frames"] and not got[f"{stage}.steps"] for stage in stages)
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        (
+            "protocols:\n  p:\n    summary: s\n    encoder: strided\n    predictor: mlp\n    planner: mppi\n"
+            "    scales:\n      quick:\n        set:\n          iql.stride: 10\n",
+            r":12: protocols.p.scales.quick.set.iql.stride: a scale sets budget alone .*iql.stride is a method's value",
+        ),
+        (
+            "variants:\n  v:\n    summary: s\n    choices:\n      - {name: a, why: b, set: {mppi.samples: 8}}\n",
+            r":7: variants.v.choices.0.set.mppi.samples: mppi.samples is budget.*--set",
+        ),
+        (
+            "recipes:\n  r:\n    summary: s\n    objectives: [iql]\n    distance: iqe\n    training: separate\n"
+            "    set:\n      train.steps: 7\n",
+            r":10: recipes.r.set.train.steps: train.steps is budget",
+        ),
+        ("variants:\n  v: {summary: s, extends: w}\n", r":4: variants.v.extends: no variant named 'w' above this one"),
+        (
+            "variants:\n  v:\n    summary: s\n    choices:\n      - {name: a, why: b, training: jiont}\n",
+            r":7: variants.v.choices.0.training: unknown value 'jiont'. Did you mean 'joint'",
+        ),
+        (
+            "variants:\n  v:\n    summary: s\n    choices:\n      - {name: a, why: b, protocols: {mase: {}}}\n",
+            r":7: variants.v.choices.0.protocols.mase: unknown value 'mase'",
+        ),
+    ],
+)
+def test_budget_and_method_stand_where_they_belong(block, message, tmp_path):
+    file = tmp_path / "registry.yaml"
+    file.write_text(f'budget: [train*.steps, "*.samples"]\n\n{block}')
+    with pytest.raises(UsageError, match=message):
+        read(yaml_file.load(file), str(file))
+
+
+def test_a_users_recipe_may_not_set_a_budget_either(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("recipes:\n  mine:\n    extends: vf\n    set:\n      mppi.horizon: 8\n")
+    with pytest.raises(UsageError, match=r"mine.yaml:5: recipes.mine.set.mppi.horizon: mppi.horizon is budget"):
+        spec(recipe="mine", recipes=file, protocol="maze")
 
 
 def test_wall_protocols_differ_in_the_step():

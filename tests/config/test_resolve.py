@@ -209,6 +209,43 @@ def test_precedence(config):
     assert sources["mppi.samples"] == (64, "protocol maze, scale quick")
     assert sources["mppi.horizon"] == (30, f"--config {file}")
     assert sources["iql.tau"] == (0.75, "--set")
+    assert sources["iql.stride"] == (10, "variant tuned")
+    assert sources["mppi.noise"] == (5.0, "variant literal")  # which tuned extends
+
+
+METHOD = {
+    "iql.stride": 1,
+    "iql.goal_scope": "batch",
+    "model.image_norm": "channel",
+    "mlp.residual": False,
+    "strided.final_norm": "none",
+    "mppi.temperature": 0.3,
+}
+
+
+@pytest.mark.parametrize("variant", ["literal", "pldm", "tuned"])
+@pytest.mark.parametrize("place", [{"protocol": "maze"}, {"protocol": "wall_small"}, {"protocol": "wall_big"}])
+def test_what_a_recipe_of_ones_own_names_is_never_overwritten(tmp_path, place, variant):
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml_file.dump({"recipes": {"mine": {"extends": "vf_quasi_pred", "set": METHOD}}}))
+    made = resolve(RunRequest(recipes=file, recipe="mine", variant=variant, device="cpu", **place))
+    for name, value in METHOD.items():
+        assert (made.values[name].value, made.values[name].source) == (value, "recipe mine")
+
+
+def test_what_a_value_replaced_is_shown(tmp_path, vgbench_cli):
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml_file.dump({"recipes": {"mine": {"extends": "vf", "set": {"iql.stride": 3}}}}))
+    asked = ("run", "--recipes", str(file), "--recipe", "mine", "--env", "maze", "--set", "iql.stride=2", "--dry-run")
+    values = vgbench_cli(*asked, "--format", "json").json()["values"]
+    assert values["iql.stride"]["instead_of"] == [
+        {"value": 3, "source": "recipe mine"},
+        {"value": 10, "source": "variant tuned"},
+        {"value": 1, "source": "variant literal"},
+    ]
+    assert "instead_of" not in values["iql.random_goals"]
+    line = next(line for line in vgbench_cli(*asked).stdout.splitlines() if line.startswith("iql.stride"))
+    assert "3 (recipe mine), 10 (variant tuned), 1 (variant literal)" in line
 
 
 def test_flags_win_over_the_file(config):
@@ -274,7 +311,7 @@ def test_text_stays_text(tmp_plugin):
         ("iql.tau=", "expected name.param=value"),
         ("=1", "expected name.param=value"),
         ("train.window=65", "train.window=65 is longer than a trajectory: data.length=64"),
-        ("data.trajectories=2", "train_predictor.batch=128 is more than the 98 windows"),
+        ("train.batch=50000", "train.batch=50000 is more than the 49000 windows"),
     ],
 )
 def test_values_that_do_not_fit(text, message):
@@ -294,7 +331,7 @@ def test_third_party_errors_name_the_package(tmp_plugin):
 
 def test_inert_values_are_kept_apart():
     made = spec()
-    assert made.unused["vcreg.axes"].source == "protocol wall_big"
+    assert made.unused["vcreg.axes"].source == "variant literal"
     assert "vcreg.axes" not in made.values
     other = spec(objective=["iql", "vcreg"])
     assert "vcreg.axes" in other.values and "vcreg.axes" not in other.unused
@@ -306,6 +343,10 @@ def test_inert_values_are_kept_apart():
 def test_seeds():
     made = spec(seed=1, data_seed=2, task_seed=3)
     assert (made.seed, made.data_seed, made.task_seed) == (1, 2, 3)
+    # Data, and so the layout, vary with the seed of training; the tasks' seed does not.
+    follows = spec(seed=4)
+    assert (follows.seed, follows.data_seed, follows.task_seed) == (4, 4, 0)
+    assert follows.selections["data_seed"].source == "seed"
     refused("--data-seed -1: a seed must be a whole number", data_seed=-1)
 
 
@@ -471,7 +512,7 @@ def test_a_scale_cannot_relabel_a_file_whose_values_are_written_out(tmp_path):
 def test_a_flag_wins_over_a_file_whose_values_have_nothing_to_do_with_it(config):
     own = {"environment": "wall", "recipe": "vf_quasi", "scale": "smoke", "set": {"iql.tau": 0.7}}
     made = resolve(RunRequest(config=config(own), scale="quick"))
-    assert (made.scale, made.values["iql.tau"].value, made.values["train.steps"].value) == ("quick", 0.7, 372)
+    assert (made.scale, made.values["iql.tau"].value, made.values["train.steps"].value) == ("quick", 0.7, 0)
     assert resolve(RunRequest(config=config(own), protocol="wall_small")).values["wall.step"].value == "small"
     same_at_both = own | {"set": {"train.lr": 5e-3}}
     assert resolve(RunRequest(config=config(same_at_both), scale="quick")).values["train.lr"].value == 5e-3

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -143,6 +144,22 @@ def test_the_predictor_works_on_latents_of_order_one(small, how):
     assert float(scaled.square().mean()) == pytest.approx(1, rel=1e-3)
     if how == "per_dimension":
         assert torch.allclose(scaled.std(dim=0, correction=0), torch.ones(32), rtol=1e-3)
+
+
+def test_one_number_for_all_dimensions_keeps_what_translation_means(small):
+    """A map of four channels by eight places, one of them brighter: moved by a place, it is scaled to itself moved."""
+    model = small.model()
+    latents = encode_all(model, small.data) * torch.linspace(1, 3, 32) + torch.arange(32.0)
+    moved = latents.reshape(-1, 4, 8).roll(1, dims=2).flatten(1)
+    scaled = {}
+    for how in ("scalar", "overall"):
+        fit_latent_scale(model, latents, how)
+        scaled[how] = (latents - model.latent_shift) / model.latent_scale
+        after = (moved - model.latent_shift) / model.latent_scale
+        same = torch.allclose(after, scaled[how].reshape(-1, 4, 8).roll(1, dims=2).flatten(1), atol=1e-5)
+        assert same == (how == "scalar")
+    values = latents.double().numpy()
+    np.testing.assert_allclose(scaled["scalar"].numpy(), (values - values.mean()) / values.std(), atol=1e-4)
 
 
 def test_what_a_plugin_froze_stays_frozen(small, folder):

@@ -86,6 +86,15 @@ class Planner(Plugin, ABC):
         return int(getattr(self.params, "horizon", 1))
 
     @property
+    def hold(self) -> int:
+        """Steps for which its candidates hold each action; a random baseline beside it holds its own as long."""
+        return int(getattr(self.params, "noise_hold", 1))
+
+    def beside(self, planner: "Planner") -> "Planner":
+        """Return this planner as a baseline for another one: by default itself, whatever the other one does."""
+        return self
+
+    @property
     def candidates(self) -> int:
         """Most sequences per task in one call of `problem.cost`, which the size of blocks depends on: by default 1."""
         return 1

@@ -43,8 +43,18 @@ def print_plan(spec: "RunSpec", format: str) -> None:
 
 
 def _print_values(values: "dict[str, SourcedValue]") -> None:
-    print_table(["NAME", "VALUE", "FROM"], [[name, shown(v.value), v.source] for name, v in values.items()])
+    rows = [[name, shown(v.value), v.source, _replaced(v)] for name, v in values.items()]
+    print_table(["NAME", "VALUE", "FROM", "INSTEAD OF"], rows)
+
+
+def _replaced(value: "SourcedValue") -> str:
+    """Words for the values that one replaced: `1.0 (variant literal)`."""
+    return ", ".join(f"{shown(old)} ({source})" for old, source in value.over)
 
 
 def _plain(values: "dict[str, SourcedValue]") -> dict[str, Any]:
-    return {name: {"value": value.value, "source": value.source} for name, value in values.items()}
+    plain: dict[str, Any] = {name: {"value": value.value, "source": value.source} for name, value in values.items()}
+    for name, value in values.items():
+        if value.over:
+            plain[name]["instead_of"] = [{"value": old, "source": source} for old, source in value.over]
+    return plain

@@ -61,10 +61,10 @@ def print_result(result: Mapping[str, Any]) -> None:
     if result["scale"] == "smoke":
         print("scale smoke: these numbers mean nothing")
     print(f"success  {rate_text(result)}")
-    baseline = result.get("baseline")
-    if baseline:
+    for baseline in result.get("baselines", ()):
         print(f"baseline {rate_text(baseline)}  ({baseline['planner']})")
-    for name, times in result.get("stages", {}).items():
-        print(f"{name:<9}{times['seconds']:>9.1f} s{times['cpu_seconds']:>10.1f} CPU-s")
-    print(f"{'all':<9}{result['seconds']:>9.1f} s{result['cpu_seconds']:>10.1f} CPU-s")
+    stages = result.get("stages", {})
+    width = max(map(len, (*stages, "all")))
+    for name, times in (*stages.items(), ("all", result)):
+        print(f"{name:<{width}}{times['seconds']:>9.1f} s{times['cpu_seconds']:>10.1f} CPU-s")
     print(result["run_dir"])

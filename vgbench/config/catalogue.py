@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from vgbench.config.budget import Budget
 from vgbench.config.definitions import (
     SCALES,
     Claim,
@@ -19,11 +20,11 @@ from vgbench.config.definitions import (
     Scale,
     Suite,
     Sweep,
-    Variant,
     read_figures,
 )
 from vgbench.config.recipes import Recipe, read_recipes
 from vgbench.config.schema import known, make, mapping, parts, with_stages
+from vgbench.config.variants import Variant, read_variants
 from vgbench.errors import UsageError
 from vgbench.storage import yaml_file
 from vgbench.storage.yaml_file import Where
@@ -31,7 +32,7 @@ from vgbench.text import same, suggest
 
 Entry = TypeVar("Entry")
 
-SECTIONS = ("components", "recipes", "protocols", "variants", "suites", "sweeps", "figures")
+SECTIONS = ("components", "recipes", "budget", "protocols", "variants", "suites", "sweeps", "figures")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Catalogue:
     protocols: Mapping[str, Protocol]
     variants: Mapping[str, Variant]
     suites: Mapping[str, Suite]
+    budget: Budget = field(default_factory=Budget)
     sweeps: Mapping[str, Sweep] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
 
@@ -52,7 +54,7 @@ class Catalogue:
         Raises:
             UsageError: `FILE:LINE: ...`, for what is wrong with one of them, or a name that is taken.
         """
-        own = read_recipes(section, where, self.recipes)
+        own = read_recipes(section, where, self.budget, self.recipes)
         return replace(self, recipes={**self.recipes, **own})
 
     def recipe(self, name: str) -> Recipe:
@@ -125,13 +127,14 @@ def read(content: Any, file: str) -> Catalogue:
         kind: {name: make(Component, entry, where / "components" / kind / name) for name, entry in of_kind.items()}
         for kind, of_kind in mapping(content.get("components", {}), where / "components").items()
     }
+    budget = _budget(content.get("budget", []), where / "budget")
     protocols = {}
     for name, raw in mapping(content.get("protocols", {}), where / "protocols").items():
         here = where / "protocols" / name
         scales = mapping(mapping(raw, here).get("scales", {}), here / "scales")
         # `make` checks the fields of a dataclass; the names of scales are keys of a mapping.
         known(scales, SCALES, here / "scales")
-        made = {scale: make(Scale, block, here / "scales" / scale) for scale, block in scales.items()}
+        made = {scale: _scale(block, here / "scales" / scale, budget) for scale, block in scales.items()}
         protocols[name] = make(Protocol, with_stages(raw, here) | {"scales": made}, here, name=name)
     sweeps = {}
     for name, raw in mapping(content.get("sweeps", {}), where / "sweeps").items():
@@ -139,11 +142,23 @@ def read(content: Any, file: str) -> Catalogue:
         curves = parts(Curve, mapping(raw, here).get("curves"), here / "curves")
         sweeps[name] = make(Sweep, raw | {"curves": curves}, here, name=name)
     # Before suites and figures, whose names are checked against these.
-    recipes = read_recipes(content.get("recipes", {}), where / "recipes")
-    variants = _section(content, "variants", Variant, where)
+    recipes = read_recipes(content.get("recipes", {}), where / "recipes", budget)
+    variants = read_variants(content.get("variants", {}), where / "variants", budget, protocols, recipes)
     suites = _suites(content, where, recipes, protocols)
     figures = read_figures(content.get("figures", {}), where / "figures", protocols)
-    return Catalogue(components, recipes, protocols, variants, suites, sweeps, figures)
+    return Catalogue(components, recipes, protocols, variants, suites, budget, sweeps, figures)
+
+
+def _budget(patterns: Any, where: Where) -> Budget:
+    if not (isinstance(patterns, list) and all(isinstance(pattern, str) for pattern in patterns)):
+        raise UsageError(f"{where}: expected a list of addresses such as train.steps or *.samples, got {patterns!r}")
+    return Budget(tuple(patterns))
+
+
+def _scale(block: Any, where: Where, budget: Budget) -> Scale:
+    made: Scale = make(Scale, block, where)
+    budget.check(mapping(made.set, where / "set"), where / "set", budget=True)
+    return made
 
 
 def _suites(content: Mapping[str, Any], where: Where, recipes: Any, protocols: Any) -> dict[str, Suite]:

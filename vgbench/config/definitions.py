@@ -1,4 +1,4 @@
-"""What `registry.yaml` says: descriptions of plugins, recipes, protocols and suites. It imports no plugin."""
+"""What `registry.yaml` says of plugins, protocols, claims, suites and sweeps. It imports no plugin."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,46 +22,15 @@ class Component:
 
 
 @dataclass(frozen=True)
-class Variant:
-    """A named set of choices for what the paper leaves open; values by `name.param`, the later ones winning.
-
-    Attributes:
-        default: whether it is taken when none is named; one variant has it.
-        set: values for every run.
-        protocols: further values by protocol.
-        recipes: further values by recipe.
-    """
-
-    name: str
-    summary: str
-    reference: str = ""
-    default: bool = False
-    set: Mapping[str, Any] = field(default_factory=dict)
-    protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def values(self, protocol: str, recipe: str | None) -> dict[str, Any]:
-        """Return the values for a run of a protocol and a recipe, by `name.param`."""
-        return {**self.set, **self.protocols.get(protocol, {}), **self.recipes.get(recipe or "", {})}
-
-    def addresses(self) -> frozenset[str]:
-        """All `name.param` that the variant is about."""
-        blocks = [self.set, *self.protocols.values(), *self.recipes.values()]
-        return frozenset(address for block in blocks for address in block)
-
-
-@dataclass(frozen=True)
 class Scale:
-    """What a scale changes in a protocol; a plugin that it does not name is the protocol's.
+    """How much a scale computes in a protocol; a network that it does not name is the protocol's.
 
-    `joint` holds further values for runs whose training is joint: their one stage has the work of two.
+    `set` holds nothing but budget, see `vgbench.config.budget`.
     """
 
     encoder: str | None = None
     predictor: str | None = None
-    planner: str | None = None
     set: Mapping[str, Any] = field(default_factory=dict)
-    joint: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 from vgbench.config import SECTIONS
 from vgbench.config.catalogue import Catalogue, load_catalogue
 from vgbench.config.definitions import Component, Protocol
+from vgbench.config.variants import Variant
 from vgbench.errors import UsageError
 from vgbench.plugin.entry import GROUPS as KINDS
 from vgbench.plugin.entry import HOME
@@ -69,7 +70,7 @@ def _setting(name: str) -> dict[str, Any]:
 _HIDDEN = {
     "recipe": {"set", "places", "own"},
     "protocol": {"set", "default_for"},
-    "variant": {"set", "protocols", "recipes"},
+    "variant": {"base", "choices"},
     "suite": {"published_n", "claims", "only"},
     "sweep": set[str](),
 }
@@ -89,9 +90,7 @@ def _item(kind: str, item: Any) -> dict[str, Any]:
     elif kind == "protocol":
         about |= _protocol(item)
     elif kind == "variant":
-        blocks = {"all runs": item.set}
-        blocks |= {f"protocol {name}": values for name, values in item.protocols.items()}
-        about["values"] = _values(blocks | {f"recipe {name}": values for name, values in item.recipes.items()})
+        about |= _variant(item)
     elif kind == "suite":
         rows = item.published.items()
         about["published"] = [{"recipe": name, **{p: rates.get(p) for p in item.protocols}} for name, rates in rows]
@@ -106,9 +105,28 @@ def _item(kind: str, item: Any) -> dict[str, Any]:
 
 def _protocol(protocol: Protocol) -> dict[str, Any]:
     blocks = {"protocol": protocol.set, **{f"scale {name}": scale.set for name, scale in protocol.scales.items()}}
-    blocks |= {f"scale {name}, joint training": scale.joint for name, scale in protocol.scales.items() if scale.joint}
     scales = [_scale_words(name, scale.encoder) for name, scale in protocol.scales.items()]
     return {"scales": scales, "values": _values(blocks)}
+
+
+def _variant(variant: Variant) -> dict[str, Any]:
+    """Choices with their reasons and worth, and their values beside those of the variant that is extended."""
+    choices = [{"choice": each.name, "why": each.why} for each in variant.choices]
+    rows = []
+    for each in variant.choices:
+        worth = "; ".join(found.words() for found in each.worth)
+        for block, values in each.blocks().items():
+            for row in _values({block: values}):
+                # Of a block for one protocol or recipe the extended variant may have a value of its own.
+                kind, _, name = block.partition(",")[0].partition(" ")
+                place = (name if kind == "protocol" else "", name if kind == "recipe" else None, each.training)
+                before = variant.base.values(*place).get(row["name"], row["default"]) if variant.base else None
+                shown = {key: row[key] for key in ("name", "value", "for")}
+                rows.append({"choice": each.name, **shown})
+                if variant.base:
+                    rows[-1] |= {"instead_of": before, "worth": worth}
+    base = variant.base.name if variant.base else None
+    return {"extends": base, "choices": choices, "values": rows}
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

@@ -61,6 +61,11 @@ def _changed(place: Mapping[str, str], file: Mapping[str, Any], catalogue: Catal
     if old is None or new is None or scale not in SCALES:
         return []  # nothing is known of them; who looks them up says so
     before, after = old.values(same(file.get("scale", scale))), new.values(scale)
+    variant = catalogue.variants.get(same(file.get("variant") or "")) or catalogue.variant(None)
+    if variant:
+        method = (file.get("recipe"), file.get("training"))
+        before |= variant.values(old.name, *method)
+        after |= variant.values(new.name, *method)
     return [address for address, value in before.items() if after.get(address) != value]
 
 

@@ -59,7 +59,7 @@ class RunOptions(TypedDict, total=False):
         Text, About("Choices for what the paper leaves open, by name: see `vgbench list variant`.", "NAME")
     ]
     seed: Annotated[Number, About("Seed of training (default 0).")]
-    data_seed: Annotated[Number, About("Seed of the training set (default 0).")]
+    data_seed: Annotated[Number, About("Seed of the training set (default: that of training).")]
     task_seed: Annotated[Number, About("Seed of the tasks (default 0).")]
     device: Annotated[Text, About("Where to compute (default auto: a GPU if there is one).", "auto|cpu|cuda[:N]")]
     precision: Annotated[

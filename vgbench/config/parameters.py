@@ -45,14 +45,21 @@ class Target:
     words: str  # "objective 'iql' (vgbench 0.1.0)"
     label: str = ""  # how its values are written; the name, unless two targets share it
     given: dict[str, Assignment] = field(default_factory=dict)
+    hidden: dict[str, list[Assignment]] = field(default_factory=dict)  # values that another one replaced, latest first
 
     def values(self) -> dict[str, SourcedValue]:
         """Validate what was given, and return every parameter with its source, by `label.param`."""
         made = self.make()
         return {
-            f"{self.label}.{name}": SourcedValue(value, self.given[name].source if name in self.given else "default")
+            f"{self.label}.{name}": SourcedValue(
+                value, self.given[name].source if name in self.given else "default", self._replaced(name, value)
+            )
             for name, value in made.model_dump(mode="json").items()
         }
+
+    def _replaced(self, name: str, value: Any) -> tuple[tuple[Any, str], ...]:
+        """Other values that the one in force replaced, with their sources; those that say the same are left out."""
+        return tuple((old.value, old.source) for old in self.hidden.get(name, ()) if old.value != value)
 
     def make(self) -> Params:
         """Build the validated parameters.
@@ -144,6 +151,8 @@ class Addresses:
             raise UsageError(
                 f"{given.written}: this is also {before.address}={before.value} there; keep one of the two"
             )
+        if before:
+            target.hidden.setdefault(param, []).insert(0, before)
         target.given[param] = given
         return True
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from vgbench.api.network import ROLES
 from vgbench.config.catalogue import Catalogue
-from vgbench.config.definitions import SCALES, Protocol, Scale, Variant
+from vgbench.config.definitions import SCALES, Protocol, Scale
 from vgbench.config.method import Method, PluginSlot
 from vgbench.config.parameters import Assignment
 from vgbench.config.request import Option, OptionReader
+from vgbench.config.variants import Variant
 from vgbench.errors import UsageError, prefix_error
 from vgbench.plugin.entry import Entry
 from vgbench.plugin.registry import Registry
@@ -33,15 +34,16 @@ class ResolvedProtocol:
         """What the scale changes."""
         return self.protocol.scales.get(self.scale, Scale())
 
-    def assignments(self, recipe: str | None = None, joint: bool = False) -> list[Assignment]:
-        """Values of the protocol, then of its block for the scale, then of the variant."""
+    def assignments(self, recipe: str | None = None, training: str | None = None) -> list[Assignment]:
+        """Values of the protocol, then of its block for the scale, then of the variant and those that it extends.
+
+        `recipe` and `training` are None where only data are collected.
+        """
         label = f"protocol {self.protocol.name}"
-        scale = f"{label}, scale {self.scale}"
-        values = [*registered(label, self.protocol.set), *registered(scale, self.block.set)]
-        values += registered(f"{scale}, joint training", self.block.joint) if joint else []
+        values = [*registered(label, self.protocol.set), *registered(f"{label}, scale {self.scale}", self.block.set)]
         if self.variant:
-            chosen = self.variant.values(self.protocol.name, recipe)
-            values += registered(f"variant {self.variant.name}", chosen)
+            for name, layer in self.variant.layers(self.protocol.name, recipe, training).items():
+                values += registered(f"variant {name}", layer)
         return values
 
     def plugin(self, slot: str) -> Option | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from vgbench.config.budget import Budget
 from vgbench.config.config_file import KEYS
 from vgbench.config.schema import known, make, mapping, with_stages
 from vgbench.errors import UsageError, prefix_error
@@ -73,11 +74,14 @@ def read_file(path: Path, option: str) -> tuple[Any, Where]:
     return content["recipes"], where / "recipes"
 
 
-def read_recipes(section: Any, where: Where, others: Mapping[str, Recipe] | None = None) -> dict[str, Recipe]:
+def read_recipes(
+    section: Any, where: Where, budget: Budget, others: Mapping[str, Recipe] | None = None
+) -> dict[str, Recipe]:
     """Make the recipes of a section; `others` are those of registry.yaml, where the section is a user's.
 
     Raises:
-        UsageError: `FILE:LINE: ...`, for unknown keys, wrong types, names that are taken, and circles of `extends`.
+        UsageError: `FILE:LINE: ...`, for unknown keys, wrong types, names that are taken, circles of `extends`, and
+            values that are budget.
     """
     section = mapping(section, where)
     for name in section:
@@ -89,6 +93,7 @@ def read_recipes(section: Any, where: Where, others: Mapping[str, Recipe] | None
     made: dict[str, Recipe] = {}
     for name in section:
         _make(name, section, where, others or {}, made, ())
+        budget.check(_set(section[name], where / name), where / name / "set", budget=False)
     own = others is not None
     return {name: replace(made[name], own=own) for name in section}
 

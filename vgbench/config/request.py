@@ -1,7 +1,7 @@
 """What the user asked for: the flags, over the file given by --config."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -142,8 +142,11 @@ class OptionReader:
         return catalogue
 
     def number(self, key: str) -> Option:
-        """Return a seed: a whole number, not negative; 0 by default."""
+        """Return a seed: a whole number, not negative; 0 by default, for `data_seed` the seed of training."""
         choice = self.get_or(key, 0)
+        # With another seed come other data, and so another layout: a rate over seeds speaks of both.
+        if key == "data_seed" and self.get(key) is None and self.get("seed") is not None:
+            return replace(self.number("seed"), source="seed")
         # 32 bits: those of stages and epochs are added below them, see `vgbench.rng.derive`.
         if not 0 <= choice.value < 2**32:
             raise UsageError(f"{choice.written}: a seed must be a whole number from 0 to {2**32 - 1}")

@@ -23,6 +23,7 @@ from vgbench.plugin.registry import Registry
 from vgbench.settings import GROUPS, DataSettings
 from vgbench.spec import DataSpec, ResolvedPlugin, RunSpec, SourcedValue, StageSpec
 from vgbench.stages import STAGE_SETTINGS
+from vgbench.text import shown
 
 __all__ = ["DataSpec", "RunRequest", "resolve", "resolve_data"]
 
@@ -30,7 +31,7 @@ __all__ = ["DataSpec", "RunRequest", "resolve", "resolve_data"]
 def resolve(request: RunRequest) -> RunSpec:
     """Resolve a request.
 
-    Precedence: plugin default < recipe < protocol < its block for the scale < variant < --config < flags < --set.
+    Precedence: plugin default < protocol < its block for the scale < variant < recipe < --config < flags < --set.
 
     Raises:
         UsageError: something does not exist, does not fit or contradicts itself; the message names the option.
@@ -48,7 +49,7 @@ def resolve(request: RunRequest) -> RunSpec:
         data.agree(resolved.protocol.name, resolved.protocol.set)
     recipe = [*_of_recipe(method.recipe)] if method.recipe else []
     name = method.recipe.name if method.recipe else None
-    below, notes = options.without_younger([*recipe, *resolved.assignments(name, method.training == "joint")])
+    below, notes = options.without_younger([*resolved.assignments(name, method.training), *recipe])
     resolved.notes += notes
     # Files above the registry (they say what they hold), but below the user's own values.
     below += data.assignments() if data else []
@@ -144,6 +145,8 @@ def _spec(
     selections = (
         resolved.selections | method.selections() | {key: SourcedValue(c.value, c.source) for key, c in seeds.items()}
     )
+    values = {key: value for target in addresses.targets for key, value in target.values().items()}
+    resolved.notes += _departures(resolved, method, values)
     rivals = [f"{p.entry} was taken; there is also {r.address}" for p in pieces for r in registry.rivals(p.entry)]
     spec = RunSpec(
         environment=chosen["environment"][0],
@@ -163,7 +166,7 @@ def _spec(
         protocol=resolved.protocol.name,
         scale=resolved.scale,
         variant=resolved.variant.name if resolved.variant else None,
-        values={key: value for target in addresses.targets for key, value in target.values().items()},
+        values=values,
         unused=unused,
         selections=selections | machine_picks,
         data_file=str(data.path) if data else None,
@@ -176,6 +179,29 @@ def _spec(
     data.check(spec)
     notes = data.differences(spec.environment.params)
     return replace(spec, data_seed=data.spec["seed"], notes=(*spec.notes, *notes))
+
+
+def _departures(resolved: ResolvedProtocol, method: Method, values: Mapping[str, SourcedValue]) -> list[str]:
+    """Say in what a run departs from the paper: choices of its variant that are in force, with one value each."""
+    variant = resolved.variant
+    if variant is None or variant.base is None:
+        return []
+    recipe = method.recipe.name if method.recipe else None
+    chosen = variant.departures(resolved.protocol.name, recipe, method.training)
+    words = [
+        f"{name} ({address}={shown(values[address].value)})"
+        for name, block in chosen.items()
+        for address in block
+        if address in values and values[address].source.startswith("variant ")
+    ]
+    # One value stands for a choice: `vgbench show variant` has them all.
+    first = list({word.partition(" ")[0]: word for word in reversed(words)}.values())[::-1]
+    if not first:
+        return []
+    return [
+        f"variant {variant.name} departs from the paper in {', '.join(first)}: see `vgbench show variant "
+        f"{variant.name}`; --variant literal keeps to its words"
+    ]
 
 
 def _data_file(options: OptionReader, environment: Entry) -> DataFile | None:

@@ -1,5 +1,6 @@
 """Runs a resolved specification: collect, train, plan, judge; each step resumes where it was."""
 
+import operator
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vgbench.api import Tasks
+from vgbench.api import Planner, Tasks
 from vgbench.data import files, task_files
 from vgbench.data.checks import sanity_check_environment
 from vgbench.data.dataset import Dataset
@@ -17,13 +18,13 @@ from vgbench.hardware import keep_freed_memory
 from vgbench.model import jepa, precision
 from vgbench.model.jepa import JEPA
 from vgbench.planning import memory
-from vgbench.planning.controller import Controller
+from vgbench.planning.controller import UNINFORMED, Controller
 from vgbench.planning.evaluation import Evaluation
 from vgbench.plugin.attribution import attribute_errors
 from vgbench.plugin.loggers import Loggers
 from vgbench.plugin.registry import Registry
 from vgbench.rng import Level, Stream, derive
-from vgbench.spec import ResolvedPlugin, RunSpec, StageSpec
+from vgbench.spec import RunSpec, StageSpec
 from vgbench.statistics import wilson
 from vgbench.storage.files import write_json
 from vgbench.storage.interrupt import Stop, deferred_interrupts
@@ -111,14 +112,15 @@ class _Run:
         data, path = self._collect()
         tasks, about_tasks = self._tasks(data)
         model = self._train(data)
-        rows = self._play("episodes", spec.planner, model, tasks, data, Stream.PLANNER)
-        baseline = self._baseline(model, tasks, data)
+        rows = self._play("episodes", self._planner(), model, tasks, data, Stream.PLANNER)
+        baselines = self._baselines(tasks, data)
         mpc, times = spec.settings["mpc"], self.folder.stage_times()
         return {
             "format": FORMAT,
             "metric": "success_rate",
             **_rate(rows),
-            "baseline": baseline,
+            "baseline": max(baselines, key=operator.itemgetter("successes"), default=None),
+            "baselines": baselines,
             "title": spec.title(),
             "key": spec.key(),
             "recipe": spec.recipe,
@@ -217,15 +219,14 @@ class _Run:
         return found.on(self.device), about
 
     def _play(
-        self, name: str, chosen: ResolvedPlugin, model: JEPA, tasks: Tasks, data: Dataset, stream: Stream
+        self, name: str, planner: Planner, model: JEPA | None, tasks: Tasks, data: Dataset, stream: Stream
     ) -> list[EpisodeRow]:
-        """Play all tasks with a planner; one that is a baseline does not see the model."""
-        planner = chosen.cls(chosen.params)
+        """Play all tasks with a planner: a baseline, or one that without a model is uninformed."""
         actions = self.environment.spec.actions.scaled(1 / data.action_scale)
-        mpc, seed = self.spec.settings["mpc"], self.spec.task_seed
-        most = memory.most_tasks(self.spec, planner, model, self.environment)
+        mpc, seed, device = self.spec.settings["mpc"], self.spec.task_seed, self.spec.device
+        most = memory.most_tasks(self.spec, planner, model, self.environment) if model else None
         controller = Controller(
-            planner, model, actions, mpc, seed, stream, self.spec.device, max_tasks=most, note=self._note
+            planner, model, actions, mpc, seed, stream, device, 0, most, uninformed=model is None, note=self._note
         )
         with self.folder.timed(name):
             whole = self.spec.settings["evaluation"].stop == "never"
@@ -249,13 +250,24 @@ class _Run:
         if self.folder.note(text):
             self.loggers.note(text)
 
-    def _baseline(self, model: JEPA, tasks: Tasks, data: Dataset) -> BaselineRate | None:
-        """Judge the planner that ignores the cost on the same tasks."""
-        chosen = self.spec.baseline
-        if chosen is None:
-            return None
-        rows = self._play("baseline", chosen, model, tasks, data, Stream.BASELINE)
-        return {"planner": chosen.name, **_rate(rows)}
+    def _planner(self) -> Planner:
+        made: Planner = self.spec.planner.cls(self.spec.planner.params)
+        return made
+
+    def _baselines(self, tasks: Tasks, data: Dataset) -> list[BaselineRate]:
+        """Judge what knows nothing on the same tasks: the protocol's baseline, and the planner with random costs."""
+        chosen, planner, judged = self.spec.baseline, self._planner(), []
+        if chosen is not None:
+            judged.append((chosen.name, chosen.cls(chosen.params).beside(planner), Stream.BASELINE))
+        if self.spec.settings["evaluation"].uninformed and not planner.baseline:
+            # The planner's own stream: it looks at the same candidates, and only their costs are others.
+            judged.append((UNINFORMED, planner, Stream.PLANNER))
+        rates: list[BaselineRate] = []
+        for name, who, stream in judged:
+            stage = f"baseline-{name}"
+            rows = self._play(stage, who, None, tasks, data, stream)
+            rates.append({"planner": name, "file": f"{stage}.jsonl", **_rate(rows)})
+        return rates
 
     def _weights(self, key: str) -> dict[str, float]:
         return {chosen.name: chosen.weight for chosen in self.spec.objectives_of(key)}

@@ -21,6 +21,9 @@ from vgbench.plugin.attribution import describe_plugin
 from vgbench.rng import KeyedNoise, Stream
 from vgbench.settings import MpcSettings
 
+UNINFORMED = "uninformed"
+"""Name of the baseline that is the run's own planner with random numbers for costs."""
+
 
 def plan_horizon(planner: Planner, settings: MpcSettings) -> int:
     """Return the number of steps of a plan. A baseline has no horizon of its own: it plans what will be executed."""
@@ -60,6 +63,7 @@ class Controller:
         max_tasks: tasks in a block that memory has room for; None: any number.
         pad_last_block: whether the last block is filled up to the size of the others; None: to be tried.
         simulate: takes the place of the model: other dynamics, or another distance.
+        uninformed: costs are random numbers, and nothing is predicted: what the planner reaches knowing nothing.
         note: is told when a block was too large.
     """
 
@@ -74,11 +78,12 @@ class Controller:
     max_tasks: int | None = None
     pad_last_block: bool | None = None
     simulate: Simulate | None = None
+    uninformed: bool = False
     note: Callable[[str], None] = field(default=_say, repr=False)
 
     def __post_init__(self) -> None:
         """Hide from a baseline what things cost."""
-        if self.planner.baseline:
+        if self.planner.baseline or self.uninformed:
             self.model = self.simulate = None
 
     @property
@@ -106,8 +111,9 @@ class Controller:
         noise = KeyedNoise(self.seed, ids, step, self.stream)
         counter = Counter(self.planner.candidates, self.planner)
         steps_left, simulation = torch.full_like(ids, left), self._simulation(tasks)
+        costs = KeyedNoise(self.seed, ids, step, Stream.RANDOM_COST) if self.uninformed else None
         problem = PlanningProblem(
-            self.action_set, steps_left, horizon, executed, noise, self.settings, counter, simulation
+            self.action_set, steps_left, horizon, executed, noise, self.settings, counter, simulation, costs
         )
         context = torch.enable_grad() if self.planner.gradient else torch.inference_mode()
         try:

@@ -31,7 +31,7 @@ class Evaluation:
         stop: Stop,
         whole: bool = False,
     ) -> None:
-        """`name` is that of the stage and of its JSONL file (`episodes`, `baseline`); `whole` as for `Episodes`."""
+        """`name` is that of the stage and of its JSONL file (`episodes`, `baseline-random`); `whole` as for `Episodes`."""
         self.name, self.controller = name, controller
         self._folder, self._loggers, self._stop = folder, loggers, stop
         self._saved, self._interval = time.monotonic(), checkpoint_seconds()

@@ -102,12 +102,13 @@ class Counter:
 
 @dataclass
 class PlanningProblem:
-    """A `vgbench.api.Problem` of B tasks; without a simulation, for planners that declare `baseline`.
+    """A `vgbench.api.Problem` of B tasks; without simulation and costs, for planners that declare `baseline`.
 
     Attributes:
         action_set: in normalised units.
         steps_left: [B].
         keyed: noise of the tasks' ids and the step.
+        random_costs: where costs are drawn from instead of being simulated: those of an uninformed planner.
     """
 
     action_set: ActionSet
@@ -118,6 +119,7 @@ class PlanningProblem:
     settings: MpcSettings
     counter: Counter
     simulation: Simulation | None = None
+    random_costs: KeyedNoise | None = None
     action_dim: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,6 +132,9 @@ class PlanningProblem:
 
     def cost(self, actions: Tensor) -> Tensor:
         """Return the aggregated distance to the goal along what the actions [B, K, H, A] lead to, [B, K]."""
+        if self.random_costs is not None:
+            # Of no slope, but differentiable, for planners that want a gradient.
+            return self.random_costs.normal(actions.shape[1]) + 0.0 * actions.sum(dim=(2, 3))
         if self.simulation is None:
             raise RuntimeError("a planner that declares `baseline` must not ask for the cost")
         self.counter.add(*actions.shape[:3])

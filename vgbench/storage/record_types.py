@@ -74,9 +74,12 @@ class Rate(TypedDict):
 
 
 class BaselineRate(TypedDict):
-    """Success of the planner that ignores the cost."""
+    """Success of a planner that knows nothing of the cost."""
 
-    planner: Annotated[str, "planner that ignores the cost; `baseline` is null where the planner is one itself"]
+    planner: Annotated[
+        str, "planner that ignores the cost, or `uninformed`: the run's own planner with random numbers for costs"
+    ]
+    file: Annotated[str, "file with a line for each of its tasks, as `episodes.jsonl`"]
     success_rate: Annotated[float, "its rate on the same tasks"]
     successes: Annotated[int, "tasks that it solved"]
     n: Annotated[int, "tasks"]
@@ -115,6 +118,7 @@ class ResultFile(Rate):
     format: Annotated[int, "version of the format"]
     metric: Annotated[str, "`success_rate`: higher is better"]
     baseline: BaselineRate | None
+    baselines: list[BaselineRate]
     title: Annotated[str, "as in `run.json`"]
     key: Annotated[str, "as in `run.json`"]
     recipe: Annotated[str | None, "recipe, or null"]
@@ -159,7 +163,7 @@ class TrainRow(TypedDict):
 
 
 class EpisodeRow(TypedDict):
-    """A line of episodes.jsonl or baseline.jsonl: one task."""
+    """A line of episodes.jsonl or baseline-NAME.jsonl: one task."""
 
     task: Annotated[int, "index of the task in `tasks.json`"]
     success: Annotated[bool, "whether it was solved"]
@@ -248,7 +252,7 @@ FILES: dict[str, tuple[type[Any], dict[str, str]]] = {
         EpisodeRow,
         {"*": "what the planner tells of its plans, averaged over the episode (`ess`, `cost`, ...)"},
     ),
-    "baseline.jsonl": (EpisodeRow, {}),
+    "baseline-NAME.jsonl": (EpisodeRow, {}),
     "tasks.json": (TasksFile, {}),
     "config.yaml": (Config, {}),
 }

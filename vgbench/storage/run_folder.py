@@ -45,7 +45,7 @@ class RunFolder:
     """Files of one run.
 
     run.json (who, what, with which versions; status), config.yaml (accepted by `--config`), train.jsonl, episodes.jsonl
-    and baseline.jsonl, checkpoints/, and result.json, which is written last and marks the run complete.
+    and baseline-NAME.jsonl, checkpoints/, and result.json, which is written last and marks the run complete.
     """
 
     def __init__(self, path: Path) -> None:

@@ -36,12 +36,21 @@ def encode_all(
 
 
 def fit_latent_scale(model: JEPA, latents: Tensor, how: str) -> None:
-    """Shift and scale between which and the latents the predictor works, from the training set's latents [M, D]."""
+    """Set the shift and the scale of the predictor's inputs from the training set's latents [M, D].
+
+    How: as `ModelSettings.latent_scale` says. Latents are flat here, so there is no scale per channel of a map.
+    """
     if how == "none":
         return
     # correction=0: a single state then has the deviation 0 instead of nan.
     std = latents.std(dim=0, correction=0)
     shift = latents.mean(dim=0)
+    if how == "scalar":
+        # The deviation from one mean has the spread between dimensions in it, too.
+        one = shift.mean()
+        overall = (std.square() + (shift - one).square()).mean().sqrt().clamp_min(1e-6)
+        model.set_latent_scale(one.expand(len(std)).clone(), overall.expand(len(std)).clone())
+        return
     # Floored, so that latents that do not vary at all are not divided by 0.
     overall = std.square().mean().sqrt().clamp_min(1e-6)
     # A dimension that hardly varies would be blown up by its own scale: floor it at a hundredth of the overall one.

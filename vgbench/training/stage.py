@@ -79,6 +79,7 @@ def learning_rate(settings: TrainSettings, step: int, total: int) -> float:
 
 
 def total_steps(settings: TrainSettings, steps_per_epoch: int) -> int:
-    """Return the number of optimiser steps of a stage."""
-    # A small part of an epoch may be rounded to no step at all.
-    return settings.steps or max(1, round(settings.epochs * steps_per_epoch))
+    """Return the number of optimiser steps of a stage: its `steps`, or what `frames` or `epochs` come to."""
+    # A small part of an epoch, or few frames, may be rounded to no step at all.
+    steps = settings.frames / (settings.batch * settings.window) or settings.epochs * steps_per_epoch
+    return settings.steps or max(1, round(steps))

@@ -60,6 +60,7 @@ class Wall(api.Environment):
         world: step and noise that data are made with.
     """
 
+    version = 2  # 1 drew tasks from the stream of the data
     capabilities = frozenset(
         {"expert", "cost_to_go", "value_fixed_point", "state_grid", "pair_labels", "map_place", "labels", "track"}
     )
@@ -70,7 +71,7 @@ class Wall(api.Environment):
     class Params(api.Params):
         """Parameters of the wall; the defaults are the paper's literal reading."""
 
-        default_preserving: ClassVar[frozenset[str]] = frozenset({"holdout"})
+        default_preserving: ClassVar[frozenset[str]] = frozenset({"holdout", "norms"})
 
         step: Literal["small", "big"] = Field(
             "big", description="length of the data's steps: small (WS, mean 1 px) or big (WB, mean 2 px)"
@@ -90,6 +91,11 @@ class Wall(api.Environment):
         )
         max_step: float | None = Field(
             None, gt=0.0, le=64.0, description="largest norm of an action, px; default 1.84 (small) or 3.67 (big)"
+        )
+        norms: Literal["truncate", "clip"] = Field(
+            "truncate",
+            description="norms of the data's actions beyond two standard deviations: drawn again (truncate, PLDM's "
+            "generator), or set to that bound (clip, the paper's word: 4.6 % of them)",
         )
         heading: Literal["persistent", "fixed"] = Field(
             "persistent",
@@ -163,7 +169,7 @@ class Wall(api.Environment):
             noise_dim=2 if params.noise else 0,
             distance_unit="px",
         )
-        self.walk = wall_data.Walk(*self._norms, persistent=params.heading == "persistent")
+        self.walk = wall_data.Walk(*self._norms, params.heading == "persistent", params.norms == "clip")
         self.world = wall_data.World(self._one_step, params.noise)
         self._move = wall_geometry.stay if params.collision == "stay" else wall_geometry.stop
 

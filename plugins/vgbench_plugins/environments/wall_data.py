@@ -30,16 +30,19 @@ MAX_ROUNDS = 200
 
 @dataclass(frozen=True)
 class Walk:
-    """How random actions are drawn: a truncated normal norm and the law of headings."""
+    """How random actions are drawn: a normal norm within bounds, and the law of headings."""
 
     mean: float
     std: float
     low: float
     high: float
     persistent: bool
+    clip: bool = False
 
     def norms(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Draw independent action norms in px, truncated (not clipped) to [low, high]."""
+        """Draw independent action norms in px: those beyond [low, high] are drawn again, or with `clip` set to it."""
+        if self.clip:
+            return np.clip(rng.normal(self.mean, self.std, shape), self.low, self.high)
         return truncated_normal(rng, shape, self.mean, self.std, self.low, self.high)
 
     def headings(self, rng: np.random.Generator, base: np.ndarray, steps: int, origin: np.ndarray) -> np.ndarray:

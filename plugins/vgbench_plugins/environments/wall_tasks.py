@@ -11,6 +11,9 @@ from vgbench_plugins.environments.wall_layouts import random_layouts
 MARGIN = 2 * SIGMA
 """Least distance of starts and goals from the walls, px (PLDM, wall.py:163-186)."""
 
+STREAM = 1
+"""Key of the tasks' random stream beside the seed: data of the same seed draw from another one."""
+
 
 def sample(count: int, seed: int, data: api.Trajectories, layout: str, holdout: bool) -> api.Tasks:
     """Sample tasks in the layouts that the parameters `layout` and `holdout` name.
@@ -20,7 +23,7 @@ def sample(count: int, seed: int, data: api.Trajectories, layout: str, holdout: 
     """
     # A row for each task, so that the first tasks do not depend on how many there are; the two numbers of the layout
     # are drawn even where it is given.
-    numbers = np.random.default_rng(seed).random((count, 7))
+    numbers = np.random.default_rng([seed, STREAM]).random((count, 7))
     if layout == "per_trajectory":
         layouts = random_layouts(numbers[:, :2], "evaluation" if holdout else "all")
     else:

@@ -20,7 +20,8 @@ class IQL(Objective):
     targets 1 and 3 and tau = 0.8 it ends at d = 0.8 * 1 + 0.2 * 3 = 1.4.
 
     Gradient flows to s_t and g of d(s_t, g); the target has none, nor is there a target network (as in the paper).
-    Pairs where s_t is g (by index) have d = 0 and no target: they are left out of the mean.
+    Pairs where s_t is g (by index) have d = 0 and no target: they are left out of the mean. Where s_{t+1} is g the
+    target is 1, whatever the distance says of a state and itself.
 
     With `stride` k the backup is from s_t to s_{t+k}, over windows of as many states k steps apart: k steps cost 1, and
     gamma is the discount of k steps. Of random data the value is flat beyond a few times the way made in one backup,
@@ -122,12 +123,13 @@ def targets(distances: Tensor, same: Tensor, gamma: float, n_step: int) -> tuple
     """Return targets [B, T, G] of n-step backups, and where they are known (bool): not where the window ends before.
 
     Built from the last step back: the k-step target of s_t is 1 + gamma * the (k - 1)-step target of s_{t+1}, which is
-    0 if s_{t+1} is the goal.
+    0 if s_{t+1} is the goal. That of no steps is the distance itself.
     """
-    target = 1.0 + gamma * distances[:, 1:]
-    known = torch.ones_like(same[:, 1:])
+    met = same[:, 1:]
+    # By index, since a distance need not have d(g, g) = 0: a constant would be its own target, with loss 0.
+    target = 1.0 + gamma * distances[:, 1:].masked_fill(met, 0.0)
+    known = torch.ones_like(met)
     for _ in range(n_step - 1):
-        met = same[:, 1:]
         target = 1.0 + gamma * pad(target[:, 1:], (0, 0, 0, 1)).masked_fill(met, 0.0)
         # What the padding stands for lies beyond the window: unknown, unless the goal is met before.
         known = pad(known[:, 1:], (0, 0, 0, 1)) | met

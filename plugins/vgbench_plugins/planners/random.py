@@ -17,6 +17,7 @@ class Random(Planner):
     """
 
     baseline = True
+    version = 2  # in 1 the default of `hold` was 1
 
     class Params(vgbench.api.Params):
         """Law of the actions."""
@@ -24,8 +25,17 @@ class Random(Planner):
         norm: Literal["max", "uniform"] = Field(
             "max", description="length: as far as the action set allows, or that times U(0, 1)"
         )
-        hold: int = Field(1, ge=1, description="steps for which each action is held")
+        hold: int = Field(
+            0,
+            ge=0,
+            description="steps for which each action is held; 0: as long as the planner beside which it is judged "
+            "holds its own (by itself: 1)",
+        )
         horizon: int = Field(1, ge=1, description="steps planned at once; raised by the loop to what it executes")
+
+    def beside(self, planner: Planner) -> "Random":
+        """Hold actions as long as another planner does, unless `hold` says how long."""
+        return Random(self.params.model_copy(update={"hold": self.params.hold or planner.hold}))
 
     @property
     def cost_calls(self) -> int:
@@ -34,7 +44,7 @@ class Random(Planner):
 
     def plan(self, problem: Problem, state: PlannerState) -> Plan:
         """Draw `problem.horizon` actions; state: `actions` [B, H, A] planned and `age` [B, H], steps already held."""
-        hold, horizon = self.params.hold, problem.horizon
+        hold, horizon = self.params.hold or 1, problem.horizon
         # One more than fill the horizon, as the first may be partly used up.
         blocks = 1 + -(-horizon // hold)
         fresh = self._draw(problem, blocks)

@@ -422,6 +422,15 @@ def test_bad_parameters_are_refused(bad):
         Maze.Params(**bad)
 
 
+def test_all_layouts_but_one_can_be_trained_on():
+    with pytest.raises(ValidationError, match=r"there are 3178 layouts, .*; expected at most 3177"):
+        Maze.Params(training_layouts=3178)
+    env = make(training_layouts=3177)
+    data = env.collect(3177, 2, seed=0)
+    (left,) = set(all_codes()) - set(encode(data.static["layout"]))
+    assert set(encode(env.sample_tasks(3, 0, data).start["layout"].numpy())) == {left}
+
+
 def test_bad_sizes_are_refused():
     for count, length in ((0, 10), (10, 1)):
         with pytest.raises(ValueError, match="at least"):

@@ -9,7 +9,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from scipy import special, stats
+from scipy import integrate, special, stats
 
 from vgbench.api import Trajectories
 from vgbench_plugins.environments.wall import Wall
@@ -227,6 +227,32 @@ def test_norm_law(step, mean, std, low, high):
     assert norms.min() > low - 1e-5 and norms.max() < high + 1e-5
     law = stats.truncnorm((low - mean) / std, (high - mean) / std, loc=mean, scale=std)
     assert stats.kstest(norms, law.cdf).statistic < 0.02  # n = 12,600
+
+
+@pytest.mark.parametrize("step, mean, unit, low, high", [("small", 1, 0.4, 0.2, 1.8), ("big", 2, 0.8, 0.4, 3.6)])
+def test_clipped_norms(step, mean, unit, low, high):
+    """A normal law set to its bounds of two deviations: 4.55 % there, std .384 of .4; truncated none, and .352."""
+    rng = np.random.default_rng(0)
+    clipped, truncated = (make(step=step, norms=norms).walk.norms(rng, (400_000,)) for norms in ("clip", "truncate"))
+    at_bounds = np.isin(clipped, (low, high))
+    assert at_bounds.mean() == pytest.approx(2 * stats.norm.sf(2), abs=0.0015)
+    assert (clipped == low).sum() == pytest.approx(at_bounds.sum() / 2, rel=0.05)
+    # E[min(|z|, 2)^2] of a normal z.
+    variance = 2 * integrate.quad(lambda z: min(z, 2) ** 2 * stats.norm.pdf(z), 0, 12, points=[2])[0]
+    assert clipped.std() == pytest.approx(unit * np.sqrt(variance), rel=0.005)
+    assert np.sqrt(variance) * 0.4 == pytest.approx(0.384, abs=5e-4)
+    assert clipped.mean() == pytest.approx(mean, abs=0.01 * unit)
+    assert clipped[~at_bounds].std() == pytest.approx(unit * stats.truncnorm(-2, 2).std(), rel=0.005)
+    assert not np.isin(truncated, (low, high)).any()
+    assert truncated.std() == pytest.approx(unit * stats.truncnorm(-2, 2).std(), rel=0.005)
+
+
+def test_clipped_norms_reach_the_data_and_leave_old_names():
+    data = make(norms="clip", layout="fixed").collect(200, 64, seed=3)
+    norms = np.linalg.norm(data.actions.astype(float), axis=-1)
+    assert (np.abs(norms - 0.4) < 1e-5).mean() + (np.abs(norms - 3.6) < 1e-5).mean() == pytest.approx(0.0455, abs=0.01)
+    assert norms.min() > 0.4 - 1e-5 and norms.max() < 3.6 + 1e-5
+    assert "norms" not in Wall.Params().identity() and Wall.Params(norms="clip").identity()["norms"] == "clip"
 
 
 @pytest.mark.parametrize("heading, power", [("persistent", 1), ("fixed", 2)])

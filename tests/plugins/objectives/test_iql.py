@@ -7,6 +7,7 @@ import torch
 from vgbench.api import Goals, ObjectiveShapes
 from vgbench_plugins.distances.euclidean import Euclidean
 from vgbench_plugins.distances.iqe import IQE
+from vgbench_plugins.distances.two_level import TwoLevel
 from vgbench_plugins.objectives.iql import IQL
 
 
@@ -51,7 +52,8 @@ def test_value_against_a_plain_loop(loss_of):
         for t in range(4):
             for g in range(4):
                 if not same[b, t, g]:
-                    x = distances[b, t, g].item() - (1 + 0.9 * distances[b, t + 1, g].item())
+                    ahead = 0.0 if same[b, t + 1, g] else distances[b, t + 1, g].item()
+                    x = distances[b, t, g].item() - (1 + 0.9 * ahead)
                     total += (0.7 if x > 0 else 0.3) * x * x
                     count, above = count + 1, above + (x > 0)
     loss = loss_of(distances, same, tau=0.7, gamma=0.9)
@@ -61,12 +63,45 @@ def test_value_against_a_plain_loop(loss_of):
 
 
 def test_the_state_that_is_the_goal_is_left_out(loss_of):
-    distances = torch.tensor([[[4.0], [7.0], [0.0]]])
+    distances = torch.tensor([[[4.0], [0.0], [6.0]]])
     same = torch.tensor([[[False], [True], [False]]])
     masked = loss_of(distances, same, tau=0.5, gamma=0.5).value
-    assert masked.item() == pytest.approx(0.5 * (4 - (1 + 3.5)) ** 2)
+    assert masked.item() == pytest.approx(0.5 * (4 - 1) ** 2)
     everything = torch.ones(1, 3, 1, dtype=torch.bool)
     assert loss_of(distances, everything).value.item() == 0  # not 0 / 0
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_the_goal_is_one_step_away_whatever_a_distance_says_of_a_state_and_itself(loss_of, n):
+    """d = 2 everywhere, d(g, g), too, is its own target for gamma 1/2: only what is known of the goal tells it off."""
+    distances = torch.full((1, 3, 1), 2.0)
+    same = torch.tensor([False, False, True]).reshape(1, 3, 1)
+    loss = loss_of(distances, same, tau=0.75, gamma=0.5, n_step=n)
+    # One step from the goal: 2 - 1. Two steps: 2 - (1 + 2 / 2) = 0 by single steps, 2 - (1 + 1 / 2) by both at once.
+    excess = [1.0, 0.0] if n == 1 else [1.0, 0.5]
+    assert loss.value.item() == pytest.approx(0.75 * np.mean(np.square(excess)))
+
+
+@pytest.mark.parametrize(
+    "distance",
+    [
+        Euclidean(Euclidean.Params(), 512),
+        IQE(IQE.Params(), 512),
+        IQE(IQE.Params(reduction="sum", scale=5.0), 512),
+        TwoLevel(TwoLevel.Params(), 512),
+        TwoLevel(TwoLevel.Params(base="euclidean"), 512),
+    ],
+)
+def test_a_state_is_at_distance_zero_from_itself_bit_for_bit(distance):
+    """So for the distances here it changes no bit that the goal's own distance is not asked."""
+    torch.manual_seed(0)
+    points = 30 * torch.randn(9, 16, 512)
+    time = torch.randint(16, (9, 7))
+    goals = points[torch.arange(9).unsqueeze(1), time]
+    with torch.no_grad():
+        d = distance(points.unsqueeze(2), goals.unsqueeze(1))
+    same = torch.arange(16).reshape(1, -1, 1) == time.unsqueeze(1)
+    assert same.sum() == 63 and (d[same] == 0).all() and (d[~same] > 0).all()
 
 
 def test_the_target_has_no_gradient(loss_of):

@@ -136,6 +136,6 @@ def baseline(setup: LadderSetup) -> Act | str:
     chosen = setup.spec.baseline
     if chosen is None:
         return "the protocol has none"
-    planner, seed, device = chosen.cls(chosen.params), setup.spec.task_seed, setup.spec.device
+    planner, seed, device = chosen.cls(chosen.params).beside(setup.planner()), setup.spec.task_seed, setup.spec.device
     controller = Controller(planner, None, setup.action_set, setup.settings, seed, Stream.BASELINE, device)
     return Planned(controller, lambda state, ids: {})

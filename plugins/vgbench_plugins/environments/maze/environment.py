@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 import vgbench.api as api
@@ -54,7 +54,9 @@ class Maze(api.Environment):
             description="velocity shown to the encoder beside a goal's frame: zero, or the goal state's own (which is "
             "zero, too, in tasks sampled here)",
         )
-        training_layouts: int = Field(5, ge=1, le=100, description="different layouts in a data set")
+        training_layouts: int = Field(
+            5, ge=1, description="different layouts in a data set, of 3178 in all; tasks are in others"
+        )
         start_velocity: Literal["random", "zero"] = Field(
             "random",
             description="velocity at the start of the data's trajectories: of norm U(0, 5) as in PLDM, or zero",
@@ -73,6 +75,18 @@ class Maze(api.Environment):
         expert_share: float = Field(
             0.5, ge=0.0, le=1.0, description="share of experts in the data of policy=mixed; others do not use it"
         )
+
+        @field_validator("training_layouts")
+        @classmethod
+        def _layouts_are_left_for_tasks(cls, value: int) -> int:
+            """All layouts but one may be trained on: each task draws its own from those that are left."""
+            count = len(layouts.all_codes())
+            if value >= count:
+                raise ValueError(
+                    f"there are {count} layouts, and tasks need one that the data do not have; "
+                    f"expected at most {count - 1}"
+                )
+            return value
 
     def __init__(self, params: Params) -> None:
         """Keep the parameters; models are compiled, and backgrounds drawn, when first needed."""

@@ -1,0 +1,150 @@
+"""Variants: how the paper's methods are read, or departed from, as named choices."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vgbench.config.budget import Budget
+from vgbench.config.schema import make, mapping, parts
+from vgbench.errors import UsageError
+from vgbench.storage.yaml_file import Where
+from vgbench.text import choice, suggest
+
+TRAINING = ("separate", "joint")
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a choice was found to be worth: tasks solved with and without it, on tuning seeds.
+
+    Attributes:
+        without: tasks solved with the extended variant's values in its place.
+        record: folder of the runs, from the root of the repository.
+    """
+
+    protocol: str
+    recipe: str
+    solved: int
+    without: int
+    n: int
+    record: str
+
+    def words(self) -> str:
+        """`maze vf 68, without 52 of 80`."""
+        return f"{self.protocol} {self.recipe} {self.solved}, without {self.without} of {self.n}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Values that belong together, and why they were chosen; the later blocks win.
+
+    Attributes:
+        set: values for every run, by `name.param`.
+        protocols: values by protocol.
+        recipes: values by recipe.
+        training: the mode of training that it is for; None: both.
+    """
+
+    name: str
+    why: str
+    set: Mapping[str, Any] = field(default_factory=dict)
+    protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    training: str | None = None
+    worth: tuple[Worth, ...] = ()
+
+    def values(self, protocol: str, recipe: str | None, training: str | None) -> dict[str, Any]:
+        """Return its values for a run; for `training` None, of a data set, those that do not depend on it."""
+        if self.training is not None and self.training != training:
+            return {}
+        return {**self.set, **self.protocols.get(protocol, {}), **self.recipes.get(recipe or "", {})}
+
+    def blocks(self) -> dict[str, Mapping[str, Any]]:
+        """Return its values by whom they are for."""
+        mode = f", {self.training} training" if self.training else ""
+        found: dict[str, Mapping[str, Any]] = {f"all runs{mode}": self.set} if self.set else {}
+        found |= {f"protocol {name}{mode}": values for name, values in self.protocols.items()}
+        return found | {f"recipe {name}{mode}": values for name, values in self.recipes.items()}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A named way to read the paper's methods, or to depart from them.
+
+    Attributes:
+        default: whether it is taken when none is named; one variant has it.
+        base: the variant that it extends, with whose values it begins.
+        choices: what it adds; later ones win.
+    """
+
+    name: str
+    summary: str
+    reference: str = ""
+    default: bool = False
+    base: "Variant | None" = None
+    choices: tuple[Choice, ...] = ()
+
+    def values(self, protocol: str, recipe: str | None, training: str | None) -> dict[str, Any]:
+        """Return the values for a run, by `name.param`."""
+        found: dict[str, Any] = {}
+        for values in self.layers(protocol, recipe, training).values():
+            found |= values
+        return found
+
+    def layers(self, protocol: str, recipe: str | None, training: str | None) -> dict[str, dict[str, Any]]:
+        """Return the values for a run that it and each variant below it adds, by variant; the later ones win."""
+        found = self.base.layers(protocol, recipe, training) if self.base else {}
+        own: dict[str, Any] = {}
+        for each in self.choices:
+            own |= each.values(protocol, recipe, training)
+        return found | {self.name: own}
+
+    def departures(self, protocol: str, recipe: str | None, training: str | None) -> dict[str, dict[str, Any]]:
+        """Return the values of a run that are not those of the first variant of all, by choice."""
+        if self.base is None:
+            return {}
+        about = (protocol, recipe, training)
+        found = self.base.departures(*about)
+        return found | {each.name: values for each in self.choices if (values := each.values(*about))}
+
+    def addresses(self) -> frozenset[str]:
+        """All `name.param` that the variant, and those that it extends, are about."""
+        own = frozenset(address for each in self.choices for block in each.blocks().values() for address in block)
+        return own | (self.base.addresses() if self.base else frozenset())
+
+
+def read_variants(
+    section: Any, where: Where, budget: Budget, protocols: Iterable[str], recipes: Iterable[str]
+) -> dict[str, Variant]:
+    """Make the variants of the file; one that is extended stands before those that extend it.
+
+    Raises:
+        UsageError: `FILE:LINE: ...`, for unknown keys, protocols, recipes, and values that are budget.
+    """
+    made: dict[str, Variant] = {}
+    for name, raw in mapping(section, where).items():
+        here = where / name
+        raw = dict(mapping(raw, here))
+        parent = raw.pop("extends", None)
+        if parent is not None and parent not in made:
+            raise UsageError(f"{here / 'extends'}: no variant named {parent!r} above this one. {suggest(parent, made)}")
+        choices = parts(Choice, raw.pop("choices", []), here / "choices")
+        choices = tuple(
+            _checked(each, here / "choices" / index, budget, protocols, recipes) for index, each in enumerate(choices)
+        )
+        made[name] = make(Variant, raw, here, name=name, base=made.get(parent), choices=choices)
+    return made
+
+
+def _checked(each: Choice, where: Where, budget: Budget, protocols: Iterable[str], recipes: Iterable[str]) -> Choice:
+    """Hold a choice's names against what there is."""
+    if each.training is not None:
+        choice(each.training, TRAINING, where / "training")
+    places = {where / "set": each.set}
+    for key, blocks, known in (("protocols", each.protocols, protocols), ("recipes", each.recipes, recipes)):
+        for name, values in mapping(blocks, where / key).items():
+            choice(name, known, where / key / name)
+            places[where / key / name] = values
+    for place, values in places.items():
+        budget.check(mapping(values, place), place, budget=False)
+    return replace(each, worth=parts(Worth, list(each.worth), where / "worth"))
