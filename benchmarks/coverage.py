@@ -9,10 +9,10 @@ are beta-distributed around p with the standard deviation `seed_std`: a weaker s
 have solved with the same chance, a stronger one gains each that it would have missed.
 
 Of rates: `wilson` (one seed) and `rate_interval` are what reports show; `pooled` is Wilson's of all S x n tasks,
-`student` the t-interval of the seeds' rates, `bootstrap` the resampling of shared tasks and seeds. Of differences of two
-methods on the same tasks: `difference_interval` is what reports show, `independent` Newcombe's of n tasks, or Student's
-over the seeds' differences where that is wider, which does not know that tasks are paired. The tasks of `b` are as hard
-as those of `a` in proportion (`related`), or hard for reasons of their own.
+`student` the t-interval of the seeds' rates, `bootstrap` the resampling of shared tasks and seeds. Of differences of
+two methods on the same tasks: `difference_interval` is what reports show, `independent` Newcombe's of n tasks, or
+Student's over the seeds' differences where that is wider, which does not know that tasks are paired. The tasks of `b`
+are as hard as those of `a` in proportion (`related`), or hard for reasons of their own.
 """
 
 import argparse

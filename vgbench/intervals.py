@@ -1,4 +1,4 @@
-"""Intervals over tasks and training seeds: they speak of tasks like these, and of seeds like these where there are several.
+"""Intervals over tasks and training seeds: of tasks like these and, where there are several seeds, of seeds like these.
 
 Scores `rows[seed][task]` vary with the task, with the seed, and by what is left of both. An analysis of variance tells
 the three apart. Where the seeds share their tasks, a hard task is hard for all of them, and more seeds do not make more

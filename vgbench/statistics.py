@@ -1,6 +1,7 @@
 """Intervals and tests of success rates; the mathematics is scipy's."""
 
 from collections.abc import Sequence
+from typing import Any
 
 Interval = tuple[float, float]
 
@@ -102,6 +103,46 @@ def sign_flip(differences: Sequence[int]) -> float:
     sums = np.arange(-total, total + 1, 2)
     # Rounding may take the sum of the probabilities above 1.
     return float(min(1.0, chances[np.abs(sums) >= abs(sum(differences))].sum()))
+
+
+def sign_flip_of_reals(differences: Sequence[float], resamples: int = 49_999) -> float:
+    """Two-sided p-value of the sign-flip permutation test of differences that are no whole numbers, as `sign_flip`.
+
+    All signs are tried where there are no more of them than `resamples`, else so many that are drawn, always the same.
+    """
+    import numpy as np
+    from scipy import stats
+
+    # A difference of 0 is the same with either sign.
+    kept = np.asarray([d for d in differences if d], dtype=float)
+    if not len(kept):
+        return 1.0
+    if len(kept) == 1:
+        return 1.0  # either sign is as far from 0
+    test = stats.permutation_test(
+        (kept,), lambda x, axis: np.sum(x, axis=axis), permutation_type="samples", **_drawn(resamples)
+    )
+    return float(test.pvalue)
+
+
+def permutation(a: Sequence[float], b: Sequence[float], resamples: int = 49_999) -> float:
+    """Two-sided p-value of the permutation test of the means of two independent samples; drawn as above if too many."""
+    import numpy as np
+    from scipy import stats
+
+    def difference(x: Any, y: Any, axis: int) -> Any:
+        return np.mean(x, axis=axis) - np.mean(y, axis=axis)
+
+    samples = (np.asarray(a, dtype=float), np.asarray(b, dtype=float))
+    test = stats.permutation_test(samples, difference, permutation_type="independent", **_drawn(resamples))
+    return float(test.pvalue)
+
+
+def _drawn(resamples: int) -> dict[str, Any]:
+    """Return the options of scipy's permutation tests; in batches, for memory."""
+    import numpy as np
+
+    return {"vectorized": True, "n_resamples": resamples, "batch": 2000, "random_state": np.random.default_rng(0)}
 
 
 def paired_t(means_a: Sequence[float], means_b: Sequence[float]) -> float:
