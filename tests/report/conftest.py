@@ -62,13 +62,15 @@ def record(runs):
 
 @pytest.fixture
 def report(vgbench_cli):
-    """Content of the JSON report, with the cells and claims by name."""
+    """Content of the JSON report, with its cells by recipe and protocol, and variant if there are several."""
 
     def call(*args):
         result = vgbench_cli("report", "--format", "json", *args)
         assert result.exit_code == 0, result.stderr
         content = result.json()
-        content["cells"] = {(cell["recipe"], cell["protocol"]): cell for cell in content["cells"]}
+        several = len(content["variants"]) > 1
+        keys = ("recipe", "protocol", *(["variant"] if several else []))
+        content["cells"] = {tuple(cell[key] for key in keys): cell for cell in content["cells"]}
         content["stderr"] = result.stderr
         return content
 

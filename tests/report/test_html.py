@@ -52,12 +52,15 @@ def runs(tmp_path):
 def record(runs):
     """Lay a copy of the record down as the current run of a cell."""
 
-    def make(protocol, recipe, seed=0, source=SOURCE):
-        path = runs / f"{protocol}-{recipe}-s{seed}"
+    def make(protocol, recipe, seed=0, source=SOURCE, variant=None):
+        path = runs / f"{protocol}-{recipe}-{f'{variant}-' if variant else ''}s{seed}"
         shutil.copytree(source, path)
-        spec = resolve(RunRequest(protocol=protocol, recipe=recipe, scale="quick", seed=seed, device="cpu"))
+        spec = resolve(
+            RunRequest(protocol=protocol, recipe=recipe, scale="quick", seed=seed, device="cpu", variant=variant)
+        )
         run, result = (json.loads((path / f"{name}.json").read_text()) for name in ("run", "result"))
         run |= {"key": spec.key(), "recipe": recipe, "protocol": protocol, "identity": spec.identity()}
+        run |= {"variant": variant} if variant else {}
         result |= {"key": spec.key()}
         for name, content in (("run", run), ("result", result)):
             (path / f"{name}.json").write_text(json.dumps(content))
@@ -91,6 +94,17 @@ def test_the_page_has_everything_and_asks_nobody(record, page):
     assert all(reference[1:] in made.ids for reference in made.references if reference.startswith("#"))
     assert len(made.images) == 2 * 3 and all(image["alt"] and image["loading"] == "lazy" for image in made.images)
     assert made.text.count("they need the run's checkpoints, which are not in its folder") == 2
+
+
+def test_the_page_has_variants_side_by_side(record, page):
+    for variant in ("literal", "tuned"):
+        record("maze", "vf_quasi", variant=variant)
+    made = page()
+    assert "variants literal, tuned" in made.text and "vf_quasi, variant tuned, seed 0" in made.text
+    # The published rate has a column of its own, once.
+    assert "literal tuned paper" in made.text and made.text.count(".63 [.52, .72]") == 1
+    assert made.text.count("baseline random 14 of 80") == 2
+    assert len(made.ids) == len(set(made.ids)) and all(r[1:] in made.ids for r in made.references if r.startswith("#"))
 
 
 def test_what_cannot_be_used_is_named_and_the_rest_is_told(record, runs, page):

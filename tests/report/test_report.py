@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from vgbench.config.catalogue import load_catalogue
-from vgbench.config.resolve import RunRequest, resolve
 from vgbench.statistics import wilson
 
 ROOT = Path(__file__).parents[2]
@@ -111,14 +110,44 @@ def test_a_younger_parameter_at_its_default_leaves_a_record_current(record, repo
     assert cell["state"] == "done" and cell["younger_parameters"] == ["iqe.reduction"]
 
 
-def test_another_variant_has_a_table_of_its_own(record, report, edit):
-    path = record(protocol="wall_big", recipe="vf", variant="pldm")
-    spec = resolve(RunRequest(protocol="wall_big", recipe="vf", scale="quick", seed=0, device="cpu", variant="pldm"))
-    edit(path / "run.json", lambda run: run.update(key=spec.key(), identity=spec.identity()))
-    edit(path / "result.json", lambda result: result.update(key=spec.key()))
-    assert report("--variant", "pldm")["cells"]["vf", "wall_big"]["state"] == "done"
+def test_a_table_has_the_variants_that_have_records(record, report):
+    record(protocol="wall_big", recipe="vf", variant="pldm")
+    for args in ((), ("--variant", "pldm")):
+        content = report(*args)
+        assert content["variants"] == ["pldm"] and content["cells"]["vf", "wall_big"]["state"] == "done"
+    content = report("--variant", "literal")
+    assert content["variants"] == ["literal"] and content["cells"]["vf", "wall_big"]["state"] == "missing"
+    assert "of variant pldm, not literal" in content["left_out"][0]
+
+
+def test_variants_stand_side_by_side(record, report, vgbench_cli):
+    """One folder has both: PROTOCOL/RECIPE of one, VARIANT/PROTOCOL/RECIPE of the other."""
+    record(recipe="vf", variant="literal", solved=set(range(40)))
+    record(recipe="vf", variant="tuned", solved=set(range(60)), folder="tuned/maze/vf/s0")
+    record(recipe="vf_quasi", variant="tuned", solved=set(range(10)), folder="tuned/maze/vf_quasi/s0")
     content = report()
-    assert content["variant"] == "literal" and content["cells"]["vf", "wall_big"]["state"] == "missing"
+    assert content["variants"] == ["literal", "tuned"] and content["left_out"] == []
+    cells = content["cells"]
+    assert [cells["vf", "maze", v]["success_rate"] for v in ("literal", "tuned")] == [0.5, 0.75]
+    assert cells["vf_quasi", "maze", "literal"]["state"] == "missing"
+    assert [b["variant"] for b in content["baselines"]["maze"]] == ["literal", "tuned"]
+    # Each variant's claims are its own, and so are their families.
+    claims = [c for c in content["claims"] if (c["claim"], c["protocol"]) == ("quasi_over_euclidean", "maze")]
+    literal, tuned = claims
+    assert (literal["variant"], literal["reason"]) == ("literal", "no current record of vf_quasi")
+    assert (tuned["variant"], tuned["verdict"]) == ("tuned", "contradicted")
+    assert tuned["holm_tasks"] == pytest.approx(3 * tuned["p_tasks"])
+    lines = vgbench_cli("report", "--claims").stdout.splitlines()
+    columns = [f"{p} {v}" for p in ("wall_small", "wall_big", "maze") for v in ("literal", "tuned", "paper")]
+    assert lines[0].lower().split() == " ".join(["recipe", *columns]).split()
+    line = next(line for line in lines if line.startswith("vf "))
+    assert ".50 [.39, .61] 1 seed" in line and ".75 [.65, .83] 1 seed ↑" in line and line.endswith(".49")
+    assert any(line.startswith("quasi_over_euclidean") and " tuned " in line and "not shown" in line for line in lines)
+    assert any(line.startswith("Scale quick, variants literal, tuned.") for line in lines)
+    # The order is the user's.
+    assert report("--variant", "tuned", "--variant", "literal")["variants"] == ["tuned", "literal"]
+    csv = vgbench_cli("report", "--format", "csv").stdout.splitlines()
+    assert csv[0].endswith(",variant") and sum(line.startswith("vf,maze,done,") for line in csv) == 2
 
 
 def test_a_cell_never_mixes_task_seeds(record, report, edit):
@@ -163,7 +192,7 @@ def test_a_failed_run_is_marked_with_its_reason(record, report, vgbench_cli):
         (lambda p, e: e(p / "run.json", lambda run: run.update(identity=3)), "no identity.seeds.train"),
         (lambda p, e: e(p / "run.json", lambda run: run.update(format=9)), "run format 9"),
         (lambda p, e: e(p / "run.json", lambda run: run.update(scale="smoke")), "of scale smoke, not quick"),
-        (lambda p, e: e(p / "run.json", lambda run: run.update(variant="pldm")), "of variant pldm, not literal"),
+        (lambda p, e: e(p / "run.json", lambda run: run.update(variant="odd")), "of variant odd, not literal or pldm"),
         (lambda p, e: e(p / "run.json", lambda run: run.update(recipe="mine")), "recipe mine is not part"),
         (lambda p, e: e(p / "run.json", lambda run: run.update(recipe=None)), "of no recipe"),
         (lambda p, e: e(p / "result.json", lambda r: r.update(successes=63)), "episodes.jsonl contradicts result.json"),
@@ -233,7 +262,8 @@ def test_csv_has_a_line_for_each_cell_or_claim(record, vgbench_cli):
     assert {line.split(",")[0] for line in lines[1:]} >= set(suite.recipes) and lines[0].startswith(
         "recipe,protocol,state,success_rate,low"
     )
-    assert any(line.startswith("vf_quasi,maze,done,0.8,0.6995") and line.endswith(",wilson,0,0.63,") for line in lines)
+    [line] = [line for line in lines if line.startswith("vf_quasi,maze,")]
+    assert line.startswith("vf_quasi,maze,done,0.8,0.6995") and line.endswith(",wilson,0,0.63,,tuned")
     assert vgbench_cli("report", "--format", "csv", "--claims").stdout.startswith("claim,protocol,against,a,b,")
 
 
@@ -270,10 +300,9 @@ def test_the_page_of_a_suite_is_what_its_records_give(name):
         ROOT / "results" / name / "quick",
         ROOT / "docs" / f"{name}.md",
     )
-    variant = load_catalogue().variant(None).name
-    found, left_out = records.scan([records_of], "quick", table.recipes(suite), variant)
+    found, left_out = records.scan([records_of], "quick", table.recipes(suite))
     assert not left_out
-    built = table.build(suite, "quick", found, variant)
+    built = table.build(suite, "quick", found, table.variants(found))
     page = page_of.read_text(encoding="utf-8")
     assert markdown.BEGIN in page
     assert page == markdown.between(page, markdown.markdown(built, claims.judge(built), page_of.parent), page_of.name)

@@ -20,6 +20,7 @@ EPILOG = examples(
     "vgbench report",
     "vgbench report runs/paper_table_2-quick --claims",
     "vgbench report results/paper_table_2/quick --out docs/paper_table_2.md",
+    "vgbench report runs/literal runs/tuned --variant literal --variant tuned",
     "vgbench report --format json --out report.json",
     "vgbench report runs/paper_table_2-quick --html report.html",
 )
@@ -34,7 +35,12 @@ def report(
     suite: Annotated[str, typer.Option(metavar="NAME", help="Rows, columns, published numbers.")] = "paper_table_2",
     scale: Annotated[str, typer.Option(metavar="smoke|quick|paper", help="Records of this scale alone.")] = "quick",
     variant: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Records of this variant of the paper; the default one if none.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Records of this variant of the paper; may be repeated, for variants side by side. By default those "
+            "that have records.",
+        ),
     ] = None,
     claims: Annotated[
         bool, typer.Option("--claims", help="What the paper says of its table, tested (Markdown and JSON have it too).")
@@ -63,7 +69,7 @@ def report(
 
     Marks what is missing, failed or stale. A cell never mixes scales, tasks or other values.
     """
-    chosen, variant_name, scale = _choose(suite, variant, scale)
+    chosen, variants, scale = _choose(suite, variant or [], scale)
     guess = out.suffix.removeprefix(".").lower() if out else ""
     form = choice(layout or (guess if guess in FORMATS else "table"), FORMATS, "--format")
     # Before records are read and pictures drawn.
@@ -74,10 +80,12 @@ def report(
     from vgbench.report import table
     from vgbench.storage import records
 
-    found, left_out = records.scan(folders, scale, table.recipes(chosen), variant_name)
+    found, left_out = records.scan(folders, scale, table.recipes(chosen), variants)
     for line in left_out:
         say(f"note: left out {line}")
-    built = table.build(chosen, scale, found, variant_name)
+    if not variant:
+        variants = table.variants(found)
+    built = table.build(chosen, scale, found, variants or [None])
     findings = tests.judge(built)
     if html is not None:
         from vgbench.report.html import page
@@ -96,16 +104,24 @@ def report(
         _write(out, text, form)
 
 
-def _choose(suite: str, variant: str | None, scale: str) -> "tuple[Suite, str | None, str]":
-    """Return the suite, the name of the variant and the scale that the options name."""
+def _choose(suite: str, variants: list[str], scale: str) -> "tuple[Suite, list[str], str]":
+    """Return the suite, the variants and the scale that the options name; without any, all variants."""
     from vgbench.config.catalogue import load_catalogue
     from vgbench.config.definitions import SCALES
 
     with prefix_error(f"--suite {suite}"):
         chosen = load_catalogue().suite(suite)
-    with prefix_error(f"--variant {variant}"):
-        found = load_catalogue().variant(variant)
-    return chosen, found.name if found else None, choice(scale, SCALES, "--scale")
+    found = [_variant(name) for name in variants] or list(load_catalogue().variants)
+    return chosen, list(dict.fromkeys(found)), choice(scale, SCALES, "--scale")
+
+
+def _variant(name: str) -> str:
+    from vgbench.config.catalogue import load_catalogue
+
+    with prefix_error(f"--variant {name}"):
+        found = load_catalogue().variant(name)
+    assert found is not None
+    return found.name
 
 
 def _check_files(out: Path | None, html: Path | None, draw: bool) -> None:
@@ -155,15 +171,14 @@ def _text(layout: str, table: "Table", findings: "list[Finding]", claims: bool, 
 def _print(table: "Table", findings: "list[Finding]") -> None:
     from vgbench.report import markdown
 
-    cells = {place: markdown.cell_text(cell) for place, cell in table.cells.items()}
-    headers, rows = markdown.grid(table, cells)
+    headers, rows = markdown.grid(table)
     print_table([header.upper() for header in headers], rows)
     print("\n" + "\n".join(markdown.notes(table)))
     if findings:
         headers, rows = markdown.claims_grid(findings)
         print()
         print_table([header.upper() for header in headers], rows)
-        print("\n" + "\n".join(markdown.claims_notes(findings)))
+        print("\n" + "\n".join(markdown.claims_notes(findings, table.suite.families)))
 
 
 def _plain_text(table: "Table", findings: "list[Finding]") -> str:

@@ -27,6 +27,7 @@ class Finding:
 
     Attributes:
         a, b: names of the two sides.
+        variant: in which both were run; None without variants.
         baseline: the planner that side b is, if it is a baseline.
         seeds, n, rates, interval, p_tasks, p_seeds: see `vgbench.report.comparisons.Comparison`; without records, no
             seeds and None.
@@ -40,6 +41,7 @@ class Finding:
     protocol: str
     a: str
     b: str
+    variant: str | None = None
     baseline: str | None = None
     seeds: tuple[int, ...] = ()
     n: int = 0
@@ -72,11 +74,14 @@ class Finding:
 
 
 def judge(table: Table) -> list[Finding]:
-    """Judge every comparison that the suite's claims declare, in their order; each family is corrected on its own."""
-    found = [_compare(claim, protocol, a, b, table) for claim, protocol, a, b in declared(table)]
-    families: dict[tuple[bool, str], list[int]] = {}
+    """Judge every comparison that the suite's claims declare, in their order, in each of the variants.
+
+    Each family of a variant is corrected on its own.
+    """
+    found = [_compare(*comparison, variant, table) for variant in table.variants for comparison in declared(table)]
+    families: dict[tuple[str | None, tuple[bool, str]], list[int]] = {}
     for index, finding in enumerate(found):
-        families.setdefault(finding.claim.family_key, []).append(index)
+        families.setdefault((finding.variant, finding.claim.family_key), []).append(index)
     for members in families.values():
         # Without records p = 1, which never passes, but counts among the comparisons.
         tasks = holm([1.0 if (p := found[i].p_tasks) is None else p for i in members])
@@ -95,17 +100,17 @@ def declared(table: Table) -> Iterator[tuple[Claim, str, str, str]]:
                     yield claim, protocol, a, b
 
 
-def _compare(claim: Claim, protocol: str, a: str, b: str, table: Table) -> Finding:
+def _compare(claim: Claim, protocol: str, a: str, b: str, variant: str | None, table: Table) -> Finding:
     """Test one comparison; without records on both sides, say what is missing."""
-    ours = table.cells.get((a, protocol))
+    ours = table.cells.get((a, protocol, variant))
     side_a = recipe_side(a, ours)
-    finding = Finding(claim, protocol, a, b)
+    finding = Finding(claim, protocol, a, b, variant)
     try:
         if b == "baseline":
             side_b = baseline_side(ours)
         else:
             other = a if b == "same" else b
-            side_b = recipe_side(other, table.cells.get((other, claim.against or protocol)))
+            side_b = recipe_side(other, table.cells.get((other, claim.against or protocol, variant)))
         if claim.against:
             side_a, side_b = replace(side_a, name=f"{a} on {protocol}"), replace(side_b, name=f"{a} on {claim.against}")
         finding = replace(finding, a=side_a.name, b=side_b.name, baseline=side_b.planner)

@@ -34,14 +34,20 @@ def _csv(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 def plain(table: Table, findings: Iterable[Finding], left_out: Sequence[str]) -> dict[str, Any]:
     """Return everything, for JSON."""
     return {
-        "format": 1,
+        "format": 2,  # 1 had one `variant`
         "suite": table.suite.name,
         "scale": table.scale,
-        "variant": table.variant,
+        "variants": list(table.variants),
         "recipes": list(table.suite.recipes),
         "protocols": list(table.suite.protocols),
         "cells": [values(CELL, cell) for cell in table.cells.values()],
-        "baselines": {protocol: table.baselines(protocol) for protocol in table.suite.protocols},
+        "baselines": {
+            protocol: [
+                {"variant": variant, **row} for variant in table.variants for row in table.baselines(protocol, variant)
+            ]
+            for protocol in table.suite.protocols
+        },
+        "families": dict(table.suite.families),
         "claims": [values(CLAIM, finding) for finding in findings],
         "tasks": [
             about | {"hashes": {sha: [r.path.as_posix() for r in runs] for sha, runs in about["hashes"].items()}}

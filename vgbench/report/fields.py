@@ -124,6 +124,7 @@ CELL: tuple[Field[TableCell], ...] = (
     ),
     Field("published", lambda cell: _published(cell.published), {"published": itemgetter("rate")}),
     Field("mark", lambda cell: cell.mark or None),
+    Field("variant", lambda cell: cell.variant),
     Field("differences", lambda cell: list(cell.stale), {}),
     Field("younger_parameters", lambda cell: list(cell.younger), {}),
     Field(
@@ -136,6 +137,7 @@ CELL: tuple[Field[TableCell], ...] = (
 
 CLAIM: tuple[Field[Finding], ...] = (
     Field("protocol", lambda found: found.protocol),
+    Field("variant", lambda found: found.variant),
     Field("a", lambda found: found.a),
     Field("b", lambda found: found.b),
     Field("p_tasks", lambda found: found.p_tasks),
@@ -163,7 +165,7 @@ CLAIM: tuple[Field[Finding], ...] = (
 """Of a comparison, in the order of JSON."""
 CLAIM_COLUMNS = (
     *("claim", "protocol", "against", "a", "b", "rate_a", "rate_b", "holm_tasks", "holm_seeds", "sign"),
-    *("verdict", "scope"),
+    *("verdict", "scope", "variant", "family", "score"),
 )
 """Fields of a comparison that CSV has, in its order."""
 

@@ -59,23 +59,27 @@ def page(
     for number, (cell, record) in enumerate(records, start=1):
         if draw:
             say(f"{number} of {len(records)}: pictures of {record.path}")
-        runs.setdefault(cell.protocol, []).append(_run(cell, record, draw))
+        runs.setdefault(cell.protocol, []).append(_run(cell, record, draw, table.side_by_side))
     places = [*folders, *(record.path for _, record in records)]
     extra = [(section, *section.find(places, table)) for section in SECTIONS]
-    headers, tested = markdown.claims_grid(finding for finding in findings if finding.rates)
-    _, open_claims = markdown.claims_grid(finding for finding in findings if not finding.rates)
+    headers, rows = markdown.claims_grid(findings)
+    tested, open_claims = (
+        [row for row, finding in zip(rows, findings, strict=True) if bool(finding.rates) is judged]
+        for judged in (True, False)
+    )
     content = {
         "table": table,
         "cells": {place: _cell(cell) for place, cell in table.cells.items()},
-        "recipes": [r for r in dict.fromkeys(recipe for recipe, _ in table.cells) if _shown(r, table)],
+        "recipes": [r for r in dict.fromkeys(recipe for recipe, *_ in table.cells) if _shown(r, table)],
         "baselines": {
-            p: [f"{b['planner']} {figure(b['rate'])} {span(b['ci95'])}" for b in table.baselines(p)]
+            (p, v): [f"{b['planner']} {figure(b['rate'])} {span(b['ci95'])}" for b in table.baselines(p, v)]
             for p in table.suite.protocols
+            for v in table.variants
         },
         "notes": markdown.notes(table),
         "claim_headers": headers,
         "claims": {"tested": tested, "without records": open_claims},
-        "claim_notes": markdown.claims_notes(findings),
+        "claim_notes": markdown.claims_notes(findings, table.suite.families),
         "runs": runs,
         "extra": [(section, entries) for section, entries, _ in extra if entries],
         "left_out": [*left_out, *(line for _, _, unread in extra for line in unread)],
@@ -92,7 +96,7 @@ def _by_protocol(table: Table) -> Iterator[TableCell]:
 
 def _shown(recipe: str, table: Table) -> bool:
     """Whether a recipe has a row: those of the suite do, those that only claims name if they ran."""
-    ran = any(cell.records for (name, _), cell in table.cells.items() if name == recipe)
+    ran = any(cell.records for (name, *_), cell in table.cells.items() if name == recipe)
     return recipe in table.suite.recipes or ran
 
 
@@ -113,14 +117,15 @@ def _cell(cell: TableCell) -> dict[str, Any]:
 
 
 def _anchor(record: RunRecord) -> str:
-    return f"{record.recipe}-{record.protocol}-s{record.seed}-{record.key}"
+    variant = f"-{record.variant}" if record.variant else ""
+    return f"{record.recipe}-{record.protocol}{variant}-s{record.seed}-{record.key}"
 
 
-def _run(cell: TableCell, record: RunRecord, draw: bool) -> dict[str, Any]:
+def _run(cell: TableCell, record: RunRecord, draw: bool, side_by_side: bool) -> dict[str, Any]:
     """One run: its figures, its pictures by kind, and its diagnosis."""
     about = {
         "anchor": _anchor(record),
-        "title": f"{record.recipe}, seed {record.seed}",
+        "title": f"{record.recipe}, {f'variant {cell.variant}, ' if side_by_side else ''}seed {record.seed}",
         "rate": _rate(record.episodes.successes, len(record.episodes)),
         "count": f"{record.episodes.successes} of {len(record.episodes)}",
         "baseline": ", ".join(f"{name} {b.successes} of {len(b)}" for name, b in record.baselines.items()),

@@ -1,7 +1,8 @@
 """A report for readers: the cells and notes of a table, and Markdown."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,41 +25,27 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def cell_text(cell: TableCell, seeds: str | None = None) -> str:
+def cell_text(cell: TableCell, seeds: str | None = None, paper: bool = True) -> str:
     """Return a cell: our rate, its interval and seeds, then the published rate. `seeds` may link to the records."""
-    paper = f" (paper {figure(cell.published.rate)})" if cell.published else ""
+    published = f" (paper {figure(cell.published.rate)})" if paper and cell.published else ""
     if not cell.records:
-        return ("failed" if cell.state == "failed" else NONE) + paper
+        return ("failed" if cell.state == "failed" else NONE) + published
     counted = seeds or plural(len(cell.records), "seed")
     stale = ", stale" if cell.stale else ""
-    return f"{' '.join(words(CELL, cell))} {counted}{stale}{paper}{ARROWS[cell.mark]}"
+    return f"{' '.join(words(CELL, cell))} {counted}{stale}{published}{ARROWS[cell.mark]}"
 
 
 def notes(table: Table) -> list[str]:
     """Write the footnotes: what the figures are, the baselines, and what is wrong with which cell."""
     cells = list(table.cells.values())
-    kinds = {cell.kind for cell in cells if cell.records}
-    variant = f", variant {table.variant}" if table.variant else ""
-    lines = [f"Scale {table.scale}{variant}" + ("; its numbers mean nothing." if table.scale == "smoke" else ".")]
-    about = {
-        "wilson": "of one checkpoint: Wilson's",
-        "wilson_over_seeds": "of several seeds that share their tasks: Wilson's, of as many tasks as the seeds' agreement "
-        "on them and their spread leave",
-        "wilson_own_tasks": "of several seeds with tasks of their own: Wilson's, of as many tasks as their spread leaves",
-    }
-    if kinds:
-        texts = "; ".join(text for kind, text in about.items() if kind in kinds)
-        lines[0] += f" 95 % intervals for tasks like these, {texts}."
-    if counts := {len(cell.records) for cell in cells if 1 < len(cell.records) < SEEDS_TO_RELY_ON}:
-        lines[0] += (
-            f" Of {' or '.join(map(str, sorted(counts)))} seeds that do not differ they are wider than need be (they hold "
-            "the rate more often than 95 %), since so few cannot show that they do not."
-        )
-    if any(0 < cell.rate < RARE or 1 - RARE < cell.rate < 1 for cell in cells if cell.records):
-        lines[0] += " Near 0 and 1, where a few tasks decide, they hold it a few percent more or less often than 95 %."
+    named = [variant for variant in table.variants if variant]
+    variants = f", variant{'s' if len(named) > 1 else ''} {', '.join(named)}" if named else ""
+    lines = [f"Scale {table.scale}{variants}" + ("; its numbers mean nothing." if table.scale == "smoke" else ".")]
+    lines[0] += _intervals(cells)
     if any(cell.published for cell in cells):
         lines[0] += " ↓ and ↑: wholly below or above the Wilson interval of the published rate."
-    baselines = [text for protocol in table.suite.protocols if (text := _baseline(table, protocol))]
+    places = [(protocol, variant) for protocol in table.suite.protocols for variant in table.variants]
+    baselines = [text for protocol, variant in places if (text := _baseline(table, protocol, variant))]
     if baselines:
         lines.append(f"Baseline, on the same tasks: {'; '.join(baselines)}.")
     younger = sorted({name for cell in cells if cell.state == "done" for name in cell.younger})
@@ -66,18 +53,46 @@ def notes(table: Table) -> list[str]:
         lines.append(f"Some records are older than {few(younger, 6)}: the default, under which they still hold.")
     lines += [_other_tasks(about) for about in table.task_hashes() if not about["agree"]]
     for cell in cells:
-        where = f"{cell.recipe} on {cell.protocol}"
+        where = f"{cell.recipe} on {_column(table, cell.protocol, cell.variant)}"
         if cell.stale:
             lines.append(f"{where} is stale, the present code would make another run: {few(cell.stale)}.")
         lines += [f"{where}, seed {record.seed} {why}." for record, why in cell.aside]
     return lines
 
 
-def _baseline(table: Table, protocol: str) -> str:
-    rates = table.baselines(protocol)
+def _intervals(cells: Sequence[TableCell]) -> str:
+    """Say what the intervals of some cells are, and where they hold the rate more or less often than they say."""
+    counts = {len(cell.records) for cell in cells if cell.records}
+    about = {
+        "wilson": "of one checkpoint: Wilson's",
+        "wilson_over_seeds": "of several seeds that share their tasks: Wilson's, of as many tasks as the seeds' "
+        "agreement on them and their spread leave",
+        "wilson_own_tasks": "of several seeds with tasks of their own: Wilson's, of as many as their spread leaves",
+    }
+    kinds = {cell.kind for cell in cells if cell.records}
+    if not kinds:
+        return ""
+    texts = "; ".join(text for kind, text in about.items() if kind in kinds)
+    words = f" 95 % intervals for tasks like these, {texts}."
+    if few_seeds := sorted(counts & set(range(2, SEEDS_TO_RELY_ON))):
+        words += (
+            f" Of {' or '.join(map(str, few_seeds))} seeds that do not differ they are wider than need be (they hold "
+            "the rate more often than 95 %), since so few cannot show that they do not."
+        )
+    if any(0 < cell.rate < RARE or 1 - RARE < cell.rate < 1 for cell in cells if cell.records):
+        words += " Near 0 and 1, where a few tasks decide, they hold it a few percent more or less often than 95 %."
+    return words
+
+
+def _column(table: Table, protocol: str, variant: str | None) -> str:
+    """Name a column: its protocol and, where there are several variants, its variant."""
+    return f"{protocol} {variant}" if table.side_by_side else protocol
+
+
+def _baseline(table: Table, protocol: str, variant: str | None) -> str:
+    rates = table.baselines(protocol, variant)
     texts = [f"{r['planner']} {figure(r['rate'])} {span(r['ci95'])} of {r['n']}" for r in rates]
-    # Claims compare with the strongest, of each run.
-    return f"{protocol} {' / '.join(texts)}" if texts else ""
+    return f"{_column(table, protocol, variant)} {' / '.join(texts)}" if texts else ""
 
 
 def _other_tasks(about: dict[str, Any]) -> str:
@@ -90,27 +105,56 @@ def _other_tasks(about: dict[str, Any]) -> str:
     )
 
 
-def grid(table: Table, cells: dict[tuple[str, str], str]) -> tuple[list[str], list[list[str]]]:
-    """Return headers and rows: a recipe each, a column for each protocol."""
-    protocols = list(table.suite.protocols)
-    rows = [[recipe, *(cells[recipe, protocol] for protocol in protocols)] for recipe in table.suite.recipes]
-    return ["recipe", *protocols], rows
+def grid(
+    table: Table, seeds: Callable[[TableCell], str | None] = lambda cell: None
+) -> tuple[list[str], list[list[str]]]:
+    """Return headers and rows: a recipe each, a column for each protocol.
+
+    With several variants there is a column for each of them and, beside, one for the published rates.
+
+    Args:
+        table: what ran.
+        seeds: words for the seeds of a cell, such as links to its records; by default their number.
+    """
+    columns: list[tuple[str, Callable[[str], str]]] = []
+    for protocol in table.suite.protocols:
+        for variant in table.variants:
+            columns.append((_column(table, protocol, variant), partial(_cell_of, table, protocol, variant, seeds)))
+        if table.side_by_side and table.publishes(protocol):
+            columns.append((f"{protocol} paper", partial(_published_of, table, protocol)))
+    rows = [[recipe, *(text(recipe) for _, text in columns)] for recipe in table.suite.recipes]
+    return ["recipe", *(name for name, _ in columns)], rows
 
 
-def claims_grid(findings: Iterable[Finding]) -> tuple[list[str], list[list[str]]]:
-    """Return headers and rows: a comparison each."""
-    return list(CLAIM_GRID), [[text(finding) for text in CLAIM_GRID.values()] for finding in findings]
+def _cell_of(
+    table: Table, protocol: str, variant: str | None, seeds: Callable[[TableCell], str | None], recipe: str
+) -> str:
+    cell = table.cells[recipe, protocol, variant]
+    return cell_text(cell, seeds(cell) if cell.records else None, paper=not table.side_by_side)
 
 
-def claims_notes(findings: Sequence[Finding]) -> list[str]:
-    """Say how the claims were tested, and what they say in the publication's words."""
+def _published_of(table: Table, protocol: str, recipe: str) -> str:
+    published = table.cells[recipe, protocol, table.variants[0]].published
+    return figure(published.rate) if published else NONE
+
+
+def claims_grid(findings: Sequence[Finding]) -> tuple[list[str], list[list[str]]]:
+    """Return headers and rows: a comparison each, with its variant where there are several."""
+    columns = dict(CLAIM_GRID)
+    if len({finding.variant for finding in findings}) > 1:
+        columns = {"claim": columns.pop("claim"), "variant": lambda found: found.variant or NONE} | columns
+    return list(columns), [[text(finding) for text in columns.values()] for finding in findings]
+
+
+def claims_notes(findings: Sequence[Finding], families: Mapping[str, str]) -> list[str]:
+    """Say how the claims were tested, and what they and their families say, in the publication's words."""
     lines = [
-        f"A > B stands only where a test passes at {ALPHA:g} after Holm's correction over all comparisons of its family "
-        "(the claim itself where none is named), else A ~ B. Over tasks: McNemar's exact test (by sign flips for several "
-        "checkpoints, or a score that is no count), Fisher's where the tasks differ. Over seeds, from three on: also "
-        "Student's paired test over their rates (Welch's where the tasks differ), and the larger p-value counts. "
-        "Differences have 95 % intervals for tasks like these and, from two seeds on, seeds like these, which are not "
-        "corrected.",
+        f"A > B stands only where a test passes at {ALPHA:g} after Holm's correction over all comparisons of its "
+        "family (the claim itself where none is named), else A ~ B. Over tasks: McNemar's exact test (by sign flips "
+        "for several checkpoints, or a score that is no count), Fisher's where the tasks differ. Over seeds, from "
+        "three on: also Student's paired test over their rates (Welch's where the tasks differ); the larger p-value "
+        "counts. Differences have 95 % intervals for tasks like these and, from two seeds on, seeds like these, which "
+        "are not corrected.",
         "Shown: a test passes for the claim. Not shown: one passes against it. Too few tasks to tell: none passes.",
     ]
     if any(finding.claim.direction == "not_greater" for finding in findings):
@@ -120,14 +164,16 @@ def claims_notes(findings: Sequence[Finding]) -> list[str]:
         )
     if any(finding.baseline for finding in findings):
         lines.append("Baseline: of those that were judged beside the runs of A, the one with the most successes.")
-    families: dict[tuple[bool, str], list[Finding]] = {}
+    members: dict[tuple[bool, str], list[Finding]] = {}
     for finding in findings:
-        families.setdefault(finding.claim.family_key, []).append(finding)
-    for (alone, name), members in families.items():
-        count = plural(len(members), "comparison")
+        # A variant's families are its own; all have the same comparisons.
+        if finding.variant == findings[0].variant:
+            members.setdefault(finding.claim.family_key, []).append(finding)
+    for (alone, name), found in members.items():
+        count = plural(len(found), "comparison")
         if not alone:
-            lines.append(f"Family {name}, {count}.")
-        claims = {finding.claim.name: finding.claim for finding in members}
+            lines.append(f"Family {name}, {count}: {families[name]}.")
+        claims = {finding.claim.name: finding.claim for finding in found}
         lines += [f"{claim.name}: {_about(claim, count if alone else f'family {name}')}." for claim in claims.values()]
     return lines
 
@@ -140,10 +186,9 @@ def _about(claim: Claim, of: str) -> str:
 
 def markdown(table: Table, findings: Sequence[Finding], beside: Path) -> str:
     """Return tables for the documentation; links to the records are relative to the folder `beside`."""
-    cells = {place: cell_text(cell, _links(cell, beside)) for place, cell in table.cells.items()}
-    parts = [_markdown_table(*grid(table, cells)), _bullets(notes(table))]
+    parts = [_markdown_table(*grid(table, lambda cell: _links(cell, beside))), _bullets(notes(table))]
     if findings:
-        parts += [_markdown_table(*claims_grid(findings)), _bullets(claims_notes(findings))]
+        parts += [_markdown_table(*claims_grid(findings)), _bullets(claims_notes(findings, table.suite.families))]
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,6 +1,6 @@
 """The table of a suite: for each recipe and protocol what ran, with its interval, and what was published."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,9 @@ from vgbench.intervals import rate_interval
 from vgbench.report.staleness import Comparison, compare
 from vgbench.statistics import wilson
 from vgbench.storage.records import Episodes, RunRecord, share_tasks
+
+Place = tuple[str, str, str | None]
+"""Recipe, protocol and variant."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Published:
 
 @dataclass(frozen=True)
 class TableCell:
-    """One recipe on one protocol.
+    """One recipe on one protocol in one variant.
 
     Attributes:
         records: complete runs that agree in everything but the training seed, by seed.
@@ -35,6 +38,7 @@ class TableCell:
         aside: other records of this cell, which are not part of the figure, each with the reason.
         younger: parameters that a record does not have, at their defaults.
         asked: whether the suite runs this recipe on this protocol.
+        variant: of its records; None in a table without variants.
     """
 
     recipe: str
@@ -45,6 +49,12 @@ class TableCell:
     published: Published | None = None
     younger: tuple[str, ...] = ()
     asked: bool = True
+    variant: str | None = None
+
+    @property
+    def place(self) -> "Place":
+        """Where it stands in its table."""
+        return self.recipe, self.protocol, self.variant
 
     @property
     def state(self) -> str:
@@ -90,21 +100,36 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Table:
-    """All cells of a suite at a scale, by (recipe, protocol)."""
+    """All cells of a suite at a scale, by recipe, protocol and variant.
+
+    Attributes:
+        variants: side by side, in this order; (None,) without variants.
+    """
 
     suite: Suite
     scale: str
-    variant: str | None
-    cells: Mapping[tuple[str, str], TableCell]
+    variants: tuple[str | None, ...]
+    cells: Mapping[Place, TableCell]
 
-    def baselines(self, protocol: str) -> list[dict[str, Any]]:
+    @property
+    def side_by_side(self) -> bool:
+        """Whether it has several variants, which are then named wherever a cell is."""
+        return len(self.variants) > 1
+
+    def publishes(self, protocol: str) -> bool:
+        """Whether there is a published rate on a protocol."""
+        return any(cell.published for cell in self.cells.values() if cell.protocol == protocol)
+
+    def baselines(self, protocol: str, variant: str | None) -> list[dict[str, Any]]:
         """Rates of the planners that know nothing of the cost, on the tasks of the protocol's current records.
 
         A row for each planner, over the seeds; where runs of one seed do not agree, one for each outcome.
         """
         played: dict[str, dict[tuple[int, Episodes], RunRecord]] = {}
         for cell in self.cells.values():
-            for record in cell.records if cell.protocol == protocol and cell.state == "done" else ():
+            if (cell.protocol, cell.variant) != (protocol, variant) or cell.state != "done":
+                continue
+            for record in cell.records:
                 for planner, episodes in record.baselines.items():
                     played.setdefault(planner, {}).setdefault((record.seed, episodes), record)
         rows = []
@@ -116,19 +141,21 @@ class Table:
         return rows
 
     def task_hashes(self) -> list[dict[str, Any]]:
-        """For each protocol and task seed, the task manifests of the records in the table: hash -> training runs.
+        """For each protocol, variant and seed of data and tasks, the task manifests of its records: hash -> runs.
 
-        Records of one protocol and seed ought to agree. Those that are older than manifests are not among them.
+        They ought to agree (a layout may come with the data). Records older than manifests are not among them.
         """
-        found: dict[tuple[str, int], dict[str, list[RunRecord]]] = {}
+        found: dict[tuple[str, str | None, int, int], dict[str, list[RunRecord]]] = {}
         for cell in self.cells.values():
             for record in cell.records:
                 if record.tasks is not None:
-                    place = (cell.protocol, record.identity["seeds"]["task"])
+                    seeds = record.identity["seeds"]
+                    place = (cell.protocol, cell.variant, seeds["data"], seeds["task"])
                     found.setdefault(place, {}).setdefault(record.tasks, []).append(record)
         return [
-            {"protocol": protocol, "task_seed": seed, "agree": len(hashes) == 1, "hashes": hashes}
-            for (protocol, seed), hashes in found.items()
+            {"protocol": protocol, "variant": variant, "data_seed": data, "task_seed": seed}
+            | {"agree": len(hashes) == 1, "hashes": hashes}
+            for (protocol, variant, data, seed), hashes in found.items()
         ]
 
 
@@ -150,30 +177,44 @@ def recipes(suite: Suite) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*suite.recipes, *claimed]))
 
 
-def build(suite: Suite, scale: str, records: Iterable[RunRecord], variant: str | None = None) -> Table:
-    """Sort records into the cells of a suite. Cells never mix scales, task seeds or any other value but the seed."""
-    sorted_in: dict[tuple[str, str], list[RunRecord]] = {}
+def variants(records: Iterable[RunRecord]) -> list[str]:
+    """Return the variants of some records in the order of registry.yaml; the default one where none is named."""
+    from vgbench.config.catalogue import load_catalogue
+
+    ran, default = {record.variant for record in records}, load_catalogue().variant(None)
+    return [name for name in load_catalogue().variants if name in ran] or ([default.name] if default else [])
+
+
+def build(suite: Suite, scale: str, records: Iterable[RunRecord], variants: Sequence[str | None] = (None,)) -> Table:
+    """Sort records into the cells of a suite. Cells never mix scales, task seeds or any other value but the seed.
+
+    Args:
+        suite: rows and columns.
+        scale: of all the records.
+        records: in any order.
+        variants: side by side. A record that names none belongs to the first one in which it still holds.
+    """
+    sorted_in: dict[Place, list[RunRecord]] = {}
     # The report must not depend on the order in which folders were found.
     for record in sorted(records, key=lambda r: (r.seed, str(r.path))):
-        sorted_in.setdefault((record.recipe, record.protocol), []).append(record)
-    cells = {}
-    for recipe in recipes(suite):
-        for protocol in suite.protocols:
-            rate = suite.published.get(recipe, {}).get(protocol)
-            published = None if rate is None else Published(rate, suite.published_n[protocol])
-            found = [(record, compare(record, variant)) for record in sorted_in.get((recipe, protocol), [])]
-            cells[recipe, protocol] = _cell(recipe, protocol, found, published, suite.has(recipe, protocol))
-    return Table(suite, scale, variant, cells)
+        sorted_in.setdefault((record.recipe, record.protocol, _variant(record, variants)), []).append(record)
+    places = [(r, p, v) for r in recipes(suite) for p in suite.protocols for v in variants]
+    return Table(
+        suite, scale, tuple(variants), {place: _cell(suite, place, sorted_in.get(place, [])) for place in places}
+    )
 
 
-def _cell(
-    recipe: str,
-    protocol: str,
-    compared: list[tuple[RunRecord, Comparison]],
-    published: Published | None,
-    asked: bool,
-) -> TableCell:
+def _variant(record: RunRecord, variants: Sequence[str | None]) -> str | None:
+    if record.variant in variants or len(variants) == 1:
+        return record.variant if record.variant in variants else variants[0]
+    return next((v for v in variants if not compare(record, v).differences), variants[0])
+
+
+def _cell(suite: Suite, place: Place, records: Iterable[RunRecord]) -> TableCell:
     """Take the current records for the figure or, if there is none, the largest group of old ones that agree."""
+    recipe, protocol, variant = place
+    rate = suite.published.get(recipe, {}).get(protocol)
+    compared = [(record, compare(record, variant)) for record in records]
     failed = [(record, f"failed: {record.error}") for record, _ in compared if record.error]
     whole = [(record, comparison) for record, comparison in compared if not record.error]
     current = [pair for pair in whole if not pair[1].differences]
@@ -188,17 +229,18 @@ def _cell(
         tuple(record for record, _ in taken),
         tuple(dict.fromkeys(d for _, comparison in taken for d in comparison.differences)),
         tuple(aside),
-        published,
+        None if rate is None else Published(rate, suite.published_n[protocol]),
         tuple(dict.fromkeys(name for _, comparison in taken for name in comparison.younger)),
-        asked,
+        suite.has(recipe, protocol),
+        variant,
     )
 
 
 def _alike(pairs: list[tuple[RunRecord, Comparison]]) -> list[list[tuple[RunRecord, Comparison]]]:
-    """Group records that differ from the present runs, and so from each other, in the training seed alone."""
+    """Group records that differ from the present runs, and so from each other, in the seeds of training and data."""
     groups: dict[str, list[tuple[RunRecord, Comparison]]] = {}
     for record, comparison in pairs:
-        seeds = {name: seed for name, seed in record.identity["seeds"].items() if name != "train"}
+        seeds = {name: seed for name, seed in record.identity["seeds"].items() if name not in ("train", "data")}
         # As text: an identity holds lists and mappings, which cannot be keys.
         groups.setdefault(str(record.identity | {"seeds": seeds}), []).append((record, comparison))
     return list(groups.values())

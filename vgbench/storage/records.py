@@ -94,17 +94,18 @@ def share_tasks(records: Sequence[RunRecord]) -> bool:
 
 
 def scan(
-    folders: Iterable[Path], scale: str, recipes: Iterable[str], variant: str | None = None
+    folders: Iterable[Path], scale: str, recipes: Iterable[str], variants: Sequence[str] = ()
 ) -> tuple[list[RunRecord], list[str]]:
     """Read every run folder at or below some folders.
 
     What a record is, is what it says itself; the names of folders mean nothing. Returns the records of the scale,
-    the recipes and the variant (older records name none), and a line with the reason for each folder left out.
+    the recipes and the variants (all, if none is given; older records name none), and a line with the reason for each
+    folder left out.
 
     Raises:
         UsageError: a folder does not exist.
     """
-    records: dict[tuple[str, str, str], RunRecord] = {}
+    records: dict[tuple[str, str, str | None, str], RunRecord] = {}
     left_out, wanted = [], set(recipes)
     for folder in folders:
         paths = list(leaves(folder))
@@ -115,15 +116,16 @@ def scan(
             if path in waiting:
                 continue
             try:
-                record = _belonging(read(path), scale, wanted, variant)
+                record = _belonging(read(path), scale, wanted, variants)
             except VgbenchError as err:
                 left_out.append(f"{path}: {err}")
                 continue
             # Copies of one run count once; one that was finished goes before one that failed.
-            first = records.setdefault((record.recipe, record.protocol, record.key), record)
+            place = (record.recipe, record.protocol, record.variant, record.key)
+            first = records.setdefault(place, record)
             if first is not record:
                 better = record if first.error and not record.error else first
-                records[record.recipe, record.protocol, record.key] = better
+                records[place] = better
                 other = first if better is record else record
                 left_out.append(f"{other.path}: the same run as {better.path}")
     return list(records.values()), left_out
@@ -263,11 +265,11 @@ def _scores(rows: Sequence[Record]) -> dict[str, tuple[float, ...]]:
     return found
 
 
-def _belonging(record: RunRecord, scale: str, recipes: set[str], variant: str | None) -> RunRecord:
+def _belonging(record: RunRecord, scale: str, recipes: set[str], variants: Sequence[str]) -> RunRecord:
     if record.scale != scale:
         raise NotARecord(f"it is of scale {record.scale}, not {scale}")
-    if variant and record.variant and record.variant != variant:
-        raise NotARecord(f"it is of variant {record.variant}, not {variant}")
+    if variants and record.variant and record.variant not in variants:
+        raise NotARecord(f"it is of variant {record.variant}, not {' or '.join(variants)}")
     if record.recipe not in recipes:
         raise NotARecord(f"recipe {record.recipe} is not part of the suite")
     return record
