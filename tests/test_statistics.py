@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, norm
 
 from vgbench.statistics import (
     fisher_exact,
@@ -12,7 +12,9 @@ from vgbench.statistics import (
     holm,
     newcombe,
     paired_t,
+    permutation,
     sign_flip,
+    sign_flip_of_reals,
     t_interval,
     welch_t,
     wilson,
@@ -82,6 +84,31 @@ def test_sign_flip_of_single_tasks_is_a_binomial_test(only_a, only_b):
 
 def test_sign_flip_stays_exact_for_many_tasks():
     assert sign_flip([1] * 200) == pytest.approx(2 * 0.5**200, rel=1e-9)
+
+
+@pytest.mark.parametrize("given", [[0.3, 0.1, -0.2, 0.0, 0.2], [0.5], [], [0.0], [1.25, 1.25, -0.5, 0.75, 2.0, -1.0]])
+def test_sign_flips_of_reals_are_the_share_of_all_signs(given):
+    sums = [abs(np.dot(signs, given)) for signs in itertools.product([-1, 1], repeat=len(given))]
+    assert sign_flip_of_reals(given) == pytest.approx(np.mean([s >= abs(sum(given)) - 1e-12 for s in sums]))
+
+
+def test_sign_flips_of_many_reals_are_drawn_and_always_the_same():
+    given = np.random.default_rng(0).normal(0.25, 1.0, 200).tolist()
+    p = sign_flip_of_reals(given)
+    # For so many the sum under all signs is normal.
+    assert p == pytest.approx(2 * norm.sf(abs(sum(given)) / np.linalg.norm(given)), rel=0.25) and p < 0.05
+    assert p == sign_flip_of_reals(given)
+    assert sign_flip_of_reals([0.1] * 60) == pytest.approx(1e-4, rel=0.1)  # never 0: the signs seen are among them
+
+
+def test_permutations_are_the_share_of_all_ways_to_part_the_units():
+    a, b = [0.9, 0.4, 0.7, 0.8], [0.1, 0.5, 0.3]
+    seen, pooled = abs(np.mean(a) - np.mean(b)), np.array(a + b)
+    ways = [set(part) for part in itertools.combinations(range(7), 4)]
+    parts = [(pooled[sorted(way)].mean(), pooled[[i for i in range(7) if i not in way]].mean()) for way in ways]
+    # scipy's two-sided p-value is twice that of the rarer side.
+    above = np.mean([x - y >= seen - 1e-12 for x, y in parts])
+    assert permutation(a, b) == pytest.approx(2 * above) and permutation(a, b) == pytest.approx(permutation(b, a))
 
 
 def test_tests_over_seeds_give_students_example():

@@ -105,7 +105,7 @@ def sign_flip(differences: Sequence[int]) -> float:
     return float(min(1.0, chances[np.abs(sums) >= abs(sum(differences))].sum()))
 
 
-def sign_flip_of_reals(differences: Sequence[float], resamples: int = 49_999) -> float:
+def sign_flip_of_reals(differences: Sequence[float], resamples: int = 19_999) -> float:
     """Two-sided p-value of the sign-flip permutation test of differences that are no whole numbers, as `sign_flip`.
 
     All signs are tried where there are no more of them than `resamples`, else so many that are drawn, always the same.
@@ -125,7 +125,7 @@ def sign_flip_of_reals(differences: Sequence[float], resamples: int = 49_999) ->
     return float(test.pvalue)
 
 
-def permutation(a: Sequence[float], b: Sequence[float], resamples: int = 49_999) -> float:
+def permutation(a: Sequence[float], b: Sequence[float], resamples: int = 19_999) -> float:
     """Two-sided p-value of the permutation test of the means of two independent samples; drawn as above if too many."""
     import numpy as np
     from scipy import stats

@@ -1,4 +1,4 @@
-"""Tables of docs/runs.md, from the types of the files of a run folder.
+"""Tables of docs/runs.md, from the types of the files of a run folder and the fields of the report.
 
 `python docs/hooks/records.py` writes them into the page again; a test holds the page to them.
 """
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tables import table
 
+from vgbench.report.fields import CELL, CLAIM
 from vgbench.storage.record_types import FILES
 from vgbench.storage.schema import fields
 
@@ -15,11 +16,13 @@ PAGE = Path(__file__).resolve().parents[1] / "runs.md"
 
 
 def with_tables(text: str) -> str:
-    """The page's text with the table under each file's heading written from the types."""
-    for name in FILES:
-        made = table(["field", "what"], [(f"`{field}`", words) for field, words in fields(name).items()])
+    """The page's text with the table under each heading of a file, or of a part of the report, written anew."""
+    parts = {f"## `{name}`": fields(name) for name in FILES}
+    parts |= {f"### `{name}[]`": {f.name: f.about for f in of} for name, of in (("cells", CELL), ("claims", CLAIM))}
+    for name, found in parts.items():
+        made = table(["field", "what"], [(f"`{field}`", words) for field, words in found.items()])
         text, count = re.subn(
-            rf"(?<=^## `{re.escape(name)}`\n\n)(\|.*\n)+\n", lambda _, made=made: made, text, flags=re.MULTILINE
+            rf"(?<=^{re.escape(name)}\n\n)(\|.*\n)+\n", lambda _, made=made: made, text, flags=re.MULTILINE
         )
         if count != 1:
             raise SystemExit(f"{PAGE}: no heading and table for {name}")

@@ -1,5 +1,6 @@
 """`vgbench report` on copies of committed records, laid out as `vgbench suite` does."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -118,6 +119,15 @@ def test_a_table_has_the_variants_that_have_records(record, report):
     content = report("--variant", "literal")
     assert content["variants"] == ["literal"] and content["cells"]["vf", "wall_big"]["state"] == "missing"
     assert "of variant pldm, not literal" in content["left_out"][0]
+
+
+def test_the_json_report_is_documented(record, vgbench_cli):
+    record()
+    content = vgbench_cli("report", "--format", "json").json()
+    page = (ROOT / "docs" / "runs.md").read_text().split("## `vgbench report --format json`")[1]
+    top, cells, claims = (set(re.findall(r"^\| `(\w+)` \|", part, re.M)) for part in page.split("\n### "))
+    assert top == set(content) and content["format"] == 2
+    assert cells == set(content["cells"][0]) and claims == set(content["claims"][0])
 
 
 def test_variants_stand_side_by_side(record, report, vgbench_cli):

@@ -34,12 +34,14 @@ class Field(Generic[_T]):
 
     Attributes:
         name: its key in JSON.
+        about: what it is, for the documentation (docs/runs.md is made of it).
         value: makes its JSON value, or None where there is none.
         columns: columns of CSV by name, each with what makes it of the value; by default one with the field's name.
         text: how the value reads in a cell of Markdown and HTML; by default it is not among the words there.
     """
 
     name: str
+    about: str
     value: Callable[[_T], Any]
     columns: Mapping[str, Callable[[Any], Any]] | None = None
     text: Callable[[Any], str] | None = None
@@ -107,28 +109,69 @@ def _run(record: RunRecord) -> dict[str, Any]:
 
 
 CELL: tuple[Field[TableCell], ...] = (
-    Field("recipe", lambda cell: cell.recipe),
-    Field("protocol", lambda cell: cell.protocol),
-    Field("state", lambda cell: cell.state),
-    Field("success_rate", _measured(lambda cell: cell.rate), text=figure),
-    Field("ci95", _measured(lambda cell: list(cell.interval)), {"low": itemgetter(0), "high": itemgetter(1)}, span),
-    Field("interval", _measured(lambda cell: cell.kind)),
-    Field("share_tasks", _measured(lambda cell: cell.share_tasks, 2), {}),
-    # Student's, of the seeds' rates; not cut at 0 and 1.
-    Field("t95", _measured(lambda cell: list(t_interval([r.rate for r in cell.records])), 2), {}),
-    Field("bootstrap95", _measured(lambda cell: _bootstrap(cell), 2), {}),
+    Field("recipe", "recipe: the row", lambda cell: cell.recipe),
+    Field("protocol", "protocol: the column", lambda cell: cell.protocol),
+    Field("state", "`done`, `stale`, `failed`, `missing` or `not asked`", lambda cell: cell.state),
+    Field(
+        "success_rate",
+        "mean over the seeds; null without records, as all that is made of them",
+        _measured(lambda cell: cell.rate),
+        text=figure,
+    ),
+    Field(
+        "ci95",
+        "ends of its 95 % interval for tasks like these",
+        _measured(lambda cell: list(cell.interval)),
+        {"low": itemgetter(0), "high": itemgetter(1)},
+        span,
+    ),
+    Field(
+        "interval",
+        "its kind: `wilson` of one seed; of several `wilson_over_seeds` on shared tasks, else `wilson_own_tasks`",
+        _measured(lambda cell: cell.kind),
+    ),
+    Field(
+        "share_tasks",
+        "whether the seeds share their tasks; null below two seeds",
+        _measured(lambda cell: cell.share_tasks, 2),
+        {},
+    ),
+    Field(
+        "t95",
+        "Student's interval of the seeds' rates, not cut at 0 and 1; null below two seeds",
+        _measured(lambda cell: list(t_interval([r.rate for r in cell.records])), 2),
+        {},
+    ),
+    Field(
+        "bootstrap95",
+        "interval under resampled seeds and tasks; null below two seeds, and where they do not share their tasks",
+        _measured(lambda cell: _bootstrap(cell), 2),
+        {},
+    ),
     Field(
         "runs",
+        "runs of the figure: seed, key, path, rate, all baselines and the strongest of them (`baseline`)",
         lambda cell: [_run(record) for record in cell.records],
         {"seeds": lambda runs: " ".join(str(run["seed"]) for run in runs)},
     ),
-    Field("published", lambda cell: _published(cell.published), {"published": itemgetter("rate")}),
-    Field("mark", lambda cell: cell.mark or None),
-    Field("variant", lambda cell: cell.variant),
-    Field("differences", lambda cell: list(cell.stale), {}),
-    Field("younger_parameters", lambda cell: list(cell.younger), {}),
+    Field(
+        "published",
+        "published rate, its number of tasks and Wilson's interval",
+        lambda cell: _published(cell.published),
+        {"published": itemgetter("rate")},
+    ),
+    Field("mark", "`below` or `above` where the two intervals do not meet, else null", lambda cell: cell.mark or None),
+    Field("variant", "variant; null without variants", lambda cell: cell.variant),
+    Field("differences", "why the figure is stale", lambda cell: list(cell.stale), {}),
+    Field(
+        "younger_parameters",
+        "parameters that the records do not have, at their defaults",
+        lambda cell: list(cell.younger),
+        {},
+    ),
     Field(
         "aside",
+        "other runs that were found, and why they are not in the figure",
         lambda cell: [{"seed": r.seed, "key": r.key, "path": r.path.as_posix(), "why": why} for r, why in cell.aside],
         {},
     ),
@@ -136,31 +179,59 @@ CELL: tuple[Field[TableCell], ...] = (
 """Of a cell of the table, in the order of JSON and CSV."""
 
 CLAIM: tuple[Field[Finding], ...] = (
-    Field("protocol", lambda found: found.protocol),
-    Field("variant", lambda found: found.variant),
-    Field("a", lambda found: found.a),
-    Field("b", lambda found: found.b),
-    Field("p_tasks", lambda found: found.p_tasks),
-    Field("p_seeds", lambda found: found.p_seeds),
-    Field("holm_tasks", lambda found: found.holm_tasks),
-    Field("holm_seeds", lambda found: found.holm_seeds),
-    Field("verdict", lambda found: found.verdict),
-    Field("n", lambda found: found.n),
-    Field("claim", lambda found: found.claim.name),
-    Field("text", lambda found: found.claim.text),
-    Field("direction", lambda found: found.claim.direction),
-    Field("margin", lambda found: found.claim.tested_margin),
-    Field("score", lambda found: found.claim.score),
-    Field("family", lambda found: found.claim.family_key[1]),
-    Field("against", lambda found: found.claim.against),
-    Field("baseline", lambda found: found.baseline),
-    Field("seeds", lambda found: list(found.seeds)),
-    Field("rate_a", lambda found: found.rates[0] if found.rates else None),
-    Field("rate_b", lambda found: found.rates[1] if found.rates else None),
-    Field("difference95", lambda found: list(found.interval) if found.interval else None),
-    Field("sign", lambda found: found.sign or None),
-    Field("scope", lambda found: found.scope or None),
-    Field("reason", lambda found: found.reason or None),
+    Field("protocol", "where a is judged", lambda found: found.protocol),
+    Field("variant", "variant of both sides", lambda found: found.variant),
+    Field("a", "name of side a", lambda found: found.a),
+    Field("b", "name of side b", lambda found: found.b),
+    Field("p_tasks", "p-value of these checkpoints, over tasks; null without records", lambda found: found.p_tasks),
+    Field(
+        "p_seeds",
+        "of the methods: the larger one over seeds and over tasks; null below three seeds",
+        lambda found: found.p_seeds,
+    ),
+    Field("holm_tasks", "`p_tasks` corrected within the family", lambda found: found.holm_tasks),
+    Field("holm_seeds", "`p_seeds` corrected within the family", lambda found: found.holm_seeds),
+    Field(
+        "verdict",
+        "`confirmed` (shown), `contradicted` (not shown) or `undecided` (too few tasks to tell, or no records)",
+        lambda found: found.verdict,
+    ),
+    Field("n", "tasks for each seed", lambda found: found.n),
+    Field("claim", "name of the claim", lambda found: found.claim.name),
+    Field("text", "its words", lambda found: found.claim.text),
+    Field("direction", "`greater`, or `not_greater`: no gain", lambda found: found.claim.direction),
+    Field(
+        "margin",
+        "of a claim of no gain: the difference that the tests are about; null: they are about 0",
+        lambda found: found.claim.tested_margin,
+    ),
+    Field("score", "what is compared: `success`, `spl` or `timely`", lambda found: found.claim.score),
+    Field("family", "name of the family, or of the claim where it has none", lambda found: found.claim.family_key[1]),
+    Field("against", "protocol on which b is judged, if it is another one", lambda found: found.claim.against),
+    Field(
+        "baseline",
+        "planner that b is, if it is a baseline: the strongest beside these runs",
+        lambda found: found.baseline,
+    ),
+    Field("seeds", "training seeds that were compared", lambda found: list(found.seeds)),
+    Field("rate_a", "mean score of a", lambda found: found.rates[0] if found.rates else None),
+    Field("rate_b", "mean score of b", lambda found: found.rates[1] if found.rates else None),
+    Field(
+        "difference95",
+        "ends of the 95 % interval of their difference for tasks (and, from two on, seeds) like these; not corrected",
+        lambda found: list(found.interval) if found.interval else None,
+    ),
+    Field(
+        "sign",
+        "`>`, `<` or `~`: a against b (and the margin on top), as the corrected tests allow; null without records",
+        lambda found: found.sign or None,
+    ),
+    Field(
+        "scope",
+        "of whom the verdict speaks: `over seeds`, `for this checkpoint`, `for these 3 checkpoints`",
+        lambda found: found.scope or None,
+    ),
+    Field("reason", "why nothing was compared", lambda found: found.reason or None),
 )
 """Of a comparison, in the order of JSON."""
 CLAIM_COLUMNS = (
