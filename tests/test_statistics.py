@@ -6,19 +6,16 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from benchmarks import coverage
 from vgbench.statistics import (
     fisher_exact,
     hierarchical_bootstrap,
     holm,
     newcombe,
     paired_t,
-    rate_interval,
     sign_flip,
     t_interval,
     welch_t,
     wilson,
-    wilson_over_seeds,
 )
 
 # Student (1908), Biometrika 6: additional hours of sleep of ten patients under two drugs.
@@ -61,25 +58,6 @@ def test_t_interval_by_hand():
     assert t_interval([0.5, 0.5]) == (0.5, 0.5)
     with pytest.raises(ValueError, match="two"):
         t_interval([0.5])
-
-
-def test_the_interval_of_a_rate_says_what_kind_it_is():
-    assert rate_interval([64], 80) == (*wilson(64, 80), "wilson")
-    assert rate_interval([64, 66, 65], 80) == (*wilson_over_seeds([64, 66, 65], 80), "wilson_over_seeds")
-    # Seeds that agree have no spread; their tasks are the same, so they count once.
-    assert rate_interval([64, 64, 64], 80) == (*wilson(64, 80), "wilson_agreeing")
-    low, high, _ = rate_interval([99, 100, 97], 100)
-    assert 0.87 < low < 0.88 and 0.99 < high < 1  # a t-interval goes from .949 to 1.025
-
-
-def test_the_interval_over_seeds_shrinks_the_number_of_tasks():
-    # The seeds vary less than tasks alone would make them: nothing is lost of 195 of 240.
-    assert wilson_over_seeds([64, 66, 65], 80) == pytest.approx(wilson(195, 240), abs=1e-12)
-    # Rates .4 and .6, n 50: between .02, within .25 / 50 = .005, excess 4; quantiles 12.7062 and 1.95996: 100 tasks
-    # count for 100 / (42.028 x 4) = .59485. Wilson at .5: half width = z / 2 / sqrt(.59485 + z^2) = .465273.
-    assert wilson_over_seeds([20, 30], 50) == pytest.approx((0.034727, 0.965273), abs=2e-5)
-    with pytest.raises(ValueError, match="two"):
-        wilson_over_seeds([3], 5)
 
 
 def test_sign_flip_of_single_tasks_is_mcnemars_exact_test():
@@ -148,18 +126,6 @@ def test_wilson_covers(p):
     """Summed over all outcomes of 100 tasks: .936, .943, .936 and .921."""
     covered = [low <= p <= high for low, high in (wilson(k, 100) for k in range(101))]
     assert 0.92 < np.dot(covered, binom.pmf(range(101), 100, p)) < 0.99
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seeds", [3, 5, 10])
-@pytest.mark.parametrize("p", RATES)
-def test_the_interval_over_seeds_covers_where_they_vary(p, seeds):
-    """Beta-distributed rates, 100 tasks: .94 to .975 up to p = .9; at .99 it is wide for few seeds, .906 for ten."""
-    for concentration in (100, 30):
-        counts = coverage.draw(p, seeds, concentration, 1500, 100, seed=1)
-        ours = coverage.share_covered(p, counts, lambda c: rate_interval(c, 100)[:2])
-        assert (0.925 < ours < 0.985) if p < 0.99 else (0.885 < ours < 0.999)
-        assert ours > coverage.share_covered(p, counts, lambda c: t_interval([k / 100 for k in c])) - 0.01
 
 
 @pytest.mark.slow

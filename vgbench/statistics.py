@@ -1,6 +1,7 @@
 """Intervals and tests of success rates; the mathematics is scipy's."""
 
 from collections.abc import Sequence
+from typing import Any
 
 Interval = tuple[float, float]
 
@@ -33,56 +34,17 @@ def t_interval(means: Sequence[float], confidence: float = 0.95) -> Interval:
     return float(low), float(high)
 
 
-def wilson_over_seeds(successes: Sequence[int], n: int, confidence: float = 0.95) -> Interval:
-    """Return Wilson's interval with an effective number of tasks, for several training seeds judged on `n` tasks each.
-
-    The seeds' S x n tasks count for as many as would leave the variance that is seen between the seeds, over the
-    square of Student's to the normal quantile, S - 1 degrees of freedom; never for more than S x n (Korn and Graubard
-    1998; with Wilson's interval Dean and Pagano 2015). It stays within [0, 1] and keeps its coverage nearer to nominal
-    at rates near 0 and 1, where Student's interval of the seeds' rates does not (`python -m benchmarks.coverage`).
-
-    Raises:
-        ValueError: fewer than two seeds.
-    """
-    from scipy import stats
-
-    seeds = len(successes)
-    if seeds < 2:
-        raise ValueError(f"an interval over seeds needs two of them or more, got {seeds}")
-    total = seeds * n
-    rate = sum(successes) / total
-    between = sum((count / n - rate) ** 2 for count in successes) / (seeds - 1)
-    z = float(stats.norm.ppf((1 + confidence) / 2))
-    student = float(stats.t.ppf((1 + confidence) / 2, seeds - 1))
-    within = rate * (1 - rate) / n
-    # At rates of 0 and 1 both variances are 0, and there is no ratio to take.
-    excess = (student / z) ** 2 * between / within if within else 1.0
-    # Seeds that agree better than chance allows do not make a task count more than once.
-    size = total / max(excess, 1.0)
-    middle = (rate + z * z / (2 * size)) / (1 + z * z / size)
-    half = z / (1 + z * z / size) * (rate * (1 - rate) / size + (z / (2 * size)) ** 2) ** 0.5
-    # Within [0, 1] by its formula; only rounding could leave it.
-    return max(middle - half, 0.0), min(middle + half, 1.0)
-
-
-def rate_interval(successes: Sequence[int], n: int, confidence: float = 0.95) -> tuple[float, float, str]:
-    """Interval of a success rate from one or more training seeds, each judged on the same `n` tasks, and its kind.
-
-    One seed: `wilson`, which speaks of this checkpoint. Several: `wilson_over_seeds`. Seeds that agree exactly have
-    no spread to go by: `wilson_agreeing`, Wilson's with the `n` tasks counted once, since seeds that always agree add
-    nothing to what one of them says.
-    """
-    if len(successes) == 1:
-        return (*wilson(successes[0], n, confidence), "wilson")
-    if len(set(successes)) == 1:
-        return (*wilson(successes[0], n, confidence), "wilson_agreeing")
-    return (*wilson_over_seeds(successes, n, confidence), "wilson_over_seeds")
-
-
 def newcombe(a: int, n_a: int, b: int, n_b: int, confidence: float = 0.95) -> Interval:
     """Return Newcombe's score interval (1998, method 10) of the difference a/n_a - b/n_b of two independent rates."""
-    rate_a, rate_b = a / n_a, b / n_b
-    (low_a, high_a), (low_b, high_b) = wilson(a, n_a, confidence), wilson(b, n_b, confidence)
+    return square_and_add(a / n_a, wilson(a, n_a, confidence), b / n_b, wilson(b, n_b, confidence))
+
+
+def square_and_add(rate_a: float, interval_a: Interval, rate_b: float, interval_b: Interval) -> Interval:
+    """Return the interval of a difference of two independent rates, made of the interval of either one.
+
+    Newcombe's method 10 (1998) for any intervals, as Zou and Donner (2008) have it.
+    """
+    (low_a, high_a), (low_b, high_b) = interval_a, interval_b
     difference = rate_a - rate_b
     below = ((rate_a - low_a) ** 2 + (high_b - rate_b) ** 2) ** 0.5
     above = ((high_a - rate_a) ** 2 + (rate_b - low_b) ** 2) ** 0.5
@@ -141,6 +103,46 @@ def sign_flip(differences: Sequence[int]) -> float:
     sums = np.arange(-total, total + 1, 2)
     # Rounding may take the sum of the probabilities above 1.
     return float(min(1.0, chances[np.abs(sums) >= abs(sum(differences))].sum()))
+
+
+def sign_flip_of_reals(differences: Sequence[float], resamples: int = 49_999) -> float:
+    """Two-sided p-value of the sign-flip permutation test of differences that are no whole numbers, as `sign_flip`.
+
+    All signs are tried where there are no more of them than `resamples`, else so many that are drawn, always the same.
+    """
+    import numpy as np
+    from scipy import stats
+
+    # A difference of 0 is the same with either sign.
+    kept = np.asarray([d for d in differences if d], dtype=float)
+    if not len(kept):
+        return 1.0
+    if len(kept) == 1:
+        return 1.0  # either sign is as far from 0
+    test = stats.permutation_test(
+        (kept,), lambda x, axis: np.sum(x, axis=axis), permutation_type="samples", **_drawn(resamples)
+    )
+    return float(test.pvalue)
+
+
+def permutation(a: Sequence[float], b: Sequence[float], resamples: int = 49_999) -> float:
+    """Two-sided p-value of the permutation test of the means of two independent samples; drawn as above if too many."""
+    import numpy as np
+    from scipy import stats
+
+    def difference(x: Any, y: Any, axis: int) -> Any:
+        return np.mean(x, axis=axis) - np.mean(y, axis=axis)
+
+    samples = (np.asarray(a, dtype=float), np.asarray(b, dtype=float))
+    test = stats.permutation_test(samples, difference, permutation_type="independent", **_drawn(resamples))
+    return float(test.pvalue)
+
+
+def _drawn(resamples: int) -> dict[str, Any]:
+    """Return the options of scipy's permutation tests; in batches, for memory."""
+    import numpy as np
+
+    return {"vectorized": True, "n_resamples": resamples, "batch": 2000, "random_state": np.random.default_rng(0)}
 
 
 def paired_t(means_a: Sequence[float], means_b: Sequence[float]) -> float:

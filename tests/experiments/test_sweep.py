@@ -399,3 +399,25 @@ def test_the_budget_s_picture_shows_what_there_is(tmp_path):
     plot_budget(tmp_path / "one.png", [rows[0] | {"success_rate": None, "ci95": None}, *rows[1:]], "title")
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
     assert [p.name for p in tmp_path.iterdir()] == ["one.png"]
+
+
+def test_seeds_of_a_point_share_their_tasks(tmp_path):
+    """64, 66 and 65 of the same 80 tasks; each task of each seed counted, the interval would be .1 wide."""
+    from vgbench.config.resolve import RunRequest, resolve
+    from vgbench.experiments.cells import CellOutcome, RunCell
+    from vgbench.experiments.sweep import Point
+    from vgbench.experiments.sweep_results import figures
+
+    root = Path(__file__).parents[2] / "results" / "quick"
+    spec = resolve(RunRequest(protocol="maze", recipe="vf_quasi", scale="quick", device="cpu"))
+    point, outcomes = Point("curve", "vf_quasi", "iql.tau", {"iql.tau": "0.6"}), []
+    for seed in range(3):
+        folder = root / f"maze-vf_quasi-s{seed}"
+        cell = RunCell({"point": point.place, "seed": seed}, spec, folder)
+        outcomes.append(CellOutcome(cell, "done", result=load(folder / "result.json")))
+    [row] = figures([point], outcomes)
+    assert (row["successes"], row["n"], row["missing"]) == (195, 240, 0)
+    low, high = row["ci95"]
+    assert 0.145 < high - low < 0.175
+    [alone] = figures([point], outcomes[:1])
+    assert alone["ci95"] == load(root / "maze-vf_quasi-s0" / "result.json")["ci95"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from vgbench.errors import VgbenchError
 from vgbench.statistics import wilson
 from vgbench.storage.files import Record
-from vgbench.storage.records import NotARecord, leaves, read_episodes, read_result, read_run
+from vgbench.storage.records import NotARecord, baseline_rates, leaves, read_episodes, read_result, read_run
 
 AT = ("ever", "end")
 ROUNDED = 5e-7
@@ -73,7 +73,7 @@ def rescore(folders: Iterable[Path], radius: float, at: str) -> tuple[list[Resco
     """Rescore every run folder at or below some folders.
 
     Returns:
-        Two rows for each run with a baseline, else one; and a line with the reason for each folder left out.
+        A row for each run and for each of its baselines; and a line with the reason for each folder left out.
     """
     found, left_out = [], []
     for folder in folders:
@@ -127,19 +127,14 @@ def _run(path: Path, radius: float, at: str) -> list[Rescored]:
         stop = run["identity"]["settings"]["evaluation"].get("stop", "ever")
         known = (result.get("tasks") or {}).get("radius")
         made = []
-        for name, rate, baseline in (
-            ("episodes.jsonl", result, False),
-            ("baseline.jsonl", result.get("baseline"), True),
-        ):
-            if not rate:
-                continue
+        for name, rate in [("episodes.jsonl", result), *baseline_rates(result)]:
             solved = [verdict(row, radius, at, stop, known) for row in read_episodes(path / name, rate)]
             made.append(
                 Rescored(
                     path,
                     run["title"],
                     rate["planner"],
-                    baseline,
+                    rate is not result,
                     at,
                     radius,
                     known,

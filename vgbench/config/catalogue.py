@@ -168,6 +168,7 @@ def _suites(content: Mapping[str, Any], where: Where, recipes: Any, protocols: A
         here = where / "suites" / name
         if not isinstance(suite.claims, tuple):
             raise UsageError(f"{here / 'claims'}: expected a list of claims, got {suite.claims!r}")
+        mapping(suite.families, here / "families")
         # Without its number of tasks a published rate has no interval to compare with.
         uncounted = {place for row in suite.published.values() for place in row} - set(suite.published_n)
         if uncounted:
@@ -189,7 +190,7 @@ def _claim(raw: Any, where: Where, suite: Suite, recipes: Any, protocols: Any) -
         if (value := raw.get(key)) is not None
     }
     claim: Claim = make(Claim, raw | sides, where)
-    claim.check(where, recipes, protocols)
+    claim.check(where, recipes, protocols, suite.families)
     return claim
 
 

@@ -6,17 +6,21 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vgbench import statistics
 from vgbench.experiments.cells import CellOutcome
 from vgbench.experiments.sweep import Point
+from vgbench.intervals import rate_interval
 from vgbench.storage.files import Record, write_atomically
+from vgbench.storage.records import read, share_tasks
 
 
 def figures(points: Iterable[Point], outcomes: Iterable[CellOutcome]) -> list[Record]:
-    """Return success by point, all seeds together, with the Wilson interval of the pooled tasks.
+    """Return success by point, all seeds together, with its interval for tasks and seeds like these.
 
-    `evaluations_per_task` counts those of the predictor (one row, one step) until a task is solved or its time is up.
-    The seeds share their tasks, so the interval does not say how much seeds differ; `by_seed` has each one's rate.
+    `evaluations_per_task` counts those of the predictor (one row, one step) until a task is solved or its time is up;
+    `by_seed` has each seed's rate, and the interval is that of `vgbench.intervals.rate_interval`.
+
+    Raises:
+        VgbenchError: the rows of a run that is done cannot be read.
     """
     by_place: dict[str, list[CellOutcome]] = {}
     for outcome in outcomes:
@@ -30,13 +34,19 @@ def _figure(point: Point, outcomes: Sequence[CellOutcome]) -> Record:
     about["planner"] = outcomes[0].cell.spec.planner.name
     about |= {"value": point.values[point.over], "values": dict(point.values), "folder": point.place}
     successes, n = (sum(result[key] for result in results.values()) for key in ("successes", "n"))
-    low, high = statistics.wilson(successes, n) if n else (None, None)
     rate: Record = {"success_rate": successes / n if n else None, "successes": successes, "n": n}
-    rate |= {"ci95": [round(low, 4), round(high, 4)] if low is not None and high is not None else None}
+    rate |= {"ci95": _interval(outcomes) if n else None}
     evaluations = sum(result["predictor_evaluations"] for result in results.values())
     rate["evaluations_per_task"] = round(evaluations / n, 1) if n else None
     by_seed: dict[str, Any] = {str(seed): result["success_rate"] for seed, result in results.items()}
     return about | rate | {"runs": len(outcomes), "missing": len(outcomes) - len(results), "by_seed": by_seed}
+
+
+def _interval(outcomes: Sequence[CellOutcome]) -> list[float]:
+    # The rows of each task, which the results do not have: seeds may share their tasks.
+    done = [read(outcome.cell.folder) for outcome in outcomes if outcome.result]
+    low, high, _ = rate_interval([record.episodes.success for record in done], share_tasks(done))
+    return [round(low, 4), round(high, 4)]
 
 
 COLUMNS = (

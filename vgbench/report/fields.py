@@ -76,6 +76,11 @@ def _measured(function: Callable[[TableCell], Any], seeds: int = 1) -> Callable[
     return lambda cell: function(cell) if len(cell.records) >= seeds else None
 
 
+def _bootstrap(cell: TableCell) -> list[float] | None:
+    """Interval under resampled seeds and tasks; None where each seed has tasks of its own, which it does not know."""
+    return list(hierarchical_bootstrap([r.episodes.success for r in cell.records])) if cell.share_tasks else None
+
+
 def _published(published: Published | None) -> dict[str, Any] | None:
     if published is None:
         return None
@@ -83,7 +88,10 @@ def _published(published: Published | None) -> dict[str, Any] | None:
 
 
 def _run(record: RunRecord) -> dict[str, Any]:
-    baseline = record.baseline
+    baselines = [
+        {"planner": name, "successes": episodes.successes, "n": len(episodes)}
+        for name, episodes in record.baselines.items()
+    ]
     return {
         "seed": record.seed,
         "key": record.key,
@@ -91,9 +99,9 @@ def _run(record: RunRecord) -> dict[str, Any]:
         "success_rate": record.rate,
         "successes": record.episodes.successes,
         "n": len(record.episodes),
-        "baseline": {"planner": record.baseline_planner, "successes": baseline.successes, "n": len(baseline)}
-        if baseline
-        else None,
+        # The strongest, which claims compare with.
+        "baseline": next((b for b in baselines if b["planner"] == record.baseline), None),
+        "baselines": baselines,
         "device": record.identity.get("device"),
     }
 
@@ -105,14 +113,10 @@ CELL: tuple[Field[TableCell], ...] = (
     Field("success_rate", _measured(lambda cell: cell.rate), text=figure),
     Field("ci95", _measured(lambda cell: list(cell.interval)), {"low": itemgetter(0), "high": itemgetter(1)}, span),
     Field("interval", _measured(lambda cell: cell.kind)),
+    Field("share_tasks", _measured(lambda cell: cell.share_tasks, 2), {}),
     # Student's, of the seeds' rates; not cut at 0 and 1.
     Field("t95", _measured(lambda cell: list(t_interval([r.rate for r in cell.records])), 2), {}),
-    Field(
-        # From two seeds on, as one has no spread over seeds.
-        "bootstrap95",
-        _measured(lambda cell: list(hierarchical_bootstrap([r.episodes.success for r in cell.records])), 2),
-        {},
-    ),
+    Field("bootstrap95", _measured(lambda cell: _bootstrap(cell), 2), {}),
     Field(
         "runs",
         lambda cell: [_run(record) for record in cell.records],
@@ -143,7 +147,11 @@ CLAIM: tuple[Field[Finding], ...] = (
     Field("claim", lambda found: found.claim.name),
     Field("text", lambda found: found.claim.text),
     Field("direction", lambda found: found.claim.direction),
+    Field("margin", lambda found: found.claim.tested_margin),
+    Field("score", lambda found: found.claim.score),
+    Field("family", lambda found: found.claim.family_key[1]),
     Field("against", lambda found: found.claim.against),
+    Field("baseline", lambda found: found.baseline),
     Field("seeds", lambda found: list(found.seeds)),
     Field("rate_a", lambda found: found.rates[0] if found.rates else None),
     Field("rate_b", lambda found: found.rates[1] if found.rates else None),
@@ -176,13 +184,28 @@ def _difference(found: Finding) -> str:
     return f"{figure(found.rates[0] - found.rates[1])} {span(found.interval)}"
 
 
+VERDICTS = {"confirmed": "shown", "contradicted": "not shown", "undecided": "too few tasks to tell"}
+"""How verdicts read."""
+
+
+def _compared(found: Finding) -> str:
+    """Return `a > b`; of a claim of no gain, `a < b + .05`."""
+    side_b = f"{found.b} ({found.baseline})" if found.baseline else found.b
+    if found.rates is None:
+        return f"{found.a}, {side_b}"
+    margin = f" + {figure(found.claim.margin)}" if found.claim.tested_margin else ""
+    return f"{found.a} {found.sign} {side_b}{margin}"
+
+
 CLAIM_GRID: Mapping[str, Callable[[Finding], str]] = {
     "claim": lambda found: found.claim.name,
     "protocol": lambda found: found.protocol + (f" against {found.claim.against}" if found.claim.against else ""),
-    "comparison": lambda found: f"{found.a} {found.sign} {found.b}" if found.rates else f"{found.a}, {found.b}",
+    "comparison": _compared,
     "rates": lambda found: ", ".join(map(figure, found.rates)) if found.rates else NONE,
     "difference": _difference,
     "p (Holm)": _p_values,
-    "verdict": lambda found: f"{found.verdict} {found.scope}" if found.rates else f"undecided: {found.reason}",
+    "verdict": lambda found: (
+        f"{VERDICTS[found.verdict]} {found.scope}" if found.rates else f"not judged: {found.reason}"
+    ),
 }
 """Columns of a comparison in Markdown and HTML, by their headers."""

@@ -68,7 +68,10 @@ def page(
         "table": table,
         "cells": {place: _cell(cell) for place, cell in table.cells.items()},
         "recipes": [r for r in dict.fromkeys(recipe for recipe, _ in table.cells) if _shown(r, table)],
-        "baselines": {p: [_rate(f["successes"], f["n"]) for f in table.baselines(p)] for p in table.suite.protocols},
+        "baselines": {
+            p: [f"{b['planner']} {figure(b['rate'])} {span(b['ci95'])}" for b in table.baselines(p)]
+            for p in table.suite.protocols
+        },
         "notes": markdown.notes(table),
         "claim_headers": headers,
         "claims": {"tested": tested, "without records": open_claims},
@@ -115,13 +118,12 @@ def _anchor(record: RunRecord) -> str:
 
 def _run(cell: TableCell, record: RunRecord, draw: bool) -> dict[str, Any]:
     """One run: its figures, its pictures by kind, and its diagnosis."""
-    baseline = record.baseline
     about = {
         "anchor": _anchor(record),
         "title": f"{record.recipe}, seed {record.seed}",
         "rate": _rate(record.episodes.successes, len(record.episodes)),
         "count": f"{record.episodes.successes} of {len(record.episodes)}",
-        "baseline": f"{record.baseline_planner} {baseline.successes} of {len(baseline)}" if baseline else "",
+        "baseline": ", ".join(f"{name} {b.successes} of {len(b)}" for name, b in record.baselines.items()),
         "path": record.path.as_posix(),
         "stale": bool(cell.stale),
         "pictures": {},

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from vgbench.config.definitions import Claim
 from vgbench.errors import UsageError
 from vgbench.report.claims import ALPHA, Finding
 from vgbench.report.fields import CELL, CLAIM_GRID, NONE, figure, span, words
@@ -12,6 +13,9 @@ from vgbench.report.table import Table, TableCell, few
 from vgbench.storage.records import RunRecord
 
 BEGIN, END = "<!-- report: begin -->", "<!-- report: end -->"
+SEEDS_TO_RELY_ON = 5
+RARE = 0.05
+"""Rates below it, or above one minus it, are judged by a handful of tasks."""
 ARROWS = {"below": " ↓", "above": " ↑", "": ""}
 
 
@@ -38,11 +42,20 @@ def notes(table: Table) -> list[str]:
     lines = [f"Scale {table.scale}{variant}" + ("; its numbers mean nothing." if table.scale == "smoke" else ".")]
     about = {
         "wilson": "of one checkpoint: Wilson's",
-        "wilson_over_seeds": "of several seeds: Wilson's, the tasks counted for what the seeds' spread leaves of them",
-        "wilson_agreeing": "of seeds that agree exactly: Wilson's, each task counted once",
+        "wilson_over_seeds": "of several seeds that share their tasks: Wilson's, of as many tasks as the seeds' agreement "
+        "on them and their spread leave",
+        "wilson_own_tasks": "of several seeds with tasks of their own: Wilson's, of as many tasks as their spread leaves",
     }
     if kinds:
-        lines[0] += f" 95 % intervals, {'; '.join(text for kind, text in about.items() if kind in kinds)}."
+        texts = "; ".join(text for kind, text in about.items() if kind in kinds)
+        lines[0] += f" 95 % intervals for tasks like these, {texts}."
+    if counts := {len(cell.records) for cell in cells if 1 < len(cell.records) < SEEDS_TO_RELY_ON}:
+        lines[0] += (
+            f" Of {' or '.join(map(str, sorted(counts)))} seeds that do not differ they are wider than need be (they hold "
+            "the rate more often than 95 %), since so few cannot show that they do not."
+        )
+    if any(0 < cell.rate < RARE or 1 - RARE < cell.rate < 1 for cell in cells if cell.records):
+        lines[0] += " Near 0 and 1, where a few tasks decide, they hold it a few percent more or less often than 95 %."
     if any(cell.published for cell in cells):
         lines[0] += " ↓ and ↑: wholly below or above the Wilson interval of the published rate."
     baselines = [text for protocol in table.suite.protocols if (text := _baseline(table, protocol))]
@@ -63,6 +76,7 @@ def notes(table: Table) -> list[str]:
 def _baseline(table: Table, protocol: str) -> str:
     rates = table.baselines(protocol)
     texts = [f"{r['planner']} {figure(r['rate'])} {span(r['ci95'])} of {r['n']}" for r in rates]
+    # Claims compare with the strongest, of each run.
     return f"{protocol} {' / '.join(texts)}" if texts else ""
 
 
@@ -91,18 +105,37 @@ def claims_grid(findings: Iterable[Finding]) -> tuple[list[str], list[list[str]]
 def claims_notes(findings: Sequence[Finding]) -> list[str]:
     """Say how the claims were tested, and what they say in the publication's words."""
     lines = [
-        f"A > B stands only where a test passes at {ALPHA:g} after Holm's correction over all {len(findings)} declared "
-        "comparisons, else A ~ B. Over tasks: McNemar's exact test (by sign flips for several checkpoints), Fisher's "
-        "where the tasks differ. Over seeds, from three on: also Student's paired test over their rates (Welch's where "
-        "the tasks differ), and the larger p-value counts. Differences have 95 % intervals that are not corrected; a "
-        "gain is absent where the interval ends below the claim's margin."
+        f"A > B stands only where a test passes at {ALPHA:g} after Holm's correction over all comparisons of its family "
+        "(the claim itself where none is named), else A ~ B. Over tasks: McNemar's exact test (by sign flips for several "
+        "checkpoints, or a score that is no count), Fisher's where the tasks differ. Over seeds, from three on: also "
+        "Student's paired test over their rates (Welch's where the tasks differ), and the larger p-value counts. "
+        "Differences have 95 % intervals for tasks like these and, from two seeds on, seeds like these, which are not "
+        "corrected.",
+        "Shown: a test passes for the claim. Not shown: one passes against it. Too few tasks to tell: none passes.",
     ]
-    words: dict[str, str] = {}
+    if any(finding.claim.direction == "not_greater" for finding in findings):
+        lines.append(
+            "A claim of no gain has a margin m: A < B + m shows it, A > B + m speaks against it. Its test, that the "
+            "difference is m, is the interval of the difference turned round."
+        )
+    if any(finding.baseline for finding in findings):
+        lines.append("Baseline: of those that were judged beside the runs of A, the one with the most successes.")
+    families: dict[tuple[bool, str], list[Finding]] = {}
     for finding in findings:
-        claim = finding.claim
-        absent = f" (margin {figure(claim.margin)})" if claim.direction == "not_greater" else ""
-        words.setdefault(claim.name, f"{claim.name}: “{claim.text}”{absent}.")
-    return lines + list(words.values())
+        families.setdefault(finding.claim.family_key, []).append(finding)
+    for (alone, name), members in families.items():
+        count = plural(len(members), "comparison")
+        if not alone:
+            lines.append(f"Family {name}, {count}.")
+        claims = {finding.claim.name: finding.claim for finding in members}
+        lines += [f"{claim.name}: {_about(claim, count if alone else f'family {name}')}." for claim in claims.values()]
+    return lines
+
+
+def _about(claim: Claim, of: str) -> str:
+    margin = [f"margin {figure(claim.margin)}"] if claim.direction == "not_greater" else []
+    score = [f"score {claim.score}"] if claim.score != "success" else []
+    return f"“{claim.text}” ({', '.join([*margin, *score, of])})"
 
 
 def markdown(table: Table, findings: Sequence[Finding], beside: Path) -> str:

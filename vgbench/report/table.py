@@ -6,9 +6,10 @@ from functools import cached_property
 from typing import Any
 
 from vgbench.config.definitions import Suite
+from vgbench.intervals import rate_interval
 from vgbench.report.staleness import Comparison, compare
-from vgbench.statistics import rate_interval, wilson
-from vgbench.storage.records import RunRecord
+from vgbench.statistics import wilson
+from vgbench.storage.records import Episodes, RunRecord, share_tasks
 
 
 @dataclass(frozen=True)
@@ -60,17 +61,22 @@ class TableCell:
         return sum(record.rate for record in self.records) / len(self.records)
 
     @cached_property
+    def share_tasks(self) -> bool:
+        """Whether its seeds are judged on the same tasks; True for one seed."""
+        return len(self.records) == 1 or share_tasks(self.records)
+
+    @cached_property
     def _interval(self) -> tuple[float, float, str]:
-        return rate_interval([r.episodes.successes for r in self.records], len(self.records[0].episodes))
+        return rate_interval([r.episodes.success for r in self.records], self.share_tasks)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval, see `vgbench.statistics.rate_interval`."""
+        """95 % interval for tasks like these, see `vgbench.intervals.rate_interval`."""
         return self._interval[:2]
 
     @property
     def kind(self) -> str:
-        """Kind of the interval: `wilson`, `wilson_over_seeds` or `wilson_agreeing`."""
+        """Kind of the interval: `wilson`, `wilson_over_seeds` (of shared tasks) or `wilson_own_tasks`."""
         return self._interval[2]
 
     @property
@@ -92,19 +98,22 @@ class Table:
     cells: Mapping[tuple[str, str], TableCell]
 
     def baselines(self, protocol: str) -> list[dict[str, Any]]:
-        """Rates of the planner that ignores the cost, on the tasks of the protocol's current records."""
-        cells = [cell for cell in self.cells.values() if cell.protocol == protocol and cell.state == "done"]
-        found = {
-            (record.baseline_planner, record.baseline.successes, len(record.baseline))
-            for cell in cells
-            for record in cell.records
-            if record.baseline is not None
-        }
-        return [
-            {"planner": planner, "successes": successes, "n": n, "rate": successes / n, "ci95": wilson(successes, n)}
-            # By text, since a planner may be None, which has no order.
-            for planner, successes, n in sorted(found, key=str)
-        ]
+        """Rates of the planners that know nothing of the cost, on the tasks of the protocol's current records.
+
+        A row for each planner, over the seeds; where runs of one seed do not agree, one for each outcome.
+        """
+        played: dict[str, dict[tuple[int, Episodes], RunRecord]] = {}
+        for cell in self.cells.values():
+            for record in cell.records if cell.protocol == protocol and cell.state == "done" else ():
+                for planner, episodes in record.baselines.items():
+                    played.setdefault(planner, {}).setdefault((record.seed, episodes), record)
+        rows = []
+        for planner in sorted(played):
+            outcomes = sorted(played[planner].items(), key=lambda item: item[0][0])
+            seeds = [seed for (seed, _), _ in outcomes]
+            agree = len(set(seeds)) == len(seeds)
+            rows += [_baseline(planner, group) for group in ([outcomes] if agree else [[one] for one in outcomes])]
+        return rows
 
     def task_hashes(self) -> list[dict[str, Any]]:
         """For each protocol and task seed, the task manifests of the records in the table: hash -> training runs.
@@ -121,6 +130,18 @@ class Table:
             {"protocol": protocol, "task_seed": seed, "agree": len(hashes) == 1, "hashes": hashes}
             for (protocol, seed), hashes in found.items()
         ]
+
+
+def _baseline(planner: str, outcomes: list[tuple[tuple[int, Episodes], RunRecord]]) -> dict[str, Any]:
+    """Return the rate of a baseline over some seeds; those on the same tasks with the same outcome count once."""
+    unlike: dict[Episodes, RunRecord] = {}
+    for (_, episodes), record in outcomes:
+        unlike.setdefault(episodes, record)
+    rows, records = [episodes.success for episodes in unlike], list(unlike.values())
+    low, high, _ = rate_interval(rows, len(records) == 1 or share_tasks(records))
+    successes, n = sum(map(sum, rows)), sum(map(len, rows))
+    about = {"planner": planner, "successes": successes, "n": n, "rate": successes / n, "ci95": (low, high)}
+    return about | {"seeds": [seed for (seed, _), _ in outcomes]}
 
 
 def recipes(suite: Suite) -> tuple[str, ...]:

@@ -1,11 +1,13 @@
 """Run folders as a report reads them: found anywhere below a folder, and believed only if whole."""
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vgbench.errors import UsageError, VgbenchError
+from vgbench.scores import SCORES
 from vgbench.storage.files import Record, read_json
 from vgbench.storage.run_folder import other_format
 
@@ -16,10 +18,15 @@ class NotARecord(VgbenchError):
 
 @dataclass(frozen=True)
 class Episodes:
-    """Episodes of one planner: for each task, whether it was solved and how far it began from its goal."""
+    """Episodes of one planner: for each task, whether it was solved and how far it began from its goal.
+
+    Attributes:
+        scores: score of each task, by the name of the score (`vgbench.scores`); only those that the record allows.
+    """
 
     success: tuple[bool, ...]
     start_distance: tuple[float, ...]
+    scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict, compare=False)
 
     @property
     def successes(self) -> int:
@@ -38,7 +45,7 @@ class RunRecord:
         seed: of training.
         identity: what decided the results, see `RunSpec.identity`.
         episodes: empty for a failed run.
-        baseline: episodes of the planner that ignores the cost, on the same tasks, if it was judged.
+        baselines: episodes of the planners that know nothing of the cost, on the same tasks, by their names.
         tasks: hash of its task manifest; None for a record that is older than manifests.
     """
 
@@ -52,14 +59,38 @@ class RunRecord:
     variant: str | None = None
     error: str | None = None
     episodes: Episodes = Episodes((), ())
-    baseline: Episodes | None = None
-    baseline_planner: str | None = None
+    baselines: Mapping[str, Episodes] = field(default_factory=dict)
     tasks: str | None = None
 
     @property
     def rate(self) -> float:
         """Share of the tasks that were solved."""
         return self.episodes.successes / len(self.episodes)
+
+    @property
+    def baseline(self) -> str | None:
+        """Name of the strongest baseline, the one with the most successes (the first of several); None without one."""
+        return max(self.baselines, key=lambda name: self.baselines[name].successes, default=None)
+
+    def same_tasks(self, other: "RunRecord") -> bool:
+        """Whether another record is of the same tasks: by their hashes or, where one has none, by their distances."""
+        if self.tasks is not None and other.tasks is not None:
+            return self.tasks == other.tasks
+        return self._place() == other._place()
+
+    def _place(self) -> object:
+        # Equal distances at all starts mean equal tasks, within one environment and task seed.
+        seeds = self.identity["seeds"]
+        return self.identity["environment"]["name"], seeds["task"], self.episodes.start_distance
+
+
+def share_tasks(records: Sequence[RunRecord]) -> bool:
+    """Whether records of several seeds have tasks in common; else each one has tasks of its own.
+
+    One pair is enough: it is cautious to take all for alike, since shared tasks count for less.
+    """
+    pairs = ((a, b) for i, a in enumerate(records) for b in records[i + 1 :])
+    return any(a.same_tasks(b) for a, b in pairs)
 
 
 def scan(
@@ -190,19 +221,46 @@ def read(path: Path) -> RunRecord:
         return RunRecord(**about, error=" ".join(str(run.get("error") or "no reason was noted").split()).rstrip("."))
     result = read_result(path, run)
     episodes = _episodes(path / "episodes.jsonl", result)
-    baseline = result.get("baseline")
-    judged = _episodes(path / "baseline.jsonl", baseline) if baseline else None
     tasks = (result.get("tasks") or {}).get("sha256")
-    planner = baseline["planner"] if baseline else None
-    return RunRecord(**about, episodes=episodes, baseline=judged, baseline_planner=planner, tasks=tasks)
+    baselines = {str(rate["planner"]): _episodes(path / file, rate) for file, rate in baseline_rates(result)}
+    return RunRecord(**about, episodes=episodes, baselines=baselines, tasks=tasks)
+
+
+def baseline_rates(result: Record) -> list[tuple[str, Record]]:
+    """Return the rates of the baselines in result.json, each with the file of its rows; older results have one.
+
+    Raises:
+        NotARecord: they are damaged.
+    """
+    one = result.get("baseline")
+    listed = result.get("baselines", [one] if one else [])
+    try:
+        found = [(str(rate.get("file", "baseline.jsonl")), rate) for rate in listed]
+        names = [rate["planner"] for _, rate in found if {"successes", "n"} <= set(rate)]
+    except (KeyError, TypeError, AttributeError) as err:
+        raise NotARecord(f"result.json has a damaged list of baselines: {type(err).__name__}: {err}") from err
+    # Nor may a record make us read files elsewhere.
+    if len(set(names)) < len(found) or any(Path(file).name != file for file, _ in found):
+        raise NotARecord(f"result.json has baselines {', '.join(map(str, names))} in {', '.join(f for f, _ in found)}")
+    return found
 
 
 def _episodes(path: Path, rate: Record) -> Episodes:
     rows = read_episodes(path, rate)
     try:
-        return Episodes(tuple(bool(r["success"]) for r in rows), tuple(float(r["start_distance"]) for r in rows))
+        success, start = tuple(bool(r["success"]) for r in rows), tuple(float(r["start_distance"]) for r in rows)
     except (ValueError, KeyError, TypeError) as err:
         raise NotARecord(f"{path.name} is damaged: {err}") from err
+    return Episodes(success, start, _scores(rows))
+
+
+def _scores(rows: Sequence[Record]) -> dict[str, tuple[float, ...]]:
+    found = {}
+    for name, score in SCORES.items():
+        # Not every record has what each score needs.
+        with suppress(ValueError, KeyError, TypeError):
+            found[name] = tuple(map(score, rows))
+    return found
 
 
 def _belonging(record: RunRecord, scale: str, recipes: set[str], variant: str | None) -> RunRecord:

@@ -93,7 +93,7 @@ def _curve(axes: Axes, index: int, label: str, places: Sequence[float], rows: Se
 
 def _finish(axes: Axes, what: str) -> None:
     axes.set_xlabel(what)
-    axes.set_ylabel("planning success (95 % Wilson interval)")
+    axes.set_ylabel("planning success (95 % interval)")
     axes.set_ylim(-0.02, 1.02)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=9)

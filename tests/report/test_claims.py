@@ -1,0 +1,359 @@
+"""Claims: what `vgbench report` finds of what a publication says of its table, and how registry.yaml declares them."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest, hypergeom
+
+from vgbench.config.catalogue import load_catalogue, read
+from vgbench.errors import UsageError
+
+
+def claim(content, name, protocol="maze", a=None):
+    found = [c for c in content["claims"] if (c["claim"], c["protocol"]) == (name, protocol) and a in (None, c["a"])]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_a_claim_is_tested_on_the_paired_tasks_of_one_checkpoint(record, report):
+    # vf_quasi alone solves 40 tasks, vf alone 10: McNemar, 2 P(X <= 10 | 50, 1/2) = 2.386e-5.
+    record(recipe="vf_quasi", solved=set(range(60)))
+    record(recipe="vf", solved=set(range(40, 70)))
+    found = claim(report(), "quasi_over_euclidean")
+    assert found["p_tasks"] == pytest.approx(2.386e-5, rel=1e-3)
+    # The claim is a family of its own: this comparison, and those on the two walls, without records.
+    assert found["family"] == "quasi_over_euclidean" and found["holm_tasks"] == pytest.approx(3 * found["p_tasks"])
+    assert (found["sign"], found["verdict"], found["scope"]) == (">", "confirmed", "for this checkpoint")
+    assert found["p_seeds"] is None and found["seeds"] == [0]
+
+
+def test_greater_is_written_only_where_the_corrected_test_passes(record, report, vgbench_cli):
+    # 16 against 5 discordant: p = .027 alone, but not among the three comparisons of the claim.
+    record(recipe="vf_quasi", solved=set(range(40)))
+    record(recipe="vf", solved=set(range(16, 45)))
+    found = claim(report(), "quasi_over_euclidean")
+    assert found["p_tasks"] == pytest.approx(0.0266, abs=1e-4) and found["holm_tasks"] > 0.05
+    assert (found["sign"], found["verdict"]) == ("~", "undecided")
+    shown = vgbench_cli("report", "--claims").stdout
+    assert "vf_quasi ~ vf" in shown and "vf_quasi > vf " not in shown
+    assert "“the VF quasi approach consistently outperforms the VF approach”" in shown
+    assert "outperforms" not in vgbench_cli("report").stdout
+
+
+def test_a_claim_is_contradicted_by_the_opposite(record, report):
+    record(recipe="vf_quasi", solved=set(range(20)))
+    record(recipe="vf", solved=set(range(60)))
+    found = claim(report(), "quasi_over_euclidean")
+    assert (found["sign"], found["verdict"]) == ("<", "contradicted")
+
+
+def test_three_seeds_speak_of_the_methods(record, report):
+    for seed, (ours, theirs) in enumerate([(70, 30), (71, 31), (69, 29)]):
+        record(recipe="vf_quasi", seed=seed, solved=set(range(ours)))
+        record(recipe="vf", seed=seed, solved=set(range(theirs)))
+    found = claim(report(), "quasi_over_euclidean")
+    assert (found["verdict"], found["scope"], found["seeds"]) == ("confirmed", "over seeds", [0, 1, 2])
+    # The differences are 40 tasks for each seed: no spread to go by, so the test over tasks decides.
+    assert found["p_seeds"] == found["p_tasks"] == pytest.approx(2 * 2.0**-41, rel=0.5)
+
+
+def test_seeds_that_disagree_leave_it_at_these_checkpoints(record, report):
+    for seed, (ours, theirs) in enumerate([(79, 10), (50, 40), (79, 60)]):
+        record(recipe="vf_quasi", seed=seed, solved=set(range(ours)))
+        record(recipe="vf", seed=seed, solved=set(range(theirs)))
+    found = claim(report(), "quasi_over_euclidean")
+    # Differences of 69, 10 and 19: mean 32.67, deviation 31.79, t = 1.780; with 2 degrees p = 1 - t / sqrt(t^2 + 2).
+    assert found["p_seeds"] == pytest.approx(0.2170, abs=1e-4)
+    assert (found["sign"], found["verdict"], found["scope"]) == (">", "confirmed", "for these 3 checkpoints")
+
+
+def test_only_common_seeds_are_compared(record, report):
+    record(recipe="vf_quasi", seed=0)
+    record(recipe="vf_quasi", seed=1)
+    record(recipe="vf", seed=1)
+    assert claim(report(), "quasi_over_euclidean")["seeds"] == [1]
+
+
+def test_different_tasks_are_not_paired(record, report, edit):
+    record(recipe="vf_quasi")
+    other = record(recipe="vf")
+    edit(other / "episodes.jsonl", lambda row: row.update(start_distance=1.0))
+    assert claim(report(), "quasi_over_euclidean")["reason"] == "the two were judged on different tasks"
+
+
+def test_two_protocols_are_compared_unpaired(record, report):
+    record(protocol="wall_big", recipe="vf", solved=set(range(60)))
+    record(protocol="wall_small", recipe="vf", solved=set(range(40)))
+    found = claim(report(), "big_steps_over_small", "wall_big", "vf on wall_big")
+    chances = hypergeom(160, 100, 80).pmf(range(81))  # of the 100 tasks solved, how many are among the first 80?
+    assert found["b"] == "vf on wall_small"
+    assert found["p_tasks"] == pytest.approx(chances[chances <= chances[60] * (1 + 1e-9)].sum())
+    # Newcombe's interval of 60/80 - 40/80 by hand: rates .75 [.6454, .8321] and .5 [.3932, .6068].
+    assert found["difference95"] == pytest.approx([0.1004, 0.3847], abs=2e-3)
+
+
+# Claims of no gain
+
+
+@pytest.fixture
+def judged(runs):
+    """Findings of a suite of some claims on the records."""
+    from vgbench.report import claims, table
+    from vgbench.storage import records
+
+    def call(*raw, **more):
+        catalogue = {"recipes": recipes("vf", "vf_quasi"), "protocols": PLACES, "suites": suite(*raw, **more)}
+        made = read(catalogue, "x").suites["s"]
+        return claims.judge(table.build(made, "quick", records.scan([runs], "quick", table.recipes(made))[0]))
+
+    return call
+
+
+def no_gain(margin, **more):
+    raw = {"name": "c", "text": "fails", "a": "vf", "b": "baseline", "protocols": ["maze"]}
+    return raw | {"direction": "not_greater", "margin": margin} | more
+
+
+@pytest.mark.parametrize(
+    ("solved", "margin", "sign", "verdict"),
+    # The baseline solves 14 of 80. 50 of 80: a gain of .45, shown by any test, [.31, .57] or so.
+    [
+        (14, 0.05, "~", "undecided"),
+        (14, 0.15, "<", "confirmed"),
+        (50, 0.9, "<", "confirmed"),
+        (50, 0.65, "<", "confirmed"),
+        (50, 0.4, "~", "undecided"),
+        (50, 0.2, ">", "contradicted"),
+        (0, 0, "<", "confirmed"),
+    ],
+)
+def test_a_claim_of_no_gain_is_judged_at_its_margin(record, judged, solved, margin, sign, verdict):
+    record(recipe="vf", solved=set(range(solved)))
+    [found] = judged(no_gain(margin))
+    assert (found.b, found.baseline) == ("baseline", "random") and found.rates[1] == 14 / 80
+    assert (found.sign, found.verdict) == (sign, verdict)
+    # In a family of its own, the test is the interval turned round.
+    low, high = found.interval
+    assert {"confirmed": high < margin, "contradicted": low > margin, "undecided": low <= margin <= high}[verdict]
+
+
+def test_what_is_below_its_margin_by_an_interval_is_corrected_for_the_number_of_comparisons(record, judged):
+    record(recipe="vf", solved=set(range(20)))
+    record(recipe="vf_quasi", solved=set(range(1, 20)))  # one task fewer: [-.045, .02]
+    [alone] = judged(no_gain(0.03, a="vf_quasi", b="vf"))
+    assert alone.verdict == "confirmed" and 0.01 < alone.holm_tasks < 0.05
+    found = judged(no_gain(0.03, a="vf_quasi", b="vf", protocols=["maze", "wall_big", "wall_small"]))
+    assert [f.verdict for f in found] == ["undecided"] * 3
+    assert found[0].holm_tasks == pytest.approx(3 * alone.holm_tasks, rel=1e-3)
+
+
+def test_a_small_gain_over_seeds_does_not_contradict_its_absence(record, judged):
+    """A gain of 4 of 80 tasks, the same ones for all seeds: significant, and below a margin of .2."""
+    for seed in range(3):
+        record(recipe="vf", seed=seed, solved=set(range(40)), tasks=f"{seed}")
+        record(recipe="vf_quasi", seed=seed, solved=set(range(44)), tasks=f"{seed}")
+    gain = {"name": "g", "text": "t", "a": "vf_quasi", "b": "vf", "protocols": ["maze"]}
+    [gained] = judged(gain)
+    assert (gained.sign, gained.verdict, gained.scope) == (">", "confirmed", "over seeds")
+    [found] = judged(no_gain(0.2, a="vf_quasi", b="vf"))
+    assert (found.sign, found.verdict, found.scope) == ("<", "confirmed", "over seeds")
+
+
+# Units, scores, baselines and families
+
+
+def test_a_task_counts_once_where_seeds_share_it_and_each_time_where_they_do_not(record, runs, judged, edit):
+    """Each seed solves 4 tasks more: 4 units that are 3 large, or 12 units."""
+    gain = {"name": "g", "text": "t", "a": "vf_quasi", "b": "vf", "protocols": ["maze"]}
+    for seed in range(3):
+        record(recipe="vf", seed=seed, solved=set(range(40)))
+        record(recipe="vf_quasi", seed=seed, solved=set(range(44)))
+    [shared] = judged(gain)
+    assert shared.p_tasks == pytest.approx(2 * 0.5**4) and shared.seeds == (0, 1, 2)
+    for seed, recipe in itertools.product(range(3), ("vf", "vf_quasi")):
+        edit(
+            runs / f"maze/{recipe}/s{seed}" / "result.json", lambda r, seed=seed: r.update(tasks={"sha256": f"{seed}"})
+        )
+    [own] = judged(gain)
+    assert own.p_tasks == pytest.approx(2 * 0.5**12)
+    assert np.diff(own.interval) < 0.75 * np.diff(shared.interval)
+
+
+def test_the_two_sides_need_the_same_tasks_not_only_the_same_distances(record, judged):
+    record(recipe="vf", tasks="one")
+    record(recipe="vf_quasi", tasks="other")
+    [found] = judged({"name": "g", "text": "t", "a": "vf_quasi", "b": "vf", "protocols": ["maze"]})
+    assert found.reason == "the two were judged on different tasks"
+
+
+def played(edit, path, steps, expert=10):
+    """Give the rows of a record the expert's steps, and those taken."""
+    edit(path / "episodes.jsonl", lambda row: row.update(steps=steps, expert_steps=expert))
+
+
+def test_a_claim_may_be_about_another_score(record, judged, edit):
+    # Both solve 40 tasks; one in 14 steps, which is timely for an expert of 10, the other in 16.
+    played(edit, record(recipe="vf_quasi", solved=set(range(40))), 14)
+    played(edit, record(recipe="vf", solved=set(range(40))), 16)
+    claims = [
+        {"name": score, "text": "t", "a": "vf_quasi", "b": "vf", "protocols": ["maze"], "score": score}
+        for score in ("success", "spl", "timely")
+    ]
+    success, spl, timely = judged(*claims)
+    assert success.rates == (0.5, 0.5) and success.verdict == "undecided" and success.p_tasks == 1.0
+    assert spl.rates == pytest.approx((0.5 * 10 / 14, 0.5 * 10 / 16)) and spl.verdict == "confirmed"
+    assert spl.p_tasks < 0.001  # 40 differences of one sign, of 2^40 signs; drawn
+    assert timely.rates == (0.5, 0.0) and timely.p_tasks == pytest.approx(2 * 0.5**40)
+
+
+def test_scores_over_two_protocols_are_compared_unpaired(record, judged, edit):
+    played(edit, record(protocol="wall_big", recipe="vf", solved=set(range(60))), 10)
+    played(edit, record(protocol="wall_small", recipe="vf", solved=set(range(60))), 20)
+    raw = {"name": "g", "text": "t", "a": "vf", "b": "same", "protocols": ["wall_big"], "against": "wall_small"}
+    [found] = judged(raw | {"score": "spl"})
+    assert found.rates == pytest.approx((0.75, 0.375)) and found.verdict == "confirmed"
+
+
+def test_a_record_without_the_experts_steps_has_no_such_score(record, judged, edit):
+    record(recipe="vf_quasi")
+    played(edit, record(recipe="vf"), 16)
+    raw = {"name": "g", "text": "t", "a": "vf_quasi", "b": "vf", "protocols": ["maze"], "score": "spl"}
+    assert judged(raw)[0].reason == "no score spl in the record of vf_quasi, seed 0"
+    # An expert that did not solve one of the tasks.
+    edit(record(recipe="vf_quasi", seed=1) / "episodes.jsonl", lambda row: row.update(expert_steps=None))
+    played(edit, record(recipe="vf", seed=1), 16)
+    assert "no score spl in the record of vf_quasi" in judged(raw)[0].reason
+
+
+def beside(edit, path, **solved):
+    """Judge several baselines beside a run, in the form of new records; each solves the first so many tasks."""
+    rows = [json.loads(line) for line in (path / "baseline.jsonl").read_text().splitlines()]
+    (path / "baseline.jsonl").unlink()
+    listed = []
+    for name, count in solved.items():
+        text = "".join(json.dumps(row | {"success": row["task"] < count}) + "\n" for row in rows)
+        (path / f"baseline-{name}.jsonl").write_text(text)
+        rate = {"success_rate": count / 80, "successes": count, "n": 80, "ci95": [0, 1]}
+        listed.append({"planner": name, "file": f"baseline-{name}.jsonl", **rate})
+    edit(path / "result.json", lambda result: result.update(baseline=listed[-1], baselines=listed))
+
+
+def test_a_claim_compares_with_the_strongest_baseline_and_the_table_has_all(record, report, judged, edit, vgbench_cli):
+    for seed in range(2):
+        beside(edit, record(recipe="vf", seed=seed, solved=set(range(30))), random=6, uninformed=25)
+    [found] = judged(no_gain(0.1))
+    assert (found.baseline, found.rates) == ("uninformed", (30 / 80, 25 / 80))
+    content = report()
+    assert [(b["planner"], b["successes"], b["n"], b["seeds"]) for b in content["baselines"]["maze"]] == [
+        ("random", 6, 80, [0, 1]),
+        ("uninformed", 25, 80, [0, 1]),
+    ]
+    [run, _] = content["cells"]["vf", "maze"]["runs"]
+    assert run["baseline"] == {"planner": "uninformed", "successes": 25, "n": 80}
+    assert [b["planner"] for b in run["baselines"]] == ["random", "uninformed"]
+    shown = vgbench_cli("report").stdout
+    assert "maze random .07 [.03, .15] of 80 / uninformed .31 [.22, .42] of 80" in shown
+
+
+@pytest.mark.parametrize(
+    ("listed", "reason"),
+    [
+        ([{"planner": "random", "file": "../x.jsonl", "successes": 1, "n": 80}], "has baselines random in ../x.jsonl"),
+        ([{"planner": "random", "file": "baseline.jsonl"}], "has baselines"),
+        ([{"planner": "random", "successes": 14, "n": 80}] * 2, "has baselines random, random"),
+        ([7], "damaged list of baselines"),
+        ([{"planner": "random", "file": "gone.jsonl", "successes": 1, "n": 80}], "gone.jsonl cannot be read"),
+    ],
+)
+def test_a_damaged_list_of_baselines_leaves_the_record_out(record, report, edit, listed, reason):
+    edit(record() / "result.json", lambda result: result.update(baselines=listed))
+    [left_out] = report()["left_out"]
+    assert reason in left_out
+
+
+def test_each_family_is_corrected_on_its_own(record, judged):
+    # 16 against 5 discordant tasks: p = .0266.
+    record(recipe="vf_quasi", solved=set(range(40)))
+    record(recipe="vf", solved=set(range(16, 45)))
+    raw = {"text": "t", "a": "vf_quasi", "b": "vf", "protocols": ["maze"]}
+    claims = [raw | {"name": "a", "family": "f"}, raw | {"name": "b", "family": "f"}, raw | {"name": "c"}]
+    found = judged(*claims, families={"f": "two of a kind"})
+    p = binomtest(5, 21).pvalue
+    assert [f.holm_tasks for f in found] == pytest.approx([2 * p, 2 * p, p])
+    assert [f.verdict for f in found] == ["undecided", "undecided", "confirmed"]
+
+
+def test_the_papers_nine_claims_are_nine_families():
+    claims = load_catalogue().suites["paper_table_2"].claims
+    assert len({claim.family_key for claim in claims}) == len(claims) == 9
+
+
+def test_verdicts_read_as_three_values(record, vgbench_cli):
+    record(recipe="vf_quasi", solved=set(range(20)))
+    record(recipe="vf", solved=set(range(60)))
+    record(recipe="vf_pred", solved=set(range(59)))
+    record(recipe="vf_vcreg", solved=set(range(20)))
+    lines = vgbench_cli("report", "--claims").stdout.splitlines()
+
+    def verdict(name):
+        return next(line for line in lines if line.startswith(name) and " maze " in line)
+
+    assert verdict("vcreg_hurts").endswith("shown for this checkpoint")
+    assert verdict("quasi_over_euclidean").endswith("not shown for this checkpoint")
+    assert verdict("separate_over_joint_vf").endswith("too few tasks to tell for this checkpoint")
+    assert "not judged: no current record of vf_quasi_pred" in verdict("separate_over_joint_quasi")
+
+
+# The file
+
+
+def recipes(*names):
+    return {n: {"summary": "", "objectives": [], "distance": "euclidean", "training": "joint"} for n in names}
+
+
+PLACE = {"maze": {"summary": "", "encoder": "e", "predictor": "p", "planner": "q"}}
+PLACES = {name: PLACE["maze"] for name in ("maze", "wall_big", "wall_small")}
+
+
+def suite(*claims, **more):
+    places = sorted({place for c in claims for place in [*c["protocols"], c.get("against", "maze")]} | {"maze"})
+    return {"s": {"summary": "", "recipes": ["vf"], "protocols": places, "claims": list(claims)} | more}
+
+
+GOOD = {"name": "c", "text": "t", "a": "vf", "b": "vf", "protocols": ["maze"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"a": "two_space"}, "x.yaml: suites.s.claims.0.a: no recipe named 'two_space'. Known: vf."),
+        ({"b": ["vf", "fv"]}, "suites.s.claims.0.b: no recipe named 'fv'."),
+        ({"protocols": ["moze"]}, "claims.0.protocols: no protocol named 'moze'. Did you mean 'maze'?"),
+        ({"b": "same", "against": "moze"}, "claims.0.against: no protocol named 'moze'"),
+        ({"direction": "less"}, "claims.0.direction: unknown value 'less'"),
+        ({"b": "same"}, "`b: same` and `against: PROTOCOL` go together"),
+        ({"words": ""}, "claims.0: unknown key 'words'"),
+        ({"score": "slp"}, "claims.0.score: no score named 'slp'. Did you mean 'spl'?"),
+        ({"family": "vale"}, "claims.0.family: no family named 'vale' in this suite. Did you mean 'value'?"),
+        ({"margin": 5}, "claims.0.margin: expected a difference between -1 and 1, got 5"),
+    ],
+)
+def test_mistakes_in_claims_are_named_with_file_and_key(change, message):
+    content = {"recipes": recipes("vf"), "protocols": PLACE}
+    more = {"families": {"value": "values"}}
+    assert read(content | {"suites": suite(GOOD, **more)}, "x.yaml").suites["s"].claims[0].direction == "greater"
+    with pytest.raises(UsageError) as raised:
+        read(content | {"suites": suite(GOOD | change, **more)}, "x.yaml")
+    assert message in str(raised.value)
+
+
+def test_published_rates_need_their_number_of_tasks():
+    content = {"recipes": recipes("vf"), "protocols": PLACE, "suites": suite(published={"vf": {"maze": 0.5}})}
+    with pytest.raises(UsageError, match=r"suites\.s\.published_n: missing the number of tasks behind 'maze'"):
+        read(content, "x.yaml")
+
+
+def test_published_numbers_of_tasks_are_the_papers():
+    assert load_catalogue().suites["paper_table_2"].published_n == {"wall_small": 200, "wall_big": 200, "maze": 80}
