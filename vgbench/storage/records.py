@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.storage.files import Record, read_json
+from vgbench.storage.record_types import PluginOrigin
 from vgbench.storage.run_folder import other_format
 
 
@@ -40,6 +41,7 @@ class RunRecord:
         episodes: empty for a failed run.
         baseline: episodes of the planner that ignores the cost, on the same tasks, if it was judged.
         tasks: hash of its task manifest; None for a record that is older than manifests.
+        plugins: where each plugin comes from, as run.json has it.
     """
 
     path: Path
@@ -55,6 +57,7 @@ class RunRecord:
     baseline: Episodes | None = None
     baseline_planner: str | None = None
     tasks: str | None = None
+    plugins: tuple[PluginOrigin, ...] = ()
 
     @property
     def rate(self) -> float:
@@ -183,6 +186,7 @@ def read(path: Path) -> RunRecord:
     try:
         about = {name: run[name] for name in ("key", "recipe", "protocol", "scale", "identity")}
         about |= {"path": path, "seed": int(run["identity"]["seeds"]["train"]), "variant": run.get("variant")}
+        about["plugins"] = tuple(run.get("plugins", ()))
     except (KeyError, TypeError, ValueError) as err:
         raise NotARecord(f"its run.json has no identity.seeds.train: {err}") from err
     if run["status"] == "failed":
