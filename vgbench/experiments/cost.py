@@ -61,7 +61,7 @@ def predictor_evaluations(spec: RunSpec) -> int:
         return 0
     starts = range(0, mpc.max_steps, mpc.replan_every)
     steps = sum(min(plan_horizon(planner, mpc), mpc.max_steps - start) for start in starts)
-    return int(spec.settings["evaluation"].tasks * planner.candidates * planner.cost_calls * steps)
+    return int(spec.settings["evaluation"].tasks * planner.sequences_per_plan * steps)
 
 
 def model_flops(model: JEPA, spec: RunSpec, environment: Environment) -> dict[str, float]:
