@@ -87,7 +87,7 @@ def states_of_window(terms: Iterable[Term], window: int, length: int) -> int:
 def total_steps(settings: TrainSettings, steps_per_epoch: int, states: int) -> int:
     """Return the number of optimiser steps of a stage: its `steps`, or what `frames` or `epochs` come to.
 
-    `states` is `states_of_window`: so with equal `frames` as many states go through the encoder, whatever looks at them.
+    `states` is `states_of_window`: with equal `frames` as many states go through the encoder, whatever looks at them.
     """
     # A small part of an epoch, or few frames, may be rounded to no step at all.
     steps = settings.frames / (settings.batch * states) or settings.epochs * steps_per_epoch
