@@ -93,7 +93,7 @@ def test_sign_flips_of_reals_are_the_share_of_all_signs(given):
 
 
 def test_sign_flips_of_many_reals_are_drawn_and_always_the_same():
-    given = np.random.default_rng(0).normal(0.25, 1.0, 200).tolist()
+    given = np.random.default_rng(0).normal(0.1, 1.0, 200).tolist()
     p = sign_flip_of_reals(given)
     # For so many the sum under all signs is normal.
     assert p == pytest.approx(2 * norm.sf(abs(sum(given)) / np.linalg.norm(given)), rel=0.25) and p < 0.05

@@ -51,7 +51,8 @@ def run(**options: Unpack[RunOptions]) -> Result:
     are under `notes` in the result's record.
 
     Raises:
-        UsageError: something does not exist, is out of its range, or contradicts something else; nothing was computed.
+        UsageError: something does not exist, is out of its range, or contradicts something else, or the folder holds
+            what other source of the plugins has made; nothing was computed.
         RunFailed: training or planning came to no end.
 
     Example::
@@ -64,7 +65,9 @@ def run(**options: Unpack[RunOptions]) -> Result:
     request = RunRequest(**options)
     shown = {name: str(value) if isinstance(value, Path) else value for name, value in given(options).items()}
     call = f"vgbench.run({', '.join(f'{name}={value!r}' for name, value in shown.items() if name != 'out')})"
-    record = perform(prepare(request), request.options.get("out"), [call], request.options.get("logger", ()))
+    asked = request.options
+    spec, again = prepare(request), asked.get("again", False)
+    record = perform(spec, asked.get("out"), [call], asked.get("logger", ()), again=again)
     low, high = record["ci95"]
     return Result(
         success_rate=record["success_rate"],
@@ -112,6 +115,7 @@ def perform(
     argv: Sequence[str] = (),
     loggers: Iterable[str] = (),
     note: Callable[[str], None] = lambda text: None,
+    again: bool = False,
 ) -> "ResultFile":
     """Run a prepared specification with loggers by name; return the content of result.json.
 
@@ -121,6 +125,7 @@ def perform(
         argv: what was called, for the record.
         loggers: those that are used beside the ones that always are.
         note: called with each thing that the user should know before the run starts.
+        again: whether what other source of the plugins has made is made anew.
     """
     # Here, not above: these import torch, without which `import vgbench` is fast.
     from vgbench.experiments import runner
@@ -136,4 +141,4 @@ def perform(
         note(about(spec.device))
     if spec.scale == "smoke":
         note("scale smoke checks that everything works; its numbers mean nothing")
-    return runner.run(spec, out, argv, active)
+    return runner.run(spec, out, argv, active, again=again)

@@ -42,8 +42,8 @@ class TrainSettings(Params):
     frames: int = Field(
         0,
         ge=0,
-        description="states to train on, over all batches: as many steps as batches of `batch` x `window` states make "
-        "that many; used where `steps` is 0; 0: from `epochs`",
+        description="states to train on, over all batches: those of windows of each stride that objectives look at; "
+        "used where `steps` is 0; 0: from `epochs`",
     )
     steps: int = Field(0, ge=0, description="optimiser steps; 0: from `frames` or `epochs`")
     batch: int = Field(64, ge=2, description="windows in a batch")

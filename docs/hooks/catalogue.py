@@ -32,10 +32,11 @@ def page() -> str:
         text += f"### `{name}`\n\n{_sentence(protocol)}\n\n{table(list(parts), [[code(v) for v in parts.values()]])}"
         text += _values("", describe("protocol", name))
     text += (
-        "## Variants\n\nWhat the paper leaves open, decided by name (`--variant`); see [decisions](decisions.md).\n\n"
+        "## Variants\n\nHow the methods are read, by name (`--variant`), the same at every scale; see "
+        "[decisions](decisions.md).\n\n"
     )
     for name, variant in known.variants.items():
-        text += _values(f"### `{name}`", describe("variant", name), _sentence(variant))
+        text += f"### `{name}`\n\n{_sentence(variant)}\n\n" + _choices(describe("variant", name))
     text += "## Suites and published numbers\n\n"
     for name, suite in known.suites.items():
         text += f"### `{name}`\n\n{_sentence(suite)}\n\n" + _published(describe("suite", name), suite)
@@ -56,6 +57,18 @@ def _values(heading: str, about: dict[str, Any], opening: str = "") -> str:
         return f"{heading}\n\n{opening}\n\n" if opening else ""
     rows = [[code(v["name"]), code(v["value"]), cell(v["for"]), cell(v["meaning"])] for v in about["values"]]
     return f"{heading}\n\n{opening}\n\n" + table(["parameter", "value", "for", "meaning"], rows)
+
+
+def _choices(about: dict[str, Any]) -> str:
+    """Tables of a variant's choices with their reasons, and of their values beside those of the variant it extends."""
+    reasons = table(["choice", "why"], [[cell(each["choice"]), cell(each["why"])] for each in about["choices"]])
+    headers, rows = ["choice", "parameter", "value", "for"], []
+    if about["extends"]:
+        headers += [about["extends"], "worth"]
+    for v in about["values"]:
+        row = [cell(v["choice"]), code(v["name"]), code(v["value"]), cell(v["for"])]
+        rows.append(row + ([code(v["instead_of"]), cell(v["worth"])] if about["extends"] else []))
+    return reasons + table(headers, rows)
 
 
 def _published(about: dict[str, Any], suite: Any) -> str:

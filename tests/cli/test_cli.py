@@ -251,6 +251,21 @@ def test_dry_run_shows_values_sources_and_costs(vgbench_cli):
     assert set(plan["estimates"]) >= {"predictor_evaluations", "flops", "memory_bytes", "seconds"}
 
 
+@pytest.mark.parametrize("planner", ["mppi", "cem", "icem"])
+def test_the_estimate_of_evaluations_is_what_a_run_without_success_takes(vgbench_cli, tmp_path, monkeypatch, planner):
+    """Rounds of icem shrink; plans are made 7, 4 and 1 steps before the end, and look 5, 4 and 1 ahead."""
+    monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
+    sets = ["data.trajectories=8", "train.steps=1", "train_predictor.steps=1", "evaluation.tasks=2", "mpc.max_steps=7"]
+    sets += ["strided.stem=4", "strided.channels=4", "mlp.hidden=[16]", "model.latent_dim=16", "mpc.replan_every=3"]
+    sets += [f"{planner}.samples=40", f"{planner}.horizon=5", f"{planner}.iterations=3", "evaluation.stop=never"]
+    args = ["run", "--env", "wall", "--recipe", "vf", "--planner", planner, "--scale", "smoke", "--device", "cpu"]
+    args += [part for value in sets for part in ("--set", value)]
+    expected = vgbench_cli(*args, "--dry-run", "--format", "json").json()["estimates"]["predictor_evaluations"]
+    rounds = {"mppi": [40, 40, 40], "cem": [40, 40, 40], "icem": [40, 32, 25]}[planner]
+    assert expected == 2 * sum(rounds) * (5 + 4 + 1)
+    assert vgbench_cli(*args, "--out", "out", "--format", "json").json()["predictor_evaluations"] == expected
+
+
 def test_estimates_count_the_frames_of_strided_windows(vgbench_cli):
     """Trajectories of 64 states hold windows of 16, or of 6 that are 10 steps apart; joint training encodes both."""
 

@@ -118,6 +118,10 @@ PLANNER = [
     ("seeded", [("        kept = state", f"{OWN_NOISE}        kept = state")]),
     ("candidates", [("return self.params.samples", "return 8")]),
     ("candidates", [("    def plan", "    @property\n    def cost_calls(self):\n        return 0\n\n    def plan")]),
+    (
+        "candidates",
+        [("    def plan", "    @property\n    def sequences_per_plan(self):\n        return 1\n\n    def plan")],
+    ),
     ("bad_costs", [(".nan_to_num(torch.inf, torch.inf)", "")]),
     ("rows", [("        kept = state", "        noise = noise - noise.mean(dim=0)\n        kept = state")]),
     (

@@ -67,7 +67,7 @@ class Planner(Plugin, ABC):
                 return Plan(actions[torch.arange(len(best)), best])
 
     `Params` should have `horizon`. The core knows no other parameter: what it must know of a plan's cost it asks for by
-    `candidates`, `cost_calls` and `with_budget`.
+    `candidates`, `cost_calls`, `sequences_per_plan` and `with_budget`.
     """
 
     gradient: ClassVar[bool] = False
@@ -103,6 +103,11 @@ class Planner(Plugin, ABC):
     def cost_calls(self) -> int:
         """Calls of `problem.cost` in one plan, for estimates: by default 1."""
         return 1
+
+    @property
+    def sequences_per_plan(self) -> int:
+        """Sequences per task in all calls of `problem.cost` of a plan, for estimates: by default `candidates` each."""
+        return self.candidates * self.cost_calls
 
     def with_budget(self, candidates: int) -> "Planner":
         """Return this planner with another number of candidates: by default itself, as there is nothing to choose.

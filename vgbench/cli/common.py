@@ -63,7 +63,8 @@ def takes(*names: str, others: type[Any] | None = None) -> Callable[[Callable[P,
 
 def _parameter(name: str) -> inspect.Parameter:
     option = options.OPTIONS[name]
-    flag = f"{option.flag}/--no-{option.name}" if option.kind == options.Switch else option.flag
+    # Only a file for --config could have switched it on.
+    flag = f"{option.flag}/--no-{option.name}" if option.kind == options.Switch and option.key else option.flag
     kind: Any = _TYPES[option.kind]
     annotation = Annotated[kind, typer.Option(flag, metavar=option.about.metavar, help=option.about.help)]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

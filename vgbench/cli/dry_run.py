@@ -1,5 +1,6 @@
 """What `vgbench run --dry-run` prints."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vgbench.cli.common import print_json, print_table, say
@@ -9,11 +10,17 @@ if TYPE_CHECKING:
     from vgbench.spec import RunSpec, SourcedValue
 
 
-def print_plan(spec: "RunSpec", format: str) -> None:
-    """Print every resolved value with its source, what is inert, and estimates of the cost."""
-    from vgbench.experiments.cost import estimate
+def print_plan(spec: "RunSpec", format: str, out: Path | None = None) -> None:
+    """Print every resolved value with its source, what is inert, and estimates of the cost.
 
-    cost = estimate(spec)
+    Say, too, if the run's folder (`out`, or its own) holds what other source of the plugins has made.
+    """
+    from vgbench.experiments.cost import estimate
+    from vgbench.experiments.runner import folder_of
+    from vgbench.storage.source_changes import changes_in
+
+    cost, folder = estimate(spec), folder_of(spec, out)
+    changed = [str(change) for change in changes_in(folder, spec)]
     if format == "json":
         print_json(
             {
@@ -23,6 +30,7 @@ def print_plan(spec: "RunSpec", format: str) -> None:
                 "values": _plain(spec.values),
                 "inert": _plain(spec.unused),
                 "notes": list(spec.notes),
+                "changed_sources": changed,
                 "estimates": cost,
                 "config": spec.to_config(),
             }
@@ -30,6 +38,8 @@ def print_plan(spec: "RunSpec", format: str) -> None:
         return
     for note in spec.notes:
         say(f"note: {note}")
+    if changed:
+        say(f"note: {folder.path} was made with other source of {'; '.join(changed)}: --again makes it anew")
     print(f"{spec.title()} (key {spec.key()})\n")
     _print_values(spec.selections | spec.values)
     if spec.unused:

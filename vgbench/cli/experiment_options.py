@@ -46,6 +46,10 @@ class Execution:
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed/--keep-failed", help="Whether to try again what failed before.")
     ] = True
+    again: Annotated[
+        bool | None,
+        typer.Option("--again/--keep", help="Whether to make anew complete runs of other source of their plugins."),
+    ] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and what their folders hold.")] = False
     estimate: Annotated[
         bool, typer.Option("--estimate", help="With --dry-run: FLOPs and time of each run here, too.")
@@ -107,7 +111,8 @@ class Execution:
             say(f"note: {about(spec.device)}")
         # Only now: the device is that of the resolved runs.
         resources = replace(resources, gpu=spec.device_kind != "cpu")
-        return campaign.run(self.executor, resources, ["vgbench", *sys.argv[1:]], say, self.retry_failed)
+        argv = ["vgbench", *sys.argv[1:]]
+        return campaign.run(self.executor, resources, argv, say, self.retry_failed, self.again)
 
 
 def default_folder(name: str, request: "RunRequest") -> Path:
@@ -126,9 +131,11 @@ def default_folder(name: str, request: "RunRequest") -> Path:
 
 def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> None:
     """Print the runs with the state of their folders, and what each would cost if that is asked for."""
+    from vgbench.experiments.cells import changed_sources
+
     rows = [
         {**cell.labels, "state": cell.state, "key": cell.spec.key(), "folder": str(cell.folder)}
-        | {"stale": cell.stale["folder"] if cell.stale else None}
+        | {"stale": cell.stale["folder"] if cell.stale else None, "changed_sources": list(map(str, cell.changes))}
         for cell in campaign.cells
     ]
     if estimated:
@@ -151,6 +158,8 @@ def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> No
     for cell in campaign.cells:
         if cell.stale:
             say(f"note: {cell.name}: {cell.stale['folder']} holds a run with other values, which stays (stale)")
+    for line in changed_sources(campaign.cells):
+        say(f"note: made with other source of {line}; --again makes them anew, --keep leaves results as they are")
     states = Counter(cell.state for cell in campaign.cells)
     if estimated:
         total = sum(float(row["seconds"]) for row in rows)

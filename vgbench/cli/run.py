@@ -16,6 +16,7 @@ EPILOG = examples(
     "vgbench run --env maze --recipe vf --tasks tasks.json --logger jsonl",
     "vgbench run --protocol maze --recipes mine.yaml --recipe mine",
     "vgbench run --protocol wall_big --recipe vf --scale paper --device cuda:1 --precision tf32",
+    "vgbench run --env wall --recipe vf --out here --again",
     "vgbench run --config runs/NAME/config.yaml --dry-run",
 )
 
@@ -32,7 +33,8 @@ def run(
 ) -> None:
     """Collect data, train, plan and judge.
 
-    A run that was interrupted goes on; one that is complete is printed again.
+    A run that was interrupted goes on; one that is complete is printed again. Where the source of its plugins has
+    changed since, the command stops: --again makes it anew.
     """
     from vgbench.config.request import RunRequest
     from vgbench.python_api import perform, prepare
@@ -42,10 +44,17 @@ def run(
     if dry_run:
         from vgbench.cli.dry_run import print_plan
 
-        print_plan(spec, format)
+        print_plan(spec, format, request.options.get("out"))
         return
-    out, loggers = request.options.get("out"), request.options.get("logger", ())
-    result = perform(spec, out, ["vgbench", *sys.argv[1:]], loggers, note=lambda text: say(f"note: {text}"))
+    asked = request.options
+    result = perform(
+        spec,
+        asked.get("out"),
+        ["vgbench", *sys.argv[1:]],
+        asked.get("logger", ()),
+        note=lambda text: say(f"note: {text}"),
+        again=asked.get("again", False),
+    )
     if format == "json":
         print_json(result)
     else:

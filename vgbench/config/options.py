@@ -71,6 +71,10 @@ class RunOptions(TypedDict, total=False):
         Text, About("Most that a block of plans may take, e.g. 2GiB (default: half of what is free).", "SIZE")
     ]
     out: Annotated[File, About("The run folder; by default a name under runs/.", "DIR", key=None)]
+    again: Annotated[
+        Switch,
+        About("Make anew what other source of its plugins has made; the old folder is kept beside it.", key=None),
+    ]
     config: Annotated[File, About("Choices from a file; the other options win over it.", "FILE", key=None)]
     set: Annotated[Values, About("Value of a parameter; wins over all.", "NAME.PARAM=VALUE")]
     data: Annotated[File, About("Training set: this file of `vgbench collect`; nothing is collected.", "FILE")]

@@ -9,9 +9,10 @@ import numpy as np
 import platformdirs
 
 from vgbench.api import Environment, Trajectories
-from vgbench.data.files import digest, load, save, specification
+from vgbench.data.files import digest, load, read_source, save, specification
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.plugin.attribution import describe_plugin
+from vgbench.plugin.source import source
 from vgbench.settings import DataSettings
 
 
@@ -28,11 +29,11 @@ def collect(
     progress: Callable[[int, int], None] | None = None,
     folder: Path | None = None,
 ) -> tuple[Trajectories, Path]:
-    """Return the data set of a specification and its file, from the cache if it is there."""
-    spec = specification(name, environment, settings, seed)
+    """Return the data set of a specification and its file: from the cache, if the environment has the same source."""
+    spec, own = specification(name, environment, settings, seed), source(type(environment))
     path = (folder or cache_folder()) / f"{name}-{digest(spec)}.h5"
-    if not path.exists():
-        save(path, _sample(environment, settings, seed, progress), spec)
+    if not path.exists() or read_source(path) not in ({}, own):
+        save(path, _sample(environment, settings, seed, progress), spec, own)
     # Read back even when just written: fresh and cached sets go the same way, and the file is checked.
     return load(path)[0], path
 
@@ -49,7 +50,7 @@ def collect_to_file(
     if path.exists():
         raise UsageError(f"{path} exists already; choose another name or delete it")
     data = _sample(environment, settings, seed, progress)
-    save(path, data, specification(name, environment, settings, seed))
+    save(path, data, specification(name, environment, settings, seed), source(type(environment)))
     return data
 
 

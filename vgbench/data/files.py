@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,11 @@ def fingerprint(data: Trajectories) -> str:
     return state.hexdigest()[:16]
 
 
-def save(path: Path, data: Trajectories, spec: dict[str, Any]) -> None:
-    """Write a data set as HDF5, whole or not at all, with its card in the attributes."""
+def save(path: Path, data: Trajectories, spec: dict[str, Any], source: Mapping[str, str] | None = None) -> None:
+    """Write a data set as HDF5, whole or not at all, with its card in the attributes.
+
+    `source` has the hashes of the modules of the environment that collected it, see `vgbench.plugin.source`.
+    """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,6 +70,8 @@ def save(path: Path, data: Trajectories, spec: dict[str, Any]) -> None:
             file.attrs["specification"] = json.dumps(spec, sort_keys=True)
             file.attrs["card"] = json.dumps(data.card, sort_keys=True)
             file.attrs["fingerprint"] = fingerprint(data)
+            if source:
+                file.attrs["source"] = json.dumps(source, sort_keys=True)
             file.create_dataset("actions", data=data.actions)
             for group, arrays in zip(_GROUPS, (data.states, data.static, data.observations or {}), strict=True):
                 for name, array in arrays.items():
@@ -137,6 +142,17 @@ def read_header(path: Path) -> tuple[dict[str, Any], str]:
     """
     with _opened(path) as file:
         return json.loads(file.attrs["specification"]), str(file.attrs["fingerprint"])
+
+
+def read_source(path: Path) -> dict[str, str]:
+    """Read the hashes of the modules that collected a data set; empty for a file that does not say.
+
+    Raises:
+        VgbenchError: as `load`.
+    """
+    with _opened(path) as file:
+        found: dict[str, str] = json.loads(file.attrs.get("source", "{}"))
+        return found
 
 
 def load_for(path: Path, name: str, environment: Environment) -> tuple[Trajectories, dict[str, Any]]:

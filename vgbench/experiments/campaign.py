@@ -2,14 +2,15 @@
 
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from vgbench.errors import UsageError
 from vgbench.experiments import executors
-from vgbench.experiments.cells import CellOutcome, RunCell
+from vgbench.experiments.cells import CellOutcome, RunCell, changed_sources
 from vgbench.experiments.executors.base import PASSED_ON, Job, Resources
 from vgbench.experiments.scheduler import Scheduler
 from vgbench.experiments.worker import TOKEN
@@ -17,6 +18,7 @@ from vgbench.storage import provenance, yaml_file
 from vgbench.storage.files import Record, read_json, write_atomically, write_json
 from vgbench.storage.interrupt import deferred_interrupts
 from vgbench.storage.lock import locked
+from vgbench.storage.source_changes import set_aside
 from vgbench.training import stage_cache
 
 FORMAT = 2  # 1 had `cells` for what are `runs` now
@@ -101,8 +103,35 @@ class Campaign:
     def _inside(self, folder: Path) -> str:
         return folder.relative_to(self.root).as_posix()
 
+    def check_sources(self, anew: bool | None) -> None:
+        """Refuse to mix, or to pass on, what other source of the plugins has made, unless the user has said what to do.
+
+        Raises:
+            UsageError: there are such runs, and `anew` is None.
+        """
+        lines = changed_sources(self.cells)
+        if lines and anew is None:
+            raise UsageError(
+                f"--out {self.root} holds runs of other source of {'; '.join(lines)}. Say --again to make them anew "
+                "(their folders are kept beside them, in .replaced), or --keep to leave those that are complete as "
+                "they are"
+            )
+
+    def _renewed(self, cell: RunCell, computed: Mapping[str, bool], say: Callable[[str], None]) -> RunCell:
+        """Move aside what other source has made, if runs in its state are computed."""
+        if not cell.changes or not computed.get(cell.state, True):
+            return cell
+        say(f"{cell.name}: made anew; what other source has made is kept in {set_aside(cell.folder)}")
+        return replace(cell, state="new", result=None, reason="", changes=())
+
     def run(
-        self, executor: str, place: Resources, argv: Sequence[str], say: Callable[[str], None], again: bool = True
+        self,
+        executor: str,
+        place: Resources,
+        argv: Sequence[str],
+        say: Callable[[str], None],
+        again: bool = True,
+        anew: bool | None = None,
     ) -> list[CellOutcome]:
         """Compute what is not complete; return an outcome for each cell.
 
@@ -112,13 +141,18 @@ class Campaign:
             argv: the command line, for the record.
             say: called with each line about progress.
             again: whether cells that failed before are tried again.
+            anew: whether complete runs of other source of their plugins are made anew, or kept; see `check_sources`.
 
         Raises:
+            UsageError: there are such runs, and `anew` is None.
             KeyboardInterrupt: interrupted, after the running cells have saved their state.
         """
         from vgbench.experiments.progress import ProgressReporter
 
+        self.check_sources(anew)
         with locked(self.root):
+            computed = {"complete": bool(anew), "failed": again}
+            self.cells = [self._renewed(cell, computed, say) for cell in self.cells]
             tally = ProgressReporter(self.cells, again, say)
             waiting = tally.waiting()
             workers = executors.find(executor)(place) if waiting else None
@@ -159,4 +193,5 @@ class Campaign:
             threads=place.threads,
             cwd=str(Path.cwd()),
             env=env,
+            plugins=tuple(map(dict, provenance.plugins(cell.spec))),
         )

@@ -13,6 +13,7 @@ from vgbench.spec import RunSpec
 from vgbench.storage.files import Record, read_json
 from vgbench.storage.record_types import ResultFile
 from vgbench.storage.run_folder import RunFolder
+from vgbench.storage.source_changes import SourceChange, changes_in
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class RunCell:
         stale: another run that lies where this one would, of an older version or with other values; it stays there.
         result: content of result.json, if complete.
         reason: why it failed before.
+        changes: plugins whose source is another one now than that by which what the folder holds was made.
     """
 
     labels: Mapping[str, Any]
@@ -43,6 +45,7 @@ class RunCell:
     stale: Record | None = None
     result: ResultFile | None = None
     reason: str = ""
+    changes: tuple[SourceChange, ...] = ()
 
     @property
     def name(self) -> str:
@@ -99,13 +102,29 @@ def _placed(cell: RunCell) -> RunCell:
         folder.check(cell.spec)
     if holds is None:
         return cell
-    result = folder.result()
+    result, cell = folder.result(), replace(cell, changes=tuple(changes_in(folder, cell.spec)))
     if result is not None:
         return replace(cell, state="complete", result=result)
     failed = holds.get("status") == "failed"
     return replace(
         cell, state="failed" if failed else "unfinished", reason=(holds.get("error") or "") if failed else ""
     )
+
+
+def changed_sources(cells: Iterable[RunCell]) -> list[str]:
+    """Say which plugins have another source now than runs were made with, and how many runs, a line each."""
+    concerned: dict[SourceChange, list[RunCell]] = {}
+    for cell in cells:
+        for change in cell.changes:
+            concerned.setdefault(change, []).append(cell)
+    return [f"{change}: {_counted(runs)}" for change, runs in concerned.items()]
+
+
+def _counted(cells: Sequence[RunCell]) -> str:
+    """Count runs, and say of how many there is no result."""
+    begun = sum(cell.state != "complete" for cell in cells)
+    only = f", {begun} of them not complete" if begun else ""
+    return f"{len(cells)} run{'' if len(cells) == 1 else 's'}{only}"
 
 
 def _run_in(folder: Path) -> Record | None:
@@ -131,6 +150,7 @@ class CellOutcome:
         names = ("success_rate", "ci95", "successes", "n", "seconds", "cpu_seconds")
         result: Mapping[str, Any] = self.result or {}
         about |= {name: result.get(name) for name in names}
+        about |= {"changed_sources": [str(change) for change in self.cell.changes]}
         return about | {"key": self.cell.spec.key(), "folder": str(self.cell.folder)}
 
 

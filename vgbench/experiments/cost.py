@@ -13,7 +13,7 @@ from vgbench.model.precision import in_force
 from vgbench.planning.controller import block_rows, plan_horizon
 from vgbench.planning.memory import most_tasks, task_bytes
 from vgbench.spec import RunSpec, StageSpec
-from vgbench.training.stage import Term, total_steps
+from vgbench.training.stage import Term, states_of_window, total_steps
 
 _LIBRARIES = 400 * 2**20  # bytes that Python and the libraries take
 _EFFICIENCY = 0.7  # of the matrix products' rate, that whole stages reach
@@ -33,7 +33,10 @@ def estimate(spec: RunSpec) -> dict[str, Any]:
     flops = {name: 3.0 * count * size["encoder"] for name, count in frames["trained"].items()}
     for stage in spec.stages:
         if "predictor" in stage.kind.trains:
-            flops[stage.name] = flops.get(stage.name, 0.0) + 3.0 * _windows(spec, stage) * size["predictor"]
+            flops[stage.name] = (
+                flops.get(stage.name, 0.0)
+                + 3.0 * _windows(spec, stage, None if stage.kind.cached else states) * size["predictor"]
+            )
     flops["encode"] = frames["encoded"] * size["encoder"]
     flops["planning"] = evaluations * size["predictor"] * (3.0 if spec.planner.cls.gradient else 1.0)
     with in_force(spec):
@@ -58,7 +61,7 @@ def predictor_evaluations(spec: RunSpec) -> int:
         return 0
     starts = range(0, mpc.max_steps, mpc.replan_every)
     steps = sum(min(plan_horizon(planner, mpc), mpc.max_steps - start) for start in starts)
-    return int(spec.settings["evaluation"].tasks * planner.candidates * planner.cost_calls * steps)
+    return int(spec.settings["evaluation"].tasks * planner.sequences_per_plan * steps)
 
 
 def model_flops(model: JEPA, spec: RunSpec, environment: Environment) -> dict[str, float]:
@@ -78,17 +81,19 @@ def model_flops(model: JEPA, spec: RunSpec, environment: Environment) -> dict[st
     return result
 
 
-def _windows(spec: RunSpec, stage: StageSpec) -> float:
+def _windows(spec: RunSpec, stage: StageSpec, states: int | None = None) -> float:
     """Transitions in all windows of a stage."""
     data, settings = spec.settings["data"], spec.settings[stage.settings]
     per_epoch = data.trajectories * max(data.length - settings.window + 1, 0) // settings.batch
-    return float(total_steps(settings, max(per_epoch, 1)) * settings.batch * (settings.window - 1))
+    # Of later stages the strides are not known here: 1, as of all built-in objectives of theirs but a head's.
+    seen = settings.window if states is None else states
+    return float(total_steps(settings, max(per_epoch, 1), seen) * settings.batch * (settings.window - 1))
 
 
 def _frames(spec: RunSpec, states: int) -> dict[str, Any]:
     """Frames through the encoder: with gradient by stage, and without."""
     data, transitions = spec.settings["data"], spec.settings["train"].window - 1
-    trained = {s.name: _windows(spec, s) * states / transitions for s in spec.stages if not s.kind.cached}
+    trained = {s.name: _windows(spec, s, states) * states / transitions for s in spec.stages if not s.kind.cached}
     return {"trained": trained, "encoded": data.trajectories * data.length if _cached(spec) else 0}
 
 
@@ -99,8 +104,7 @@ def _cached(spec: RunSpec) -> bool:
 
 def _states(spec: RunSpec, terms: tuple[Term, ...]) -> int:
     """States of a window that the encoder sees, at all the strides of the objectives."""
-    window, length = spec.settings["train"].window, spec.settings["data"].length
-    return sum(min(window, length // stride) for stride in {term.objective.stride for term in terms})
+    return states_of_window(terms, spec.settings["train"].window, spec.settings["data"].length)
 
 
 def _memory(spec: RunSpec, model: JEPA, environment: Environment, states: int) -> int:

@@ -25,10 +25,11 @@ class ProgressReporter:
             if cell.stale:
                 where, key = cell.stale["folder"], cell.stale["key"]
                 say(f"{cell.name}: {where} holds other values (key {key}) and stays, stale; this one is {cell.folder}")
+            other = f"of other source of {'; '.join(map(str, cell.changes))}" if cell.changes else ""
             if cell.state == "complete":
-                say(f"{cell.name}: complete")
+                say(f"{cell.name}: complete{', ' if other else ''}{other}")
             status = {"complete": "complete", "failed": "waiting" if again else "failed"}.get(cell.state, "waiting")
-            reason = cell.reason if status == "failed" else ""
+            reason = {"failed": cell.reason, "complete": other}.get(status, "")
             self._outcomes[str(cell.folder)] = CellOutcome(cell, status, reason, cell.result)
         self._all = len(self.waiting())
         self._over = 0

@@ -26,6 +26,7 @@ from vgbench.plugin.registry import Registry
 from vgbench.rng import Level, Stream, derive
 from vgbench.spec import RunSpec, StageSpec
 from vgbench.statistics import wilson
+from vgbench.storage import source_changes
 from vgbench.storage.files import write_json
 from vgbench.storage.interrupt import Stop, deferred_interrupts
 from vgbench.storage.record_types import BaselineRate, EpisodeRow, Rate, ResultFile, TasksAbout
@@ -43,6 +44,7 @@ def run(
     argv: Sequence[str] = (),
     loggers: Loggers | None = None,
     share: Path | None = None,
+    again: bool = False,
 ) -> ResultFile:
     """Run a specification to its end and return the content of result.json.
 
@@ -54,14 +56,19 @@ def run(
         argv: the command line, for the record.
         loggers: whom progress is reported to; by default every installed logger.
         share: folder of finished training stages, which this run takes over where they are its own, and adds to.
+        again: make it anew if plugins had other source; what was made with that is kept beside it.
 
     Raises:
-        UsageError: the folder holds something else, or the parts of the run do not fit together.
+        UsageError: the folder holds something else, or what other source has made, or the parts of the run do not fit
+            together.
         RunFailed: training diverged, or a plugin failed or broke its contract.
     """
-    folder = RunFolder(out or Path("runs") / f"{spec.title()}-{spec.key()}")
+    folder = folder_of(spec, out)
     folder.check(spec)
-    result = folder.result()
+    anew = source_changes.to_be_made_anew(folder, spec, again)
+    if again and not anew and (folder.path / "run.json").exists():
+        (loggers or Loggers()).note(f"--again: {folder.path} was made with the source that its plugins have now")
+    result = None if anew else folder.result()
     if result is not None:
         return result | {"run_dir": str(folder.path)}
     # Early, since it does nothing for arrays that are there already.
@@ -70,10 +77,13 @@ def run(
     dry_build(spec)
     precision.check_compiler(spec)
     loggers = loggers or Loggers().load(Registry())
+    kept = source_changes.set_aside(folder.path) if anew else None
     with precision.in_force(spec), folder.opened(spec, argv), deferred_interrupts() as stop:
         status = "failed"
         try:
             loggers.call("vgbench_run_started", title=spec.title(), folder=str(folder.path))
+            if kept and folder.note(text := f"made anew: what was made with other source of plugins is kept in {kept}"):
+                loggers.note(text)
             with attribute_errors(
                 RunFailed, f"What was done is kept in {folder.path}: fix it and give the same command again"
             ):
@@ -92,6 +102,11 @@ def run(
         loggers.call("vgbench_run_ended", result=result)
         folder.update(plugin_errors=loggers.errors)  # with those of the last two calls
     return result
+
+
+def folder_of(spec: RunSpec, out: Path | None = None) -> RunFolder:
+    """Return the folder of a run: `out`, or a name under `runs/`."""
+    return RunFolder(out or Path("runs") / f"{spec.title()}-{spec.key()}")
 
 
 class _Run:

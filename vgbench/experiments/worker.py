@@ -8,9 +8,15 @@ import threading
 import traceback
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.experiments.executors.base import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vgbench.storage.record_types import PluginOrigin
 
 TOKEN = ".token"
 _PATIENCE = 60.0  # seconds for a predecessor whose suite was killed to let go of the folder
@@ -53,6 +59,8 @@ def _run(job: Job) -> None:
 
     from vgbench.config.resolve import RunRequest, resolve
     from vgbench.experiments import runner
+    from vgbench.storage.provenance import chosen_plugins
+    from vgbench.storage.source_changes import source_changes
 
     folder = Path(job.folder)
     spec = resolve(RunRequest(config=folder / "config.yaml"))
@@ -61,6 +69,12 @@ def _run(job: Job) -> None:
         raise UsageError(
             f"{folder}/config.yaml means a run with key {spec.key()} here, but {job.key} where the suite was started: "
             "the versions of vgbench and its plugins differ between the two, or a file was edited"
+        )
+    # An edit after the suite was started would make its later runs others than its first ones.
+    if changes := source_changes(cast("Sequence[PluginOrigin]", job.plugins), chosen_plugins(spec)):
+        raise UsageError(
+            f"the source of {'; '.join(map(str, changes))} is not that with which the suite was started: it was edited "
+            "since, or is another one on this machine. Give the command again"
         )
     # Waits only: the run takes the lock itself, but without patience.
     with filelock.FileLock(folder / ".lock", timeout=_PATIENCE):

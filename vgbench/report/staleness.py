@@ -8,6 +8,7 @@ from typing import Any
 from vgbench.errors import VgbenchError
 from vgbench.spec import Compute, ResolvedPlugin, RunSpec
 from vgbench.storage.records import RunRecord
+from vgbench.storage.source_changes import changed_sources
 
 Flat = dict[str, dict[str, Any]]  # "" or the owner of parameters -> name -> value
 
@@ -21,11 +22,14 @@ class Comparison:
         differences: `iql.stride was 1, is now 6` each; empty for a record that still holds.
         younger: parameters that the record does not have, at their defaults. By the house rule a default leaves results
             as they were, or else the plugin's version is raised, so they do not make a record stale.
+        changed_sources: plugins whose source is another one now than the record's, and the files; the version is the
+            author's promise, so they do not make it stale either.
     """
 
     key: str | None
     differences: tuple[str, ...] = ()
     younger: tuple[str, ...] = ()
+    changed_sources: tuple[str, ...] = ()
 
 
 def compare(record: RunRecord, variant: str | None) -> Comparison:
@@ -38,9 +42,10 @@ def compare(record: RunRecord, variant: str | None) -> Comparison:
     how = Compute(record.identity.get("precision", "float32"), record.identity.get("compile", False))
     # Where and how a record was computed does not make it stale.
     spec = replace(spec, device=record.identity.get("device", spec.device), compute=how)
+    sources = tuple(changed_sources(record.plugins))
     if spec.key() == record.key:
-        return Comparison(spec.key())
-    return Comparison(spec.key(), *_differences(record.identity, spec))
+        return Comparison(spec.key(), changed_sources=sources)
+    return Comparison(spec.key(), *_differences(record.identity, spec), sources)
 
 
 @cache

@@ -8,18 +8,23 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vgbench.plugin.source import source
 from vgbench.version import __version__
 
 if TYPE_CHECKING:
-    from vgbench.spec import RunSpec
+    from vgbench.spec import ResolvedPlugin, RunSpec
     from vgbench.storage.record_types import PluginOrigin
+
+
+def chosen_plugins(spec: "RunSpec") -> "list[ResolvedPlugin]":
+    """Return all plugins of a run."""
+    objectives = [chosen for stage in spec.stages for chosen in stage.objectives]
+    chosen = [spec.environment, *objectives, spec.distance, spec.planner]
+    return [*chosen, *spec.networks.values(), *([spec.baseline] if spec.baseline else [])]
 
 
 def plugins(spec: "RunSpec") -> list["PluginOrigin"]:
     """Say where each plugin of a run came from."""
-    objectives = [chosen for stage in spec.stages for chosen in stage.objectives]
-    chosen = [spec.environment, *objectives, spec.distance, spec.planner]
-    chosen += [*spec.networks.values(), *([spec.baseline] if spec.baseline else [])]
     return [
         {
             "kind": c.entry.kind,
@@ -28,8 +33,9 @@ def plugins(spec: "RunSpec") -> list["PluginOrigin"]:
             "dist": c.entry.dist,
             "dist_version": c.entry.version,
             "version": c.cls.version,
+            "source": source(c.cls),
         }
-        for c in chosen
+        for c in chosen_plugins(spec)
     ]
 
 

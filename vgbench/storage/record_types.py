@@ -26,6 +26,9 @@ class PluginOrigin(TypedDict):
     dist: Annotated[str, "distribution that brings it"]
     dist_version: Annotated[str, "version of that"]
     version: Annotated[int, "version of its behaviour, part of the identity"]
+    source: NotRequired[
+        Annotated[dict[str, str], "hash of each module that it is made of, no part of the identity; optional"]
+    ]
 
 
 class MadeBy(TypedDict):

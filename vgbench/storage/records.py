@@ -9,6 +9,7 @@ from pathlib import Path
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.scores import SCORES
 from vgbench.storage.files import Record, read_json
+from vgbench.storage.record_types import PluginOrigin
 from vgbench.storage.run_folder import other_format
 
 
@@ -47,6 +48,7 @@ class RunRecord:
         episodes: empty for a failed run.
         baselines: episodes of the planners that know nothing of the cost, on the same tasks, by their names.
         tasks: hash of its task manifest; None for a record that is older than manifests.
+        plugins: where each plugin comes from, as run.json has it.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class RunRecord:
     episodes: Episodes = Episodes((), ())
     baselines: Mapping[str, Episodes] = field(default_factory=dict)
     tasks: str | None = None
+    plugins: tuple[PluginOrigin, ...] = ()
 
     @property
     def rate(self) -> float:
@@ -216,6 +219,7 @@ def read(path: Path) -> RunRecord:
     try:
         about = {name: run[name] for name in ("key", "recipe", "protocol", "scale", "identity")}
         about |= {"path": path, "seed": int(run["identity"]["seeds"]["train"]), "variant": run.get("variant")}
+        about["plugins"] = tuple(run.get("plugins", ()))
     except (KeyError, TypeError, ValueError) as err:
         raise NotARecord(f"its run.json has no identity.seeds.train: {err}") from err
     if run["status"] == "failed":

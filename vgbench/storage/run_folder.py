@@ -89,6 +89,10 @@ class RunFolder:
                 f"{spec.key()}{_first_difference(run.get('identity'), spec.identity())}. Choose another --out"
             )
 
+    def recorded(self) -> RunFile | None:
+        """Return the content of run.json, if there is one."""
+        return self._read_run() if (self.path / "run.json").exists() else None
+
     def result(self) -> ResultFile | None:
         """Content of result.json, if the run is complete."""
         path = self.path / "result.json"
@@ -116,6 +120,9 @@ class RunFolder:
             self._run = self._read_run()
             self._run["resumed"] = [*self._run.get("resumed", []), now()]
             self._run.update(made_by)
+            # What it goes on with; a record that says nothing of its beginning does not learn it from its end.
+            if all("source" in plugin for plugin in self._run.get("plugins", ())):
+                self._run["plugins"] = provenance.plugins(spec)
         else:
             self._run = {
                 "format": FORMAT,

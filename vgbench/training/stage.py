@@ -1,6 +1,7 @@
 """Training: one stage (joint), or the encoder and then the predictor (separate)."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -78,8 +79,16 @@ def learning_rate(settings: TrainSettings, step: int, total: int) -> float:
     return settings.lr * (settings.final_lr + (1 - settings.final_lr) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def total_steps(settings: TrainSettings, steps_per_epoch: int) -> int:
-    """Return the number of optimiser steps of a stage: its `steps`, or what `frames` or `epochs` come to."""
+def states_of_window(terms: Iterable[Term], window: int, length: int) -> int:
+    """Return how many states a window has for its objectives together: those of each stride are others."""
+    return sum(min(window, length // stride) for stride in {term.objective.stride for term in terms})
+
+
+def total_steps(settings: TrainSettings, steps_per_epoch: int, states: int) -> int:
+    """Return the number of optimiser steps of a stage: its `steps`, or what `frames` or `epochs` come to.
+
+    `states` is `states_of_window`: with equal `frames` as many states go through the encoder, whatever looks at them.
+    """
     # A small part of an epoch, or few frames, may be rounded to no step at all.
-    steps = settings.frames / (settings.batch * settings.window) or settings.epochs * steps_per_epoch
+    steps = settings.frames / (settings.batch * states) or settings.epochs * steps_per_epoch
     return settings.steps or max(1, round(steps))

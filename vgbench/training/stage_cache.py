@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from vgbench.errors import VgbenchError
-from vgbench.spec import RunSpec
+from vgbench.plugin.source import source
+from vgbench.spec import ResolvedPlugin, RunSpec
 from vgbench.storage.files import read_json
 from vgbench.storage.run_folder import RunFolder
 from vgbench.version import __version__
@@ -26,18 +27,18 @@ def stages(spec: RunSpec) -> dict[str, str]:
 
     It covers environment, data, model, all networks and the distance (they draw their weights from one stream, and a
     checkpoint holds them all; a head with a stage of its own enters there), the stage's objectives with their weights
-    and its settings, seed, device, precision, the versions of vgbench and PyTorch, and the stage before. Planner, tasks
-    and the number of threads do not enter.
+    and its settings, seed, device, precision, the versions of vgbench and PyTorch, and the stage before, and for all
+    these plugins their source. Planner, tasks and the number of threads do not enter.
     """
     late = late_roles(spec)
     data = {"fingerprint": spec.data_fingerprint} if spec.data_file else {"seed": spec.data_seed}
     common = spec.compute.identity() | {
         "format": FORMAT,
-        "environment": spec.environment.identity(),
+        "environment": _plugin(spec.environment),
         "data": data | _values(spec, "data"),
         "model": _values(spec, "model"),
-        "networks": {role: c.identity() for role, c in spec.networks.items() if role not in late},
-        "distance": spec.distance.identity(),
+        "networks": {role: _plugin(c) for role, c in spec.networks.items() if role not in late},
+        "distance": _plugin(spec.distance),
         "training": spec.training,
         "seed": spec.seed,
         "device": spec.device_kind,
@@ -48,12 +49,12 @@ def stages(spec: RunSpec) -> dict[str, str]:
     for stage in spec.stages:
         own = {
             "stage": stage.name,
-            "objectives": stage.identity(),
+            "objectives": [_plugin(chosen) | {"weight": chosen.weight} for chosen in stage.objectives],
             "settings": _values(spec, stage.settings),
             "before": before,
         }
         if role := stage.kind.role:
-            own["network"] = spec.networks[role].identity() if role in spec.networks else None
+            own["network"] = _plugin(spec.networks[role]) if role in spec.networks else None
         # Sorted, so that the hash does not depend on the order of the fields.
         before = hashlib.sha256(json.dumps(common | own, sort_keys=True).encode()).hexdigest()[:16]
         hashes[stage.name] = before
@@ -63,6 +64,11 @@ def stages(spec: RunSpec) -> dict[str, str]:
 def late_roles(spec: RunSpec) -> dict[str, str]:
     """Return the networks that take part from a later stage on, with the name of that stage."""
     return {stage.kind.role: stage.name for stage in spec.stages if stage.kind.role}
+
+
+def _plugin(chosen: ResolvedPlugin) -> dict[str, Any]:
+    """Return what of a plugin decides what it trains: its source, too, since a cache has nothing to preserve."""
+    return chosen.identity() | {"source": source(chosen.cls)}
 
 
 def _values(spec: RunSpec, group: str) -> dict[str, Any]:

@@ -203,15 +203,15 @@ class Wall(api.Environment):
         return torch.linalg.vector_norm(state["position"] - goal["position"], dim=-1)
 
     def expert(self, state: api.State, goal: api.State) -> Tensor:
-        """Return actions [B, 2], px: straight to the next bend of the shortest way, or to the goal, as far as allowed.
+        """Return actions [B, 2], px: along the shortest way; around a bend whichever step leaves the shortest way.
 
-        With noisy moves it keeps a distance from the door's corners, up to 3 px.
+        With noisy moves it keeps a distance from the door's corners, up to 3 px: that which takes fewest steps.
         """
         position, layout = state["position"], state["layout"]
         # Below 4, half the door: else nothing would be left of the opening.
-        clearance = min(EXPERT_CLEARANCE + 2 * self.params.noise, 3.0)
-        target = wall_paths.aim(position, goal["position"], layout, clearance)
-        return self._spec.actions.clip((target - position.double()).to(position.dtype))
+        clearance = min(EXPERT_CLEARANCE + self.params.noise, 3.0)
+        end = wall_paths.step_end(position, goal["position"], layout, clearance, self._bound)
+        return self._spec.actions.clip((end - position.double()).to(position.dtype))
 
     def cost_to_go(self, state: api.State, goal: api.State) -> Tensor:
         """Return the length of the shortest way to the goal itself over that of the longest action, [B] float32.

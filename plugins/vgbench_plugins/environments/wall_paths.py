@@ -5,17 +5,20 @@ heights at which it passes from one to the next: at most two numbers, for which 
 has the string free or bent at an end of the opening, which leaves nine cases to compare.
 """
 
+import math
 from itertools import pairwise, product
 
 import torch
 from torch import Tensor
 
-from vgbench_plugins.environments.wall_geometry import GAP, HALF_DOOR, HALF_WALL
+from vgbench_plugins.environments.wall_geometry import GAP, HALF_DOOR, HALF_WALL, first_contact, solids
 
 STRAIGHT = 1e-6
 """A way that a bend makes longer by less than this does not turn there, px: it can be left out, as the chord passes it
 within 0.02 px, less than any agent keeps away from a corner."""
 TINY = 1e-9
+DIRECTIONS = 33
+"""Directions that `step_end` tries for a step around a bend, over half a circle."""
 
 
 def bends(start: Tensor, goal: Tensor, layout: Tensor, clearance: float | Tensor = GAP) -> tuple[Tensor, Tensor]:
@@ -78,6 +81,48 @@ def aim(position: Tensor, goal: Tensor, layout: Tensor, clearance: float) -> Ten
     first, second = bends(p, q, layout, clearance)
     target = torch.where(_turns(p, second, q, clearance), second, q)
     return torch.where(_turns(p, first, second, clearance), first, target)
+
+
+def step_end(position: Tensor, goal: Tensor, layout: Tensor, clearance: float, step: float) -> Tensor:
+    """Return where straight steps of at most `step` px end that leave short ways to the goals, [B, 2] float64.
+
+    They lead along the shortest way. Where that turns within a step, to end at the bend would waste the rest of it, so
+    the step may go past the bend, or to the side of it: whichever of `DIRECTIONS` full steps leaves least, and keeps
+    the clearance from all walls.
+
+    Args:
+        position: [B, 2], free.
+        goal: [B, 2], free.
+        layout: [B, 2].
+        clearance: as for `bends`.
+        step: length of a step, px.
+    """
+    p, q = position.double(), goal.double()
+    target = aim(p, q, layout, clearance)
+    ahead = _length(p, target).unsqueeze(-1)
+    end = p + (target - p) * (step / ahead.clamp_min(step))
+    near = (ahead.squeeze(-1) < step) & (_length(p, q) > step)
+    if near.any():
+        end[near] = _around(p[near], target[near], q[near], layout[near], clearance, step)
+    return end
+
+
+def _around(p: Tensor, bend: Tensor, q: Tensor, layout: Tensor, clearance: float, step: float) -> Tensor:
+    """Best ends [N, 2] of steps around bends that lie within one step: full steps, or the bends themselves."""
+    angles = torch.linspace(-math.pi / 2, math.pi / 2, DIRECTIONS, dtype=p.dtype, device=p.device)
+    heading = torch.atan2(bend[:, 1] - p[:, 1], bend[:, 0] - p[:, 0]).unsqueeze(-1) + angles
+    tried = p.unsqueeze(1) + step * torch.stack([heading.cos(), heading.sin()], dim=-1)
+    walls = layout.unsqueeze(1).expand(-1, DIRECTIONS, -1)
+    low, high = solids(walls)
+    # Bends keep just the clearance themselves.
+    margin = clearance - GAP
+    touches = first_contact(p.unsqueeze(1).expand_as(tried), tried, low - margin, high + margin).hit
+    goals = q.unsqueeze(1).expand_as(tried)
+    left = _length(tried, *bends(tried, goals, walls, clearance), goals).masked_fill(touches, torch.inf)
+    least, index = left.min(dim=1)
+    better = least < _length(bend, *bends(bend, q, layout, clearance), q) - STRAIGHT
+    best = tried.gather(1, index[:, None, None].expand(-1, 1, 2)).squeeze(1)
+    return torch.where(better.unsqueeze(-1), best, bend)
 
 
 def _turns(point: Tensor, bend: Tensor, after: Tensor, clearance: float) -> Tensor:

@@ -67,6 +67,11 @@ class CEM(SamplingPlanner):
         return int(asked) if asked >= 1 else min(samples, max(2, round(asked * samples)))
 
     @property
+    def sequences_per_plan(self) -> int:
+        """Sequences per task in all rounds of a plan."""
+        return sum(map(self.samples, range(self.params.iterations)))
+
+    @property
     def kept(self) -> int:
         """Number of elites of a round that stay in the next one."""
         return 0
@@ -102,11 +107,11 @@ class CEM(SamplingPlanner):
 
     def _candidates(self, problem: Problem, mean: Tensor, std: Tensor, number: int, state: PlannerState) -> Tensor:
         """Candidates [B, K, H, A] of a round, admissible."""
-        noise = draw(problem, self._samples(number), self.params.noise_hold, self.params.noise_beta)
+        noise = draw(problem, self.samples(number), self.params.noise_hold, self.params.noise_beta)
         return problem.action_set.clip(mean.unsqueeze(1) + std.unsqueeze(1) * noise)
 
-    def _samples(self, number: int) -> int:
-        """Candidates of a round."""
+    def samples(self, number: int) -> int:
+        """Return the number of candidates of a round; the first one is 0."""
         return int(self.params.samples)
 
     def _refit(self, elites: Tensor, costs: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:

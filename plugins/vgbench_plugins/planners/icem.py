@@ -47,8 +47,8 @@ class ICEM(CEM):
         """Number of elites of a round that stay in the next one."""
         return math.ceil(self.params.keep * self.elites)
 
-    def _samples(self, number: int) -> int:
-        """Candidates of a round."""
+    def samples(self, number: int) -> int:
+        """Return the number of candidates of a round: samples / decay^number, but at least twice the elites."""
         samples = int(self.params.samples)
         return max(int(samples / self.params.decay**number), min(samples, 2 * self.elites))
 

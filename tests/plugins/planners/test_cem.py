@@ -123,6 +123,7 @@ def test_icem_s_rounds_shrink_and_the_mean_is_tried_in_the_last(push):
     made.plan(push(GOALS, cost=record), {})
     assert [asked.shape[1] for asked in record.asked] == [50, 40, 32, 25]  # the last is 50 / 1.953; at least 2 x 12
     assert [a.shape[1] for a in record.asked] <= [made.candidates] * made.cost_calls
+    assert made.sequences_per_plan == 50 + 40 + 32 + 25
     for task in range(4):
         mean = torch.stack(ranked(record, task, [2])[:12]).mean(dim=0)
         torch.testing.assert_close(record.asked[3][task, -1], ball.clip(mean), rtol=1e-4, atol=1e-5)

@@ -1,8 +1,9 @@
 """What an executor is: it takes jobs and says how they ended. Which, when and how often is the scheduler's matter."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 PASSED_ON = ("VGBENCH_CACHE", "VGBENCH_CHECKPOINT_SECONDS", "VGBENCH_LOGGERS")
 """Variables of the environment that a worker on another machine is given too."""
@@ -20,6 +21,7 @@ class Job:
         share: folder of checkpoints that runs share, or None.
         threads: of a run.
         env: variables of the environment.
+        plugins: where each plugin comes from, with the hashes of its source, which have to be the worker's, too.
     """
 
     folder: str
@@ -31,6 +33,7 @@ class Job:
     threads: int = 1
     cwd: str = "."
     env: Mapping[str, str] = field(default_factory=dict)
+    plugins: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)

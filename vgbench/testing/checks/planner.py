@@ -95,8 +95,11 @@ def candidates(subject: Subject) -> None:
     solve(made, posed)
     most = max(posed.asked, default=0)
     cause = "the properties `candidates` and `cost_calls` have to say it: the memory of a run is planned by them"
+    total, all_calls = made.sequences_per_plan, sum(posed.asked)
     expect(most <= made.candidates, f"up to {made.candidates} candidates (`candidates`)", most, cause)
     expect(len(posed.asked) <= made.cost_calls, f"{made.cost_calls} calls (`cost_calls`)", len(posed.asked), cause)
+    cause = "the property `sequences_per_plan` has to say it, where rounds differ"
+    expect(all_calls <= total, f"up to {total} candidates in all (`sequences_per_plan`)", all_calls, cause)
 
 
 @check()

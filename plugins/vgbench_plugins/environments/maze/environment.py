@@ -10,7 +10,7 @@ from torch import Tensor
 
 import vgbench.api as api
 from vgbench_plugins.environments.maze import data as sampling
-from vgbench_plugins.environments.maze import drawing, geodesic, grid, layouts, paths, physics, policies
+from vgbench_plugins.environments.maze import drawing, expert, geodesic, grid, layouts, paths, physics, policies
 
 
 class Maze(api.Environment):
@@ -32,8 +32,8 @@ class Maze(api.Environment):
     Training layouts come from the data's seed; tasks are in other layouts. Mirror images and rotations count as
     different ones. A task is solved within 0.5 cells of the goal, at any speed.
 
-    Capabilities: `expert` goes the shortest way from cell to cell; `cost_to_go` is the length of the shortest way over
-    the longest action; `state_grid` has the ball at rest; `map_place`.
+    Capabilities: `expert` goes the shortest way, at top speed if the force has no bound; `cost_to_go` is the length of
+    the shortest way over the longest action; `state_grid` has the ball at rest; `map_place`.
     """
 
     capabilities = frozenset({"expert", "cost_to_go", "state_grid", "map_place", "track"})
@@ -160,10 +160,18 @@ class Maze(api.Environment):
         return torch.linalg.vector_norm(state["position"] - goal["position"], dim=-1)
 
     def expert(self, state: api.State, goal: api.State) -> Tensor:
-        """Target velocities [B, 2] along the shortest way, slow enough to stop where it turns. Runs on the CPU."""
+        """Target velocities [B, 2] along the shortest way, at top speed, see `maze.expert`. Runs on the CPU.
+
+        With a bound on the force, or next to a wall, they lead from cell to cell, slow enough to stop where it turns.
+        """
         position, target = (x["position"].double().cpu().numpy() for x in (state, goal))
         codes = layouts.encode(state["layout"].cpu().numpy())
-        return torch.from_numpy(self._velocities(codes, position, target)).to(state["position"])
+        found = self._velocities(codes, position, target)
+        if self.params.max_force is None:
+            velocity = state["velocity"].double().cpu().numpy()
+            fast = expert.velocities(codes, position, velocity, target, self.params.substeps)
+            found = np.where(np.isnan(fast), found, fast)
+        return torch.from_numpy(found).to(state["position"])
 
     def cost_to_go(self, state: api.State, goal: api.State) -> Tensor:
         """Return the length of the shortest way of the ball's centre over that of an action at top speed, [B] float32.

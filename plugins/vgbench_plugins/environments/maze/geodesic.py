@@ -6,6 +6,7 @@ ones, by at most 0.0012 cells for each corner turned.
 """
 
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 from scipy.sparse.csgraph import dijkstra
@@ -15,10 +16,17 @@ from vgbench_plugins.environments.maze.physics import FIRST_MIDDLE, RADIUS, clea
 
 POINTS = 5
 """Points on the quarter circle around a corner."""
-# Less 1e-9, so that rounding does not make a chord touch the corner it goes around.
-KEPT = RADIUS * np.cos(np.pi / 4 / (POINTS - 1)) - 1e-9
-"""Distance that the chords keep from the corner, cells: 0.002 less than the radius. Straight parts need no more."""
-ROWS = 2048
+
+
+def chord_distance(radius: float) -> float:
+    """Return what the chords of arcs of a radius keep from the corner, cells. Straight parts need no more."""
+    # Less 1e-9, so that rounding does not make a chord touch the corner it goes around.
+    return float(radius * np.cos(np.pi / 4 / (POINTS - 1)) - 1e-9)
+
+
+KEPT = chord_distance(RADIUS)
+"""Distance that the chords of shortest ways keep from the corner, cells: 0.002 less than the radius."""
+ROWS = 256
 """Pairs that are looked at together, to bound the memory."""
 
 
@@ -46,7 +54,7 @@ def lengths(codes: np.ndarray, start: np.ndarray, goal: np.ndarray) -> np.ndarra
 def _between(code: int, start: np.ndarray, goal: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """Lengths [n] of the ways in one layout, which keep the distances `kept` [n] from the walls."""
     bends, between = graph(code)
-    walls = _walls(code)
+    walls = walls_of(code)
     straight = np.linalg.norm(goal - start, axis=-1)
     best = np.where(visible(start, goal[:, None], walls, kept)[:, 0], straight, np.inf)
     if len(bends):
@@ -62,23 +70,26 @@ def _between(code: int, start: np.ndarray, goal: np.ndarray, kept: np.ndarray) -
 
 
 @lru_cache(maxsize=4096)
-def graph(code: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points [V, 2] at which the ways of a layout turn, and the lengths [V, V] of the shortest ways between them."""
-    bends = _bends(decode(code) != 0)
+def graph(code: int, radius: float = RADIUS) -> tuple[np.ndarray, np.ndarray]:
+    """Points [V, 2] at which the ways of a layout turn, and the lengths [V, V] of the shortest ways between them.
+
+    Ways keep `radius` from the walls.
+    """
+    bends = _bends(decode(code) != 0, radius)
     if not len(bends):
         return bends, np.zeros((0, 0))
-    kept = np.full(len(bends), KEPT)
-    seen = visible(bends, np.broadcast_to(bends, (len(bends), *bends.shape)), _walls(code), kept)
+    kept = np.full(len(bends), chord_distance(radius))
+    seen = visible(bends, np.broadcast_to(bends, (len(bends), *bends.shape)), walls_of(code), kept)
     distance = np.linalg.norm(bends[:, None] - bends, axis=-1)
     # In a dense graph 0 means that there is no edge.
     return bends, dijkstra(np.where(seen, distance, 0.0), directed=False)
 
 
-def _bends(is_open: np.ndarray) -> np.ndarray:
+def _bends(is_open: np.ndarray, radius: float) -> np.ndarray:
     """Points [V, 2] on the arcs around the outward corners: those where one cell of four is closed."""
     found = []
     angles = np.linspace(0, np.pi / 2, POINTS)
-    arc = RADIUS * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    arc = radius * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     for i in range(1, CELLS):
         for j in range(1, CELLS):
             closed = np.argwhere(~is_open[i - 1 : i + 1, j - 1 : j + 1])
@@ -89,13 +100,13 @@ def _bends(is_open: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=4096)
-def _walls(code: int) -> np.ndarray:
-    """Middles [W, 2] of the closed cells. The ring around them cannot stand between two points within it."""
+def walls_of(code: int) -> np.ndarray:
+    """Return the middles [W, 2] of the closed cells. The ring around them cannot stand between two points within it."""
     return np.argwhere(decode(code) == 0) + FIRST_MIDDLE
 
 
 def visible(point: np.ndarray, others: np.ndarray, walls: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Whether the segments from points to others keep their distance from all walls; [n, m] bool.
+    """Tell whether the segments from points to others keep their distance from all walls; [n, m] bool.
 
     Args:
         point: [n, 2].
@@ -104,24 +115,22 @@ def visible(point: np.ndarray, others: np.ndarray, walls: np.ndarray, kept: np.n
         kept: [n], distance to be kept: a segment must not enter the squares with corners rounded by it.
     """
     blocked = np.zeros(others.shape[:2], bool)
-    p, move, radius = point[:, None], others - point[:, None], kept[:, None]
-    for wall in walls:
-        for along in (0, 1):
-            half = np.full((*radius.shape, 2), 0.5)
-            half[..., along] += radius
-            blocked |= _enters(p, move, wall - half, wall + half)
-        for x in (-0.5, 0.5):
-            for y in (-0.5, 0.5):
-                to_corner = wall + np.array([x, y]) - p
-                square = (move**2).sum(-1)
-                # A segment of no length has 0 / 1e-300, not 0 / 0.
-                share = np.clip((to_corner * move).sum(-1) / np.maximum(square, 1e-300), 0, 1)
-                blocked |= ((to_corner - share[..., None] * move) ** 2).sum(-1) < radius**2
+    p, move, radius = point[:, None, None], (others - point[:, None])[:, :, None], kept[:, None, None]
+    for along in (0, 1):
+        half = np.full((*radius.shape, 2), 0.5)
+        half[..., along] += radius
+        blocked |= _enters(p, move, walls - half, walls + half).any(axis=-1)
+    # A segment of no length has 0 / 1e-300, not 0 / 0.
+    square = np.maximum((move**2).sum(-1), 1e-300)
+    for corner in product((-0.5, 0.5), repeat=2):
+        to_corner = walls + np.array(corner) - p
+        share = np.clip((to_corner * move).sum(-1) / square, 0, 1)
+        blocked |= (((to_corner - share[..., None] * move) ** 2).sum(-1) < radius**2).any(axis=-1)
     return ~blocked
 
 
 def _enters(point: np.ndarray, move: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Whether the segments from points [n, 1, 2] by moves [n, m, 2] enter open boxes [n, 1, 2]; [n, m] bool."""
+    """Whether the segments from points [n, 1, 1, 2] by moves [n, m, 1, 2] enter open boxes [n, 1, W, 2]; [n, m, W]."""
     still = move == 0
     # Any number but 0 will do: where nothing moves, `inside` decides below.
     step = np.where(still, 1.0, move)
