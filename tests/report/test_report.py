@@ -111,6 +111,16 @@ def test_a_younger_parameter_at_its_default_leaves_a_record_current(record, repo
     assert cell["state"] == "done" and cell["younger_parameters"] == ["iqe.reduction"]
 
 
+def test_a_record_of_other_source_is_current_and_says_so(record, report, edit, vgbench_cli):
+    other = {"vgbench_plugins.objectives.iql": "0"}
+    path = record()
+    edit(path / "run.json", lambda run: [p.update(source=other) for p in run["plugins"] if p["name"] == "iql"])
+    cell = report()["cells"]["vf_quasi", "maze"]
+    [changed] = cell["changed_sources"]
+    assert cell["state"] == "done" and "objective 'iql'" in changed and "iql.py" in changed
+    assert f"The source has changed since some records were made, of {changed}." in vgbench_cli("report").stdout
+
+
 def test_a_table_has_the_variants_that_have_records(record, report):
     record(protocol="wall_big", recipe="vf", variant="pldm")
     for args in ((), ("--variant", "pldm")):

@@ -170,6 +170,12 @@ CELL: tuple[Field[TableCell], ...] = (
         {},
     ),
     Field(
+        "changed_sources",
+        "plugins whose source is another one now than the records have, while their version is the same",
+        lambda cell: list(cell.changed_sources),
+        {},
+    ),
+    Field(
         "aside",
         "other runs that were found, and why they are not in the figure",
         lambda cell: [{"seed": r.seed, "key": r.key, "path": r.path.as_posix(), "why": why} for r, why in cell.aside],

@@ -51,6 +51,8 @@ def notes(table: Table) -> list[str]:
     younger = sorted({name for cell in cells if cell.state == "done" for name in cell.younger})
     if younger:
         lines.append(f"Some records are older than {few(younger, 6)}: the default, under which they still hold.")
+    if changed := sorted({plugin for cell in cells for plugin in cell.changed_sources}):
+        lines.append(f"The source has changed since some records were made, of {few(changed, 6)}.")
     lines += [_other_tasks(about) for about in table.task_hashes() if not about["agree"]]
     for cell in cells:
         where = f"{cell.recipe} on {_column(table, cell.protocol, cell.variant)}"

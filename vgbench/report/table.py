@@ -39,6 +39,7 @@ class TableCell:
         younger: parameters that a record does not have, at their defaults.
         asked: whether the suite runs this recipe on this protocol.
         variant: of its records; None in a table without variants.
+        changed_sources: plugins whose source is another one now than its records'.
     """
 
     recipe: str
@@ -50,11 +51,7 @@ class TableCell:
     younger: tuple[str, ...] = ()
     asked: bool = True
     variant: str | None = None
-
-    @property
-    def place(self) -> "Place":
-        """Where it stands in its table."""
-        return self.recipe, self.protocol, self.variant
+    changed_sources: tuple[str, ...] = ()
 
     @property
     def state(self) -> str:
@@ -233,6 +230,7 @@ def _cell(suite: Suite, place: Place, records: Iterable[RunRecord]) -> TableCell
         tuple(dict.fromkeys(name for _, comparison in taken for name in comparison.younger)),
         suite.has(recipe, protocol),
         variant,
+        tuple(dict.fromkeys(plugin for _, comparison in taken for plugin in comparison.changed_sources)),
     )
 
 
