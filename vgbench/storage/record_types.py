@@ -69,8 +69,8 @@ class Scores(TypedDict):
         Annotated[
             float | None,
             "success weighted by path length (Anderson et al. 2018): mean over the tasks of `expert_steps` / "
-            "max(`steps`, `expert_steps`), 0 for one that was not solved; tasks whose `expert_steps` are null are left out; null if "
-            "all are; optional",
+            "max(`steps`, `expert_steps`), 0 for one that was not solved; tasks whose `expert_steps` are null are left "
+            "out; null if all are; optional",
         ]
     ]
     spl_ci95: NotRequired[
