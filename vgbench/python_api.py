@@ -23,6 +23,8 @@ class Result:
         success_rate: share of the tasks that were solved, in [0, 1].
         interval: its 95 % Wilson interval, (low, high). It knows the tasks' chance, not that of another training seed.
         successes: tasks solved, out of `tasks`.
+        spl: success weighted by path length, in [0, 1]; None where the environment has no expert.
+        timely: share of the tasks solved within 1.5 times the expert's steps; None likewise.
         tasks: number of tasks.
         baseline: success rate of the strongest baseline on the same tasks; None where the planner is one itself.
         folder: the run folder, with every record.
@@ -36,6 +38,8 @@ class Result:
     baseline: float | None
     folder: Path
     record: Mapping[str, Any] = field(repr=False)
+    spl: float | None = None
+    timely: float | None = None
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -77,6 +81,8 @@ def run(**options: Unpack[RunOptions]) -> Result:
         baseline=record["baseline"]["success_rate"] if record["baseline"] else None,
         folder=Path(record["run_dir"]),
         record=record,
+        spl=record.get("spl"),
+        timely=record.get("timely"),
     )
 
 

@@ -1,11 +1,20 @@
-"""Scores of a task that was played, from its row in episodes.jsonl: whether it was solved, and in how many steps."""
+"""Scores of a task: success, and two that ask how long it took, against the steps that the environment's expert takes.
 
-from collections.abc import Callable, Mapping
+A row is one of episodes.jsonl: `success`, `steps` until then, and `expert_steps`, null or missing where not known.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import NormalDist
 from typing import Any
 
 Row = Mapping[str, Any]
+
+SCORES = ("success", "spl", "timely")
+"""Every score, by its name."""
+COUNTS = ("success", "timely")
+"""Those that are 0 or 1."""
 TIMELY = 1.5
-"""How many times the expert's steps a timely solution may take."""
+"""Times the expert's steps within which a success is timely."""
 
 
 def success(row: Row) -> float:
@@ -13,35 +22,65 @@ def success(row: Row) -> float:
     return float(bool(row["success"]))
 
 
-def spl(row: Row) -> float:
-    """Return success weighted by path length, in steps: the expert's over those taken, and 0 without success.
+def spl(row: Row) -> float | None:
+    """Return success weighted by path length, in [0, 1]: expert_steps / max(steps, expert_steps), 0 where not solved.
 
-    Anderson et al. 2018, "On Evaluation of Embodied Navigation Agents".
+    Anderson et al. 2018, "On evaluation of embodied navigation agents"; the length of a path is its number of steps.
+    None where the expert's is not known.
+    """
+    expert = row.get("expert_steps")
+    if expert is None:
+        return None
+    return expert / max(row["steps"], expert) if row["success"] else 0.0
+
+
+def timely(row: Row) -> float | None:
+    """Return 1 for a task solved within `TIMELY` times the expert's steps, else 0; None where these are not known."""
+    expert = row.get("expert_steps")
+    if expert is None:
+        return None
+    return float(bool(row["success"]) and row["steps"] <= TIMELY * expert)
+
+
+_FUNCTIONS: dict[str, Callable[[Row], float | None]] = {"success": success, "spl": spl, "timely": timely}
+
+
+def score(name: str, row: Row) -> float | None:
+    """Return the score of a row by its name, one of `SCORES`."""
+    return _FUNCTIONS[name](row)
+
+
+def values(name: str, rows: Iterable[Row]) -> list[float]:
+    """Return a score of the rows that have it."""
+    found = (score(name, row) for row in rows)
+    return [value for value in found if value is not None]
+
+
+def mean(name: str, rows: Iterable[Row]) -> float | None:
+    """Return the mean of a score over the rows that have it; None if none has."""
+    found = values(name, rows)
+    return sum(found) / len(found) if found else None
+
+
+def interval(found: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Return an interval of the mean of scores in [0, 1]: Wilson's, with an effective number of tasks.
+
+    The tasks count for as many as would give a rate the variance that is seen between the scores; as they are, where
+    all scores agree. For successes alone this is Wilson's interval. At means near 0 and 1 it keeps its coverage, where
+    Student's interval and the bootstrap do not: scores of 0 in all but one task of 50 are in 2 of 3 cases below theirs.
 
     Raises:
-        ValueError: the row has no steps of an expert.
+        ValueError: there is no score.
     """
-    expert = _expert(row)
-    return success(row) * expert / max(row["steps"], expert)
-
-
-def timely(row: Row) -> float:
-    """Return 1 for a task that was solved within 1.5 times the expert's steps, else 0.
-
-    Raises:
-        ValueError: the row has no steps of an expert.
-    """
-    return float(bool(row["success"]) and row["steps"] <= TIMELY * _expert(row))
-
-
-SCORES: Mapping[str, Callable[[Row], float]] = {"success": success, "spl": spl, "timely": timely}
-"""All of them, by name."""
-COUNTS = ("success", "timely")
-"""Those that are 0 or 1."""
-
-
-def _expert(row: Row) -> int:
-    steps = row.get("expert_steps")
-    if not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"task {row.get('task')} has no expert_steps, got {steps!r}")
-    return steps
+    if not found:
+        raise ValueError("an interval needs a score")
+    count = len(found)
+    average = sum(found) / count
+    variance = sum((value - average) ** 2 for value in found) / count
+    # At most 1, since no scores within [0, 1] vary more than successes do; rounding could make 0 / 0 of scores of 1.
+    size = count * average * (1 - average) / variance if variance > 1e-12 else count
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    middle = (average + z * z / (2 * size)) / (1 + z * z / size)
+    half = z / (1 + z * z / size) * (average * (1 - average) / size + (z / (2 * size)) ** 2) ** 0.5
+    # Within [0, 1] by its formula; only rounding could leave it.
+    return max(middle - half, 0.0), min(middle + half, 1.0)

@@ -81,6 +81,12 @@ def rate_text(rate: Mapping[str, Any]) -> str:
     return f"{rate['success_rate']:.3f} [{low:.3f}, {high:.3f}]  {rate['successes']} of {rate['n']}"
 
 
+def scores_text(rate: Mapping[str, Any]) -> str:
+    """Return the scores beside a success rate: `, SPL 0.812, timely 0.900`; nothing where they are not known."""
+    named = (("SPL", rate.get("spl")), ("timely", rate.get("timely")))
+    return "".join(f", {name} {value:.3f}" for name, value in named if value is not None)
+
+
 def figure_text(value: Any) -> str:
     """Return a figure of a diagnosis: one with its interval over goals, a plain one, or `-` for none."""
     if value is None:

@@ -20,8 +20,10 @@ from vgbench.analysis.sampling import GoalSample
 from vgbench.api import Environment, StateGrid
 from vgbench.planning.problem import Counter, PlanningProblem, aggregate, simulate_latents
 from vgbench.settings import MpcSettings
+from vgbench_plugins.distances.two_level import TwoLevel
 from vgbench_plugins.environments.wall import Wall
 from vgbench_plugins.objectives.iql import IQL
+from vgbench_plugins.objectives.two_level_iql import TwoLevelIQL
 
 TINY = [
     "data.trajectories=8",
@@ -190,6 +192,69 @@ def test_rank_correlation_sees_order_and_nothing_else(views):
     noise = order.rank(*views(lambda cost: torch.rand(len(cost), generator=generator).double()))
     low, high = noise["groups"]["all"]["spearman"]["ci95"]
     assert -0.15 < low <= high < 0.15
+
+
+def test_a_goal_that_all_states_are_equally_far_from_counts_as_no_order(views):
+    """One of three goals has collapsed: the mean is 2 / 3, not that of the two others."""
+    numbers = iter(range(3))
+    block = order.rank(*views(lambda cost: cost.sqrt() if next(numbers) else torch.ones_like(cost)))
+    for figures in block["groups"].values():
+        for name in ("spearman", "kendall"):
+            assert figures[name]["mean"] == pytest.approx(2 / 3, abs=1e-4)
+            assert (figures[name]["goals"], figures[name]["collapsed"]) == (3, 1)
+    assert block["optimal_value"]["pearson"]["collapsed"] == 1
+    lines = "\n".join(order.rank_lines(block))
+    assert "one learned distance for all states, counted as 0: 1 of 3, 1 of 3 (near, same room)" in lines
+    assert "collapsed" not in order.rank(*views(lambda cost: cost.sqrt()))["groups"]["all"]["spearman"]
+
+
+def test_backups_of_several_steps_have_no_fixed_point_here(views):
+    trained, found = views(lambda cost: cost)
+    trained.spec.stages[0].objectives[0].params = IQL.Params(gamma=0.9, tau=0.6, n_step=3)
+    block = order.fixed_point(trained, found)
+    assert "n_step" in block["skipped"] and "3 states" in block["skipped"]
+    # The value of the shortest way is that of any number of steps.
+    assert order.rank(trained, found)["optimal_value"]["gamma"] == 0.9
+
+
+def test_each_level_is_held_against_its_own_value(views):
+    """Points are (near, far) value of the shortest way, the goal's 0; each level is the distance of one half."""
+    trained, found = views(lambda cost: cost)
+    params = TwoLevelIQL.Params(gamma=0.9, tau=0.6, stride=5)
+    trained.spec.stages[0].objectives = [SimpleNamespace(cls=TwoLevelIQL, params=params)]
+    trained.model = SimpleNamespace(distance=TwoLevel(TwoLevel.Params(base="euclidean", weight=3.0), 2))
+    for view in found:
+        value = [(1 - 0.9**steps) / 0.1 for steps in (view.cost.ceil(), (view.cost / 5).ceil())]
+        view.points, view.goal_point = torch.stack(value, dim=1).float(), torch.zeros(1, 2)
+        view.distance = value[0] + 3 * value[1]
+    block = order.rank(trained, found)
+    near, far = block["optimal_value"]["levels"]
+    assert (near["level"], near["stride"], far["level"], far["stride"]) == (0, 1, 1, 5)
+    for level in (near, far):
+        assert level["pearson"]["mean"] == pytest.approx(1)
+        assert level["error_of_bound"]["mean"] == pytest.approx(0, abs=1e-4)
+    assert sum(line.startswith(("level 0: against", "level 1: against")) for line in order.rank_lines(block)) == 2
+
+
+def test_a_run_of_two_levels_is_diagnosed_by_level(vgbench_cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
+    sets = [*TINY[:-1], "two_level.base=euclidean", "two_level.weight=3", "two_level_iql.gamma=0.9", "train.window=9"]
+    sets = [part for value in [*sets, "two_level_iql.stride=4"] for part in ("--set", value)]
+    what = ["run", "--env", "wall", "--objective", "two_level_iql", "--distance", "two_level", "--scale", "smoke"]
+    done = vgbench_cli(*what, "--device", "cpu", *sets, "--out", tmp_path / "run")
+    assert done.exit_code == 0, done.stderr
+    few = ["--goals", "2", "--states", "64"]
+    done = vgbench_cli("diagnose", tmp_path / "run", *few, "--format", "json")
+    assert done.exit_code == 0, done.stderr
+    blocks = done.json()["blocks"]
+    assert blocks["scale"]["bound"] == pytest.approx((1 + 3) / (1 - 0.9))
+    assert [(s["level"], s["steps"]) for s in blocks["scale"]["step"]["levels"]] == [(0, 1), (1, 4)]
+    fixed = blocks["fixed_point"]["levels"]
+    assert [(f["level"], f["stride"], f["gamma"]) for f in fixed] == [(0, 1, 0.9), (1, 4, 0.9)]
+    assert all(f["its_own_spearman_with_cost"]["mean"] > 0.8 for f in fixed)
+    shown = vgbench_cli("diagnose", tmp_path / "run", *few).stdout
+    assert "level 0: tau" in shown and "level 1: tau" in shown and "level 1: 4 step(s) of the data" in shown
+    assert "of a bound of 40 (1 / (1 - gamma) of all levels together)" in shown
 
 
 def test_a_predictor_that_ignores_actions_is_named():

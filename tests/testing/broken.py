@@ -94,6 +94,10 @@ DISTANCE = [
     ("rows", [("self.climb(x, y).sum(-1)\n\n", "self.climb(x, y).sum(-1) * (1 + 1e-3 * len(x))\n\n")]),
     ("levels", [("[..., half]", "[..., half].neg()")]),
     (
+        "levels",
+        [("    def forward", "    @property\n    def level_weights(self):\n        return 1, 2\n\n    def forward")],
+    ),
+    (
         "upper_bound",
         [("    def forward", "    @property\n    def upper_bound(self):\n        return 1.0\n\n    def forward")],
     ),

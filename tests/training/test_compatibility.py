@@ -91,3 +91,23 @@ def test_what_fits(rehearsed, objective, distance, sets):
 def test_what_does_not_fit_is_refused(rehearsed, objective, distance, sets, message):
     with pytest.raises(UsageError, match=message):
         rehearsed(objective, distance, *sets)
+
+
+@pytest.mark.parametrize(("bound", "fits"), [(39.0, False), (41.0, True)])
+def test_levels_ask_for_all_of_them_together(tmp_plugin, bound, fits):
+    """Each level's value goes up to 10, and the whole distance to 1 x 10 + 3 x 10."""
+    code = f"""
+        from vgbench_plugins.distances.two_level import TwoLevel
+
+        class Bounded(TwoLevel):
+            upper_bound = {bound}
+    """
+    tmp_plugin(code, distances={"bounded": "Bounded"})
+    sets = ["bounded.weight=3", "two_level_iql.gamma=0.9"]
+    asked = {"objective": ["two_level_iql"], "distance": "bounded", "set": sets}
+    spec = resolve(RunRequest(protocol="wall_big", scale="smoke", device="cpu", **asked))
+    if fits:
+        assert dry_build(spec)
+    else:
+        with pytest.raises(UsageError, match="asks for distances up to 40, but distance 'bounded' never exceeds 39"):
+            dry_build(spec)

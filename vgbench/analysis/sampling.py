@@ -23,6 +23,7 @@ class GoalSample:
         distance: [M] float64, learned distance from each state to the goal.
         cost: [M] float64, true least number of steps to the goal, or None.
         sample: [S] numbers of the states that statistics over pairs use.
+        goal_point: [1, D'], to which distances are taken.
     """
 
     goal: State
@@ -32,6 +33,7 @@ class GoalSample:
     distance: Tensor
     cost: Tensor | None
     sample: Tensor
+    goal_point: Tensor | None = None
 
     def goals(self, count: int) -> State:
         """Repeat the goal."""
@@ -69,6 +71,14 @@ def to_goal(trained: Trained, here: Tensor, goal: Tensor) -> Tensor:
         return trained.model.distance.prepare(goal)(here.unsqueeze(0))[0].double()
 
 
+def level_to_goal(trained: Trained, view: GoalSample, level: int | None) -> Tensor:
+    """Return the learned distances [M] float64 from a goal's states to it, in one level alone or (None) in all."""
+    if level is None or view.goal_point is None:
+        return view.distance
+    with torch.no_grad():
+        return trained.model.distance.level(level, view.points, view.goal_point).double()
+
+
 class GoalSampler:
     """Samples states around some goals; those of a layout are encoded once."""
 
@@ -90,10 +100,11 @@ class GoalSampler:
     def _view(self, goal: State, index: Tensor | None) -> GoalSample:
         trained = self._trained
         states, grid, here = self._around(goal, index)
-        distance = to_goal(trained, here, goal_points(trained, goal))
+        end = goal_points(trained, goal)
+        distance = to_goal(trained, here, end)
         count = len(here)
         sample = torch.from_numpy(self._rng.permutation(count)[: self._count]).to(here.device)
-        view = GoalSample(goal, states, grid, here, distance, None, sample)
+        view = GoalSample(goal, states, grid, here, distance, None, sample, end)
         if offers(trained.environment, HasCostToGo):
             view.cost = trained.environment.cost_to_go(states, view.goals(count)).double()
         return view

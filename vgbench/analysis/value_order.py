@@ -1,20 +1,20 @@
 """Is the learned distance in the order of the true one, and can one walk down it?"""
 
-import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from scipy import stats
 from torch import Tensor
 
-from vgbench.analysis.sampling import GoalSample
+from vgbench.analysis.goal_statistics import collapsed_lines, over, over_goals
+from vgbench.analysis.sampling import GoalSample, level_to_goal
 from vgbench.api import (
     HasCostToGo,
     HasPairLabels,
     HasStateGrid,
     HasValueFixedPoint,
+    Objective,
     ObjectiveShapes,
     StateGrid,
     ValueTerms,
@@ -22,22 +22,25 @@ from vgbench.api import (
 from vgbench.api.capabilities import capability, offers
 from vgbench.experiments.trained import Trained
 from vgbench.model.batching import join_rows, take_rows
-from vgbench.statistics import hierarchical_bootstrap
 from vgbench.storage.files import Record
 from vgbench.text import figure_text
 
-LEAST = 8
-"""Pairs that a rank correlation needs here."""
 TOLERANCE = 1e-3
 """A state is stuck if no neighbour is lower by more than this share of the largest distance."""
 
 
-def value_terms(trained: Trained) -> ValueTerms | None:
-    """Return discount, expectile and steps of the value that the run has learned: of the first objective with one."""
+def value_objective(trained: Trained) -> Objective | None:
+    """Return the first objective of the run that learns a value, or None."""
     shapes = ObjectiveShapes(trained.spec.settings["model"].latent_dim, trained.environment.spec.actions.dim)
     with torch.random.fork_rng(devices=[]):  # an objective's own modules draw their weights
         made = [c.cls(c.params, shapes) for stage in trained.spec.stages for c in stage.objectives]
-    return next((objective.value_terms for objective in made if objective.value_terms), None)
+    return next((objective for objective in made if objective.value_terms), None)
+
+
+def value_terms(trained: Trained) -> tuple[ValueTerms, ...]:
+    """Return discount, expectile and steps of the value that the run has learned, or of those of its levels."""
+    objective = value_objective(trained)
+    return objective.value_terms if objective else ()
 
 
 def rank(trained: Trained, views: list[GoalSample]) -> Record:
@@ -56,31 +59,69 @@ def rank(trained: Trained, views: list[GoalSample]) -> Record:
             "spearman": over_goals(rows, lambda d, c: stats.spearmanr(d, c)[0]),
             "kendall": over_goals(rows, lambda d, c: stats.kendalltau(d, c)[0]),
         }
-    terms = value_terms(trained)
-    if terms:
-        gamma, _, stride = terms
-        # 1 + gamma + ... + gamma^(k - 1): k backups of cost 1, each over `stride` steps of the environment.
-        best = [(d, (1 - gamma ** np.ceil(c / stride)) / (1 - gamma)) for d, c, _ in pairs]
-        result["optimal_value"] = {"gamma": gamma, "stride": stride, **_against(best, 1 / (1 - gamma))}
+    optimal = [_optimal_value(trained, views, terms) for terms in value_terms(trained)]
+    if optimal:
+        result["optimal_value"] = _by_level(optimal)
     return result
+
+
+def _optimal_value(trained: Trained, views: list[GoalSample], terms: ValueTerms) -> Record:
+    """Compare with the value of the shortest way."""
+    gamma, stride = terms.gamma, terms.stride
+    # 1 + gamma + ... + gamma^(k - 1): k backups of cost 1, each over `stride` steps of the environment.
+    best = [(1 - gamma ** np.ceil(cost / stride)) / (1 - gamma) for cost in _costs(views)]
+    pairs = list(zip(_learned(trained, views, terms.level), best, strict=True))
+    return {**_level(terms), "gamma": gamma, "stride": stride, **_against(pairs, 1 / (1 - gamma))}
+
+
+def _by_level(records: list[Record]) -> Record:
+    """Return the record of the whole distance as it is, those of levels under `levels`."""
+    return {"levels": records} if "level" in records[0] else records[0]
+
+
+def _each_level(block: Record) -> list[tuple[str, Record]]:
+    """Return what `_by_level` put together: words before the record of each level, nothing before a whole one."""
+    return [(f"level {found['level']}: ", found) for found in block["levels"]] if "levels" in block else [("", block)]
+
+
+def _level(terms: ValueTerms) -> Record:
+    return {} if terms.level is None else {"level": terms.level}
+
+
+def _learned(trained: Trained, views: list[GoalSample], level: int | None) -> list[np.ndarray]:
+    """Learned distances [S] of each goal's sampled states, in one level or (None) in all."""
+    return [_array(level_to_goal(trained, view, level)[view.sample]) for view in views]
 
 
 def fixed_point(trained: Trained, views: list[GoalSample]) -> Record:
     """Compare with what the value loss itself converges to on the run's data, without networks."""
-    environment = capability(trained.environment, HasValueFixedPoint)
-    gamma, tau, stride = value_terms(trained) or (0.0, None, 1)
-    if tau is None:
+    capability(trained.environment, HasValueFixedPoint)
+    found = [_fixed_point(trained, views, terms) for terms in value_terms(trained) if terms.tau is not None]
+    if not found:
         return {"skipped": "no objective of the run has an expectile `tau` and a discount `gamma`"}
+    reasons = {record.get("skipped") for record in found}
+    # For all levels alike: then it is the block that is skipped.
+    return {"skipped": found[0]["skipped"]} if len(reasons) == 1 and None not in reasons else _by_level(found)
+
+
+def _fixed_point(trained: Trained, views: list[GoalSample], terms: ValueTerms) -> Record:
+    """Compare with the fixed point of one value loss, or say why there is none."""
+    environment, level = capability(trained.environment, HasValueFixedPoint), _level(terms)
+    gamma, tau, stride, n_step, _ = terms
+    if n_step > 1:
+        why = f"backups of {n_step} states (`n_step`) converge to another value, which no environment can tell"
+        return {**level, "skipped": why}
+    assert tau is not None
     counts = [len(view.sample) for view in views]
     states = join_rows([take_rows(view.states, view.sample) for view in views])
     goals = join_rows([view.goals(count) for view, count in zip(views, counts, strict=True)])
     try:
         solved = environment.value_fixed_point(states, goals, tau, gamma, stride).split(counts)
     except ValueError as err:
-        return {"skipped": str(err)}
+        return {**level, "skipped": str(err)}
     truth = [_array(value) for value in solved]
-    pairs = [(_array(view.distance[view.sample]), value) for view, value in zip(views, truth, strict=True)]
-    result = {"tau": tau, "gamma": gamma, "stride": stride, **_against(pairs, 1 / (1 - gamma))}
+    pairs = list(zip(_learned(trained, views, terms.level), truth, strict=True))
+    result = {**level, "tau": tau, "gamma": gamma, "stride": stride, **_against(pairs, 1 / (1 - gamma))}
     result["spearman"] = over_goals(pairs, lambda d, v: stats.spearmanr(d, v)[0])
     if offers(trained.environment, HasCostToGo):
         costs = list(zip(truth, _costs(views), strict=True))
@@ -152,23 +193,6 @@ def _against(pairs: list[tuple[np.ndarray, np.ndarray]], bound: float) -> Record
     }
 
 
-def over_goals(pairs: list[tuple[np.ndarray, np.ndarray]], function: Callable[[Any, Any], float]) -> Record | None:
-    """Return mean and interval over goals of a statistic; goals with too few pairs, or equal ones, do not count."""
-    with warnings.catch_warnings():
-        # Of equal figures scipy has no correlation: it warns and returns NaN, which is left out below.
-        warnings.simplefilter("ignore")
-        figures = [float(function(a, b)) for a, b in pairs if len(a) >= LEAST]
-    figures = [figure for figure in figures if np.isfinite(figure)]
-    return over(figures) if figures else None
-
-
-def over(figures: list[float]) -> Record:
-    """Return the mean over goals with a bootstrap interval over these."""
-    # One row: goals are the only thing that is drawn again.
-    low, high = hierarchical_bootstrap([figures])
-    return {"mean": round(float(np.mean(figures)), 4), "ci95": [round(low, 4), round(high, 4)], "goals": len(figures)}
-
-
 def _array(value: Tensor) -> np.ndarray:
     result: np.ndarray = value.double().cpu().numpy()
     return result
@@ -180,11 +204,11 @@ def rank_lines(block: Record) -> list[str]:
     lines = [f"{'pairs':<{width}}  Spearman               Kendall"]
     for name, figures in block["groups"].items():
         lines.append(f"{name:<{width}}  {figure_text(figures['spearman']):<21}  {figure_text(figures['kendall'])}")
-    value = block.get("optimal_value")
-    if value:
+    lines += collapsed_lines({name: figures["spearman"] for name, figures in block["groups"].items()})
+    for level, value in _each_level(block["optimal_value"]) if block.get("optimal_value") else ():
         lines.append(
-            f"against (1 - gamma^k) / (1 - gamma), gamma {value['gamma']:g}: Pearson {figure_text(value['pearson'])}, "
-            f"mean error {figure_text(value['error_of_bound'])} of the bound"
+            f"{level}against (1 - gamma^k) / (1 - gamma), gamma {value['gamma']:g}: Pearson "
+            f"{figure_text(value['pearson'])}, mean error {figure_text(value['error_of_bound'])} of the bound"
         )
     whole = block["groups"]["all"]["spearman"]
     if whole:
@@ -197,13 +221,18 @@ def rank_lines(block: Record) -> list[str]:
 
 def fixed_point_lines(block: Record) -> list[str]:
     """Put into words: the agreement with the loss's own solution."""
-    own = block.get("its_own_spearman_with_cost")
-    lines = [
-        f"tau {block['tau']:g}, gamma {block['gamma']:g}: Spearman {figure_text(block['spearman'])}, "
-        f"Pearson {figure_text(block['pearson'])}, mean error {figure_text(block['error_of_bound'])} of the bound"
-    ]
-    if own:
-        lines.append(f"that solution itself, against the true cost: Spearman {figure_text(own)}")
+    lines = []
+    for level, found in _each_level(block):
+        if "skipped" in found:
+            lines.append(f"{level}skipped: {found['skipped']}")
+            continue
+        lines.append(
+            f"{level}tau {found['tau']:g}, gamma {found['gamma']:g}: Spearman {figure_text(found['spearman'])}, "
+            f"Pearson {figure_text(found['pearson'])}, mean error {figure_text(found['error_of_bound'])} of the bound"
+        )
+        lines += collapsed_lines({"all": found["spearman"]})
+        if own := found.get("its_own_spearman_with_cost"):
+            lines.append(f"{level}that solution itself, against the true cost: Spearman {figure_text(own)}")
     lines.append(
         "The loss itself asks for this solution: what the first line lacks is the fit, the second the loss's bias."
     )

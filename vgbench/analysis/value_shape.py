@@ -5,9 +5,11 @@ import torch
 from torch import Tensor
 
 from vgbench.analysis.sampling import GoalSample
-from vgbench.analysis.value_order import value_terms
+from vgbench.analysis.value_order import value_objective
+from vgbench.api import ValueTerms
 from vgbench.experiments.trained import Trained
 from vgbench.storage.files import Record
+from vgbench.training.compatibility import asked_range
 
 TRIPLES = 2000
 STEPS = 1024
@@ -15,11 +17,14 @@ STEPS = 1024
 
 def scale(trained: Trained, views: list[GoalSample], seed: int) -> Record:
     """Measure range and saturation, in the distance's own units, and the mean distance of one step of the data."""
-    terms = value_terms(trained)
+    objective = value_objective(trained)
+    values = objective.value_terms if objective else ()
     bound, source = trained.model.distance.upper_bound, "the distance's own bound"
-    if terms:
-        # 1 + gamma + gamma^2 + ...: the value of a goal that is never reached.
-        bound, source = 1 / (1 - terms[0]), "1 / (1 - gamma)"
+    # 1 + gamma + gamma^2 + ...: the value of a goal that is never reached.
+    if objective and values[0].level is None:
+        bound, source = 1 / (1 - values[0].gamma), "1 / (1 - gamma)"
+    elif objective:
+        bound, source = asked_range(objective, trained.model.distance), "1 / (1 - gamma) of all levels together"
     # What is far is told by the true cost, else by the environment's distance; never by what is being judged.
     far = []
     for view in views:
@@ -29,8 +34,7 @@ def scale(trained: Trained, views: list[GoalSample], seed: int) -> Record:
         far.append(view.distance[truth >= truth.quantile(2 / 3)])
     spreads = [float(d.quantile(0.95) - d.quantile(0.05)) for d in far]
     largest = max(float(view.distance.max()) for view in views)
-    stride = terms[2] if terms else 1
-    step = one_step(trained, stride, seed)
+    steps = [_step(trained, terms, seed) for terms in values or (ValueTerms(0.0),)]
     return {
         "max": round(largest, 4),
         "bound": None if bound is None else round(bound, 4),
@@ -39,12 +43,23 @@ def scale(trained: Trained, views: list[GoalSample], seed: int) -> Record:
         "far_spread": round(float(np.mean(spreads)), 6),
         "far_spread_of_bound": None if bound is None else round(float(np.mean(spreads)) / bound, 6),
         "far_spread_of_max": round(float(np.mean(spreads)) / max(largest, 1e-12), 6),
-        "step": {"steps": stride, "mean": round(float(step.mean()), 4), "std": round(float(step.std()), 4)},
+        "step": steps[0] if "level" not in steps[0] else {"levels": steps},
     }
 
 
-def one_step(trained: Trained, stride: int, seed: int) -> Tensor:
-    """Compute distances [1024] from random states of the data to those `stride` steps later."""
+def _step(trained: Trained, terms: ValueTerms, seed: int) -> Record:
+    """Measure the distance between states of the data that a backup of one step compares, in the level that does."""
+    distance = one_step(trained, terms.stride, seed, terms.level)
+    found: Record = {} if terms.level is None else {"level": terms.level}
+    return found | {
+        "steps": terms.stride,
+        "mean": round(float(distance.mean()), 4),
+        "std": round(float(distance.std()), 4),
+    }
+
+
+def one_step(trained: Trained, stride: int, seed: int, level: int | None = None) -> Tensor:
+    """Compute distances [1024], in a level or all, from random states of the data to those `stride` steps later."""
     data, model = trained.data, trained.model
     rng = np.random.default_rng(seed)
     row = torch.from_numpy(rng.integers(0, len(data), STEPS)).to(data.device)
@@ -53,7 +68,8 @@ def one_step(trained: Trained, stride: int, seed: int) -> Tensor:
         model.encode_blocks(data.observations(row, when), points=True).clone() for when in (time, time + stride)
     )
     with torch.no_grad():
-        return model.distance(here, there).double()
+        d = model.distance(here, there) if level is None else model.distance.level(level, here, there)
+        return d.double()
 
 
 def metric(trained: Trained, views: list[GoalSample], seed: int) -> Record:
@@ -93,9 +109,13 @@ def scale_lines(block: Record) -> list[str]:
         spread, unit = block["far_spread_of_bound"], "bound"
     flat = "flat: a planner sees little there" if spread < 0.02 else "still graded"
     mean, step = f"far pairs: mean {block['far_mean']:.4g}, p95 - p5 {block['far_spread']:.4g}", block["step"]
+    steps = [(f"level {found['level']}: ", found) for found in step["levels"]] if "levels" in step else [("", step)]
     return [
         f"largest {block['max']:.4g} {bound}; {mean}",
-        f"{step['steps']} step(s) of the data: {step['mean']:.4g} +- {step['std']:.4g} (1: each led there)",
+        *(
+            f"{level}{one['steps']} step(s) of the data: {one['mean']:.4g} +- {one['std']:.4g} (1: each led there)"
+            for level, one in steps
+        ),
         f"Far from the goal (the furthest third) the distance is {flat}: {spread:.2%} of the {unit}.",
     ]
 

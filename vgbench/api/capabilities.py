@@ -49,7 +49,11 @@ class HasCostToGo(Protocol):
 
 @runtime_checkable
 class HasExpert(Protocol):
-    """Capability `expert`: the environment has a controller that solves its tasks, the ladder's top rung."""
+    """Capability `expert`: the environment has a controller that solves its tasks, as fast as may be.
+
+    It is the ladder's top rung, and its steps are those that SPL and timely success are judged by: one that dawdles
+    makes these scores too high.
+    """
 
     def expert(self, state: State, goal: State) -> Tensor:
         """Actions [B, A] that lead from states towards goals, in the environment's units and within its action set."""

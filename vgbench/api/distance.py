@@ -49,6 +49,11 @@ class Distance(Plugin, nn.Module, ABC):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Distance from x [..., D] to y [..., D], broadcasting; the result is [...]. Finite gradient at x = y."""
 
+    @property
+    def level_weights(self) -> tuple[float, ...] | None:
+        """Weights by which the levels add up to the distance; None where several are put together otherwise."""
+        return (1.0,) if self.levels == 1 else None
+
     def level(self, index: int, x: Tensor, y: Tensor) -> Tensor:
         """Distance [...] in the level `index` < `levels` alone, from x [..., D] to y [..., D]; 0 is the finest."""
         if self.levels > 1:

@@ -140,11 +140,15 @@ class ValueTerms(NamedTuple):
         gamma: discount from a state to the next that is compared, in (0, 1).
         tau: expectile of the regression, in (0, 1); None where it is none.
         stride: steps between the states that are compared.
+        n_step: states that a backup goes ahead, `stride` steps each.
+        level: of the distance, that is this value (see `Distance.level`); None: the whole distance is.
     """
 
     gamma: float
     tau: float | None = None
     stride: int = 1
+    n_step: int = 1
+    level: int | None = None
 
 
 class Objective(Plugin, nn.Module, ABC):
@@ -185,13 +189,13 @@ class Objective(Plugin, nn.Module, ABC):
 
     @property
     def distance_range(self) -> float | None:
-        """Largest distance that the loss will ask for (1 / (1 - gamma) for a value), or None."""
+        """Largest distance that the loss will ask for (1 / (1 - gamma) for a value), or None; for levels, of each."""
         return None
 
     @property
-    def value_terms(self) -> ValueTerms | None:
-        """The value function that the loss learns, where it learns one."""
-        return None
+    def value_terms(self) -> tuple[ValueTerms, ...]:
+        """The value function that the loss learns, where it learns one; of a distance of levels, that of each."""
+        return ()
 
     @property
     def stride(self) -> int:

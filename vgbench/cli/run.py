@@ -8,7 +8,7 @@ import typer
 
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, say, takes
 from vgbench.config.options import OPTIONS, RunOptions
-from vgbench.text import rate_text, task_name
+from vgbench.text import rate_text, scores_text, task_name
 
 EPILOG = examples(
     "vgbench run --env maze --objective iql --distance iqe",
@@ -69,9 +69,9 @@ def print_result(result: Mapping[str, Any]) -> None:
     print(f"{where}, {method}, scale {result['scale']}")
     if result["scale"] == "smoke":
         print("scale smoke: these numbers mean nothing")
-    print(f"success  {rate_text(result)}")
+    print(f"success  {rate_text(result)}{scores_text(result)}")
     for baseline in result.get("baselines", ()):
-        print(f"baseline {rate_text(baseline)}  ({baseline['planner']})")
+        print(f"baseline {rate_text(baseline)}{scores_text(baseline)}  ({baseline['planner']})")
     stages = result.get("stages", {})
     width = max(map(len, (*stages, "all")))
     for name, times in (*stages.items(), ("all", result)):

@@ -8,28 +8,30 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vgbench.api import Planner, Tasks
+from vgbench.api import HasExpert, Planner, Tasks
+from vgbench.api.capabilities import offers
 from vgbench.data import files, task_files
 from vgbench.data.checks import sanity_check_environment
 from vgbench.data.dataset import Dataset
 from vgbench.errors import RunFailed, VgbenchError
 from vgbench.experiments.build import build_environment, build_model, build_terms, dry_build, load_data
+from vgbench.experiments.rates import rate
 from vgbench.hardware import keep_freed_memory
 from vgbench.model import jepa, precision
 from vgbench.model.jepa import JEPA
 from vgbench.planning import memory
 from vgbench.planning.controller import UNINFORMED, Controller
 from vgbench.planning.evaluation import Evaluation
+from vgbench.planning.expert import expert_steps
 from vgbench.plugin.attribution import attribute_errors
 from vgbench.plugin.loggers import Loggers
 from vgbench.plugin.registry import Registry
 from vgbench.rng import Level, Stream, derive
 from vgbench.spec import RunSpec, StageSpec
-from vgbench.statistics import wilson
 from vgbench.storage import source_changes
 from vgbench.storage.files import write_json
 from vgbench.storage.interrupt import Stop, deferred_interrupts
-from vgbench.storage.record_types import BaselineRate, EpisodeRow, Rate, ResultFile, TasksAbout
+from vgbench.storage.record_types import BaselineRate, EpisodeRow, ResultFile, TasksAbout
 from vgbench.storage.run_folder import FORMAT, RunFolder
 from vgbench.training.latents import encode_all, fit_latent_scale
 from vgbench.training.stage import Stage
@@ -121,11 +123,13 @@ class _Run:
         self.environment = build_environment(spec.environment)
         self.evaluations: dict[str, int] = {}  # of the predictor, by stage
         self.blocks: dict[str, int] = {}  # tasks planned at a time, by stage
+        self.expert_steps: list[int | None] = []  # by task
 
     def execute(self) -> ResultFile:
         spec = self.spec
         data, path = self._collect()
         tasks, about_tasks = self._tasks(data)
+        self.expert_steps = self._expert(tasks)
         model = self._train(data)
         rows = self._play("episodes", self._planner(), model, tasks, data, Stream.PLANNER)
         baselines = self._baselines(tasks, data)
@@ -133,7 +137,7 @@ class _Run:
         return {
             "format": FORMAT,
             "metric": "success_rate",
-            **_rate(rows),
+            **rate(rows),
             "baseline": max(baselines, key=operator.itemgetter("successes"), default=None),
             "baselines": baselines,
             "title": spec.title(),
@@ -233,6 +237,19 @@ class _Run:
         task_files.keep(found, self.folder.path / "tasks.json")
         return found.on(self.device), about
 
+    def _expert(self, tasks: Tasks) -> list[int | None]:
+        """Steps of the environment's expert on each task, against which SPL and timely success are judged."""
+        most = self.spec.settings["mpc"].max_steps
+        steps = expert_steps(self.environment, tasks, most)
+        failed = steps.count(None)
+        # At scale smoke episodes are too short for anybody.
+        if failed and offers(self.environment, HasExpert) and self.spec.scale != "smoke":
+            self._note(
+                f"the expert solves {len(tasks) - failed} of {len(tasks)} tasks within mpc.max_steps={most}; spl and "
+                "timely leave the others out"
+            )
+        return steps
+
     def _play(
         self, name: str, planner: Planner, model: JEPA | None, tasks: Tasks, data: Dataset, stream: Stream
     ) -> list[EpisodeRow]:
@@ -255,6 +272,7 @@ class _Run:
                 self.loggers,
                 self.stop,
                 whole,
+                self.expert_steps,
             ).run()
         self.evaluations[name] = controller.evaluations
         self.blocks[name] = controller.block
@@ -281,19 +299,8 @@ class _Run:
         for name, who, stream in judged:
             stage = f"baseline-{name}"
             rows = self._play(stage, who, None, tasks, data, stream)
-            rates.append({"planner": name, "file": f"{stage}.jsonl", **_rate(rows)})
+            rates.append({"planner": name, "file": f"{stage}.jsonl", **rate(rows)})
         return rates
 
     def _weights(self, key: str) -> dict[str, float]:
         return {chosen.name: chosen.weight for chosen in self.spec.objectives_of(key)}
-
-
-def _rate(rows: list[EpisodeRow]) -> Rate:
-    successes = sum(row["success"] for row in rows)
-    low, high = wilson(successes, len(rows))
-    return {
-        "success_rate": successes / len(rows),
-        "successes": successes,
-        "n": len(rows),
-        "ci95": [round(low, 4), round(high, 4)],
-    }

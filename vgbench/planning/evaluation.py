@@ -1,7 +1,8 @@
 """The evaluation of a run: episodes that are checkpointed, interrupted and resumed, and that loggers hear of."""
 
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -30,12 +31,17 @@ class Evaluation:
         loggers: Loggers,
         stop: Stop,
         whole: bool = False,
+        expert_steps: Sequence[int | None] | None = None,
     ) -> None:
-        """`name` is that of the stage and of its JSONL file (`episodes`, `baseline-random`); `whole` as for `Episodes`."""
+        """`name` is that of the stage and of its JSONL file (`episodes`, `baseline-random`); `whole` as for `Episodes`.
+
+        `expert_steps` are those of all tasks, for their rows; see `vgbench.planning.expert`.
+        """
         self.name, self.controller = name, controller
         self._folder, self._loggers, self._stop = folder, loggers, stop
         self._saved, self._interval = time.monotonic(), checkpoint_seconds()
         self._episodes = Episodes(environment, tasks, controller.settings, action_scale, controller.seed, whole, name)
+        self._expert_steps = expert_steps or [None] * len(tasks)
         observe = observe_latents(controller.model, environment, tasks)
         self._act = Planned(controller, observe, self._save_if_due)
 
@@ -51,9 +57,14 @@ class Evaluation:
             self._episodes.play(self._act, progress, on_plan=self._report)
             self._save(progress)
             self._loggers.call("vgbench_stage_ended", stage=self.name)
-        rows = self._episodes.rows(progress)
+        rows = self._rows(progress)
         self._folder.write_lines(f"{self.name}.jsonl", rows)
         return rows
+
+    def _rows(self, progress: Progress) -> list[EpisodeRow]:
+        """Rows of the tasks that are over, with the expert's steps."""
+        rows = self._episodes.rows(progress)
+        return [cast("EpisodeRow", {**row, "expert_steps": self._expert_steps[row["task"]]}) for row in rows]
 
     def _resumed(self, content: Record) -> Progress:
         """Progress of a checkpoint; what does not fit these tasks is told as a checkpoint that cannot be used."""
@@ -87,7 +98,7 @@ class Evaluation:
         progress.evaluations = self.controller.evaluations
         # The checkpoint first: the lines can be written again from it, but not the other way round.
         self._folder.save_checkpoint(self.name, progress.packed())
-        self._folder.write_lines(f"{self.name}.jsonl", self._episodes.rows(progress))
+        self._folder.write_lines(f"{self.name}.jsonl", self._rows(progress))
         self._saved = time.monotonic()
 
 

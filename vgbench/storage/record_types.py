@@ -65,7 +65,30 @@ class RunFile(MadeBy):
     variant: Annotated[str | None, "variant"]
 
 
-class Rate(TypedDict):
+class Scores(TypedDict):
+    """Scores beside success; null where no task has the steps of an expert, missing in records that are older."""
+
+    spl: NotRequired[
+        Annotated[
+            float | None,
+            "success weighted by path length (Anderson et al. 2018): mean over the tasks of `expert_steps` / "
+            "max(`steps`, `expert_steps`), 0 for one that was not solved; tasks whose `expert_steps` are null are left "
+            "out; null if all are; optional",
+        ]
+    ]
+    spl_ci95: NotRequired[
+        Annotated[
+            list[float] | None,
+            "ends of its 95 % interval: Wilson's, with the number of tasks that fits their variance; optional",
+        ]
+    ]
+    timely: NotRequired[
+        Annotated[float | None, "share of these tasks solved within 1.5 times `expert_steps`; null as `spl`; optional"]
+    ]
+    timely_ci95: NotRequired[Annotated[list[float] | None, "ends of its 95 % Wilson interval; optional"]]
+
+
+class Rate(Scores):
     """Success on the tasks."""
 
     success_rate: Annotated[float, "share of the tasks solved"]
@@ -76,7 +99,7 @@ class Rate(TypedDict):
     ]
 
 
-class BaselineRate(TypedDict):
+class BaselineRate(Scores):
     """Success of a planner that knows nothing of the cost."""
 
     planner: Annotated[
@@ -170,7 +193,14 @@ class EpisodeRow(TypedDict):
 
     task: Annotated[int, "index of the task in `tasks.json`"]
     success: Annotated[bool, "whether it was solved"]
-    steps: Annotated[int, "environment steps until then, or all"]
+    steps: Annotated[int, "environment steps until it was first solved, or all"]
+    expert_steps: NotRequired[
+        Annotated[
+            int | None,
+            "steps that the environment's expert takes, without noise; null where there is none, or where it does not "
+            "get there within `mpc.max_steps`; missing in older records",
+        ]
+    ]
     start_distance: Annotated[float, "distance to the goal at the start"]
     min_distance: Annotated[float, "the smallest one"]
     final_distance: Annotated[float, "the last one"]

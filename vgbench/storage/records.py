@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vgbench.errors import UsageError, VgbenchError
-from vgbench.scores import SCORES
+from vgbench.scores import SCORES, score
 from vgbench.storage.files import Record, read_json
 from vgbench.storage.record_types import PluginOrigin
 from vgbench.storage.run_folder import other_format
@@ -261,11 +261,13 @@ def _episodes(path: Path, rate: Record) -> Episodes:
 
 
 def _scores(rows: Sequence[Record]) -> dict[str, tuple[float, ...]]:
+    """Scores that every task has: of an older record, or without an expert, that is success alone."""
     found = {}
-    for name, score in SCORES.items():
-        # Not every record has what each score needs.
+    for name in SCORES:
         with suppress(ValueError, KeyError, TypeError):
-            found[name] = tuple(map(score, rows))
+            scores = [score(name, row) for row in rows]
+            if None not in scores:
+                found[name] = tuple(value for value in scores if value is not None)
     return found
 
 

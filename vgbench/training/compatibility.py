@@ -23,13 +23,25 @@ def check_terms(spec: "RunSpec", terms: Iterable["Term"], distance: "Distance") 
         _parts(term.name, term.objective)
         _needs(spec, term.name, term.objective, distance)
         _stride(term.name, term.objective, spec.settings["data"].length)
-        bound, needed = distance.upper_bound, term.objective.distance_range
+        bound, needed = distance.upper_bound, asked_range(term.objective, distance)
         if bound is not None and needed is not None and bound < needed:
             ways = _or(term.objective.remedies.get("distance_range"), "another distance")
             raise UsageError(
                 f"objective '{term.name}' asks for distances up to {needed:.4g}, but distance '{spec.distance.name}' "
                 f"never exceeds {bound:.4g}; take {ways}"
             )
+
+
+def asked_range(objective: "Objective", distance: "Distance") -> float | None:
+    """Return the largest value of the whole distance that an objective asks for: that of all its levels together.
+
+    None where it asks for none, or where it is not known how the levels make a distance.
+    """
+    levels = [(terms.level, 1 / (1 - terms.gamma)) for terms in objective.value_terms if terms.level is not None]
+    if not levels:
+        return objective.distance_range
+    weights = distance.level_weights
+    return None if weights is None else sum(weights[level] * largest for level, largest in levels)
 
 
 def check_window(group: str, window: int, terms: Iterable["Term"]) -> None:

@@ -69,6 +69,11 @@ class TwoLevel(Distance):
         """Return the distance from x [..., D] to y [..., D]."""
         return self.level(0, x, y) + self.params.weight * self.level(1, x, y)
 
+    @property
+    def level_weights(self) -> tuple[float, float]:
+        """1 for the near level, `weight` for the far one."""
+        return 1.0, float(self.params.weight)
+
     def level(self, index: int, x: Tensor, y: Tensor) -> Tensor:
         """Return the distance [...] of the near (0) or the far (1) level, without its weight."""
         part = slice(self.cut) if index == 0 else slice(self.cut, None)

@@ -44,10 +44,13 @@ class TensorBoard:
 
     @hookimpl
     def vgbench_run_ended(self, result: dict[str, Any]) -> None:
-        """Write the success rates and close the file."""
+        """Write the success rates, and the scores beside them where they are known, and close the file."""
         for name, rate in (("success_rate", result), ("baseline", result.get("baseline"))):
             if self._writer is not None and rate:
                 self._writer.add_scalar(f"result/{name}", rate["success_rate"], 0)
+        for name in ("spl", "timely"):
+            if self._writer is not None and result.get(name) is not None:
+                self._writer.add_scalar(f"result/{name}", result[name], 0)
         self._close()
 
     def _close(self) -> None:

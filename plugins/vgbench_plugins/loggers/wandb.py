@@ -66,7 +66,8 @@ class WandB:
     def vgbench_run_ended(self, result: dict[str, Any]) -> None:
         """Add the result to the summary, and finish."""
         if self._run is not None:
-            self._run.summary.update({name: result[name] for name in ("success_rate", "successes", "n", "ci95")})
+            names = ("success_rate", "successes", "n", "ci95", "spl", "timely")
+            self._run.summary.update({name: result[name] for name in names if result.get(name) is not None})
         self._finish(0)
 
     def _finish(self, code: int) -> None:

@@ -70,9 +70,9 @@ class IQL(Objective):
     }
 
     @property
-    def value_terms(self) -> ValueTerms:
-        """Discount, expectile and stride of the backup."""
-        return ValueTerms(self.params.gamma, self.params.tau, self.stride)
+    def value_terms(self) -> tuple[ValueTerms, ...]:
+        """Discount, expectile, stride and number of steps of the backup."""
+        return (ValueTerms(self.params.gamma, self.params.tau, self.stride, self.params.n_step),)
 
     @property
     def distance_range(self) -> float:

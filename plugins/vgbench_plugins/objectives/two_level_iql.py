@@ -3,7 +3,7 @@
 from pydantic import Field
 from torch import Tensor
 
-from vgbench.api import Batch, Loss, Model, Noise
+from vgbench.api import Batch, Loss, Model, Noise, ValueTerms
 from vgbench_plugins.objectives.iql import IQL, expectile_loss
 
 
@@ -27,6 +27,15 @@ class TwoLevelIQL(IQL):
 
         stride: int = Field(8, ge=2, description="steps between the states that the far level compares")
         far_weight: float = Field(1.0, ge=0.0, description="of the far level's loss beside the near one's")
+
+    @property
+    def value_terms(self) -> tuple[ValueTerms, ...]:
+        """Those of the near level, whose states are one step apart, and of the far level."""
+        params = self.params
+        return tuple(
+            ValueTerms(params.gamma, params.tau, stride, params.n_step, level)
+            for level, stride in enumerate((1, self.stride))
+        )
 
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
         """Value of the loss; logs those of both levels."""

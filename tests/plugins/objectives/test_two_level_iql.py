@@ -67,6 +67,8 @@ def test_what_it_asks_for():
     objective = make(stride=6, gamma=0.9, n_step=3)
     assert (objective.stride, objective.min_length, objective.needs) == (6, 4, {"levels"})
     assert objective.distance_range == pytest.approx(10)
+    tau = objective.params.tau
+    assert objective.value_terms == ((0.9, tau, 1, 3, 0), (0.9, tau, 6, 3, 1))
 
 
 @pytest.mark.parametrize("bad", [{"stride": 1}, {"far_weight": -1.0}, {"tau": 1.0}])

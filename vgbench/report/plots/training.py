@@ -7,11 +7,13 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from vgbench import scores
 from vgbench.report.plots import style
 from vgbench.report.plots.picture import LOGS, Drawn, Plot, SkippedPlot
 from vgbench.statistics import wilson
 from vgbench.storage.files import Record
 from vgbench.storage.run_folder import RunFolder
+from vgbench.text import scores_text
 
 TRAINING, STEPS = "Training", "Success against steps"
 _AXES = ("stage", "step")
@@ -86,7 +88,7 @@ def _logs_text(count: int) -> str:
 
 
 def success(folder: Path, most: int | None = None) -> Drawn:
-    """Draw the share of tasks solved within so many steps, of the planner and of the baseline, with Wilson intervals.
+    """Draw the share of tasks solved within so many steps, of planner, baseline and expert, with Wilson intervals.
 
     `most` is the largest number of steps allowed; by default the most that any task took.
     """
@@ -96,6 +98,7 @@ def success(folder: Path, most: int | None = None) -> Drawn:
     if not curves["planner"]:
         yield SkippedPlot(STEPS, "episodes.jsonl has no whole row for each task")
         return
+    curves["expert"] = _expert(curves["planner"])
     last = most or max(row["steps"] for rows in curves.values() for row in rows)
     made = style.figure(4.6, 2.8)
     axes = made.subplots()
@@ -111,7 +114,19 @@ def success(folder: Path, most: int | None = None) -> Drawn:
     axes.legend(loc="best")
     baseline = "" if curves["baseline"] else " There are no episodes of a baseline."
     text = f"Share of the tasks solved within so many steps, with 95 % Wilson intervals at each step.{baseline}"
+    if curves["expert"]:
+        known = {name: scores.mean(name, curves["planner"]) for name in ("spl", "timely")}
+        figures = scores_text(known).removeprefix(", ")
+        text += f" The expert is the environment's own, without noise. Against its steps the planner has {figures}."
     yield Plot("success.svg", STEPS, text, content=style.svg(made))
+
+
+def _expert(rows: list[Record]) -> list[Record]:
+    """Rows of the expert on the same tasks, none where the environment has no expert."""
+    known = [row.get("expert_steps") for row in rows]
+    if not any(known) or not all(steps is None or isinstance(steps, int) for steps in known):
+        return []
+    return [{"success": steps is not None, "steps": steps or 0} for steps in known]
 
 
 def _episodes(path: Path) -> list[Record]:

@@ -201,6 +201,11 @@ def levels(subject: Subject) -> None:
         fine = d.shape == x.shape[:-1] and bool((d >= 0).all())
         seen = f"shape {list(d.shape)}, least {float(d.detach().min()):.3g}"
         expect(fine, f"level {index}: {list(x.shape[:-1])} numbers of 0 or more", seen, "another part of the points")
+    if made.level_weights is not None:
+        weighted = sum(weight * made.level(index, x, y) for index, weight in enumerate(made.level_weights))
+        total = torch.as_tensor(weighted)
+        gap, cause = largest_gap(total, made(x, y)), "`level_weights` of other parameters, or no sum: then None"
+        expect(near(total, made(x, y), 1e-4), "the levels by `level_weights` to be the distance", gap, cause)
 
 
 @check(after=("finite",))
