@@ -24,8 +24,8 @@ SEEDS = {"seed": 11, "data_seed": 1000, "task_seed": 1000}
 
 PLACES = {
     "maze": ("vf", "pred_vcreg"),
-    "wall_small": ("vf", "vf_quasi"),
-    "wall_big": ("vf_quasi", "pred_vcreg", "pred_ema", "vf_quasi_pred"),
+    "wall_small": ("vf_quasi",),
+    "wall_big": ("pred_vcreg", "vf_quasi_pred", "pred_ema"),
 }
 """Recipes on which a choice is tried, by protocol: none of them that solves all there is to solve."""
 
@@ -45,6 +45,8 @@ def runs() -> Iterator[tuple[str, RunSpec]]:
             for each in variant.choices:
                 concerned = each.values(protocol, recipe, training)
                 back = {name: literal.values[name].value for name in concerned if name in literal.values}
+                # Settings of a stage that joint training does not have.
+                back = {n: v for n, v in back.items() if training == "separate" or "train_predictor." not in n}
                 if any(tuned.values[name].value != value for name, value in back.items()):
                     spec = resolve(RunRequest(**place, set=back, threads=1, device="cpu"))
                     yield f"{protocol}/{recipe}/without-{each.name}", spec

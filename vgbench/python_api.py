@@ -55,8 +55,8 @@ def run(**options: Unpack[RunOptions]) -> Result:
     are under `notes` in the result's record.
 
     Raises:
-        UsageError: something does not exist, is out of its range, or contradicts something else, or the folder holds
-            what other source of the plugins has made; nothing was computed.
+        UsageError: something does not exist, is out of its range, or contradicts something else, or the folder was made
+            before a plugin changed; nothing was computed.
         RunFailed: training or planning came to no end.
 
     Example::
@@ -131,7 +131,7 @@ def perform(
         argv: what was called, for the record.
         loggers: those that are used beside the ones that always are.
         note: called with each thing that the user should know before the run starts.
-        again: whether what other source of the plugins has made is made anew.
+        again: whether a run whose plugins have changed since is repeated.
     """
     # Here, not above: these import torch, without which `import vgbench` is fast.
     from vgbench.experiments import runner

@@ -90,7 +90,7 @@ def test_a_run_is_diagnosed_and_put_on_a_ladder(run_folder, vgbench_cli):
 
     (run_folder / "checkpoints" / "predictor.pt").unlink()
     refused = vgbench_cli("diagnose", run_folder)
-    assert refused.exit_code == 2 and "predictor.pt (only baseline.pt, encoder.pt" in refused.stderr
+    assert refused.exit_code == 2 and "predictor.pt (only baseline-random.pt, baseline-uninformed.pt, encoder.pt" in refused.stderr
     shutil.rmtree(run_folder / "checkpoints")
     refused = vgbench_cli("ladder", "--run", run_folder)
     assert refused.exit_code == 2 and "--run" in refused.stderr and "no checkpoint at all" in refused.stderr

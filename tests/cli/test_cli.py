@@ -135,7 +135,8 @@ def test_show_what_is_in_the_registry_file(vgbench_cli, kind):
     for row in vgbench_cli("list", kind, "--format", "json").json():
         about = vgbench_cli("show", kind, row["name"], "--format", "json").json()
         assert about["summary"] == row["summary"]
-        assert all({"name", "value", "type", "default", "meaning"} <= set(value) for value in about.get("values", ()))
+        columns = {"choice", "for"} if kind == "variant" else {"type", "default", "meaning"}
+        assert all({"name", "value", *columns} <= set(value) for value in about.get("values", ()))
         assert vgbench_cli("show", kind, row["name"]).exit_code == 0
 
 
@@ -235,9 +236,9 @@ def test_dry_run_shows_values_sources_and_costs(vgbench_cli):
         r"recipe +vf_quasi +matched",
         r"iql\.tau +0\.6 +recipe vf_quasi",
         r"wall\.step +big +protocol wall_big",
-        r"mppi\.samples +64 +protocol wall_big, scale quick",
+        r"mppi\.samples +32 +protocol wall_big, scale quick",
         r"iql\.random_goals +6 +default",
-        r"vcreg\.axes +batch +protocol wall_big",
+        r"vcreg\.axes +batch +variant literal",
         r"predictor evaluations +\S+",
         r"FLOPs +\S+",
         r"memory +\S+ MiB",

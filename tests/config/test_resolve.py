@@ -206,7 +206,7 @@ def test_precedence(config):
     assert sources["iql.goal_last"] == ("segment", "default")
     assert sources["iql.gamma"] == (0.93, "recipe vf_quasi")
     assert sources["data.length"] == (101, "protocol maze")
-    assert sources["mppi.samples"] == (64, "protocol maze, scale quick")
+    assert sources["mppi.samples"] == (32, "protocol maze, scale quick")
     assert sources["mppi.horizon"] == (30, f"--config {file}")
     assert sources["iql.tau"] == (0.75, "--set")
     assert sources["iql.stride"] == (10, "variant tuned")

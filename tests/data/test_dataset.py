@@ -75,7 +75,7 @@ def test_data_of_another_environment_are_refused(wall, tmp_path):
 def test_data_of_another_version_are_refused(wall, tmp_path, monkeypatch):
     _, path = collection.collect("wall", wall, SETTINGS, 0, folder=tmp_path)
     monkeypatch.setattr(Wall, "version", 99)
-    with pytest.raises(UsageError, match=r"version 1 .* installed is version 99"):
+    with pytest.raises(UsageError, match=r"version 2 .* installed is version 99"):
         files.load_for(path, "wall", Wall(Wall.Params()))
 
 

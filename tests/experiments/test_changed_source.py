@@ -193,10 +193,10 @@ def test_an_edited_helper_stops_the_same_command_and_again_keeps_the_old_folder(
     assert "--again" in err and "--out" in err and "complete" in err
     shown = json.loads(vgbench_here(*OUT, "--dry-run", "--format", "json")[0])
     assert shown["changed_sources"] == ["objective 'mine' (vgx-lab 0.1) in vgx_lab/weights.py"]
-    assert "--again makes it anew" in vgbench_here(*OUT, "--dry-run")[1]
+    assert "--again repeats the run" in vgbench_here(*OUT, "--dry-run")[1]
     assert content(folder) == before
     second, err = vgbench_here(*OUT, "--again", "--format", "json")
-    assert "made anew" in err and "out-1" in err
+    assert "repeated" in err and "out-1" in err
     assert content(vgbench_here.cwd / ".replaced" / "out-1") == before
     train = Path("train.jsonl")
     assert (folder / train).read_bytes() != before[train]
@@ -225,13 +225,13 @@ def test_an_interrupted_run_does_not_go_on_with_other_source(vgbench_here, lab):
     assert not (folder / "result.json").exists()
     lab.edit("weights", "0.8", "0.7")
     _, err = vgbench_here(*command, code=2)
-    assert "begun with other source of objective 'mine'" in err and "vgx_lab/weights.py" in err
+    assert "incomplete, but made before a change of objective 'mine'" in err and "vgx_lab/weights.py" in err
     lab.edit("weights", "0.7", "0.8")
     vgbench_here(*command)
     assert load(folder / "run.json")["resumed"] and load(folder / "run.json")["status"] == "done"
 
 
-def test_a_run_goes_on_where_what_was_mended_had_made_nothing_yet(vgbench_here, lab):
+def test_a_run_continues_where_the_fixed_plugin_was_not_used_yet(vgbench_here, lab):
     folder = vgbench_here.cwd / "out"
     command = [*OUT, "--planner", "vgx-lab:walk"]
     lab.edit("weights", "return torch", "raise ValueError('wrong')\n    return torch")
@@ -268,10 +268,10 @@ def test_from_python(imported, lab, tmp_path, monkeypatch):
     first = vgbench.run(**asked)
     lab.edit("weights", "0.8", "0.3")
     imported()
-    with pytest.raises(vgbench.UsageError, match="other source of objective 'mine'"):
+    with pytest.raises(vgbench.UsageError, match="before a change of objective 'mine'"):
         vgbench.run(**asked)
     assert vgbench.run(**asked, again=True).record["key"] == first.record["key"]
-    assert "made anew" in " ".join(load(tmp_path / "out" / "run.json")["notes"])
+    assert "repeated" in " ".join(load(tmp_path / "out" / "run.json")["notes"])
     assert (tmp_path / ".replaced" / "out-1" / "result.json").exists()
 
 
@@ -316,13 +316,13 @@ def test_a_sweep_names_what_changed_and_asks(vgbench_here, lab):
     assert {row["changed_sources"][0] for row in rows} == {expected.partition(":")[0]}
     kept = json.loads(vgbench_here(*command, "--keep", "--format", "json")[0])["runs"]
     assert [run["status"] for run in kept] == ["complete"] * 2 and all(run["changed_sources"] for run in kept)
-    assert "other source of objective 'mine'" in kept[0]["reason"]
+    assert "before a change of objective 'mine'" in kept[0]["reason"]
     assert {k: v for k, v in content(out).items() if "result" in k.name} == {
         k: v for k, v in before.items() if "result" in k.name
     }
     made = json.loads(vgbench_here(*command, "--again", "--format", "json")[0])["runs"]
     assert [run["status"] for run in made] == ["done"] * 2 and not any(run["changed_sources"] for run in made)
-    # What runs share in training was made anew once, and what was there is kept.
+    # What runs share in training was computed again once, and what was there is kept.
     assert len(set((out / ".shared").glob("*.pt")) - shared) == 1
     for run in made:
         folder = vgbench_here.cwd / run["folder"]
@@ -332,8 +332,8 @@ def test_a_sweep_names_what_changed_and_asks(vgbench_here, lab):
     assert "complete" in vgbench_here(*command)[1]
 
 
-def test_a_suite_asks_too_and_makes_anew_what_is_not_complete(vgbench_here):
-    """Built-in plugins: the record is given the hash that other source would have had."""
+def test_a_suite_asks_too_and_repeats_what_is_not_complete(vgbench_here):
+    """Built-in plugins: the record is given the hash of another source."""
     command = ["suite", "paper_table_2", "--only", "vf,wall_big", "--scale", "smoke", *SETS, "--seeds", "2"]
     command += ["--out", "out", "--workers", "1"]
     vgbench_here(*command)
@@ -363,10 +363,10 @@ def test_a_worker_with_other_source_says_so(imported, lab, tmp_path, vgbench_cli
     job = Job("cell", plan["key"], str(tmp_path), "token", cwd=str(tmp_path), plugins=(plugin,))
     ending = perform(job)
     assert ending["outcome"] == "failed" and "vgx_lab/objective.py" in ending["reason"]
-    assert "edited since" in ending["reason"] and not (tmp_path / "cell" / "run.json").exists()
+    assert "was edited after" in ending["reason"] and not (tmp_path / "cell" / "run.json").exists()
 
 
-def test_cached_data_of_other_source_are_collected_anew(imported, lab, tmp_path):
+def test_cached_data_of_another_source_are_collected_again(imported, lab, tmp_path):
     def collect():
         imported()
         from vgx_lab.world import World

@@ -228,7 +228,7 @@ WHILE = {
     "log of no number": (
         "objective",
         OBJECTIVE.format("Loss(d.mean(), {'d': d[0]})"),
-        r"loss logs shape \[7\] as 'd', expected a number",
+        r"loss logs shape \[15\] as 'd', expected a number",
     ),
     "gradient of NaN": (
         "distance",

@@ -60,7 +60,8 @@ def test_a_run_tells_its_events_to_a_file_and_survives_those_that_fail(vgbench_c
     assert events[0]["event"] == "run_started" and events[-1]["event"] == "run_ended"
     assert events[-1]["result"] == result.json()
     stages = [event["stage"] for event in events if event["event"] == "stage_started"]
-    assert stages == ["collect", "encoder", "encode", "predictor", "episodes", "baseline"]
+    baselines = ["baseline-random", "baseline-uninformed"]
+    assert stages == ["collect", "encoder", "encode", "predictor", "episodes", *baselines]
     logged = [json.loads(line) for line in (tmp_path / "here" / "train.jsonl").read_text().splitlines()]
     seen = [e for e in events if e["event"] == "stage_progress" and "loss" in e["logs"]]
     assert [(e["stage"], e["done"], e["logs"]["loss"]) for e in seen] == [

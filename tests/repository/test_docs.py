@@ -119,6 +119,8 @@ def paths(value, at=()):
 
 
 def read(path):
+    if "NAME" in path.name:
+        return [record for found in path.parent.glob(path.name.replace("NAME", "*")) for record in read(found)]
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".jsonl":
         return [json.loads(line) for line in text.splitlines()]
@@ -127,12 +129,12 @@ def read(path):
 
 def covers(pattern, path):
     """Whether a documented field, perhaps with `*`, is that of a path, or a part of it that is empty or a list here."""
-    return fnmatch.fnmatchcase(".".join(path), pattern) or pattern.removesuffix(".*") == ".".join(path)
+    return any(fnmatch.fnmatchcase(".".join(path), wanted) for wanted in (pattern, pattern.removesuffix(".*")))
 
 
 @pytest.mark.parametrize(
     "name",
-    ["run.json", "result.json", "train.jsonl", "episodes.jsonl", "baseline.jsonl", "tasks.json", "config.yaml"],
+    ["run.json", "result.json", "train.jsonl", "episodes.jsonl", "baseline-NAME.jsonl", "tasks.json", "config.yaml"],
 )
 def test_every_field_of_a_run_folder_is_documented_and_every_documented_one_is_there(folder, name):
     real = {path for record in read(folder / name) for path in paths(record)}
@@ -164,7 +166,8 @@ def test_files_of_a_run_are_valid_by_their_json_schema_and_damaged_ones_are_not(
 
 def test_every_file_of_a_run_folder_is_documented(folder):
     table = RUNS.split("## `run.json`")[0]
-    documented = dict(re.findall(r"^\| `([^`]+)` \| .* \| (.*) \|$", table, re.M))
+    found = dict(re.findall(r"^\| `([^`]+)` \| .* \| (.*) \|$", table, re.M))
+    documented = {name.replace("NAME", "*"): when for name, when in found.items()}
     real = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     assert [name for name in real if not any(fnmatch.fnmatchcase(name, p) for p in documented)] == []
     idle = [pattern for pattern in documented if not fnmatch.filter(real, pattern)]

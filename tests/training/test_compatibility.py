@@ -78,8 +78,8 @@ def test_what_fits(rehearsed, objective, distance, sets):
             "needs a distance of several levels, which distance 'iqe'.*: --distance two_level$",
         ),
         ("odd", "iqe", (), r"'odd' needs \['teleport'\]; expected some of asymmetric, quasimetric, levels"),
-        ("long", "iqe", (), "train.window=8: objective 'long' with these values needs at least 12 states"),
-        ("iql", "iqe", ("iql.n_step=9",), "train.window=8: objective 'iql' with these values needs at least 10"),
+        ("long", "iqe", ("train.window=8",), "train.window=8: objective 'long' with these values needs at least 12"),
+        ("iql", "iqe", ("iql.n_step=16",), "train.window=16: objective 'iql' with these values needs at least 17"),
         (
             "iql",
             "iqe",

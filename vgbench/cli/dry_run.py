@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def print_plan(spec: "RunSpec", format: str, out: Path | None = None) -> None:
     """Print every resolved value with its source, what is inert, and estimates of the cost.
 
-    Say, too, if the run's folder (`out`, or its own) holds what other source of the plugins has made.
+    Also say if the run's folder (`out`, or its own) was made before a plugin's source changed.
     """
     from vgbench.experiments.cost import estimate
     from vgbench.experiments.runner import folder_of
@@ -39,7 +39,7 @@ def print_plan(spec: "RunSpec", format: str, out: Path | None = None) -> None:
     for note in spec.notes:
         say(f"note: {note}")
     if changed:
-        say(f"note: {folder.path} was made with other source of {'; '.join(changed)}: --again makes it anew")
+        say(f"note: {folder.path} was made before a change of {'; '.join(changed)}; --again repeats the run")
     print(f"{spec.title()} (key {spec.key()})\n")
     _print_values(spec.selections | spec.values)
     if spec.unused:

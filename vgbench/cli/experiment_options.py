@@ -48,7 +48,7 @@ class Execution:
     ] = True
     again: Annotated[
         bool | None,
-        typer.Option("--again/--keep", help="Whether to make anew complete runs of other source of their plugins."),
+        typer.Option("--again/--keep", help="Repeat complete runs whose plugins have changed since, or keep them."),
     ] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and what their folders hold.")] = False
     estimate: Annotated[
@@ -159,7 +159,7 @@ def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> No
         if cell.stale:
             say(f"note: {cell.name}: {cell.stale['folder']} holds a run with other values, which stays (stale)")
     for line in changed_sources(campaign.cells):
-        say(f"note: made with other source of {line}; --again makes them anew, --keep leaves results as they are")
+        say(f"note: made before a change of {line}; --again repeats them, --keep leaves complete ones as they are")
     states = Counter(cell.state for cell in campaign.cells)
     if estimated:
         total = sum(float(row["seconds"]) for row in rows)

@@ -34,7 +34,7 @@ def run(
     """Collect data, train, plan and judge.
 
     A run that was interrupted goes on; one that is complete is printed again. Where the source of its plugins has
-    changed since, the command stops: --again makes it anew.
+    changed since, the command stops: --again repeats the run.
     """
     from vgbench.config.request import RunRequest
     from vgbench.python_api import perform, prepare

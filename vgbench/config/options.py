@@ -73,7 +73,7 @@ class RunOptions(TypedDict, total=False):
     out: Annotated[File, About("The run folder; by default a name under runs/.", "DIR", key=None)]
     again: Annotated[
         Switch,
-        About("Make anew what other source of its plugins has made; the old folder is kept beside it.", key=None),
+        About("Repeat a run whose plugins have changed since; the old folder is kept beside it.", key=None),
     ]
     config: Annotated[File, About("Choices from a file; the other options win over it.", "FILE", key=None)]
     set: Annotated[Values, About("Value of a parameter; wins over all.", "NAME.PARAM=VALUE")]

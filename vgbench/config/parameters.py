@@ -25,6 +25,8 @@ class Assignment:
         written: the same for messages, as the user can find it: `--set iql.tau=1.2`.
         raw: the text behind `value`, if it came from a command line.
         binding: whether it is an error if nobody in the run has this address (a user's own value).
+        home: whether it is one of registry.yaml, which means vgbench's own plugins: another one of that name need not
+            have such a parameter.
     """
 
     address: str
@@ -33,6 +35,7 @@ class Assignment:
     written: str
     raw: str | None = None
     binding: bool = True
+    home: bool = False
 
 
 @dataclass
@@ -43,6 +46,7 @@ class Target:
     slot: str  # environment, objective, encoder, ..., or "setting"
     params: type[Params]
     words: str  # "objective 'iql' (vgbench 0.1.0)"
+    foreign: bool = False  # a plugin of another package
     label: str = ""  # how its values are written; the name, unless two targets share it
     given: dict[str, Assignment] = field(default_factory=dict)
     hidden: dict[str, list[Assignment]] = field(default_factory=dict)  # values that another one replaced, latest first
@@ -142,6 +146,8 @@ class Addresses:
             raise UsageError(f"{given.written}: {key!r} could be several things here; write one of: {candidates}")
         target = found[0]
         if param not in target.params.model_fields:
+            if given.home and target.foreign:
+                return False
             names = target.params.model_fields
             detail = suggest(param, names) if names else "It has no parameters."
             raise UsageError(f"{given.written}: {target.words} has no parameter {param!r}. {detail}")

@@ -59,7 +59,8 @@ class ResolvedProtocol:
 def registered(source: str, values: Mapping[str, Any]) -> Iterable[Assignment]:
     """Yield values from registry.yaml: without effect where their plugin was not chosen."""
     for address, value in values.items():
-        yield Assignment(address, value, source, f"registry.yaml, {source}: {address}={value}", binding=False)
+        written = f"registry.yaml, {source}: {address}={value}"
+        yield Assignment(address, value, source, written, binding=False, home=True)
 
 
 def choose_protocol(options: OptionReader, registry: Registry, catalogue: Catalogue) -> ResolvedProtocol:

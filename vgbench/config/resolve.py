@@ -18,7 +18,7 @@ from vgbench.config.request import OptionReader, RunRequest
 from vgbench.config.task_file import TaskFile
 from vgbench.errors import UsageError
 from vgbench.plugin.attribution import attribute_errors
-from vgbench.plugin.entry import Entry
+from vgbench.plugin.entry import HOME, Entry
 from vgbench.plugin.registry import Registry
 from vgbench.settings import GROUPS, DataSettings
 from vgbench.spec import DataSpec, ResolvedPlugin, RunSpec, SourcedValue, StageSpec
@@ -94,7 +94,7 @@ def _of_recipe(recipe: Recipe) -> Iterable[Assignment]:
     """Values of a recipe, with file and line for messages."""
     for given in registered(f"recipe {recipe.name}", recipe.set):
         written = f"{recipe.places[given.address]}={given.value}" if given.address in recipe.places else given.written
-        yield replace(given, written=written)
+        yield replace(given, written=written, home=not recipe.own)
 
 
 def _assign(
@@ -108,7 +108,7 @@ def _assign(
 
     Also return those that are inert.
     """
-    targets = [Target(piece.entry.name, piece.slot, piece.cls.Params, str(piece.entry)) for piece in pieces]
+    targets = [_target(piece) for piece in pieces]
     targets += [Target(name, "setting", params, f"settings {name!r}") for name, params in groups.items()]
     # Loggers have no parameters, so no address can mean one.
     known = {e.name: str(e) for e in registry.entries() if e.kind != "logger"} | {g: f"settings {g!r}" for g in GROUPS}
@@ -119,6 +119,11 @@ def _assign(
         if not addresses.assign(given):
             unused[given.address] = SourcedValue(given.value, given.source)
     return addresses, unused
+
+
+def _target(piece: PluginSlot) -> Target:
+    entry = piece.entry
+    return Target(entry.name, piece.slot, piece.cls.Params, str(entry), foreign=entry.dist != HOME)
 
 
 def _spec(

@@ -103,25 +103,24 @@ class Campaign:
     def _inside(self, folder: Path) -> str:
         return folder.relative_to(self.root).as_posix()
 
-    def check_sources(self, anew: bool | None) -> None:
-        """Refuse to mix, or to pass on, what other source of the plugins has made, unless the user has said what to do.
+    def check_sources(self, repeat: bool | None) -> None:
+        """Refuse runs that were made before their plugins changed, unless the user has said what to do with them.
 
         Raises:
-            UsageError: there are such runs, and `anew` is None.
+            UsageError: there are such runs, and `repeat` is None.
         """
         lines = changed_sources(self.cells)
-        if lines and anew is None:
+        if lines and repeat is None:
             raise UsageError(
-                f"--out {self.root} holds runs of other source of {'; '.join(lines)}. Say --again to make them anew "
-                "(their folders are kept beside them, in .replaced), or --keep to leave those that are complete as "
-                "they are"
+                f"--out {self.root} holds runs made before a change of {'; '.join(lines)}. Use --again to repeat them "
+                "(their folders are kept beside them, in .replaced), or --keep to leave complete ones as they are"
             )
 
-    def _renewed(self, cell: RunCell, computed: Mapping[str, bool], say: Callable[[str], None]) -> RunCell:
-        """Move aside what other source has made, if runs in its state are computed."""
+    def _set_aside(self, cell: RunCell, computed: Mapping[str, bool], say: Callable[[str], None]) -> RunCell:
+        """Move aside a run that was made before its plugins changed, if runs in its state are computed."""
         if not cell.changes or not computed.get(cell.state, True):
             return cell
-        say(f"{cell.name}: made anew; what other source has made is kept in {set_aside(cell.folder)}")
+        say(f"{cell.name}: repeated; the run from before the change is kept in {set_aside(cell.folder)}")
         return replace(cell, state="new", result=None, reason="", changes=())
 
     def run(
@@ -131,7 +130,7 @@ class Campaign:
         argv: Sequence[str],
         say: Callable[[str], None],
         again: bool = True,
-        anew: bool | None = None,
+        repeat: bool | None = None,
     ) -> list[CellOutcome]:
         """Compute what is not complete; return an outcome for each cell.
 
@@ -141,18 +140,18 @@ class Campaign:
             argv: the command line, for the record.
             say: called with each line about progress.
             again: whether cells that failed before are tried again.
-            anew: whether complete runs of other source of their plugins are made anew, or kept; see `check_sources`.
+            repeat: whether complete runs whose plugins have changed since are repeated, or kept; see `check_sources`.
 
         Raises:
-            UsageError: there are such runs, and `anew` is None.
+            UsageError: there are such runs, and `repeat` is None.
             KeyboardInterrupt: interrupted, after the running cells have saved their state.
         """
         from vgbench.experiments.progress import ProgressReporter
 
-        self.check_sources(anew)
+        self.check_sources(repeat)
         with locked(self.root):
-            computed = {"complete": bool(anew), "failed": again}
-            self.cells = [self._renewed(cell, computed, say) for cell in self.cells]
+            computed = {"complete": bool(repeat), "failed": again}
+            self.cells = [self._set_aside(cell, computed, say) for cell in self.cells]
             tally = ProgressReporter(self.cells, again, say)
             waiting = tally.waiting()
             workers = executors.find(executor)(place) if waiting else None

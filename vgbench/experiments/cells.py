@@ -35,7 +35,7 @@ class RunCell:
         stale: another run that lies where this one would, of an older version or with other values; it stays there.
         result: content of result.json, if complete.
         reason: why it failed before.
-        changes: plugins whose source is another one now than that by which what the folder holds was made.
+        changes: plugins whose source has changed since the folder's content was made.
     """
 
     labels: Mapping[str, Any]
@@ -112,7 +112,7 @@ def _placed(cell: RunCell) -> RunCell:
 
 
 def changed_sources(cells: Iterable[RunCell]) -> list[str]:
-    """Say which plugins have another source now than runs were made with, and how many runs, a line each."""
+    """Say which plugins have changed since runs were made, and how many runs, a line each."""
     concerned: dict[SourceChange, list[RunCell]] = {}
     for cell in cells:
         for change in cell.changes:

@@ -25,7 +25,7 @@ class ProgressReporter:
             if cell.stale:
                 where, key = cell.stale["folder"], cell.stale["key"]
                 say(f"{cell.name}: {where} holds other values (key {key}) and stays, stale; this one is {cell.folder}")
-            other = f"of other source of {'; '.join(map(str, cell.changes))}" if cell.changes else ""
+            other = f"made before a change of {'; '.join(map(str, cell.changes))}" if cell.changes else ""
             if cell.state == "complete":
                 say(f"{cell.name}: complete{', ' if other else ''}{other}")
             status = {"complete": "complete", "failed": "waiting" if again else "failed"}.get(cell.state, "waiting")

@@ -58,19 +58,19 @@ def run(
         argv: the command line, for the record.
         loggers: whom progress is reported to; by default every installed logger.
         share: folder of finished training stages, which this run takes over where they are its own, and adds to.
-        again: make it anew if plugins had other source; what was made with that is kept beside it.
+        again: repeat a run whose plugins have changed since; the old folder is kept beside it.
 
     Raises:
-        UsageError: the folder holds something else, or what other source has made, or the parts of the run do not fit
-            together.
+        UsageError: the folder holds something else, or was made before a plugin changed, or the parts of the run do not
+            fit together.
         RunFailed: training diverged, or a plugin failed or broke its contract.
     """
     folder = folder_of(spec, out)
     folder.check(spec)
-    anew = source_changes.to_be_made_anew(folder, spec, again)
-    if again and not anew and (folder.path / "run.json").exists():
+    replaced = source_changes.must_be_replaced(folder, spec, again)
+    if again and not replaced and (folder.path / "run.json").exists():
         (loggers or Loggers()).note(f"--again: {folder.path} was made with the source that its plugins have now")
-    result = None if anew else folder.result()
+    result = None if replaced else folder.result()
     if result is not None:
         return result | {"run_dir": str(folder.path)}
     # Early, since it does nothing for arrays that are there already.
@@ -79,12 +79,12 @@ def run(
     dry_build(spec)
     precision.check_compiler(spec)
     loggers = loggers or Loggers().load(Registry())
-    kept = source_changes.set_aside(folder.path) if anew else None
+    kept = source_changes.set_aside(folder.path) if replaced else None
     with precision.in_force(spec), folder.opened(spec, argv), deferred_interrupts() as stop:
         status = "failed"
         try:
             loggers.call("vgbench_run_started", title=spec.title(), folder=str(folder.path))
-            if kept and folder.note(text := f"made anew: what was made with other source of plugins is kept in {kept}"):
+            if kept and folder.note(text := f"repeated: the run from before its plugins changed is kept in {kept}"):
                 loggers.note(text)
             with attribute_errors(
                 RunFailed, f"What was done is kept in {folder.path}: fix it and give the same command again"

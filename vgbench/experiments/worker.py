@@ -73,8 +73,8 @@ def _run(job: Job) -> None:
     # An edit after the suite was started would make its later runs others than its first ones.
     if changes := source_changes(cast("Sequence[PluginOrigin]", job.plugins), chosen_plugins(spec)):
         raise UsageError(
-            f"the source of {'; '.join(map(str, changes))} is not that with which the suite was started: it was edited "
-            "since, or is another one on this machine. Give the command again"
+            f"the source of {'; '.join(map(str, changes))} was edited after the suite was started, or differs on this "
+            "machine. Give the command again"
         )
     # Waits only: the run takes the lock itself, but without patience.
     with filelock.FileLock(folder / ".lock", timeout=_PATIENCE):

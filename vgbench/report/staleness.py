@@ -22,8 +22,8 @@ class Comparison:
         differences: `iql.stride was 1, is now 6` each; empty for a record that still holds.
         younger: parameters that the record does not have, at their defaults. By the house rule a default leaves results
             as they were, or else the plugin's version is raised, so they do not make a record stale.
-        changed_sources: plugins whose source is another one now than the record's, and the files; the version is the
-            author's promise, so they do not make it stale either.
+        changed_sources: plugins whose source has changed since, and the files; the version is the author's promise, so
+            they do not make a record stale either.
     """
 
     key: str | None

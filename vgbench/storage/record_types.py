@@ -285,7 +285,7 @@ FILES: dict[str, tuple[type[Any], dict[str, str]]] = {
         EpisodeRow,
         {"*": "what the planner tells of its plans, averaged over the episode (`ess`, `cost`, ...)"},
     ),
-    "baseline-NAME.jsonl": (EpisodeRow, {}),
+    "baseline-NAME.jsonl": (EpisodeRow, {"*": "of `uninformed`: what the planner tells of its plans, as above"}),
     "tasks.json": (TasksFile, {}),
     "config.yaml": (Config, {}),
 }

@@ -1,7 +1,7 @@
 """Runs of plugins whose source has changed since: what differs, and a place for what was made before.
 
 The version of a plugin is its author's promise, and part of a run's identity. The source is not, so that comments, or a
-new message, do not make all records stale; but a result of other source is not handed out for that of the present one.
+new message, do not make all records stale; but the old result is not passed on as that of the changed code.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ REPLACED = ".replaced"
 
 @dataclass(frozen=True)
 class SourceChange:
-    """A plugin whose source is another one than a record has.
+    """A plugin whose source differs from that of a record.
 
     Attributes:
         plugin: kind, name and distribution with version, in words.
@@ -53,7 +53,7 @@ def source_changes(recorded: Sequence["PluginOrigin"], now: Iterable["ResolvedPl
 
 
 def changed_sources(recorded: Sequence["PluginOrigin"]) -> list[str]:
-    """Say which plugins of a record have another source now that they are installed with; see `SourceChange`.
+    """Say which plugins of a record have changed since, as they are installed; see `SourceChange`.
 
     One that is not installed, or cannot be imported, is left out, as is one of whose source the record says nothing.
     """
@@ -79,10 +79,10 @@ def _change(plugin: str, before: Mapping[str, str] | None, cls: type[Any]) -> So
 
 
 def changes_in(folder: "RunFolder", spec: "RunSpec") -> list[SourceChange]:
-    """Say which plugins of the run in a folder have another source now than what is in the folder was made with.
+    """Say which plugins have changed since the content of a run folder was made.
 
-    Of a run that is not complete those count that it has used: one that failed in its planner goes on with the planner
-    mended, but not with an objective that is another one than that of its checkpoints.
+    Of an incomplete run only those count that it has used: one that failed in its planner continues once that is fixed,
+    but not with an objective that differs from that of its checkpoints.
     """
     run = folder.recorded()
     if run is None or run["key"] != spec.key():
@@ -100,20 +100,20 @@ def changes_in(folder: "RunFolder", spec: "RunSpec") -> list[SourceChange]:
     return source_changes(recorded, used)
 
 
-def to_be_made_anew(folder: "RunFolder", spec: "RunSpec", again: bool) -> bool:
-    """Whether what a folder holds was made by other source and is to be moved aside, as the user says by `again`.
+def must_be_replaced(folder: "RunFolder", spec: "RunSpec", again: bool) -> bool:
+    """Tell whether a folder holds a run from before its plugins changed, which the user wants to repeat (`again`).
 
-    A record that does not say by which source it was made counts as other with `again`, and as the same without.
+    A record without hashes counts as changed with `again`, and as unchanged without.
 
     Raises:
-        UsageError: it was, and the user has said nothing.
+        UsageError: its plugins have changed, and the user does not ask for `again`.
     """
     run, changes = folder.recorded(), changes_in(folder, spec)
     if changes and not again:
         complete = (folder.path / "result.json").exists()
         raise UsageError(
-            f"--out {folder.path} holds this run, {'complete' if complete else 'begun'} with other source of "
-            f"{'; '.join(map(str, changes))}. Say --again to make it anew (the folder is kept as "
+            f"--out {folder.path} holds this run, {'complete' if complete else 'incomplete'}, but made before a change "
+            f"of {'; '.join(map(str, changes))}. Use --again to repeat it (the folder is kept as "
             f"{_place(folder.path)}), or choose another --out"
         )
     says_so = run is not None and all("source" in about for about in run.get("plugins", []))
