@@ -17,6 +17,7 @@ from vgbench.planning.problem import aggregate
 from vgbench.rng import Stream
 from vgbench.settings import MpcSettings
 from vgbench.storage.files import Record
+from vgbench.storage.record_types import EpisodeRow
 from vgbench.text import figure_text
 
 ROLLOUTS = 256
@@ -147,9 +148,7 @@ def planning(trained: Trained) -> Record:
 def _recorded(trained: Trained) -> Record:
     """Means of the planner's own diagnostics in episodes.jsonl, of solved and unsolved tasks."""
     rows = trained.folder.lines("episodes.jsonl")
-    # The fields of `EpisodeRow`; all others are the planner's own.
-    known = {"task", "success", "steps", "start_distance", "min_distance", "final_distance"}
-    names = [name for name in (rows[0] if rows else {}) if name not in known]
+    names = [name for name in (rows[0] if rows else {}) if name not in EpisodeRow.__annotations__]
     result: Record = {}
     for name in names:
         for group, wanted in (("solved", True), ("unsolved", False)):
