@@ -66,8 +66,9 @@ def interval(found: Sequence[float], confidence: float = 0.95) -> tuple[float, f
     """Return an interval of the mean of scores in [0, 1]: Wilson's, with an effective number of tasks.
 
     The tasks count for as many as would give a rate the variance that is seen between the scores; as they are, where
-    all scores agree. For successes alone this is Wilson's interval. At means near 0 and 1 it keeps its coverage, where
-    Student's interval and the bootstrap do not: scores of 0 in all but one task of 50 are in 2 of 3 cases below theirs.
+    all scores agree. For successes alone this is Wilson's interval. At means near 0 it keeps its coverage, where
+    Student's interval and the bootstrap over tasks do not: where 2 % of 50 tasks are solved, theirs hold the mean in
+    only 63 % of all cases.
 
     Raises:
         ValueError: there is no score.

@@ -74,7 +74,7 @@ def test_a_grid_of_the_planner_trains_once_with_the_same_rows_as_alone(vgbench, 
     last = next(folder for folder in folders if folder not in trained)
     config = last / "config.yaml"
     vgbench("run", "--config", config, "--out", "alone")
-    for name in ("episodes.jsonl", "baseline.jsonl", "train.jsonl"):
+    for name in ("episodes.jsonl", "baseline-random.jsonl", "train.jsonl"):
         assert (last / name).read_text() == (tmp_path / "alone" / name).read_text()
     assert not shared(tmp_path / "alone")
 

@@ -41,7 +41,7 @@ class Evaluation:
         self._folder, self._loggers, self._stop = folder, loggers, stop
         self._saved, self._interval = time.monotonic(), checkpoint_seconds()
         self._episodes = Episodes(environment, tasks, controller.settings, action_scale, controller.seed, whole, name)
-        self._expert_steps = expert_steps or [None] * len(tasks)
+        self._expert_steps = expert_steps
         observe = observe_latents(controller.model, environment, tasks)
         self._act = Planned(controller, observe, self._save_if_due)
 
@@ -62,9 +62,11 @@ class Evaluation:
         return rows
 
     def _rows(self, progress: Progress) -> list[EpisodeRow]:
-        """Rows of the tasks that are over, with the expert's steps."""
-        rows = self._episodes.rows(progress)
-        return [cast("EpisodeRow", {**row, "expert_steps": self._expert_steps[row["task"]]}) for row in rows]
+        """Rows of the tasks that are over, with the expert's steps where these are given."""
+        rows, steps = self._episodes.rows(progress), self._expert_steps
+        if steps is None:
+            return rows
+        return [cast("EpisodeRow", {**row, "expert_steps": steps[row["task"]]}) for row in rows]
 
     def _resumed(self, content: Record) -> Progress:
         """Progress of a checkpoint; what does not fit these tasks is told as a checkpoint that cannot be used."""
