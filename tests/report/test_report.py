@@ -309,7 +309,7 @@ def test_bad_input_exits_with_2_and_names_the_option(record, vgbench_cli, args, 
     assert result.exit_code == 2 and message in result.stderr, result.stderr
 
 
-@pytest.mark.parametrize("name", ["paper_table_2", "stochastic_wall"])
+@pytest.mark.parametrize("name", ["paper_table_2"])
 def test_the_page_of_a_suite_is_what_its_records_give(name):
     """`vgbench report results/NAME/quick --suite NAME --claims --out docs/NAME.md` makes it anew."""
     from vgbench.report import claims, markdown, table

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-RECORDS = ROOT / "results/paper_table_2/quick"
+RECORDS = ROOT / "results/first_round/paper_table_2"
 RECIPES = ("vf", "vf_quasi", "pred_vcreg")
 ROWS = {
     "exact model, learned value": "exact model, learned value",
