@@ -283,7 +283,7 @@ def test_csv_has_a_line_for_each_cell_or_claim(record, vgbench_cli):
         "recipe,protocol,state,success_rate,low"
     )
     [line] = [line for line in lines if line.startswith("vf_quasi,maze,")]
-    assert line.startswith("vf_quasi,maze,done,0.8,0.6995") and line.endswith(",wilson,0,0.63,,tuned")
+    assert line.startswith("vf_quasi,maze,done,0.8,0.6995") and line.endswith(",wilson,0,0.63,,tuned,,")
     assert vgbench_cli("report", "--format", "csv", "--claims").stdout.startswith("claim,protocol,against,a,b,")
 
 
@@ -335,3 +335,20 @@ def test_runs_that_have_not_begun_are_counted_in_one_line(record, report):
         waiting.mkdir(parents=True)
         (waiting / "config.yaml").touch()
     assert [line.partition(": ")[2] for line in report()["left_out"]] == ["2 of 3 runs have not begun"]
+
+
+def test_spl_and_timely_success_stand_below_the_table(record, runs, report, edit, vgbench_cli):
+    """Half of the tasks solved, in 20 steps; the expert takes 15, or 10: 20 of them are in time, the others are not."""
+    path = record(solved=set(range(40)))
+    edit(path / "episodes.jsonl", lambda row: row.update(steps=20, expert_steps=15 if row["task"] < 20 else 10))
+    cell = report()["cells"]["vf_quasi", "maze"]
+    assert cell["spl"]["mean"] == pytest.approx((20 * 15 / 20 + 20 * 10 / 20) / 80)
+    assert cell["timely"]["mean"] == 20 / 80 and cell["timely"]["ci95"][0] < 0.25 < cell["timely"]["ci95"][1]
+    vgbench_cli("report", "--out", "page.md")
+    page = Path("page.md").read_text()
+    line = next(line for line in page.split("| SPL, timely |")[1].splitlines() if "vf_quasi" in line)
+    assert ".31 [.25, " in line and ", .25 |" in line
+    record(recipe="vf")  # an older record, of no expert
+    assert report()["cells"]["vf", "maze"]["spl"] is None
+    vgbench_cli("report", "--html", "page.html")
+    assert "success weighted by path length" in Path("page.html").read_text()

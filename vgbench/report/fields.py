@@ -108,6 +108,14 @@ def _run(record: RunRecord) -> dict[str, Any]:
     }
 
 
+def _score(name: str, about: str) -> Field[TableCell]:
+    def value(cell: TableCell) -> dict[str, Any] | None:
+        found = cell.score(name)
+        return None if found is None else {"mean": found[0], "ci95": list(found[1])}
+
+    return Field(name, about, value, {name: itemgetter("mean")})
+
+
 CELL: tuple[Field[TableCell], ...] = (
     Field("recipe", "recipe: the row", lambda cell: cell.recipe),
     Field("protocol", "protocol: the column", lambda cell: cell.protocol),
@@ -162,6 +170,8 @@ CELL: tuple[Field[TableCell], ...] = (
     ),
     Field("mark", "`below` or `above` where the two intervals do not meet, else null", lambda cell: cell.mark or None),
     Field("variant", "variant; null without variants", lambda cell: cell.variant),
+    _score("spl", "success weighted by path length, and its interval as `ci95`; null without records of it"),
+    _score("timely", "share of tasks solved within 1.5 times the expert's steps, likewise"),
     Field("differences", "why the figure is stale", lambda cell: list(cell.stale), {}),
     Field(
         "younger_parameters",

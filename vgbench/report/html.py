@@ -77,6 +77,8 @@ def page(
             for v in table.variants
         },
         "notes": markdown.notes(table),
+        "scores": markdown.scores_grid(table),
+        "scores_note": markdown.SCORES,
         "claim_headers": headers,
         "claims": {"tested": tested, "without records": open_claims},
         "claim_notes": markdown.claims_notes(findings, table.suite.families),

@@ -18,6 +18,10 @@ SEEDS_TO_RELY_ON = 10
 """From so many on an interval over seeds that do not differ is hardly too wide (docs/decisions.md)."""
 RARE = 0.05
 """Rates below it, or above one minus it, are judged by a handful of tasks."""
+SCORES = (
+    "SPL: success weighted by path length, the expert's steps over those taken (Anderson et al. 2018), with its "
+    "interval; timely: solved within 1.5 times the expert's steps."
+)
 ARROWS = {"below": " ↓", "above": " ↑", "": ""}
 
 
@@ -129,6 +133,21 @@ def grid(
     return ["recipe", *(name for name, _ in columns)], rows
 
 
+def scores_grid(table: Table) -> tuple[list[str], list[list[str]]]:
+    """Return headers and rows of SPL and, after it, timely success, for the recipes whose records have them."""
+    places = [(protocol, variant) for protocol in table.suite.protocols for variant in table.variants]
+    rows = []
+    for recipe in table.suite.recipes:
+        texts = [_scores_of(table.cells[recipe, protocol, variant]) for protocol, variant in places]
+        rows += [[recipe, *texts]] if any(text != NONE for text in texts) else []
+    return ["SPL, timely", *(_column(table, *place) for place in places)], rows
+
+
+def _scores_of(cell: TableCell) -> str:
+    spl, timely = cell.score("spl"), cell.score("timely")
+    return f"{figure(spl[0])} {span(spl[1])}, {figure(timely[0])}" if spl and timely else NONE
+
+
 def _cell_of(
     table: Table, protocol: str, variant: str | None, seeds: Callable[[TableCell], str | None], recipe: str
 ) -> str:
@@ -190,6 +209,9 @@ def _about(claim: Claim, of: str) -> str:
 def markdown(table: Table, findings: Sequence[Finding], beside: Path) -> str:
     """Return tables for the documentation; links to the records are relative to the folder `beside`."""
     parts = [_markdown_table(*grid(table, lambda cell: _links(cell, beside))), _bullets(notes(table))]
+    headers, rows = scores_grid(table)
+    if rows:
+        parts += [_markdown_table(headers, rows), _bullets([SCORES])]
     if findings:
         parts += [_markdown_table(*claims_grid(findings)), _bullets(claims_notes(findings, table.suite.families))]
     return "\n\n".join(parts) + "\n"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from vgbench import scores
 from vgbench.config.definitions import Suite
 from vgbench.intervals import rate_interval
 from vgbench.report.staleness import Comparison, compare
@@ -85,6 +86,15 @@ class TableCell:
     def kind(self) -> str:
         """Kind of the interval: `wilson`, `wilson_over_seeds` (of shared tasks) or `wilson_own_tasks`."""
         return self._interval[2]
+
+    def score(self, name: str) -> tuple[float, tuple[float, float]] | None:
+        """Mean of a score of `vgbench.scores` and its interval, as of the rate; None if a record does not have it."""
+        rows = [record.episodes.scores[name] for record in self.records if name in record.episodes.scores]
+        if not rows or len(rows) < len(self.records):
+            return None
+        # Of one seed as in its result.json; of several as for success, which is wider than a score between 0 and 1 needs.
+        low, high = scores.interval(rows[0]) if len(rows) == 1 else rate_interval(rows, self.share_tasks)[:2]
+        return sum(map(sum, rows)) / sum(map(len, rows)), (low, high)
 
     @property
     def mark(self) -> str:
