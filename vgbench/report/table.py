@@ -92,7 +92,7 @@ class TableCell:
         rows = [record.episodes.scores[name] for record in self.records if name in record.episodes.scores]
         if not rows or len(rows) < len(self.records):
             return None
-        # Of one seed as in its result.json; of several as for success, which is wider than a score between 0 and 1 needs.
+        # Of one seed as in its result.json; of several as for success, wider than a score between 0 and 1 needs.
         low, high = scores.interval(rows[0]) if len(rows) == 1 else rate_interval(rows, self.share_tasks)[:2]
         return sum(map(sum, rows)) / sum(map(len, rows)), (low, high)
 
