@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from vgbench.config.catalogue import load_catalogue
 from vgbench.config.resolve import RunRequest, resolve
 from vgbench.statistics import wilson
 from vgbench.storage import yaml_file
@@ -71,6 +72,20 @@ def cell(folder):
     low, high = wilson(result["successes"], result["n"])
     rate, low, high = (f"{x:.2f}".removeprefix("0") for x in (result["success_rate"], low, high))
     return f"{result['successes']} of {result['n']} = {rate} [{low}, {high}]"
+
+
+def test_the_worth_of_a_variants_choices_is_that_of_their_records():
+    for variant in load_catalogue().variants.values():
+        for each in variant.choices:
+            assert bool(each.worth) == (variant.name == "tuned"), each.name
+            for worth in each.worth:
+                place = RESULTS / f"variant_{variant.name}" / worth.protocol / worth.recipe
+                results = [
+                    json.loads((place / name / "result.json").read_text()) for name in ("tuned", f"without-{each.name}")
+                ]
+                assert [r["successes"] for r in results] == [worth.solved, worth.without]
+                assert {r["n"] for r in results} == {worth.n}
+                assert all(r["seeds"] == {"train": 11, "data": 1000, "task": 1000} for r in results)
 
 
 def test_the_tables_of_the_pilot_are_its_records():

@@ -15,11 +15,10 @@ TRAINING = ("separate", "joint")
 
 @dataclass(frozen=True)
 class Worth:
-    """What a choice was found to be worth: tasks solved with and without it, on tuning seeds.
+    """What a choice was found to be worth: tasks solved with it and without, of n, on seeds that no table reports.
 
-    Attributes:
-        without: tasks solved with the extended variant's values in its place.
-        record: folder of the runs, from the root of the repository.
+    Without it the values of the variant that is extended are in its place. The repository has the runs under
+    `results/variant_NAME/PROTOCOL/RECIPE`.
     """
 
     protocol: str
@@ -27,7 +26,6 @@ class Worth:
     solved: int
     without: int
     n: int
-    record: str
 
     def words(self) -> str:
         """`maze vf 68, without 52 of 80`."""
