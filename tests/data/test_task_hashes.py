@@ -30,17 +30,17 @@ def record(tmp_path):
 
 def test_records_that_faced_other_tasks_are_told(record, vgbench_cli):
     record("vf", 0, "a" * 64)
-    record("vf", 1, "b" * 64)
+    record("vf_pred", 0, "b" * 64)
     record("vf_quasi", 0, "a" * 64)
     record("vf_quasi", 1)
     (about,) = vgbench_cli("report", "runs", "--format", "json").json()["tasks"]
     assert (about["protocol"], about["task_seed"], about["agree"]) == ("maze", 0, False)
-    assert about["hashes"] == {"a" * 64: ["runs/vf-0", "runs/vf_quasi-0"], "b" * 64: ["runs/vf-1"]}
+    assert about["hashes"] == {"a" * 64: ["runs/vf-0", "runs/vf_quasi-0"], "b" * 64: ["runs/vf_pred-0"]}
     for layout in ("table", "md"):
         shown = vgbench_cli("report", "runs", "--format", layout).stdout
         assert (
             "Warning: records on maze with task seed 0 were not judged on the same tasks: "
-            "vf s0, vf_quasi s0 (aaaaaaaa) / vf s1 (bbbbbbbb)."
+            "vf s0, vf_quasi s0 (aaaaaaaa) / vf_pred s0 (bbbbbbbb)."
         ) in shown
 
 

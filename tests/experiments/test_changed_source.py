@@ -389,7 +389,7 @@ def test_cached_data_of_another_source_are_collected_again(imported, lab, tmp_pa
 
 
 def test_a_report_holds_a_record_of_other_source_current_but_says_so(imported, lab):
-    found, _ = records.scan([ROOT / "results" / "paper_table_2"], "quick", ["vf"])
+    found, _ = records.scan([ROOT / "results" / "first_round" / "paper_table_2"], "quick", ["vf"])
     spec = resolve(RunRequest(protocol="maze", recipe="vf", scale="quick", device="cpu"))
     record = replace(next(r for r in found if (r.protocol, r.seed) == ("maze", 0)), key=spec.key())
     assert record.plugins and compare(record, None) == Comparison(spec.key())

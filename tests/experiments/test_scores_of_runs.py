@@ -34,7 +34,7 @@ def test_a_runs_scores_are_those_of_its_rows_however_its_episodes_end(vgbench_cl
     assert done.exit_code == 0, done.stderr
     result = json.loads((tmp_path / "early" / "result.json").read_text())
     experts = []
-    for name, rate in (("episodes", result), ("baseline", result["baseline"])):
+    for name, rate in (("episodes", result), (f"baseline-{result['baseline']['planner']}", result["baseline"])):
         found = rows(tmp_path / "early", name)
         experts.append([row["expert_steps"] for row in found])
         assert all(1 <= steps <= 20 for steps in experts[-1])
@@ -80,13 +80,13 @@ def test_an_environment_without_an_expert_has_null_everywhere(tmp_plugin, vgbenc
     result = json.loads((folder / "result.json").read_text())
     for rate in (result, result["baseline"]):
         assert [rate[name] for name in ("spl", "spl_ci95", "timely", "timely_ci95")] == [None] * 4
-    assert {row["expert_steps"] for name in ("episodes", "baseline") for row in rows(folder, name)} == {None}
+    assert {row["expert_steps"] for name in ("episodes", "baseline-random") for row in rows(folder, name)} == {None}
     assert "success " in done.stdout and "SPL" not in done.stdout
     again = vgbench_process("rescore", "run", "--score", "spl", "--format", "json", **variables)
     found = json.loads(again.stdout)
     assert [(row["score_mean"], row["score_bounds"], row["score_ci95"], row["scored"]) for row in found] == [
         (None, None, None, 0)
-    ] * 2
+    ] * 3
     shown = vgbench_process("rescore", "run", "--score", "timely", **variables)
     assert shown.returncode == 0 and "the environment has no expert" in shown.stderr
     drawn = vgbench_process("plot", "run", **variables)
@@ -110,7 +110,7 @@ def test_the_schema_lists_the_fields(vgbench_cli):
     result = properties("result.json")
     for fields in (result, result["baseline"]["anyOf"][0]["properties"]):
         assert {"spl", "spl_ci95", "timely", "timely_ci95"} <= set(fields)
-    for name in ("episodes.jsonl", "baseline.jsonl"):
+    for name in ("episodes.jsonl", "baseline-NAME.jsonl"):
         assert properties(name)["expert_steps"]["anyOf"] == [{"type": "integer"}, {"type": "null"}]
 
 

@@ -167,7 +167,7 @@ def test_variants_stand_side_by_side(record, report, vgbench_cli):
     # The order is the user's.
     assert report("--variant", "tuned", "--variant", "literal")["variants"] == ["tuned", "literal"]
     csv = vgbench_cli("report", "--format", "csv").stdout.splitlines()
-    assert csv[0].endswith(",variant") and sum(line.startswith("vf,maze,done,") for line in csv) == 2
+    assert csv[0].endswith(",variant,spl,timely") and sum(line.startswith("vf,maze,done,") for line in csv) == 2
 
 
 def test_a_cell_never_mixes_task_seeds(record, report, edit):
