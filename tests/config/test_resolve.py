@@ -209,7 +209,7 @@ def test_precedence(config):
     assert sources["mppi.samples"] == (32, "protocol maze, scale quick")
     assert sources["mppi.horizon"] == (30, f"--config {file}")
     assert sources["iql.tau"] == (0.75, "--set")
-    assert sources["iql.stride"] == (10, "variant tuned")
+    assert sources["model.image_norm"] == ("whiten", "variant tuned")
     assert sources["mppi.noise"] == (5.0, "variant literal")  # which tuned extends
 
 
@@ -236,16 +236,17 @@ def test_what_a_recipe_of_ones_own_names_is_never_overwritten(tmp_path, place, v
 def test_what_a_value_replaced_is_shown(tmp_path, vgbench_cli):
     file = tmp_path / "mine.yaml"
     file.write_text(yaml_file.dump({"recipes": {"mine": {"extends": "vf", "set": {"iql.stride": 3}}}}))
-    asked = ("run", "--recipes", str(file), "--recipe", "mine", "--env", "maze", "--set", "iql.stride=2", "--dry-run")
+    asked = ("run", "--recipes", str(file), "--recipe", "mine", "--protocol", "wall_small", "--dry-run")
+    asked += ("--set", "iql.stride=2")
     values = vgbench_cli(*asked, "--format", "json").json()["values"]
     assert values["iql.stride"]["instead_of"] == [
         {"value": 3, "source": "recipe mine"},
-        {"value": 10, "source": "variant tuned"},
+        {"value": 6, "source": "variant tuned"},
         {"value": 1, "source": "variant literal"},
     ]
     assert "instead_of" not in values["iql.random_goals"]
     line = next(line for line in vgbench_cli(*asked).stdout.splitlines() if line.startswith("iql.stride"))
-    assert "3 (recipe mine), 10 (variant tuned), 1 (variant literal)" in line
+    assert "3 (recipe mine), 6 (variant tuned), 1 (variant literal)" in line
 
 
 def test_flags_win_over_the_file(config):
@@ -408,18 +409,18 @@ def test_config_that_is_written_is_the_same_run(config, fields):
 
 def test_a_run_of_an_older_version_does_not_take_what_the_registry_has_since_come_to_give(config):
     """A parameter that is younger than the file: the run had what is now its default."""
-    content = spec(env="maze", recipe="vf_quasi").to_config()
+    content = spec(env=None, protocol="wall_small", recipe="vf_quasi").to_config()
     assert content["set"].pop("iql.stride") != 1
     again = resolve(RunRequest(config=config(content)))
     assert again.values["iql.stride"].value == 1
     assert any("iql.stride" in note and "older" in note for note in again.notes)
     # A file that a user wrote is not complete, nor does it know of a plugin that a flag brings in.
     del content["complete"]
-    assert resolve(RunRequest(config=config(content))).values["iql.stride"].value == 10
+    assert resolve(RunRequest(config=config(content))).values["iql.stride"].value == 6
     baseline = spec(env="maze", recipe="vf_quasi", planner="random").to_config()
     assert not any(address.startswith("mppi.") for address in baseline["set"])
     planned = resolve(RunRequest(config=config(baseline), planner="mppi"))
-    assert planned.values["mppi.noise_hold"].value == 4
+    assert planned.values["mppi.noise"].value == 5
 
 
 def test_config_of_third_parties_is_the_same_run(config, tmp_plugin):

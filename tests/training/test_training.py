@@ -199,3 +199,16 @@ def test_a_checkpoint_without_its_fields_is_named(small, folder):
     torch.save({"a": 1}, folder.path / "checkpoints" / "encoder.pt")
     with pytest.raises(VgbenchError, match=r"encoder\.pt cannot be used"):
         trainer(small, folder, small.model(), small.iql()).run()
+
+
+def test_frames_are_those_of_windows_of_each_stride_and_a_predictor_of_its_own_steps_as_often_as_a_joint_one():
+    """On wall_small windows of 16 single steps and of 10 of 6 steps (64 // 6): as many frames and rollouts either way."""
+    from vgbench.config.resolve import RunRequest, resolve
+    from vgbench.experiments.cost import estimate
+
+    def made(recipe, **more):
+        return estimate(resolve(RunRequest(protocol="wall_small", recipe=recipe, scale="quick", device="cpu", **more)))
+
+    sets = ["train.frames=66560", "train_predictor.frames=66560", "train.batch=64", "train_predictor.batch=64"]
+    separate, joint = (made(recipe, set=sets)["flops_by_stage"] for recipe in ("vf", "vf_pred"))
+    assert joint["joint"] == pytest.approx(separate["encoder"] + separate["predictor"], rel=1e-6)

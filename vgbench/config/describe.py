@@ -7,7 +7,7 @@ from typing import Any
 from vgbench.config import SECTIONS
 from vgbench.config.catalogue import Catalogue, load_catalogue
 from vgbench.config.definitions import Component, Protocol
-from vgbench.config.variants import Variant
+from vgbench.config.variants import Choice, Variant
 from vgbench.errors import UsageError
 from vgbench.plugin.entry import GROUPS as KINDS
 from vgbench.plugin.entry import HOME
@@ -117,16 +117,23 @@ def _variant(variant: Variant) -> dict[str, Any]:
         worth = "; ".join(found.words() for found in each.worth)
         for block, values in each.blocks().items():
             for row in _values({block: values}):
-                # Of a block for one protocol or recipe the extended variant may have a value of its own.
-                kind, _, name = block.partition(",")[0].partition(" ")
-                place = (name if kind == "protocol" else "", name if kind == "recipe" else None, each.training)
-                before = variant.base.values(*place).get(row["name"], row["default"]) if variant.base else None
+                before = _before(variant, each, block, row) if variant.base else None
                 shown = {key: row[key] for key in ("name", "value", "for")}
                 rows.append({"choice": each.name, **shown})
                 if variant.base:
                     rows[-1] |= {"instead_of": before, "worth": worth}
     base = variant.base.name if variant.base else None
     return {"extends": base, "choices": choices, "values": rows}
+
+
+def _before(variant: Variant, each: Choice, block: str, row: Mapping[str, Any]) -> Any:
+    """Value of the variant that is extended in the place of a block, which may be of one protocol or recipe alone."""
+    kind, _, rest = block.partition(" ")
+    name = rest.partition(" on ")[0].partition(",")[0]
+    protocol = name if kind == "protocol" else next(iter(each.on), "")
+    assert variant.base is not None
+    values = variant.base.values(protocol, name if kind == "recipe" else None, each.training)
+    return values.get(row["name"], row["default"])
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

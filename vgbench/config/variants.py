@@ -41,6 +41,7 @@ class Choice:
         protocols: values by protocol.
         recipes: values by recipe.
         training: the mode of training that it is for; None: both.
+        on: the protocols that it is for; none: all.
     """
 
     name: str
@@ -49,20 +50,22 @@ class Choice:
     protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     training: str | None = None
+    on: tuple[str, ...] = ()
     worth: tuple[Worth, ...] = ()
 
     def values(self, protocol: str, recipe: str | None, training: str | None) -> dict[str, Any]:
         """Return its values for a run; for `training` None, of a data set, those that do not depend on it."""
-        if self.training is not None and self.training != training:
+        if (self.training is not None and self.training != training) or (self.on and protocol not in self.on):
             return {}
         return {**self.set, **self.protocols.get(protocol, {}), **self.recipes.get(recipe or "", {})}
 
     def blocks(self) -> dict[str, Mapping[str, Any]]:
         """Return its values by whom they are for."""
         mode = f", {self.training} training" if self.training else ""
-        found: dict[str, Mapping[str, Any]] = {f"all runs{mode}": self.set} if self.set else {}
+        where = f" on {', '.join(self.on)}" if self.on else ""
+        found: dict[str, Mapping[str, Any]] = {f"all runs{where}{mode}": self.set} if self.set else {}
         found |= {f"protocol {name}{mode}": values for name, values in self.protocols.items()}
-        return found | {f"recipe {name}{mode}": values for name, values in self.recipes.items()}
+        return found | {f"recipe {name}{where}{mode}": values for name, values in self.recipes.items()}
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,8 @@ def _checked(each: Choice, where: Where, budget: Budget, protocols: Iterable[str
     """Hold a choice's names against what there is."""
     if each.training is not None:
         choice(each.training, TRAINING, where / "training")
+    for index, name in enumerate(each.on):
+        choice(name, protocols, where / "on" / index)
     places = {where / "set": each.set}
     for key, blocks, known in (("protocols", each.protocols, protocols), ("recipes", each.recipes, recipes)):
         for name, values in mapping(blocks, where / key).items():

@@ -13,7 +13,7 @@ from vgbench.model.precision import in_force
 from vgbench.planning.controller import block_rows, plan_horizon
 from vgbench.planning.memory import most_tasks, task_bytes
 from vgbench.spec import RunSpec, StageSpec
-from vgbench.training.stage import Term, states_of_window, total_steps
+from vgbench.training.stage import states_of_window, strides_of, total_steps
 
 _LIBRARIES = 400 * 2**20  # bytes that Python and the libraries take
 _EFFICIENCY = 0.7  # of the matrix products' rate, that whole stages reach
@@ -27,16 +27,17 @@ def estimate(spec: RunSpec) -> dict[str, Any]:
     """
     environment, model, terms = dry_build(spec)
     size = model_flops(model, spec, environment)
-    evaluations, states = predictor_evaluations(spec), _states(spec, terms)
+    evaluations, strides = predictor_evaluations(spec), strides_of(terms)
+    states = states_of_window(strides, spec.settings["train"].window, spec.settings["data"].length)
     frames = _frames(spec, states)
     # Times 3: the backward pass takes about twice as many operations as the forward one.
     flops = {name: 3.0 * count * size["encoder"] for name, count in frames["trained"].items()}
     for stage in spec.stages:
         if "predictor" in stage.kind.trains:
-            flops[stage.name] = (
-                flops.get(stage.name, 0.0)
-                + 3.0 * _windows(spec, stage, None if stage.kind.cached else states) * size["predictor"]
-            )
+            # A stage of its own looks at single steps, and takes as many steps as joint training would.
+            own = states_of_window(strides | {1}, spec.settings[stage.settings].window, spec.settings["data"].length)
+            windows = _windows(spec, stage, own if stage.kind.cached else states)
+            flops[stage.name] = flops.get(stage.name, 0.0) + 3.0 * windows * size["predictor"]
     flops["encode"] = frames["encoded"] * size["encoder"]
     flops["planning"] = evaluations * size["predictor"] * (3.0 if spec.planner.cls.gradient else 1.0)
     with in_force(spec):
@@ -81,13 +82,11 @@ def model_flops(model: JEPA, spec: RunSpec, environment: Environment) -> dict[st
     return result
 
 
-def _windows(spec: RunSpec, stage: StageSpec, states: int | None = None) -> float:
-    """Transitions in all windows of a stage."""
+def _windows(spec: RunSpec, stage: StageSpec, states: int) -> float:
+    """Transitions in all windows of a stage, each of so many states."""
     data, settings = spec.settings["data"], spec.settings[stage.settings]
     per_epoch = data.trajectories * max(data.length - settings.window + 1, 0) // settings.batch
-    # Of later stages the strides are not known here: 1, as of all built-in objectives of theirs but a head's.
-    seen = settings.window if states is None else states
-    return float(total_steps(settings, max(per_epoch, 1), seen) * settings.batch * (settings.window - 1))
+    return float(total_steps(settings, max(per_epoch, 1), states) * settings.batch * (settings.window - 1))
 
 
 def _frames(spec: RunSpec, states: int) -> dict[str, Any]:
@@ -100,11 +99,6 @@ def _frames(spec: RunSpec, states: int) -> dict[str, Any]:
 def _cached(spec: RunSpec) -> bool:
     """Whether a stage works on the latents of the whole data set."""
     return any(stage.kind.cached for stage in spec.stages)
-
-
-def _states(spec: RunSpec, terms: tuple[Term, ...]) -> int:
-    """States of a window that the encoder sees, at all the strides of the objectives."""
-    return states_of_window(terms, spec.settings["train"].window, spec.settings["data"].length)
 
 
 def _memory(spec: RunSpec, model: JEPA, environment: Environment, states: int) -> int:

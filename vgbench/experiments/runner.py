@@ -34,7 +34,7 @@ from vgbench.storage.interrupt import Stop, deferred_interrupts
 from vgbench.storage.record_types import BaselineRate, EpisodeRow, ResultFile, TasksAbout
 from vgbench.storage.run_folder import FORMAT, RunFolder
 from vgbench.training.latents import encode_all, fit_latent_scale
-from vgbench.training.stage import Stage
+from vgbench.training.stage import Stage, strides_of
 from vgbench.training.stage_cache import StageCache
 from vgbench.training.trainer import Trainer
 from vgbench.version import __version__
@@ -121,6 +121,7 @@ class _Run:
         self.shared = StageCache(share, spec) if share is not None else None
         self.device = torch.device(spec.device)
         self.environment = build_environment(spec.environment)
+        self.strides = frozenset[int]()  # between the states that the first stage's objectives look at
         self.evaluations: dict[str, int] = {}  # of the predictor, by stage
         self.blocks: dict[str, int] = {}  # tasks planned at a time, by stage
         self.expert_steps: list[int | None] = []  # by task
@@ -224,7 +225,11 @@ class _Run:
             term.objective.to(self.device)
         settings, name = self.spec.settings[planned.settings], planned.name
         seed = derive(self.spec.seed, Level.STAGE, planned.kind.stream)
-        stage = Stage(name, terms, settings, seed, planned.settings)
+        if not planned.kind.cached:
+            self.strides = strides_of(terms)
+        # A predictor of its own takes as many steps as joint training, which would look at the windows of both.
+        also = self.strides if "predictor" in planned.kind.trains else frozenset[int]()
+        stage = Stage(name, terms, settings, seed, planned.settings, also)
         adopted = self.shared is not None and self.shared.adopt(name, self.folder)
         with nullcontext() if adopted else self.folder.timed(name):
             Trainer(stage, model, data, self.folder, self.loggers, self.stop, latents).run()

@@ -32,13 +32,25 @@ class Term:
 
 @dataclass(frozen=True)
 class Stage:
-    """What is trained together, on which loss and schedule. `seed` keys its windows and its objectives' noise."""
+    """What is trained together, on which loss and schedule.
+
+    Attributes:
+        seed: keys its windows and its objectives' noise.
+        group: name of its settings, for messages.
+        strides: further ones that a window is looked at by, beside those of its terms: of the objectives that joint
+            training would have here, too, so that a predictor of its own takes no more steps than one trained jointly.
+    """
 
     name: str
     terms: tuple[Term, ...]
     settings: TrainSettings
     seed: int
-    group: str = "train"  # of settings, for messages
+    group: str = "train"
+    strides: frozenset[int] = frozenset()
+
+    def states(self, length: int) -> int:
+        """Return how many states a window has for all of these together, in trajectories of `length` states."""
+        return states_of_window(self.strides | strides_of(self.terms), self.settings.window, length)
 
 
 class WindowSampler:
@@ -79,15 +91,21 @@ def learning_rate(settings: TrainSettings, step: int, total: int) -> float:
     return settings.lr * (settings.final_lr + (1 - settings.final_lr) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def states_of_window(terms: Iterable[Term], window: int, length: int) -> int:
-    """Return how many states a window has for its objectives together: those of each stride are others."""
-    return sum(min(window, length // stride) for stride in {term.objective.stride for term in terms})
+def strides_of(terms: Iterable[Term]) -> frozenset[int]:
+    """Return the strides of the windows that objectives look at."""
+    return frozenset(term.objective.stride for term in terms)
+
+
+def states_of_window(strides: Iterable[int], window: int, length: int) -> int:
+    """Return how many states a window of each stride has together: those of one stride are not those of another."""
+    return sum(min(window, length // stride) for stride in strides)
 
 
 def total_steps(settings: TrainSettings, steps_per_epoch: int, states: int) -> int:
     """Return the number of optimiser steps of a stage: its `steps`, or what `frames` or `epochs` come to.
 
-    `states` is `states_of_window`: with equal `frames` as many states go through the encoder, whatever looks at them.
+    `states` are those of a window, see `Stage.states`: with equal `frames` as many go through the encoder, whatever
+    looks at them.
     """
     # A small part of an epoch, or few frames, may be rounded to no step at all.
     steps = settings.frames / (settings.batch * states) or settings.epochs * steps_per_epoch

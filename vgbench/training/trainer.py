@@ -17,7 +17,7 @@ from vgbench.storage.run_folder import RunFolder, checkpoint_seconds
 from vgbench.training.batch import MovingAverages, WindowBatch
 from vgbench.training.checks import bad_gradient, check_loss
 from vgbench.training.compatibility import check_window
-from vgbench.training.stage import Stage, WindowSampler, learning_rate, states_of_window, total_steps
+from vgbench.training.stage import Stage, WindowSampler, learning_rate, total_steps
 
 LOG_EVERY = 10  # steps
 
@@ -47,8 +47,7 @@ class Trainer:
         )
         self._averages = None if latents is not None else MovingAverages(model.encoder)
         self._sampler = WindowSampler(data, stage.settings, stage.seed)
-        states = states_of_window(stage.terms, stage.settings.window, data.length)
-        self.total = total_steps(stage.settings, self._sampler.steps_per_epoch, states)
+        self.total = total_steps(stage.settings, self._sampler.steps_per_epoch, stage.states(data.length))
         self.step = 0
         self.at_once = data.device.type == "cpu"
         """Whether losses and gradients are looked at as they come, or together when they are logged.
