@@ -202,7 +202,7 @@ def test_a_checkpoint_without_its_fields_is_named(small, folder):
 
 
 def test_frames_are_those_of_windows_of_each_stride_and_a_predictor_of_its_own_steps_as_often_as_a_joint_one():
-    """On wall_small windows of 16 single steps and of 10 of 6 steps (64 // 6): as many frames and rollouts either way."""
+    """On wall_small windows of 16 single steps and of 10 of 6 steps (64 // 6): as many frames and rollouts each."""
     from vgbench.config.resolve import RunRequest, resolve
     from vgbench.experiments.cost import estimate
 
