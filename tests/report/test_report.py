@@ -87,8 +87,8 @@ def test_arrows_stand_where_the_intervals_do_not_meet(record, vgbench_cli, solve
         (lambda i: i["settings"]["mpc"].update(old=3), "mpc.old was 3 and is no longer there"),
         (lambda i: i["planner"].update(name="other", dist="x"), "planner was 'x:other', is now 'mppi'"),
         (lambda i: i["settings"].update(more={"x": 1}), "more.x was 1 and is no longer there"),
-        (lambda i: i["settings"].pop("train"), "train.lr was not there, is now 0.001"),
-        (lambda i: i["settings"]["train"].pop("lr"), "train.lr was not there, is now 0.001"),
+        (lambda i: i["settings"].pop("train_predictor"), "train_predictor.window was not there, is now 8"),
+        (lambda i: i["settings"]["train_predictor"].pop("window"), "train_predictor.window was not there, is now 8"),
     ],
 )
 def test_a_stale_record_says_what_differs(record, report, vgbench_cli, change, difference, edit):
