@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from vgbench.intervals import difference_interval, rate_interval, score_interval
-from vgbench.statistics import Interval, hierarchical_bootstrap, square_and_add, t_interval
+from vgbench.intervals import difference_interval, rate_interval
+from vgbench.statistics import Interval, hierarchical_bootstrap, score_interval, square_and_add, t_interval
 
 RATES = (0.04, 0.5, 0.9, 0.99)
 PAIRS = ((0.04, 0.04), (0.5, 0.5), (0.9, 0.9), (0.6, 0.3), (0.9, 0.8), (0.99, 0.95))

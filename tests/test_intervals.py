@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from benchmarks import coverage
-from vgbench.intervals import difference_interval, p_value, rate_interval, score_interval
-from vgbench.statistics import t_interval, wilson
+from vgbench.intervals import difference_interval, p_value, rate_interval
+from vgbench.statistics import score_interval, t_interval, wilson
 
 ROOT = Path(__file__).parents[1]
 

@@ -9,7 +9,7 @@ How often the intervals hold the true value is simulated by `python -m benchmark
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from vgbench.statistics import Interval
+from vgbench.statistics import Interval, score_interval
 
 Rows = Sequence[Sequence[float]]
 _SMALLEST = 1e-12
@@ -61,16 +61,6 @@ def _spread(rows: Rows, shared: bool, confidence: float, pseudo: Sequence[float]
     residual = max(total - of_seeds - of_tasks, 0.0) / ((seeds - 1) * (tasks - 1))
     between_tasks = max(of_tasks / (tasks - 1) - residual, 0.0)
     return _Spread(mean, float(between_tasks + max(student**2 * of_seeds / (seeds - 1), residual)), tasks)
-
-
-def score_interval(mean: float, size: float, confidence: float = 0.95) -> Interval:
-    """Return Wilson's interval (1927) of a rate `mean` of `size` independent tasks; neither need be a whole number."""
-    from scipy.special import ndtri
-
-    z2 = float(ndtri((1 + confidence) / 2)) ** 2
-    middle, half = mean + z2 / (2 * size), (z2 * (mean * (1 - mean) / size + z2 / (4 * size**2))) ** 0.5
-    # Within [0, 1] by its formula; only rounding could leave it.
-    return max((middle - half) / (1 + z2 / size), 0.0), min((middle + half) / (1 + z2 / size), 1.0)
 
 
 def rate_interval(rows: Rows, shared: bool = True, confidence: float = 0.95) -> tuple[float, float, str]:

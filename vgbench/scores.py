@@ -4,8 +4,9 @@ A row is one of episodes.jsonl: `success`, `steps` until then, and `expert_steps
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from statistics import NormalDist
 from typing import Any
+
+from vgbench.statistics import score_interval
 
 Row = Mapping[str, Any]
 
@@ -80,8 +81,4 @@ def interval(found: Sequence[float], confidence: float = 0.95) -> tuple[float, f
     variance = sum((value - average) ** 2 for value in found) / count
     # At most 1, since no scores within [0, 1] vary more than successes do; rounding could make 0 / 0 of scores of 1.
     size = count * average * (1 - average) / variance if variance > 1e-12 else count
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    middle = (average + z * z / (2 * size)) / (1 + z * z / size)
-    half = z / (1 + z * z / size) * (average * (1 - average) / size + (z / (2 * size)) ** 2) ** 0.5
-    # Within [0, 1] by its formula; only rounding could leave it.
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    return score_interval(average, size, confidence)

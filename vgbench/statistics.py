@@ -14,6 +14,16 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     return float(interval.low), float(interval.high)
 
 
+def score_interval(mean: float, size: float, confidence: float = 0.95) -> Interval:
+    """Return Wilson's interval (1927) of a rate `mean` of `size` independent tasks; neither need be a whole number."""
+    from scipy.special import ndtri
+
+    z2 = float(ndtri((1 + confidence) / 2)) ** 2
+    middle, half = mean + z2 / (2 * size), (z2 * (mean * (1 - mean) / size + z2 / (4 * size**2))) ** 0.5
+    # Within [0, 1] by its formula; only rounding could leave it.
+    return max((middle - half) / (1 + z2 / size), 0.0), min((middle + half) / (1 + z2 / size), 1.0)
+
+
 def t_interval(means: Sequence[float], confidence: float = 0.95) -> Interval:
     """Student's interval of the mean over training seeds, from the seeds' means; a point where they agree exactly.
 

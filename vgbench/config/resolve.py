@@ -193,18 +193,15 @@ def _departures(resolved: ResolvedProtocol, method: Method, values: Mapping[str,
         return []
     recipe = method.recipe.name if method.recipe else None
     chosen = variant.departures(resolved.protocol.name, recipe, method.training)
-    words = [
-        f"{name} ({address}={shown(values[address].value)})"
-        for name, block in chosen.items()
-        for address in block
-        if address in values and values[address].source.startswith("variant ")
-    ]
-    # One value stands for a choice: `vgbench show variant` has them all.
-    first = list({word.partition(" ")[0]: word for word in reversed(words)}.values())[::-1]
-    if not first:
+    words = []
+    for name, block in chosen.items():
+        in_force = [a for a in block if a in values and values[a].source.startswith("variant ")]
+        # One value stands for a choice: `vgbench show variant` has them all.
+        words += [f"{name} ({address}={shown(values[address].value)})" for address in in_force[:1]]
+    if not words:
         return []
     return [
-        f"variant {variant.name} departs from the paper in {', '.join(first)}: see `vgbench show variant "
+        f"variant {variant.name} departs from the paper in {', '.join(words)}: see `vgbench show variant "
         f"{variant.name}`; --variant literal keeps to its words"
     ]
 

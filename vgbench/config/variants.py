@@ -5,12 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vgbench.config.budget import Budget
+from vgbench.config.recipes import TRAINING
 from vgbench.config.schema import make, mapping, parts
 from vgbench.errors import UsageError
 from vgbench.storage.yaml_file import Where
 from vgbench.text import choice, suggest
-
-TRAINING = ("separate", "joint")
 
 
 @dataclass(frozen=True)

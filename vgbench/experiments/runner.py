@@ -263,7 +263,16 @@ class _Run:
         mpc, seed, device = self.spec.settings["mpc"], self.spec.task_seed, self.spec.device
         most = memory.most_tasks(self.spec, planner, model, self.environment) if model else None
         controller = Controller(
-            planner, model, actions, mpc, seed, stream, device, 0, most, uninformed=model is None, note=self._note
+            planner,
+            model,
+            actions,
+            mpc,
+            seed,
+            stream,
+            device,
+            max_tasks=most,
+            uninformed=model is None,
+            note=self._note,
         )
         with self.folder.timed(name):
             whole = self.spec.settings["evaluation"].stop == "never"

@@ -48,8 +48,7 @@ class Wall(api.Environment):
         state = {"position": torch.tensor([[20.0, 40.0]]), "layout": torch.tensor([[32.0, 22.0]])}
         wall.step(state, torch.tensor([[1.0, -2.0]]))["position"]  # [[21., 38.]]
 
-    Tasks have start and goal in opposite rooms; one is solved within sqrt(2) px of the goal (PLDM: a mean squared
-    error of the two coordinates below 1).
+    Tasks have start and goal in opposite rooms; one is solved within sqrt(2) px (PLDM: a mean squared error below 1).
 
     Capabilities: `expert` goes the shortest way through the door; `cost_to_go` is the length of that way over the
     longest action; `value_fixed_point` is what the value loss converges to; `state_grid` has whole pixels;
