@@ -1,6 +1,7 @@
 """`vgbench rescore --score`: of records without the expert's steps, whose tasks are made again; at another radius."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from vgbench.data.task_files import load
 from vgbench_plugins.environments.maze import Maze
+from vgbench_plugins.environments.wall import Wall
 
 TABLE = Path(__file__).parents[2] / "results" / "first_round" / "paper_table_2"
 
