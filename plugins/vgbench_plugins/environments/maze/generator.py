@@ -145,9 +145,8 @@ def distinct(rng: np.random.Generator, rules: Rules, count: int) -> np.ndarray:
 def _grow(rng: np.random.Generator, grid: Grid, count: int, least: int, most: int) -> np.ndarray:
     """Grow connected layouts [count, width, height] bool of `least` to `most` open cells."""
     weight, target = rng.random((count, *grid.shape)), rng.integers(least, most + 1, count)
-    is_open = np.zeros((count, grid.cells), bool)
-    is_open[np.arange(count), rng.integers(grid.cells, size=count)] = True
-    is_open = is_open.reshape(weight.shape)
+    is_open = np.zeros(weight.shape, bool)
+    is_open.reshape(count, -1)[np.arange(count), rng.integers(grid.cells, size=count)] = True
     for number in range(1, most):
         beside = grid.spread(is_open) & ~is_open
         chosen = np.where(beside, weight, np.inf).reshape(count, -1).argmin(axis=1)

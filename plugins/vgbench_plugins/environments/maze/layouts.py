@@ -107,6 +107,8 @@ class Grid:
         -1 where some open cells have no path to others; `most` + 1 stands for any larger number.
         """
         is_open = np.asarray(layouts) != 0
+        if not len(is_open):
+            return np.zeros(0, np.int64)
         sources = np.eye(self.cells, dtype=bool).reshape(self.cells, *self.shape)
         # A path to itself for closed cells, so that they do not count below.
         reached = sources & is_open[:, None]
@@ -129,6 +131,8 @@ class Grid:
     def connected(self, layouts: np.ndarray) -> np.ndarray:
         """Tell which layouts [L, width, height] have a path between any two open cells; [L] bool."""
         is_open = np.asarray(layouts) != 0
+        if not len(is_open):
+            return np.zeros(0, bool)
         first = is_open.reshape(len(is_open), -1).argmax(axis=1)
         reached = np.zeros((len(is_open), self.cells), bool)
         reached[np.arange(len(first)), first] = True

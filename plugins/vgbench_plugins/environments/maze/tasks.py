@@ -69,7 +69,8 @@ def edit_groups(cells: int, least: int, most: int) -> list[Group]:
     """Groups of tasks=ood: up to 1/16, 1/8, 1/4 of the cells differ, or more."""
     bounds, groups, low = [max(cells // part, n + 1) for n, part in enumerate((16, 8, 4))] + [cells], [], 1
     for high in bounds:
-        groups.append(Group(f"{low}-{high} cells differ", False, least, most, (low, high)))
+        name = f"{low}-{high}" if low < high else f"{low}"
+        groups.append(Group(f"{name} cells differ", False, least, most, (low, high)))
         low = high + 1
     return groups
 
