@@ -125,7 +125,8 @@ def test_tasks_in_the_wrong_layouts_are_refused():
     [
         ({"cells": 3}, "cells"),
         ({"cells": 17}, "cells"),
-        ({"cells": (6, 2)}, "cells"),
+        ({"cells": (6, 2)}, r"cells\n.* must be a whole number of 4 to 16, or two as \[width, height\]; not \(6, 2\)"),
+        ({"cells": "six"}, "must be a whole number of 4 to 16"),
         ({"cells": 6, "open": (0.7, 0.6)}, r"open=\[0.7, 0.6\]"),
         ({"cells": 6, "open": (0.51, 0.52)}, r"open=\[0.51, 0.52\] leaves no number of open cells, of 36"),
         ({"cells": 6, "open": (0.5, 1.5)}, "open="),

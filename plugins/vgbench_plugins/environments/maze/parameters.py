@@ -1,9 +1,9 @@
 """Parameters of the maze, and what they say together."""
 
 import math
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 import vgbench.api as api
 from vgbench_plugins.environments.maze import generator, maps
@@ -11,7 +11,8 @@ from vgbench_plugins.environments.maze import tasks as planning
 from vgbench_plugins.environments.maze.generator import Rules
 from vgbench_plugins.environments.maze.layouts import Grid
 
-Side = Annotated[int, Field(ge=4, le=16)]
+LEAST, MOST = 4, 16
+"""Cells along a side."""
 
 
 class MazeParams(api.Params):
@@ -55,8 +56,9 @@ class MazeParams(api.Params):
         0.5, ge=0.0, le=1.0, description="share of experts in the data of policy=mixed; others do not use it"
     )
 
-    cells: Side | tuple[Side, Side] = Field(
-        4, description="cells along a side, or [width, height], without the ring of walls; a map has its own"
+    cells: int | tuple[int, int] = Field(
+        4,
+        description="cells along a side, 4 to 16, or [width, height], without the ring of walls; a map has its own",
     )
     open: tuple[float, float] = Field(
         (0.5, 0.6), description="least and largest share of open cells; a map has its own"
@@ -88,6 +90,16 @@ class MazeParams(api.Params):
         description='groups of tasks, each "LEAST-MOST unseen" or "LEAST-MOST seen" (cells along the shortest path; '
         "layouts that the data have, or not); task i is of group i modulo their number",
     )
+
+    @field_validator("cells", mode="before")
+    @classmethod
+    def _cells_are_one_number_or_two(cls, value: Any) -> Any:
+        """Say in one sentence what pydantic would say of each kind of value."""
+        sides = value if isinstance(value, list | tuple) else (value, value)
+        whole = all(isinstance(side, int) and not isinstance(side, bool) for side in sides)
+        if len(sides) != 2 or not whole or not all(LEAST <= side <= MOST for side in sides):
+            raise ValueError(f"must be a whole number of {LEAST} to {MOST}, or two as [width, height]; not {value!r}")
+        return value
 
     @model_validator(mode="before")
     @classmethod
