@@ -7,7 +7,8 @@ import numpy as np
 
 from benchmarks import peers
 from benchmarks.harness import Case, Check, Options, Side, difference
-from vgbench_plugins.environments.maze import Maze, layouts, physics
+from vgbench_plugins.environments.maze import Maze, physics
+from vgbench_plugins.environments.maze.layouts import Grid
 from vgbench_plugins.environments.wall import Wall
 
 FORCE = 100.0
@@ -78,8 +79,9 @@ def _same_physics(steps: int = 20) -> Iterator[Check]:
     name = "gymnasium-robotics"
     advanced = (inside.data.time - time) / inside.model.opt.timestep
     yield Check(name, "mj_steps per step", abs(advanced / steps - 1), 1e-6)
-    code = layouts.encode(np.ones((1, layouts.CELLS, layouts.CELLS), bool))
+    grid = Grid(4, 4)
+    code = grid.encode(np.ones((1, *grid.shape), bool))
     middle = np.full((1, 2), 2.0)
-    position, after = physics.simulate(code, middle, velocity[None], FORCE * action[None], steps)
+    position, after = physics.simulate(grid, code, middle, velocity[None], FORCE * action[None], steps)
     yield Check(name, "way of a free ball", difference(position[0] - middle[0], inside.data.qpos - place), 1e-6)
     yield Check(name, "velocity of a free ball", difference(after[0], inside.data.qvel), 1e-6)

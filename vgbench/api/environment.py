@@ -160,10 +160,15 @@ class Trajectories:
 
 @dataclass
 class Tasks:
-    """B planning problems: a start and a goal state each, both with leading B."""
+    """B planning problems: a start and a goal state each, both with leading B.
+
+    Attributes:
+        strata: name of the group that each task belongs to ("9-13 unseen"), by which results are shown, too; None: one.
+    """
 
     start: State
     goal: State
+    strata: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         """Number of tasks B."""

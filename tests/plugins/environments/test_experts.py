@@ -7,8 +7,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 
 from vgbench_plugins.environments import wall_paths
-from vgbench_plugins.environments.maze import Maze, data, layouts, paths, physics
+from vgbench_plugins.environments.maze import Maze, data, generator, paths, physics
+from vgbench_plugins.environments.maze.layouts import Grid
 from vgbench_plugins.environments.wall import Wall
+
+FOUR = Grid(4, 4)
+CODES = generator.all_codes(Maze.Params().rules)
 
 
 def solved(env, count, steps, seed=0):
@@ -194,9 +198,9 @@ def test_maze_expert_loses_hardly_more_than_the_half_action_in_which_it_speeds_u
 def test_maze_expert_goes_on_from_any_velocity_without_touching_a_wall_again():
     """From random places and velocities: first it may bounce off, but in the end every ball is at its goal."""
     env, rng = Maze(Maze.Params()), np.random.default_rng(0)
-    codes = rng.choice(layouts.all_codes(), 60)
-    start, end = data.free_positions(rng, codes), data.free_positions(rng, codes)
-    static = torch.from_numpy(layouts.decode(codes))
+    codes = rng.choice(CODES, 60)
+    start, end = data.free_positions(rng, FOUR, codes), data.free_positions(rng, FOUR, codes)
+    static = torch.from_numpy(FOUR.decode(codes))
 
     def at(position, velocity):
         return {"position": torch.from_numpy(position).float(), "velocity": velocity.float(), "layout": static}
@@ -212,8 +216,8 @@ def test_maze_expert_goes_on_from_any_velocity_without_touching_a_wall_again():
 
 def test_maze_ways_are_shortest_and_straight():
     """Hop from turn to turn: each hop is along a row or column of open cells, and all together are the distance."""
-    for code in np.random.default_rng(0).choice(layouts.all_codes(), 30).tolist():
-        grid, steps, aim = layouts.decode(code), layouts.distances(code), paths.aims(code)
+    for code in np.random.default_rng(0).choice(CODES, 30).tolist():
+        grid, steps, aim = FOUR.decode(code), FOUR.distances(code), paths.aims(FOUR, code)
         for a, b in np.argwhere(steps >= 0).tolist():
             cell, walked = a, 0
             while cell != b:
@@ -228,9 +232,9 @@ def test_maze_ways_are_shortest_and_straight():
 
 def test_maze_expert_slows_down_before_a_turn_if_the_force_is_limited():
     """Three cells in a row: at distance d of the last the speed allows to stop there, sqrt(2 F d / m)."""
-    code = next(c for c in layouts.all_codes().tolist() if (layouts.decode(c)[0, :3] == 1).all())
-    position = physics.middle_of(np.array([0]))
-    goal = physics.middle_of(np.array([2]))
-    velocity = paths.velocities(np.array([code]), position, goal, 4, 2.0)[0]
+    code = next(c for c in CODES.tolist() if (FOUR.decode(c)[0, :3] == 1).all())
+    position = physics.middle_of(FOUR, np.array([0]))
+    goal = physics.middle_of(FOUR, np.array([2]))
+    velocity = paths.velocities(FOUR, np.array([code]), position, goal, 4, 2.0)[0]
     assert velocity == pytest.approx([0, np.sqrt(2 * 2.0 / 4.18879 * 2)], rel=1e-4)
-    assert paths.velocities(np.array([code]), position, goal, 4, None)[0] == pytest.approx([0, 5])
+    assert paths.velocities(FOUR, np.array([code]), position, goal, 4, None)[0] == pytest.approx([0, 5])

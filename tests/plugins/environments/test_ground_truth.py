@@ -9,9 +9,13 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.stats import spearmanr
 
 from vgbench_plugins.environments import wall_value
-from vgbench_plugins.environments.maze import Maze, layouts, physics
+from vgbench_plugins.environments.maze import Maze, generator, physics
+from vgbench_plugins.environments.maze.layouts import Grid
 from vgbench_plugins.environments.wall import Wall
 from vgbench_plugins.environments.wall_data import Walk
+
+FOUR = Grid(4, 4)
+CODES = generator.all_codes(Maze.Params().rules)
 
 STEP = 0.2  # cells that the ball goes in an action at top speed
 
@@ -24,7 +28,7 @@ def grid_lengths(code, spacing, sources):
 
     def free(p):
         flat = p.reshape(-1, 2)
-        return (physics.clearance(np.full(len(flat), code), flat) >= 0.1 - 1e-9).reshape(p.shape[:-1])
+        return (physics.clearance(FOUR, np.full(len(flat), code), flat) >= 0.1 - 1e-9).reshape(p.shape[:-1])
 
     n, index, edges = len(axis), np.arange(len(axis) ** 2).reshape(len(axis), -1), []
     for i in range(7):
@@ -45,16 +49,16 @@ def at(code, position):
     """Maze states at rest."""
     count = len(position)
     place = torch.from_numpy(np.asarray(position, np.float32))
-    layout = torch.from_numpy(layouts.decode(np.full(count, code)))
+    layout = torch.from_numpy(FOUR.decode(np.full(count, code)))
     return {"position": place, "velocity": torch.zeros(count, 2), "layout": layout}
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_maze_cost_to_go_is_dijkstra_on_a_fine_grid(seed):
     maze = Maze(Maze.Params())
-    code = int(np.random.default_rng(seed).choice(layouts.all_codes()))
-    cells = np.flatnonzero(layouts.decode(code).ravel())
-    sources = physics.middle_of(cells[[0, -1]]) + np.array([[0.3, -0.4], [0.05, 0.2]])
+    code = int(np.random.default_rng(seed).choice(CODES))
+    cells = np.flatnonzero(FOUR.decode(code).ravel())
+    sources = physics.middle_of(FOUR, cells[[0, -1]]) + np.array([[0.3, -0.4], [0.05, 0.2]])
     lengths, points, starts = grid_lengths(code, 0.1, sources)
     for row, start in zip(lengths, starts, strict=True):
         reached = np.isfinite(row)
@@ -72,7 +76,7 @@ def test_maze_cost_to_go_by_hand():
     """Straight on in one row, and around one corner: two tangents and an arc of the ball's radius."""
     maze = Maze(Maze.Params())
     code = next(
-        c for c in layouts.all_codes().tolist() if (layouts.decode(c)[:2, :2] == [[1, 1], [1, 0]]).all()
+        c for c in CODES.tolist() if (FOUR.decode(c)[:2, :2] == [[1, 1], [1, 0]]).all()
     )  # cell (1, 1) is closed: its corner, at (1.3, 1.3), points to cell (0, 0)
     corner = np.array([1.3, 1.3])
     # On the tangents: the way is 0.6, a quarter circle, 0.6.
@@ -104,9 +108,9 @@ def test_maze_cost_to_go_does_not_depend_on_the_batch_and_is_infinite_within_a_w
     for row in range(7):
         one = [{k: v[row : row + 1] for k, v in x.items()} for x in (tasks.start, tasks.goal)]
         assert maze.cost_to_go(*one)[0] == together[row]
-    code = int(layouts.all_codes()[0])
-    closed = physics.middle_of(np.flatnonzero(layouts.decode(code).ravel() == 0)[:1])
-    inside = physics.middle_of(np.flatnonzero(layouts.decode(code).ravel())[:1])
+    code = int(CODES[0])
+    closed = physics.middle_of(FOUR, np.flatnonzero(FOUR.decode(code).ravel() == 0)[:1])
+    inside = physics.middle_of(FOUR, np.flatnonzero(FOUR.decode(code).ravel())[:1])
     assert maze.cost_to_go(at(code, closed), at(code, inside)).isinf().all()
 
 

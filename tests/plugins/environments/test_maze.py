@@ -12,9 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from vgbench_plugins.environments.maze import Maze
-from vgbench_plugins.environments.maze.layouts import all_codes, decode, distances, encode
+from vgbench_plugins.environments.maze import Maze, generator
+from vgbench_plugins.environments.maze.layouts import Grid
 from vgbench_plugins.environments.maze.physics import clearance, maze_xml
+
+GRID = Grid(4, 4)
+encode, decode, distances = GRID.encode, GRID.decode, GRID.distances
+
+
+def all_codes():
+    return generator.all_codes(Maze.Params().rules)
 
 
 def make(**params):
@@ -36,7 +43,7 @@ def random_state(rng, count):
     for n in range(count):
         while True:
             position[n] = rng.uniform(0.3, 4.3, 2)
-            if clearance(codes[n : n + 1], position[n : n + 1])[0] > 0.1:
+            if clearance(GRID, codes[n : n + 1], position[n : n + 1])[0] > 0.1:
                 break
     return state_of(decode(codes), position, rng.uniform(-4, 4, (count, 2)))
 
@@ -68,7 +75,7 @@ def test_step_is_plain_mujoco(substeps, max_force):
     action[30:] = torch.tensor(rng.uniform(-3.5, 3.5, (30, 2)))
     after = env.step(state, action)
     for n in range(60):
-        model = mujoco.MjModel.from_xml_string(maze_xml(int(encode(state["layout"][n].numpy()))))
+        model = mujoco.MjModel.from_xml_string(maze_xml(GRID, int(encode(state["layout"][n].numpy()))))
         data = mujoco.MjData(model)
         data.qpos[:], data.qvel[:] = state["position"][n].numpy(), np.clip(state["velocity"][n].numpy(), -5, 5)
         mass = model.body_mass[1]
@@ -267,7 +274,7 @@ def test_data_laws(data):
     assert norm.max() <= 5.0001 and np.quantile(norm, [0.25, 0.5, 0.75]) == pytest.approx([1.25, 2.5, 3.75], abs=0.2)
     assert np.abs(data.actions.mean(axis=(0, 1))).max() < 0.2
     start, speed = data.states["position"][:, 0], np.linalg.norm(data.states["velocity"][:, 0], axis=-1)
-    assert (clearance(encode(data.static["layout"]), start) > 0.0999).all()
+    assert (clearance(GRID, encode(data.static["layout"]), start) > 0.0999).all()
     assert 1.5 < speed.mean() < 3.5 and speed.max() <= 5.0001
     disc = make(action_norm="disc", start_velocity="zero").collect(40, 21, seed=0)
     assert np.median(np.linalg.norm(disc.actions, axis=-1)) == pytest.approx(5 / np.sqrt(2), abs=0.2)
@@ -281,7 +288,7 @@ def test_starts_are_uniform_on_the_free_area():
     layout = data.static["layout"][:1]
     axis = np.arange(0.3, 4.3, 0.01) + 0.005
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
-    grid = grid[clearance(np.repeat(encode(layout), len(grid)), grid) > 0.1]
+    grid = grid[clearance(GRID, np.repeat(encode(layout), len(grid)), grid) > 0.1]
     edges = [np.arange(5) + 0.3] * 2
     expected = np.histogram2d(*grid.T, bins=edges)[0] / len(grid)
     found = np.histogram2d(*data.states["position"][:, 0].T, bins=edges)[0] / 4000

@@ -1,34 +1,50 @@
-"""What is drawn at random in the maze: layouts, starts, actions, tasks."""
+"""What is drawn at random in the maze's data: layouts, starts, actions."""
 
 import numpy as np
 
+from vgbench_plugins.environments.maze import generator
 from vgbench_plugins.environments.maze.coverage import Visits
-from vgbench_plugins.environments.maze.layouts import all_codes, decode, distances, encode
+from vgbench_plugins.environments.maze.generator import Rules
+from vgbench_plugins.environments.maze.layouts import Grid
 from vgbench_plugins.environments.maze.physics import MAX_SPEED, RADIUS, cell_of, clearance, middle_of
 
-MIN_STEPS = 3
-"""Least distance between the cells of start and goal, steps along the shortest path (paper, appendix)."""
-HALF_CENTRE = 0.25
-"""Starts and goals of tasks lie in the central half of a cell (PLDM, diverse_maze/utils.py:190-222)."""
+LAYOUTS = 1
+"""Second number of the seed of the stream from which large layouts are drawn."""
 
 
-def training_codes(rng: np.random.Generator, trajectories: int, layouts: int) -> np.ndarray:
-    """Draw codes [N] of the layouts of N trajectories: as many of each of `layouts` different ones, in random order."""
-    chosen = rng.choice(all_codes(), layouts, replace=False)
+def training_codes(
+    rng: np.random.Generator, seed: int, rules: Rules, fixed: int | None, trajectories: int, layouts: int
+) -> np.ndarray:
+    """Draw codes [N] of the layouts of N trajectories: as many of each of `layouts` different ones, in random order.
+
+    Large layouts come from a stream of their own, made of the seed; `fixed` is the code of the only one of a map.
+
+    Raises:
+        ValueError: there are not so many layouts.
+    """
+    if fixed is not None:
+        return np.full(trajectories, fixed)
+    # As it was before there were larger mazes: from the stream of all else.
+    own = rng if rules.listed else np.random.default_rng([seed, LAYOUTS])
+    chosen = generator.distinct(own, rules, layouts)
     return rng.permutation(chosen[np.arange(trajectories) % layouts])
 
 
-def free_positions(rng: np.random.Generator, codes: np.ndarray) -> np.ndarray:
-    """Draw uniform positions [N, 2] of the ball in layouts [N], touching no wall."""
+def free_positions(
+    rng: np.random.Generator, grid: Grid, codes: np.ndarray, among: np.ndarray | None = None
+) -> np.ndarray:
+    """Draw uniform positions [N, 2] of the ball in layouts [N], touching no wall; `among` has cells [N, cells]."""
     position = np.empty((len(codes), 2))
     pending = np.arange(len(codes))
+    usable = grid.decode(codes).reshape(len(codes), grid.cells) != 0
+    usable = usable if among is None else usable & among
     while len(pending):
         # Uniform in a random open cell; near a wall the cell is drawn again, too, so that the whole is uniform.
-        is_open = decode(codes[pending]).reshape(len(pending), -1) != 0
+        is_open = usable[pending]
         cell = (rng.random(is_open.shape) * is_open).argmax(axis=1)
-        tried = middle_of(cell) + rng.uniform(-0.5, 0.5, (len(pending), 2))
+        tried = middle_of(grid, cell) + rng.uniform(-0.5, 0.5, (len(pending), 2))
         position[pending] = tried
-        pending = pending[clearance(codes[pending], tried) <= RADIUS]
+        pending = pending[clearance(grid, codes[pending], tried) <= RADIUS]
     return position
 
 
@@ -42,46 +58,28 @@ def random_velocities(rng: np.random.Generator, shape: tuple[int, ...], law: str
     return MAX_SPEED * norm[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
 
-def tasks(rng: np.random.Generator, count: int, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sample tasks in layouts that are not among those seen in training.
-
-    Args:
-        rng: each task takes the next numbers, so the first tasks do not depend on `count`.
-        count: number of tasks B.
-        seen: layouts [L, 4, 4] to be left out; their mirror images and rotations may occur.
-
-    Returns:
-        Layout codes [B], start positions [B, 2] and goal positions [B, 2].
-    """
-    codes = np.setdiff1d(all_codes(), encode(seen))
-    chosen, cells, offsets = [], [], []
-    for _ in range(count):
-        chosen.append(rng.choice(codes))
-        pairs = np.argwhere(distances(int(chosen[-1])) >= MIN_STEPS)
-        cells.append(pairs[rng.integers(len(pairs))])
-        offsets.append(rng.uniform(-HALF_CENTRE, HALF_CENTRE, (2, 2)))
-    points = middle_of(np.array(cells, np.int64).reshape(count, 2)) + np.array(offsets).reshape(count, 2, 2)
-    return np.array(chosen, np.int64), points[:, 0], points[:, 1]
-
-
-def card(codes: np.ndarray, position: np.ndarray, velocity: np.ndarray, blocked: np.ndarray) -> dict[str, object]:
+def card(
+    grid: Grid, codes: np.ndarray, position: np.ndarray, velocity: np.ndarray, blocked: np.ndarray
+) -> dict[str, object]:
     """Return what a reader of the data should know.
 
     Args:
+        grid: cells of the mazes.
         codes: [N].
         position: [N, T + 1, 2].
         velocity: [N, T + 1, 2].
         blocked: [N, T], whether an action did not end with the velocity of a free ball: a wall was in the way.
     """
-    cells = cell_of(position)
-    visited = (cells[..., None] == np.arange(16)).any(axis=1)
-    is_open = decode(codes).reshape(len(codes), -1) != 0
+    cells = cell_of(grid, position)
+    visited = np.zeros((len(codes), grid.cells), bool)
+    visited[np.arange(len(codes))[:, None], cells] = True
+    is_open = grid.decode(codes).reshape(len(codes), -1) != 0
     layouts = np.unique(codes)
     covered = [visited[codes == code].any(axis=0).sum() / is_open[codes == code][0].sum() for code in layouts]
-    visits = Visits(codes)
+    visits = Visits(grid, codes)
     visits.add(codes, position)
     return {
-        "layouts": ["/".join("".join("#O"[cell] for cell in row) for row in decode(code)) for code in layouts],
+        "layouts": ["/".join("".join("#O"[cell] for cell in row) for row in grid.decode(code)) for code in layouts],
         "share_steps_colliding": float(blocked.mean()),
         "share_trajectories_colliding": float(blocked.any(axis=1).mean()),
         "mean_cells_visited": float(visited.sum(axis=1).mean()),

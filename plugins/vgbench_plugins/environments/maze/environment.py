@@ -1,24 +1,26 @@
 """The maze environment: what the core sees of it."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, field_validator
 from torch import Tensor
 
 import vgbench.api as api
 from vgbench_plugins.environments.maze import data as sampling
-from vgbench_plugins.environments.maze import drawing, expert, geodesic, grid, layouts, paths, physics, policies
+from vgbench_plugins.environments.maze import drawing, expert, geodesic, grid, paths, physics, policies
+from vgbench_plugins.environments.maze import tasks as planning
+from vgbench_plugins.environments.maze.parameters import MazeParams
 
 
 class Maze(api.Environment):
     """A ball with inertia that must reach a point at least three cells away, in a layout it was not trained on.
 
     State: `position` and `velocity` [B, 2] in cells and cells/s (MuJoCo's qpos and qvel, coordinates in `physics`),
-    and the static `layout` [B, 4, 4] uint8, 1 where a cell is open.
-    Observations: `image` [B, 3, 64, 64] uint8 and `velocity` [B, 2].
+    and the static `layout` [B, width, height] uint8, 1 where a cell is open; 4 x 4 by default.
+    Observations: `image` [B, 3, H, W] uint8 and `velocity` [B, 2]. 4 x 4 cells are 64 x 64 pixels; others have 8 pixels
+    a cell, with the ring of walls: [B, 3, 64, 64] for 6 x 6, too.
     Actions: target velocities of norm at most 5. The environment applies the constant force that reaches them after
     `substeps` simulation steps of 0.01 s if nothing is in the way.
 
@@ -29,7 +31,8 @@ class Maze(api.Environment):
         tasks = maze.sample_tasks(1, seed=0, data=data)
         maze.step(tasks.start, torch.tensor([[3.0, 0.0]]))["velocity"]  # [[3., 0.]] in the open
 
-    Training layouts come from the data's seed; tasks are in other layouts. Mirror images and rotations count as
+    Training layouts come from the data's seed; tasks are in other layouts, unless `tasks`, `strata` or `map` says that
+    they are in the same. Mirror images and rotations count as
     different ones. A task is solved within 0.5 cells of the goal, at any speed.
 
     Capabilities: `expert` goes the shortest way, at top speed if the force has no bound; `cost_to_go` is the length of
@@ -37,61 +40,17 @@ class Maze(api.Environment):
     """
 
     capabilities = frozenset({"expert", "cost_to_go", "state_grid", "map_place", "track"})
-    map_extent = (drawing.ORIGIN, drawing.ORIGIN + drawing.GRID, drawing.ORIGIN, drawing.ORIGIN + drawing.GRID)
     success_radius = 0.5
 
-    class Params(api.Params):
-        """Parameters of the maze; the defaults follow the paper, and PLDM where it is silent."""
+    Params = MazeParams
 
-        substeps: int = Field(4, ge=1, le=100, description="simulation steps of 0.01 s that one action lasts")
-        max_force: float | None = Field(
-            None,
-            gt=0.0,
-            description="bound on the norm of the force, newton; default none (D4RL's motors: 100 along each axis)",
-        )
-        goal_velocity: Literal["zero", "keep"] = Field(
-            "zero",
-            description="velocity shown to the encoder beside a goal's frame: zero, or the goal state's own (which is "
-            "zero, too, in tasks sampled here)",
-        )
-        training_layouts: int = Field(
-            5, ge=1, description="different layouts in a data set, of 3178 in all; tasks are in others"
-        )
-        start_velocity: Literal["random", "zero"] = Field(
-            "random",
-            description="velocity at the start of the data's trajectories: of norm U(0, 5) as in PLDM, or zero",
-        )
-        action_norm: Literal["radius", "disc"] = Field(
-            "radius",
-            description="law of the data's actions: norm uniform on [0, 5] (PLDM), or uniform on the disc of radius 5",
-        )
-        policy: Literal["random", "expert", "mixed", "coverage"] = Field(
-            "random",
-            description="who collects the data: random directions (the paper's); experts on shortest ways from goal to "
-            "random goal (their directions: kappa 50); expert_share of these, the others random; or walkers with noise "
-            "of kappa 5 from and to the least visited parts of their layout. Norms follow action_norm for all, as far "
-            "as the turns of a way allow",
-        )
-        expert_share: float = Field(
-            0.5, ge=0.0, le=1.0, description="share of experts in the data of policy=mixed; others do not use it"
-        )
-
-        @field_validator("training_layouts")
-        @classmethod
-        def _layouts_are_left_for_tasks(cls, value: int) -> int:
-            """All layouts but one may be trained on: each task draws its own from those that are left."""
-            count = len(layouts.all_codes())
-            if value >= count:
-                raise ValueError(
-                    f"there are {count} layouts, and tasks need one that the data do not have; "
-                    f"expected at most {count - 1}"
-                )
-            return value
-
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: MazeParams) -> None:
         """Keep the parameters; models are compiled, and backgrounds drawn, when first needed."""
         super().__init__(params)
-        self._painter = drawing.Painter()
+        self._grid, self._fixed = params.grid, params.fixed
+        self._painter = drawing.Painter(self._grid)
+        right, top = (drawing.ORIGIN + cells + 2 for cells in self._grid.shape)
+        self.map_extent = (drawing.ORIGIN, right, drawing.ORIGIN, top)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the parameters alone: what is cached is made again."""
@@ -100,19 +59,17 @@ class Maze(api.Environment):
     @property
     def spec(self) -> api.EnvironmentSpec:
         """State, observations and actions."""
-        cells = layouts.CELLS
+        size = drawing.size_of(self._grid)
         return api.EnvironmentSpec(
             state={
                 "position": api.ArraySpec((2,), description="x and y of the ball, cells"),
                 "velocity": api.ArraySpec((2,), description="velocity of the ball, cells/s"),
                 "layout": api.ArraySpec(
-                    (cells, cells), "uint8", description="1 where cell (i along x, j along y) is open"
+                    self._grid.shape, "uint8", description="1 where cell (i along x, j along y) is open"
                 ),
             },
             observations={
-                "image": api.ArraySpec(
-                    (3, drawing.SIZE, drawing.SIZE), "uint8", "image", "red, green, blue; y upwards"
-                ),
+                "image": api.ArraySpec((3, *size), "uint8", "image", "red, green, blue; y upwards"),
                 "velocity": api.ArraySpec((2,), description="velocity of the ball, cells/s"),
             },
             actions=api.NormBall(2, physics.MAX_SPEED),
@@ -129,7 +86,7 @@ class Maze(api.Environment):
         if not torch.isfinite(target).all():
             raise ValueError("maze: an action is not finite; expected target velocities of norm at most 5")
         codes, position, velocity, force = self._forces(state, target)
-        position, velocity = physics.simulate(codes, position, velocity, force, self.params.substeps)
+        position, velocity = physics.simulate(self._grid, codes, position, velocity, force, self.params.substeps)
         return {
             "position": torch.from_numpy(position).to(state["position"]),
             "velocity": torch.from_numpy(velocity).to(state["velocity"]),
@@ -152,8 +109,8 @@ class Maze(api.Environment):
 
     def track(self, state: api.State) -> Tensor:
         """Return the column and row of the agent in the image, [B, 2] px; the middle of the first pixel is 0."""
-        x, y = ((state["position"] - drawing.ORIGIN) * drawing.SCALE).unbind(-1)
-        return torch.stack([x, drawing.SIZE - y], dim=-1) - 0.5
+        x, y = ((state["position"] - drawing.ORIGIN) * drawing.scale_of(self._grid)).unbind(-1)
+        return torch.stack([x, drawing.size_of(self._grid)[0] - y], dim=-1) - 0.5
 
     def goal_distance(self, state: api.State, goal: api.State) -> Tensor:
         """Return the Euclidean distance [B] between the positions, in cells; walls and velocity do not count."""
@@ -165,11 +122,11 @@ class Maze(api.Environment):
         With a bound on the force, or next to a wall, they lead from cell to cell, slow enough to stop where it turns.
         """
         position, target = (x["position"].double().cpu().numpy() for x in (state, goal))
-        codes = layouts.encode(state["layout"].cpu().numpy())
+        codes = self._grid.encode(state["layout"].cpu().numpy())
         found = self._velocities(codes, position, target)
         if self.params.max_force is None:
             velocity = state["velocity"].double().cpu().numpy()
-            fast = expert.velocities(codes, position, velocity, target, self.params.substeps)
+            fast = expert.velocities(self._grid, codes, position, velocity, target, self.params.substeps)
             found = np.where(np.isnan(fast), found, fast)
         return torch.from_numpy(found).to(state["position"])
 
@@ -180,13 +137,13 @@ class Maze(api.Environment):
         to the goal itself; a task is solved up to `success_radius` before it. Infinite where there is no way.
         """
         start, end = (x["position"].double().cpu().numpy() for x in (state, goal))
-        length = geodesic.lengths(layouts.encode(state["layout"].cpu().numpy()), start, end)
+        length = geodesic.lengths(self._grid, self._grid.encode(state["layout"].cpu().numpy()), start, end)
         step = physics.MAX_SPEED * self.params.substeps * physics.TIMESTEP
         return torch.from_numpy(length / step).float().to(state["position"].device)
 
     def state_grid(self, state: api.State) -> api.StateGrid:
         """Grid of the free places in the layout of a state (leading 1): 8 x 8 to a cell, the ball at rest."""
-        return grid.state_grid(state)
+        return grid.state_grid(self._grid, state)
 
     def map_place(self, state: api.State) -> Tensor:
         """Return positions [B, 2] of the ball, in cells."""
@@ -207,12 +164,14 @@ class Maze(api.Environment):
                 f"maze: {trajectories} trajectories of {length} states: expected at least 1 of at least 2 states"
             )
         rng, params, steps = np.random.default_rng(seed), self.params, length - 1
-        codes = sampling.training_codes(rng, trajectories, params.training_layouts)
-        start = sampling.free_positions(rng, codes)
+        codes = sampling.training_codes(
+            rng, seed, params.rules, self._fixed, trajectories, params.training_layouts or 1
+        )
+        start = sampling.free_positions(rng, self._grid, codes)
         # Drawn in any case, so that the actions after it are the same with and without.
         velocity = sampling.random_velocities(rng, (trajectories,), "radius") * (params.start_velocity == "random")
         actions = sampling.random_velocities(rng, (trajectories, steps), params.action_norm).astype(np.float32)
-        guide = policies.Guide(params.policy, params.expert_share, codes, self._velocities, rng)
+        guide = policies.Guide(params.policy, params.expert_share, self._grid, codes, self._velocities, rng)
         blocked = np.empty((trajectories, steps), bool)
         states = {name: np.empty((trajectories, length, 2), np.float32) for name in ("position", "velocity")}
         done = 0
@@ -228,40 +187,56 @@ class Maze(api.Environment):
                 done += len(rows)
                 if progress:
                     progress(done, steps * trajectories)
-        card = sampling.card(codes, states["position"], states["velocity"], blocked) | guide.figures()
-        return api.Trajectories(states, {"layout": layouts.decode(codes)}, actions, card)
+        card = sampling.card(self._grid, codes, states["position"], states["velocity"], blocked) | guide.figures()
+        return api.Trajectories(states, {"layout": self._grid.decode(codes)}, actions, card)
 
     def sample_tasks(self, count: int, seed: int, data: api.Trajectories) -> api.Tasks:
-        """Sample tasks in layouts that the data do not have, with start and goal at rest, 3 steps apart or more."""
-        codes, start, goal = sampling.tasks(np.random.default_rng(seed), count, data.static["layout"])
-        rest = np.zeros_like(start)
-        return api.Tasks(self._state(codes, start, rest), self._state(codes, goal, rest))
-
-    def check_tasks(self, tasks: api.Tasks, data: api.Trajectories) -> dict[str, Any]:
-        """Refuse tasks in layouts of the data: the maze is about layouts that were not trained on.
+        """Sample tasks with start and goal at rest, as far apart and in such layouts as the parameters say.
 
         Raises:
-            ValueError: a task's layout occurs in the data.
+            ValueError: there are no such tasks beside these data.
         """
-        codes = layouts.encode(tasks.start["layout"].cpu().numpy())
-        seen = np.flatnonzero(np.isin(codes, layouts.encode(data.static["layout"])))
-        if len(seen):
-            raise ValueError(
-                f"maze: {len(seen)} of {len(codes)} tasks (the first is task {seen[0]}) are in layouts that the data "
-                "have, but evaluation layouts must not be trained on"
-            )
-        return {"share_in_layouts_of_data": 0.0}
+        groups = self.params.groups
+        seen = self._grid.encode(data.static["layout"])
+        codes, start, goal = planning.sample(seed, count, self.params.rules, groups, seen)
+        rest = np.zeros_like(start)
+        names = tuple(groups[n % len(groups)].name for n in range(count))
+        return api.Tasks(
+            self._state(codes, start, rest),
+            self._state(codes, goal, rest),
+            names if self.params.strata or self.params.where == "ood" else None,
+        )
+
+    def check_tasks(self, tasks: api.Tasks, data: api.Trajectories) -> dict[str, Any]:
+        """Refuse tasks in layouts of the data where the parameters do not ask for them, and the other way round.
+
+        Raises:
+            ValueError: a task's layout occurs in the data, or does not, against `tasks`, `strata` or the task's own.
+        """
+        codes = self._grid.encode(tasks.start["layout"].cpu().numpy())
+        inside = np.isin(codes, self._grid.encode(data.static["layout"]))
+        allowed, wanted = planning.allowed(self.params.groups, tasks.strata, len(codes))
+        for wrong, where, why in (
+            (inside & ~allowed, "in layouts that the data have", "evaluation layouts must not be trained on"),
+            (~inside & ~wanted, "in layouts that the data do not have", "tasks in layouts of the data are asked for"),
+        ):
+            if wrong.any():
+                raise ValueError(
+                    f"maze: {wrong.sum()} of {len(codes)} tasks (the first is task {wrong.argmax()}) are {where}, "
+                    f"but {why}"
+                )
+        return {"share_in_layouts_of_data": float(inside.mean()) if len(inside) else 0.0}
 
     def _velocities(self, codes: np.ndarray, position: np.ndarray, goal: np.ndarray) -> np.ndarray:
         """Velocities [B, 2] of an expert in layouts [B]."""
-        return paths.velocities(codes, position, goal, self.params.substeps, self.params.max_force)
+        return paths.velocities(self._grid, codes, position, goal, self.params.substeps, self.params.max_force)
 
     def _state(self, codes: np.ndarray, position: np.ndarray, velocity: np.ndarray) -> api.State:
         """State of B mazes from their codes [B], positions and velocities [B, 2]."""
         return {
             "position": torch.from_numpy(position.astype(np.float32)),
             "velocity": torch.from_numpy(velocity.astype(np.float32)),
-            "layout": torch.from_numpy(layouts.decode(codes)),
+            "layout": torch.from_numpy(self._grid.decode(codes)),
         }
 
     def _forces(self, state: api.State, target: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -270,7 +245,7 @@ class Maze(api.Environment):
         # As `simulate` does before its first step: the force has to start from the same velocity.
         velocity = np.clip(velocity, -physics.MAX_SPEED, physics.MAX_SPEED)
         force = physics.force_towards(velocity, goal, self.params.substeps, self.params.max_force)
-        return layouts.encode(state["layout"].cpu().numpy()), position, velocity, force
+        return self._grid.encode(state["layout"].cpu().numpy()), position, velocity, force
 
     def _blocked(self, state: api.State, action: Tensor, after: api.State) -> np.ndarray:
         """Whether walls made the velocity after an action differ from that of a free ball; [B] bool."""

@@ -11,7 +11,7 @@ from itertools import product
 import numpy as np
 from scipy.sparse.csgraph import dijkstra
 
-from vgbench_plugins.environments.maze.layouts import CELLS, decode
+from vgbench_plugins.environments.maze.layouts import Grid
 from vgbench_plugins.environments.maze.physics import FIRST_MIDDLE, RADIUS, clearance
 
 POINTS = 5
@@ -26,14 +26,19 @@ def chord_distance(radius: float) -> float:
 
 KEPT = chord_distance(RADIUS)
 """Distance that the chords of shortest ways keep from the corner, cells: 0.002 less than the radius."""
-ROWS = 256
-"""Pairs that are looked at together, to bound the memory."""
+FEW = 2**13
+"""Lines times walls that are not worth a first look."""
+SHARES = tuple(odd / whole for whole in (2, 4, 8, 16, 32) for odd in range(1, whole, 2))
+"""Shares of a line at which the first look is taken."""
+LINES = 2**19
+"""Lines times walls that are looked at together, to bound the memory."""
 
 
-def lengths(codes: np.ndarray, start: np.ndarray, goal: np.ndarray) -> np.ndarray:
+def lengths(grid: Grid, codes: np.ndarray, start: np.ndarray, goal: np.ndarray) -> np.ndarray:
     """Return the lengths [B] of the shortest ways, cells.
 
     Args:
+        grid: cells of the mazes.
         codes: [B], layouts.
         start: [B, 2], positions of the ball's centre; one that presses into a wall (contacts are soft) counts as free.
         goal: [B, 2], likewise.
@@ -43,18 +48,19 @@ def lengths(codes: np.ndarray, start: np.ndarray, goal: np.ndarray) -> np.ndarra
     """
     result = np.empty(len(codes))
     # An end that presses into a wall keeps less: it must not block its own way.
-    kept = np.minimum(KEPT, np.minimum(clearance(codes, start), clearance(codes, goal)) - 1e-9)
+    kept = np.minimum(KEPT, np.minimum(clearance(grid, codes, start), clearance(grid, codes, goal)) - 1e-9)
     for code in np.unique(codes).tolist():
         rows = np.flatnonzero(codes == code)
-        for part in np.array_split(rows, -(-len(rows) // ROWS)):
-            result[part] = _between(code, start[part], goal[part], kept[part])
+        each = (len(graph(grid, code)[0]) + 1) * (len(walls_of(grid, code)) + 1)
+        for part in np.array_split(rows, -(-len(rows) * each // LINES)):
+            result[part] = _between(grid, code, start[part], goal[part], kept[part])
     return np.where(kept > 0, result, np.inf)
 
 
-def _between(code: int, start: np.ndarray, goal: np.ndarray, kept: np.ndarray) -> np.ndarray:
+def _between(grid: Grid, code: int, start: np.ndarray, goal: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """Lengths [n] of the ways in one layout, which keep the distances `kept` [n] from the walls."""
-    bends, between = graph(code)
-    walls = walls_of(code)
+    bends, between = graph(grid, code)
+    walls = walls_of(grid, code)
     straight = np.linalg.norm(goal - start, axis=-1)
     best = np.where(visible(start, goal[:, None], walls, kept)[:, 0], straight, np.inf)
     if len(bends):
@@ -70,16 +76,19 @@ def _between(code: int, start: np.ndarray, goal: np.ndarray, kept: np.ndarray) -
 
 
 @lru_cache(maxsize=4096)
-def graph(code: int, radius: float = RADIUS) -> tuple[np.ndarray, np.ndarray]:
+def graph(grid: Grid, code: int, radius: float = RADIUS) -> tuple[np.ndarray, np.ndarray]:
     """Points [V, 2] at which the ways of a layout turn, and the lengths [V, V] of the shortest ways between them.
 
     Ways keep `radius` from the walls.
     """
-    bends = _bends(decode(code) != 0, radius)
+    bends = _bends(grid.decode(code) != 0, radius)
     if not len(bends):
         return bends, np.zeros((0, 0))
-    kept = np.full(len(bends), chord_distance(radius))
-    seen = visible(bends, np.broadcast_to(bends, (len(bends), *bends.shape)), walls_of(code), kept)
+    walls, kept = walls_of(grid, code), chord_distance(radius)
+    parts = np.array_split(bends, -(-(len(bends) ** 2) * len(walls) // LINES))
+    seen = np.concatenate(
+        [visible(p, np.broadcast_to(bends, (len(p), *bends.shape)), walls, np.full(len(p), kept)) for p in parts]
+    )
     distance = np.linalg.norm(bends[:, None] - bends, axis=-1)
     # In a dense graph 0 means that there is no edge.
     return bends, dijkstra(np.where(seen, distance, 0.0), directed=False)
@@ -90,8 +99,8 @@ def _bends(is_open: np.ndarray, radius: float) -> np.ndarray:
     found = []
     angles = np.linspace(0, np.pi / 2, POINTS)
     arc = radius * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    for i in range(1, CELLS):
-        for j in range(1, CELLS):
+    for i in range(1, is_open.shape[0]):
+        for j in range(1, is_open.shape[1]):
             closed = np.argwhere(~is_open[i - 1 : i + 1, j - 1 : j + 1])
             if len(closed) == 1:
                 away = 1 - 2 * closed[0]  # from the closed cell's side to the other, along both axes
@@ -100,9 +109,9 @@ def _bends(is_open: np.ndarray, radius: float) -> np.ndarray:
 
 
 @lru_cache(maxsize=4096)
-def walls_of(code: int) -> np.ndarray:
+def walls_of(grid: Grid, code: int) -> np.ndarray:
     """Return the middles [W, 2] of the closed cells. The ring around them cannot stand between two points within it."""
-    return np.argwhere(decode(code) == 0) + FIRST_MIDDLE
+    return np.argwhere(grid.decode(code) == 0) + FIRST_MIDDLE
 
 
 def visible(point: np.ndarray, others: np.ndarray, walls: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -114,6 +123,28 @@ def visible(point: np.ndarray, others: np.ndarray, walls: np.ndarray, kept: np.n
         walls: [W, 2], middles of unit squares.
         kept: [n], distance to be kept: a segment must not enter the squares with corners rounded by it.
     """
+    if others[..., 0].size * len(walls) < FEW:
+        return ~_blocked(point, others, walls, kept)
+    # Most lines run through the inside of a wall: a look at some of their points spares them the exact test.
+    rows, columns = np.nonzero(np.ones(others.shape[:2], bool))
+    is_wall = np.zeros((walls - FIRST_MIDDLE).round().astype(int).max(axis=0) + 3, bool)
+    is_wall[tuple((walls - FIRST_MIDDLE).round().astype(int).T + 1)] = True
+    for share in SHARES:
+        place = point[rows] + share * (others[rows, columns] - point[rows]) - (FIRST_MIDDLE - 0.5)
+        cell = np.floor(place)
+        deep = (np.abs(place - cell - 0.5) < 0.5 - 1e-6).all(axis=-1)
+        cell = np.clip(cell.astype(int) + 1, 0, np.array(is_wall.shape) - 1)
+        left = ~(deep & is_wall[cell[:, 0], cell[:, 1]])
+        rows, columns = rows[left], columns[left]
+    found = np.zeros(others.shape[:2], bool)
+    for part in np.array_split(np.arange(len(rows)), len(rows) * len(walls) // LINES + 1):
+        r, c = rows[part], columns[part]
+        found[r, c] = ~_blocked(point[r], others[r, c][:, None], walls, kept[r])[:, 0]
+    return found
+
+
+def _blocked(point: np.ndarray, others: np.ndarray, walls: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Tell which segments do not keep their distance from all walls; arguments as for `visible`, [n, m] bool."""
     blocked = np.zeros(others.shape[:2], bool)
     p, move, radius = point[:, None, None], (others - point[:, None])[:, :, None], kept[:, None, None]
     for along in (0, 1):
@@ -126,7 +157,7 @@ def visible(point: np.ndarray, others: np.ndarray, walls: np.ndarray, kept: np.n
         to_corner = walls + np.array(corner) - p
         share = np.clip((to_corner * move).sum(-1) / square, 0, 1)
         blocked |= (((to_corner - share[..., None] * move) ** 2).sum(-1) < radius**2).any(axis=-1)
-    return ~blocked
+    return blocked
 
 
 def _enters(point: np.ndarray, move: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -1,87 +1,173 @@
-"""Layouts of the maze: which of the 4 x 4 cells are open.
+"""Layouts of the maze: which of its cells are open.
 
-A layout is an array [4, 4], `layout[i, j]` for the cell with index i along x and j along y, or a code: the integer
-whose bit 4 i + j is set if that cell is open. All layouts are listed once (65,536 codes are few), so that drawing
-some, all different, or some that are not among others, needs no rejection.
+A layout is an array [width, height], `layout[i, j]` for the cell with index i along x and j along y, or a code, an
+integer. Cell (i, j) is number `height` i + j.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-CELLS = 4
-"""Cells along a side."""
-OPEN = (8, 9)
-"""Numbers of open cells: 50 % to 60 % of 16 (paper, appendix)."""
-LONGEST = 7
-"""Largest distance between two open cells, steps: PLDM's map generator wants it below 8."""
-CROWDED = 6
-"""Most open cells among the eight around an open one: PLDM's generator closes those that have more."""
-
-_BITS = 1 << np.arange(CELLS * CELLS, dtype=np.int64)
-_FIRST_COLUMN = sum(1 << (CELLS * i) for i in range(CELLS))
-_LAST_COLUMN = _FIRST_COLUMN << (CELLS - 1)
+EXACT_CELLS = 62
+"""Up to so many cells a code has a bit for each cell; beyond, it is a hash."""
 
 
-def encode(layouts: np.ndarray) -> np.ndarray:
-    """Return codes [...] int64 of layouts [..., 4, 4]."""
-    return (np.asarray(layouts).reshape(*np.shape(layouts)[:-2], CELLS * CELLS) != 0) @ _BITS
+@dataclass(frozen=True)
+class Grid:
+    """The cells of a maze, without the ring of walls around them.
 
+    Codes of up to 62 cells have bit `height` i + j set if that cell is open. Those of more cells are sums of 64-bit
+    weights of the open cells: each process remembers which layout a code stands for, and refuses another of that code.
 
-def decode(codes: ArrayLike) -> np.ndarray:
-    """Return layouts [..., 4, 4] uint8 (1: open) of codes [...]."""
-    codes = np.asarray(codes)
-    return ((codes[..., None] & _BITS) != 0).astype(np.uint8).reshape(*codes.shape, CELLS, CELLS)
-
-
-@lru_cache(maxsize=1)
-def all_codes() -> np.ndarray:
-    """Codes of all admissible layouts, sorted: 8 or 9 open cells, connected, and PLDM's two rules on their shape.
-
-    Mirror images and rotations count as different layouts. PLDM's generator opens each cell with probability 1/2 and
-    rejects, so its layouts are equally likely; here they are drawn uniformly from this list. It also closes crowded
-    cells and then tests the rest, where we leave out those layouts that have crowded cells.
+    Attributes:
+        width: cells along x.
+        height: cells along y.
     """
-    codes = np.arange(1 << (CELLS * CELLS), dtype=np.int64)
-    layouts = decode(codes)
-    codes = codes[np.isin(layouts.sum(axis=(1, 2)), OPEN) & ~_crowded(layouts)]
-    good = np.ones(len(codes), bool)
-    for bit in _BITS:
-        reached = codes & bit
-        # After so many steps all must be reached: connected, and no two cells further apart.
-        for _ in range(LONGEST):
-            reached = _spread(reached) & codes
-        good &= ((codes & bit) == 0) | (reached == codes)
-    codes = codes[good]
-    # Cached: all callers share this array.
-    codes.setflags(write=False)
-    return codes
+
+    width: int
+    height: int
+
+    _weights: ClassVar[dict[tuple[int, int], np.ndarray]] = {}
+    _known: ClassVar[dict[tuple[int, int], dict[int, np.ndarray]]] = {}
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return self.width * self.height
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of a layout: width and height."""
+        return self.width, self.height
+
+    @property
+    def exact(self) -> bool:
+        """Whether a code holds the layout itself."""
+        return self.cells <= EXACT_CELLS
+
+    def weights(self) -> np.ndarray:
+        """Return what each open cell adds to a code, [cells] int64: powers of two, or pseudorandom numbers."""
+        if self.shape not in self._weights:
+            found = 1 << np.arange(min(self.cells, EXACT_CELLS), dtype=np.int64)
+            if not self.exact:
+                found = np.random.PCG64(self.width << 32 | self.height).random_raw(self.cells).view(np.int64)
+            self._weights[self.shape] = found
+        return self._weights[self.shape]
+
+    def encode(self, layouts: np.ndarray) -> np.ndarray:
+        """Return codes [...] int64 of layouts [..., width, height].
+
+        Raises:
+            ValueError: the shape is another one, or two layouts have one code (for hashes: about never).
+        """
+        if np.shape(layouts)[-2:] != self.shape:
+            raise ValueError(
+                f"maze: a layout of {' x '.join(map(str, np.shape(layouts)[-2:]))} cells; expected "
+                f"{self.width} x {self.height}, as maze.cells or maze.map says"
+            )
+        flat = np.asarray(layouts).reshape(*np.shape(layouts)[:-2], self.cells) != 0
+        codes: np.ndarray = flat @ self.weights()
+        if not self.exact:
+            self._remember(codes.reshape(-1), flat.reshape(-1, self.cells))
+        return codes
+
+    def decode(self, codes: ArrayLike) -> np.ndarray:
+        """Return layouts [..., width, height] uint8 (1: open) of codes [...].
+
+        Raises:
+            KeyError: a hash that no layout of this process has had.
+        """
+        codes = np.asarray(codes, np.int64)
+        if self.exact:
+            return ((codes[..., None] & self.weights()) != 0).astype(np.uint8).reshape(*codes.shape, *self.shape)
+        different, rows = np.unique(codes, return_inverse=True)
+        known = self._known.get(self.shape, {})
+        table = np.array([known[code] for code in different.tolist()], np.uint8).reshape(-1, self.cells)
+        return table[rows.reshape(-1)].reshape(*codes.shape, *self.shape)
+
+    def distances(self, code: int) -> np.ndarray:
+        """Return the least numbers of steps between cells, [cells, cells] int; -1 where there is no path."""
+        return _distances(self, code)
+
+    def spread(self, cells: np.ndarray) -> np.ndarray:
+        """Return sets of cells [..., width, height] bool with their neighbours on the four sides."""
+        found = cells.copy()
+        found[..., 1:, :] |= cells[..., :-1, :]
+        found[..., :-1, :] |= cells[..., 1:, :]
+        found[..., 1:] |= cells[..., :-1]
+        found[..., :-1] |= cells[..., 1:]
+        return found
+
+    def longest(self, layouts: np.ndarray, most: int | None = None) -> np.ndarray:
+        """Return the longest of the shortest paths in layouts [L, width, height], [L] int.
+
+        -1 where some open cells have no path to others; `most` + 1 stands for any larger number.
+        """
+        is_open = np.asarray(layouts) != 0
+        if not len(is_open):
+            return np.zeros(0, np.int64)
+        sources = np.eye(self.cells, dtype=bool).reshape(self.cells, *self.shape)
+        # A path to itself for closed cells, so that they do not count below.
+        reached = sources & is_open[:, None]
+        steps = np.zeros(len(is_open), np.int64)
+        for _ in range(self.cells if most is None else most + 1):
+            further = self.spread(reached) & is_open[:, None]
+            changed = (further != reached).any(axis=(1, 2, 3))
+            if not changed.any():
+                break
+            steps += changed
+            reached = further
+        first = is_open.reshape(len(is_open), -1).argmax(axis=1)
+        whole = (
+            self.connected(is_open)
+            if most is not None
+            else (reached[np.arange(len(first)), first] == is_open).all(axis=(1, 2))
+        )
+        return np.where(whole, steps, -1)
+
+    def connected(self, layouts: np.ndarray) -> np.ndarray:
+        """Tell which layouts [L, width, height] have a path between any two open cells; [L] bool."""
+        is_open = np.asarray(layouts) != 0
+        if not len(is_open):
+            return np.zeros(0, bool)
+        first = is_open.reshape(len(is_open), -1).argmax(axis=1)
+        reached = np.zeros((len(is_open), self.cells), bool)
+        reached[np.arange(len(first)), first] = True
+        reached = reached.reshape(is_open.shape) & is_open
+        while True:
+            further = self.spread(reached) & is_open
+            if (further == reached).all():
+                return np.asarray((reached == is_open).all(axis=(1, 2)))
+            reached = further
+
+    def _remember(self, codes: np.ndarray, flat: np.ndarray) -> None:
+        """Keep the layouts [N, cells] of hashes [N]."""
+        known = self._known.setdefault(self.shape, {})
+        different, first, rows = np.unique(codes, return_index=True, return_inverse=True)
+        for code, row in zip(different.tolist(), first.tolist(), strict=True):
+            if code not in known:
+                known[code] = flat[row].copy()
+        table = np.array([known[code] for code in different.tolist()]).reshape(-1, self.cells)
+        if (table[rows.reshape(-1)] != flat).any():
+            raise ValueError(f"maze: two layouts of {self.width} x {self.height} cells have the same 64-bit hash")
 
 
-@lru_cache(maxsize=4096)
-def distances(code: int) -> np.ndarray:
-    """Least numbers of steps between cells, [16, 16] int; -1 where there is no path. Cell (i, j) is number 4 i + j."""
-    result = np.full((CELLS * CELLS, CELLS * CELLS), -1)
-    reached = _BITS & code
-    for steps in range(CELLS * CELLS):
-        here = (reached[:, None] & _BITS) != 0
-        result[here & (result < 0)] = steps
-        reached = _spread(reached) & code
+@lru_cache(maxsize=8192)
+def _distances(grid: Grid, code: int) -> np.ndarray:
+    is_open = grid.decode(code) != 0
+    reached = np.eye(grid.cells, dtype=bool).reshape(grid.cells, *grid.shape) & is_open
+    result = np.where(reached, 0, -1)
+    for steps in range(1, grid.cells):
+        further = grid.spread(reached) & is_open
+        new = further & ~reached
+        if not new.any():
+            break
+        result[new] = steps
+        reached = further
+    result = result.reshape(grid.cells, grid.cells)
     # Cached: all callers share this array.
     result.setflags(write=False)
     return result
-
-
-def _spread(codes: np.ndarray) -> np.ndarray:
-    """Sets of cells [...] and their neighbours on the four sides (bits beyond the grid may be set along x)."""
-    # The masks keep a shift from moving a cell into the next line of cells.
-    along_y = ((codes & ~_LAST_COLUMN) << 1) | ((codes & ~_FIRST_COLUMN) >> 1)
-    return codes | along_y | (codes << CELLS) | (codes >> CELLS)
-
-
-def _crowded(layouts: np.ndarray) -> np.ndarray:
-    """Whether layouts [N, 4, 4] have an open cell with more than `CROWDED` open ones around it; [N] bool."""
-    padded = np.pad(layouts, ((0, 0), (1, 1), (1, 1)))
-    blocks = np.stack([padded[:, i : i + CELLS, j : j + CELLS] for i in range(3) for j in range(3)])
-    return np.any((blocks.sum(axis=0) - layouts > CROWDED) & (layouts > 0), axis=(1, 2))

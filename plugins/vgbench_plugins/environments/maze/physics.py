@@ -3,9 +3,9 @@
 The constants are those of D4RL's PointMaze (Fu et al. 2021, pointmaze/maze_model.py), on which the paper's maze is
 based: D4RL itself needs mujoco-py, this needs only the `mujoco` wheel. Lengths are in cells.
 
-Coordinates are D4RL's qpos. The 4 x 4 cells are surrounded by a ring of walls, which makes 6 x 6; cell (a, b) of
-those, 0 <= a, b <= 5, spans [a - 0.7, a + 0.3] x [b - 0.7, b + 0.3]. So cell (i, j) of a layout has its middle at
-(i + 0.8, j + 0.8), and the ball's centre can be anywhere between 0.4 and 4.2.
+Coordinates are D4RL's qpos. The cells are surrounded by a ring of walls, which makes 6 x 6 of 4 x 4; cell (a, b) of
+those, from (0, 0) on, spans [a - 0.7, a + 0.3] x [b - 0.7, b + 0.3]. So cell (i, j) of a layout has its middle at
+(i + 0.8, j + 0.8), and the ball's centre can be anywhere between 0.4 and, along x, the width + 0.2.
 """
 
 from functools import lru_cache
@@ -14,7 +14,7 @@ import mujoco
 import numpy as np
 from mujoco import rollout
 
-from vgbench_plugins.environments.maze.layouts import CELLS, decode
+from vgbench_plugins.environments.maze.layouts import Grid
 
 TIMESTEP = 0.01
 """Simulation step, s."""
@@ -52,10 +52,10 @@ _BURIED = -10
 one batch may mix layouts."""
 
 
-def maze_xml(code: int) -> str:
+def maze_xml(grid: Grid, code: int) -> str:
     """Model description of the layout with this code. D4RL's floor is left out: the ball slides on joints above it."""
-    open_cell = np.zeros((CELLS + 2, CELLS + 2), bool)
-    open_cell[1:-1, 1:-1] = decode(code)
+    open_cell = np.zeros((grid.width + 2, grid.height + 2), bool)
+    open_cell[1:-1, 1:-1] = grid.decode(code)
     boxes = [
         _BOX.format(x=a + 1, y=b + 1, z=_BURIED if is_open else 0) for (a, b), is_open in np.ndenumerate(open_cell)
     ]
@@ -63,9 +63,9 @@ def maze_xml(code: int) -> str:
 
 
 @lru_cache(maxsize=4096)
-def model(code: int) -> mujoco.MjModel:
+def model(grid: Grid, code: int) -> mujoco.MjModel:
     """Return the compiled model of a layout (about 1 ms; kept)."""
-    return mujoco.MjModel.from_xml_string(maze_xml(code))
+    return mujoco.MjModel.from_xml_string(maze_xml(grid, code))
 
 
 def force_towards(
@@ -99,7 +99,7 @@ def free_velocity(velocity: np.ndarray, force: np.ndarray, substeps: int) -> np.
 
 
 def simulate(
-    codes: np.ndarray, position: np.ndarray, velocity: np.ndarray, force: np.ndarray, substeps: int
+    grid: Grid, codes: np.ndarray, position: np.ndarray, velocity: np.ndarray, force: np.ndarray, substeps: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Step B mazes under constant forces. Every row is a function of its own inputs alone, bit for bit.
 
@@ -107,6 +107,7 @@ def simulate(
     microseconds per row and step. The solver starts cold at every step, so that the state is all that there is.
 
     Args:
+        grid: cells of the mazes.
         codes: [B] codes of the layouts.
         position: [B, 2] float64 qpos.
         velocity: [B, 2] float64 qvel.
@@ -118,7 +119,7 @@ def simulate(
     """
     if not len(codes):
         return position, velocity
-    models = [model(code) for code in codes.tolist()]
+    models = [model(grid, code) for code in codes.tolist()]
     # One for all: the models of all layouts have the same sizes.
     data = mujoco.MjData(models[0])
     control = np.ascontiguousarray(force)[:, None]
@@ -131,22 +132,22 @@ def simulate(
     return position, velocity
 
 
-def clearance(codes: np.ndarray, position: np.ndarray) -> np.ndarray:
+def clearance(grid: Grid, codes: np.ndarray, position: np.ndarray) -> np.ndarray:
     """Return the distance [M] of points [M, 2] from the nearest wall of their layouts [M]; 0 inside a wall."""
-    walls = np.ones((len(codes), CELLS + 2, CELLS + 2), bool)
-    walls[:, 1:-1, 1:-1] = decode(codes) == 0
-    middles = np.arange(CELLS + 2) + FIRST_MIDDLE - 1
+    walls = np.ones((len(codes), grid.width + 2, grid.height + 2), bool)
+    walls[:, 1:-1, 1:-1] = grid.decode(codes) == 0
+    middles = np.arange(max(walls.shape[1:])) + FIRST_MIDDLE - 1
     gap = np.maximum(np.abs(position[:, :, None] - middles) - 0.5, 0.0)
-    square = gap[:, 0, :, None] ** 2 + gap[:, 1, None, :] ** 2
+    square = gap[:, 0, : grid.width + 2, None] ** 2 + gap[:, 1, None, : grid.height + 2] ** 2
     return np.sqrt(np.where(walls, square, np.inf).min(axis=(1, 2)))
 
 
-def cell_of(position: np.ndarray) -> np.ndarray:
-    """Return the number 4 i + j of the cell that holds positions [..., 2]; [...] int."""
-    index = np.clip(np.floor(position - (FIRST_MIDDLE - 0.5)), 0, CELLS - 1).astype(np.int64)
-    return index[..., 0] * CELLS + index[..., 1]
+def cell_of(grid: Grid, position: np.ndarray) -> np.ndarray:
+    """Return the number of the cell that holds positions [..., 2]; [...] int."""
+    index = np.clip(np.floor(position - (FIRST_MIDDLE - 0.5)), 0, np.array(grid.shape) - 1).astype(np.int64)
+    return index[..., 0] * grid.height + index[..., 1]
 
 
-def middle_of(cell: np.ndarray) -> np.ndarray:
+def middle_of(grid: Grid, cell: np.ndarray) -> np.ndarray:
     """Return the middle [..., 2] of the cells with numbers [...]."""
-    return np.stack([cell // CELLS, cell % CELLS], axis=-1) + FIRST_MIDDLE
+    return np.stack([cell // grid.height, cell % grid.height], axis=-1) + FIRST_MIDDLE

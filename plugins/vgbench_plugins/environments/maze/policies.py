@@ -2,6 +2,10 @@
 
 The paper's discussion asks what data suit value learning: expert trajectories, or diverse ones that reach the whole
 space. A guided trajectory keeps the norms that the law of the data gave its actions, as far as it can turn in time.
+
+"navigate" and "stitch" are after OGBench's (Park et al. 2025): noisy experts to goals anywhere, or near their start, so
+that long ways have to be put together of many trajectories. With OGBench's stitch the agent stays at its one goal; here
+it goes on to others that are as near to its start.
 """
 
 from collections.abc import Callable
@@ -10,9 +14,13 @@ import numpy as np
 
 from vgbench_plugins.environments.maze.coverage import Visits
 from vgbench_plugins.environments.maze.data import free_positions
+from vgbench_plugins.environments.maze.layouts import Grid
+from vgbench_plugins.environments.maze.physics import cell_of
 
-EXPERT_KAPPA, COVERAGE_KAPPA = 50.0, 5.0
-"""Concentration of the von Mises noise on the directions of experts (8 degrees), and of the coverage policy (27)."""
+KAPPA = {"expert": 50.0, "mixed": 50.0, "coverage": 5.0, "navigate": 5.0, "stitch": 5.0}
+"""Concentration of the von Mises noise on the directions: 50 are 8 degrees, 5 are 27."""
+NEAR = 4
+"""Goals of the policy "stitch" are at most so many cells from the trajectory's start, along the shortest path."""
 ARRIVED = 0.25
 """A goal this near, cells, is reached, and followed by another."""
 BATCH = 64
@@ -26,12 +34,20 @@ class Guide:
     """Turns the actions of some of N trajectories towards goals, which it draws."""
 
     def __init__(
-        self, policy: str, share: float, codes: np.ndarray, velocities: Velocities, rng: np.random.Generator
+        self,
+        policy: str,
+        share: float,
+        grid: Grid,
+        codes: np.ndarray,
+        velocities: Velocities,
+        rng: np.random.Generator,
     ) -> None:
         """Choose the trajectories that are guided: none, all, or `share` of the codes [N] if the policy is "mixed"."""
-        self._codes, self._velocities, self._rng = codes, velocities, rng
-        self._visits = Visits(codes) if policy == "coverage" else None
-        self._kappa = COVERAGE_KAPPA if policy == "coverage" else EXPERT_KAPPA
+        self._grid, self._codes, self._velocities, self._rng = grid, codes, velocities, rng
+        self._visits = Visits(grid, codes) if policy == "coverage" else None
+        self._kappa = KAPPA.get(policy, 0.0)
+        # Cells [N, cells] in which goals may be; None: all.
+        self._near = np.zeros((len(codes), grid.cells), bool) if policy == "stitch" else None
         self._goal = np.zeros((len(codes), 2))
         self.guided = np.full(len(codes), policy != "random")
         if policy == "mixed":
@@ -47,6 +63,12 @@ class Guide:
         """Return starts [R, 2] of trajectories [R]: the given positions, or the policy's own. Draws the first goals."""
         if self._visits is not None:
             position = self._draw(rows)
+        if self._near is not None:
+            cells = cell_of(self._grid, position)
+            steps = np.stack(
+                [self._grid.distances(c)[a] for c, a in zip(self._codes[rows].tolist(), cells, strict=True)]
+            )
+            self._near[rows] = (steps >= 0) & (steps <= NEAR)
         guided = rows[self.guided[rows]]
         self._goal[guided] = self._draw(guided)
         return position
@@ -77,4 +99,6 @@ class Guide:
     def _draw(self, rows: np.ndarray) -> np.ndarray:
         """Free positions [R, 2] for trajectories [R]."""
         codes = self._codes[rows]
-        return free_positions(self._rng, codes) if self._visits is None else self._visits.draw(self._rng, codes)
+        if self._visits is not None:
+            return self._visits.draw(self._rng, codes)
+        return free_positions(self._rng, self._grid, codes, None if self._near is None else self._near[rows])
