@@ -1,0 +1,341 @@
+"""Rooms: one-way doors against moves looked at point by point, ways against a search on a fine lattice, the twins."""
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import dijkstra
+from scipy.stats import spearmanr
+
+from vgbench_plugins.environments.rooms import Rooms
+
+LAYOUTS = {"turnstile": (32.0, 18.0, 46.0), "ring": (32.0, 32.0, 18.0, 46.0, 18.0, 46.0)}
+"""The fixed layouts."""
+DOORS = {
+    "turnstile": [(0, 32, 18, 1), (0, 32, 46, -1)],
+    "ring": [(0, 32, 18, 1), (0, 32, 46, -1), (1, 32, 18, -1), (1, 32, 46, 1)],
+}
+"""Their doors, written out: axis, line, middle of the opening and direction (clockwise, with y downwards)."""
+WORLDS = [(layout, doors) for layout in LAYOUTS for doors in ("one_way", "two_way")]
+
+
+def make(layout="turnstile", **params):
+    return Rooms(Rooms.Params(layout=layout, **params))
+
+
+def states(layout, points):
+    place = torch.tensor([LAYOUTS[layout]])
+    points = torch.as_tensor(np.asarray(points, np.float32)).reshape(-1, 2)
+    return {"position": points, "layout": place.expand(len(points), place.shape[1])}
+
+
+def solid(layout, p):
+    """Whether points [..., 2] are inside of a solid of the fixed layout, by more than rounding."""
+    inside = ((p < 4 - 1e-9) | (p > 59 + 1e-9)).any(axis=-1)
+    for axis in range(2 if layout == "ring" else 1):
+        opening = np.minimum(np.abs(p[..., 1 - axis] - 18), np.abs(p[..., 1 - axis] - 46)) <= 4 + 1e-9
+        inside |= (np.abs(p[..., axis] - 32) < 1 - 1e-9) & ~opening
+    return inside
+
+
+def against(layout, way):
+    """Whether ways [T, N, 2], given point by point, ever go from the far side of a door to the near side in it, [N]."""
+    found = np.zeros(way.shape[1], bool)
+    for axis, line, middle, sign in DOORS[layout]:
+        far = sign * (way[..., axis] - line) >= 0
+        within = np.abs(way[..., 1 - axis] - middle) < 5
+        found |= (far[:-1] & ~far[1:] & within[:-1]).any(axis=0)
+    return found
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_no_move_of_any_length_passes_a_door_against_its_direction(layout):
+    rng, count = np.random.default_rng(0), 100_000
+    one, two = (make(layout, doors=doors, max_step=64.0) for doors in ("one_way", "two_way"))
+    start = rng.uniform(4.01, 58.99, (count, 2)).astype(np.float32)
+    # Half of them start within or right beside a door, a tenth of all exactly on its line.
+    axis, line, middle, _ = np.array(DOORS[layout])[rng.integers(0, len(DOORS[layout]), count)].T
+    row, near, on = np.arange(count), rng.random(count) < 0.5, rng.random(count) < 0.2
+    across = line + np.where(on, 0, rng.uniform(-2, 2, count))
+    along = middle + rng.uniform(-3.99, 3.99, count)
+    start[row[near], axis[near]], start[row[near], 1 - axis[near]] = across[near], along[near]
+    free = ~solid(layout, start)
+    start = start[free]
+    angle, size = rng.uniform(0, 2 * np.pi, len(start)), 10 ** rng.uniform(-3, 1.8, len(start))
+    # Some along an axis: along the line of a door, or straight through it.
+    angle = np.where(rng.random(len(start)) < 0.2, np.pi / 2 * rng.integers(0, 4, len(start)), angle)
+    action = np.stack([size * np.cos(angle), size * np.sin(angle)], axis=-1).astype(np.float32)
+    action[np.abs(action) < 1e-5] = 0
+    here = states(layout, start)
+    after, twin = (env.step(here, torch.from_numpy(action))["position"].numpy() for env in (one, two))
+    time, total = np.linspace(0, 1, 400)[:, None, None], 0
+    for rows in np.array_split(np.arange(len(start)), 40):
+        before = start[rows].astype(np.float64)
+        way, twin_way = (before + time * (end[rows] - before) for end in (after, twin))
+        assert not solid(layout, way).any() and not solid(layout, twin_way).any()
+        assert not against(layout, way).any()
+        # What the twin does is the same, unless the move is against a direction: and that happens.
+        closed = against(layout, twin_way)
+        assert (after[rows] == np.where(closed[:, None], start[rows], twin[rows])).all()
+        total += closed.sum()
+    assert total > 1000
+
+
+def test_the_line_belongs_to_the_far_side():
+    """Upper door of column 32, which leads to the right: on the line one is through, and stays on the right."""
+    env = make(max_step=64.0)
+    moves = [
+        ((31, 18), (1, 0), True),  # onto the line
+        ((32, 18), (-0.5, 0), False),  # and back
+        ((32, 18), (0, 3), True),  # along it
+        ((32, 18), (0, 5), False),  # along it into the wall
+        ((33, 18), (-1, 0), True),  # to the line from the far side: no passage
+        ((33, 18), (-1.01, 0), False),
+        ((40, 18), (-20, 0), False),  # however long
+        ((20, 18), (20, 0), True),
+        ((31.9, 18), (-3, 0), True),  # in the door, but not through
+        ((40, 46), (-20, 0), True),  # the lower door leads to the left
+        ((20, 46), (20, 0), False),
+        ((32, 46), (0.5, 0), False),
+        ((32, 46), (-0.5, 0), True),
+    ]
+    here = states("turnstile", [m[0] for m in moves])
+    after = env.step(here, torch.tensor([m[1] for m in moves], dtype=torch.float32))["position"]
+    moved = (after != here["position"]).any(dim=1)
+    assert moved.tolist() == [m[2] for m in moves]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_picture_tells_the_direction(layout):
+    middle = states(layout, [[10, 10]])
+    one, two = (make(layout, doors=doors).observe(middle)["image"][0].numpy() for doors in ("one_way", "two_way"))
+    assert (one[:2] == two[:2]).all() and one[0, 10, 10] == 255
+    expected = np.zeros((2, 64, 64), np.uint8)
+    for axis, line, centre, sign in DOORS[layout]:
+        opening = slice(centre - 4, centre + 5)
+        for direction in (1, -1):
+            beyond = slice(line + 2, line + 5) if direction > 0 else slice(line - 4, line - 1)
+            index = (opening, beyond) if axis == 0 else (beyond, opening)
+            expected[1][index] = 255
+            if direction == sign:
+                expected[0][index] = 255
+    assert (one[2] == expected[0]).all() and (two[2] == expected[1]).all()
+    for p in [(31, 10), (33, 32), (32, 23), (4, 20), (20, 59)]:
+        assert one[1, p[1], p[0]] == 255, p
+    for p in [(32, 18), (31, 14), (33, 50), (30, 10), (3, 3), (18, 32), (14, 31)]:
+        assert one[1, p[1], p[0]] == 0, p
+    assert (one[1, 32, 10], one[1, 31, 30]) == ((255, 255) if layout == "ring" else (0, 0))
+
+
+def lattice_lengths(layout, doors, sources):
+    """Lengths of shortest ways from points of a lattice of .5 px to all others [S, G], and these [G, 2].
+
+    Dijkstra along moves of up to 6 points each way, each looked at point by point. Points on faces and corners of walls
+    may be used: that is the limit. Directions are at most 4.8 degrees off one of the moves, so ways are .35 % too long.
+    """
+    axis = np.arange(4.5, 59, 0.5)
+    points = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    n, rows, columns, values = len(axis), [], [], []
+    index = np.arange(n * n).reshape(n, n)
+    for i in range(-6, 7):
+        for j in range(-6, 7):
+            if np.gcd(i, j) != 1:
+                continue
+            a = index[max(0, -i) : n - max(0, i), max(0, -j) : n - max(0, j)].ravel()
+            b = a + i * n + j
+            way = points[a] + np.linspace(0, 1, 40)[:, None, None] * (points[b] - points[a])
+            bad = solid(layout, way).any(axis=0)
+            if doors == "one_way":
+                bad |= against(layout, way)
+            rows.append(a[~bad]), columns.append(b[~bad])
+            values.append(np.full((~bad).sum(), 0.5 * np.hypot(i, j)))
+    graph = coo_array((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=(n * n, n * n))
+    start = [int(np.abs(points - s).sum(axis=1).argmin()) for s in sources]
+    return [dijkstra(g.tocsr(), indices=start) for g in (graph, graph.T)], points, start
+
+
+@pytest.mark.parametrize("layout, doors", WORLDS)
+def test_cost_to_go_is_dijkstra_on_a_fine_lattice_in_both_directions(layout, doors):
+    env = make(layout, doors=doors, step="small")
+    # In a room, beside the wall, in the doors on both sides and on the line.
+    sources = [(10, 50), (33.5, 40), (31.5, 19), (32, 17), (31.5, 44)]
+    both, points, start = lattice_lengths(layout, doors, sources)
+    moved = points + 0.01 * np.array([(1, 1), (-1, -1), (1, -1), (-1, 1)])[:, None]
+    near_face = solid(layout, moved).any(axis=0)
+    free = np.flatnonzero(~near_face)
+    every = states(layout, points[free])
+    for to, lengths in enumerate(both):
+        for row, source in zip(lengths, start, strict=True):
+            one = states(layout, np.repeat(points[source][None], len(free), axis=0))
+            found = env.cost_to_go(*((every, one) if to else (one, every))).numpy() * 1.84
+            assert np.isfinite(row[free]).all() and np.isfinite(found).all()
+            # A move between two of its 40 points may cut a corner by a hair.
+            assert (found <= row[free] + 0.02).all()
+            assert (found >= row[free] / 1.0036 - 0.02).all()
+
+
+def test_cost_to_go_by_hand():
+    """From the right to the left beside the upper door: down to the lower one, through, and up again."""
+    one, two = (make(doors=doors, max_step=4.0) for doors in ("one_way", "two_way"))
+    right, left = states("turnstile", [[36, 18]]), states("turnstile", [[28, 18]])
+    around = 2 * np.hypot(3, 24) + 2
+    assert float(one.cost_to_go(right, left)) == pytest.approx(around / 4, abs=2e-3)
+    assert float(one.cost_to_go(left, right)) == pytest.approx(2, abs=1e-6)
+    assert float(two.cost_to_go(right, left)) == float(two.cost_to_go(left, right)) == pytest.approx(2, abs=1e-6)
+    assert one.pair_labels(right, left).tolist() == two.pair_labels(right, left).tolist() == [2]
+    assert one.pair_labels(left, right).tolist() == [1] and one.pair_labels(left, left).tolist() == [0]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_half_of_the_tasks_are_traps(layout):
+    env, twin = make(layout), make(layout, doors="two_way")
+    for seed in range(3):
+        data = env.collect(4, 33, seed)
+        tasks = env.sample_tasks(60, seed, data)
+        again = twin.sample_tasks(60, seed, twin.collect(4, 33, seed))
+        for one, two in ((tasks.start, again.start), (tasks.goal, again.goal)):
+            assert all(torch.equal(one[name], two[name]) for name in one)
+        assert tasks.strata == again.strata and tasks.strata.count("trap") == tasks.strata.count("open") == 30
+        fewer = env.sample_tasks(7, seed, data)
+        assert torch.equal(fewer.start["position"], tasks.start["position"][:7]) and fewer.strata == tasks.strata[:7]
+        trap = torch.tensor([name == "trap" for name in tasks.strata])
+        cost, either = (e.cost_to_go(tasks.start, tasks.goal) for e in (env, twin))
+        assert (cost[trap] > either[trap] + 0.2).all() and torch.allclose(cost[~trap], either[~trap], atol=1e-5)
+        place = tasks.start["layout"][0].numpy()
+        start, goal = tasks.start["position"].numpy(), tasks.goal["position"].numpy()
+        assert ((start[:, 0] < place[0]) != (goal[:, 0] < place[0])).all()
+        right = start[:, 0] > place[0]
+        if layout == "turnstile":
+            upper, lower = (np.hypot(*(start - [place[0], place[n]]).T) for n in (1, 2))
+            # To the right through the upper door, to the left through the lower one.
+            assert (np.where(right, upper < lower, lower < upper) == trap.numpy()).all()
+        else:
+            below = start[:, 1] > place[1]
+            assert (below != (goal[:, 1] > place[1])).all()
+            beside = np.where(below, place[3], place[2]), np.where(right, place[5], place[4])
+            vertical = np.hypot(start[:, 0] - place[0], start[:, 1] - beside[0])
+            horizontal = np.hypot(start[:, 0] - beside[1], start[:, 1] - place[1])
+            # Clockwise: out of the upper left and lower right room through the vertical wall, else the horizontal.
+            assert (np.where(right == below, vertical > horizontal, horizontal > vertical) == trap.numpy()).all()
+
+
+@pytest.mark.parametrize("layout, doors", WORLDS)
+def test_the_expert_solves_all_tasks_in_hardly_more_than_the_least_steps(layout, doors):
+    env = make(layout, doors=doors)
+    for seed in range(3):
+        tasks = env.sample_tasks(100, seed, env.collect(4, 33, seed))
+        least = torch.ceil(env.cost_to_go(tasks.start, tasks.goal) - 2**0.5 / env.spec.actions.radius - 0.01)
+        state, needed = tasks.start, torch.full((100,), -1)
+        for step in range(1, 65):
+            state = env.step(state, env.expert(state, tasks.goal))
+            needed[env.success(state, tasks.goal) & (needed < 0)] = step
+        assert (needed > 0).all() and (needed >= least).all()
+        assert needed.sum() <= 1.05 * least.sum()
+
+
+def test_the_expert_copes_with_noise():
+    env = make("ring", noise=1.0)
+    tasks = env.sample_tasks(100, 0, env.collect(4, 33, 0))
+    state, generator, reached = tasks.start, torch.Generator().manual_seed(0), torch.zeros(100, dtype=torch.bool)
+    for _ in range(128):
+        state = env.step(state, env.expert(state, tasks.goal), torch.randn(100, 2, generator=generator))
+        reached |= env.success(state, tasks.goal)
+    assert reached.float().mean() >= 0.99
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_data_of_the_twins(layout):
+    one, two = (make(layout, doors=doors).collect(200, 65, 5) for doors in ("one_way", "two_way"))
+    assert (one.static["layout"] == two.static["layout"]).all() and len(np.unique(one.static["layout"], axis=0)) == 1
+    for data in (one, two):
+        assert data.card["crossing_trajectories"] == 100
+        assert make(layout).labels(data)["crossing"].sum() == 100
+    same = (one.states["position"] == two.states["position"]).all(axis=(1, 2))
+    crossing = make(layout).labels(one)["crossing"]
+    assert (crossing == make(layout).labels(two)["crossing"]).all()
+    # What crosses in the twin does so either way; half of this is closed. Others meet doors more seldom.
+    assert 0.25 < same[crossing].mean() < 0.75 and same[~crossing].mean() > 0.6
+    assert (one.actions[same] == two.actions[same]).all()
+
+
+def test_shares_policies_and_places():
+    assert make(crossing=0.0).collect(20, 33, 0).card["crossing_trajectories"] == 0
+    assert make("ring", crossing=1.0).collect(20, 65, 0).card["crossing_trajectories"] == 20
+    data = make("ring", policy="expert").collect(20, 65, 0)
+    assert data.card["mean_goals_reached"] > 1 and data.card["share_steps_cancelled"] < 0.05
+    fixed = make("ring", places="fixed").collect(2, 33, 8)
+    assert fixed.static["layout"][0].tolist() == list(LAYOUTS["ring"])
+    found = {"turnstile": set(), "ring": set()}
+    for layout, several in found.items():
+        env = make(layout, crossing=0.0)
+        for seed in range(200):
+            place = env.collect(1, 2, seed).static["layout"][0]
+            several.add(tuple(place))
+            for first, second, cross in ((1, 2, None),) if layout == "turnstile" else ((2, 3, 1), (4, 5, 0)):
+                assert place[first] - 4 >= 6 and 59 - place[second] >= 5 and place[second] - place[first] >= 12
+                if cross is not None:
+                    assert place[first] + 4 < place[cross] - 2 and place[second] - 4 > place[cross] + 2
+        assert len(several) > 150
+    with pytest.raises(ValueError, match="must; use more"):
+        make().collect(4, 2, 0)
+    with pytest.raises(ValueError, match=r"another rooms\.layout"):
+        make("ring").sample_tasks(2, 0, make().collect(4, 33, 0))
+    with pytest.raises(ValueError, match="in a layout that the data do not have"):
+        data = make().collect(4, 33, 1)
+        make().check_tasks(make().sample_tasks(2, 0, make().collect(4, 33, 0)), data)
+    with pytest.raises(ValidationError, match="below the longest action"):
+        Rooms.Params(max_step=1.0)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_grid_respects_directions(layout):
+    env = make(layout)
+    grid, twin = (e.state_grid(states(layout, [[10, 10]])) for e in (env, make(layout, doors="two_way")))
+    number = {tuple(p): n for n, p in enumerate(grid.states["position"].tolist())}
+    assert len(grid) == len(twin)
+
+    def edge(where, a, b):
+        return number[b] in where.neighbours[number[a]].tolist()
+
+    before, on = (31.0, 18.0), (32.0, 18.0)
+    assert edge(grid, before, on) and not edge(grid, on, before) and edge(grid, on, (33.0, 18.0))
+    assert edge(twin, before, on) and edge(twin, on, before)
+    before = (33.0, 46.0)
+    assert edge(grid, before, (32.0, 46.0)) and not edge(grid, (32.0, 46.0), before)
+    # Not interpolated across the line: half a pixel before it counts as the pixel before it.
+    index, weight = grid.locate(states(layout, [[31.5, 18.0], [32.5, 18.0], [20.5, 20.25]]))
+    assert weight.sum(1).tolist() == pytest.approx([1, 1, 1])
+    assert index[0][weight[0] > 0].tolist() == [number[31.0, 18.0]]
+    assert set(index[1][weight[1] > 0].tolist()) == {number[32.0, 18.0], number[33.0, 18.0]}
+    assert (weight[2] > 0).sum() == 4
+    # Every state can reach every other.
+    rows = np.repeat(np.arange(len(grid)), 8)
+    columns = grid.neighbours.numpy().ravel()
+    ones = np.ones((columns >= 0).sum())
+    graph = coo_array((ones, (rows[columns >= 0], columns[columns >= 0])), shape=(len(grid),) * 2).tocsr()
+    assert np.isfinite(dijkstra(graph, indices=[0], unweighted=True)).all()
+    assert np.isfinite(dijkstra(graph.T, indices=[0], unweighted=True)).all()
+
+
+def test_fixed_point_of_the_value_is_in_the_order_of_the_true_cost():
+    env, twin = make(), make(doors="two_way")
+    rng = np.random.default_rng(0)
+    points = rng.uniform(5, 58, (400, 2))
+    points = points[np.abs(points[:, 0] - 32) > 1.5]
+    here = states("turnstile", points)
+    goal = states("turnstile", np.repeat([[25, 18]], len(points), axis=0))
+    found = env.value_fixed_point(here, goal, 0.9, 0.98)
+    assert spearmanr(found, env.cost_to_go(here, goal))[0] > 0.95
+    # In front of the door that is closed from there it is far; in the twin it is not.
+    beside = (points[:, 0] > 33.5) & (points[:, 0] < 42) & (np.abs(points[:, 1] - 18) < 6)
+    assert (found[beside] > 1.5 * twin.value_fixed_point(here, goal, 0.9, 0.98)[beside]).all()
+
+
+@pytest.mark.parametrize("layout, doors", WORLDS)
+def test_conforms(layout, doors, vgbench_cli):
+    told = vgbench_cli(
+        *("check", "environment", "rooms", "--set", f"rooms.layout={layout}", "--set", f"rooms.doors={doors}"),
+        *("--set", "rooms.noise=0.5"),
+    )
+    assert told.exit_code == 0, told.stdout
