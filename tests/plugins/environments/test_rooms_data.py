@@ -86,7 +86,11 @@ def test_shares_policies_and_places():
             place = env.collect(1, 2, seed).static["layout"][0]
             several.add(tuple(place))
             for first, second, cross in ((1, 2, None),) if layout == "turnstile" else ((2, 3, 1), (4, 5, 0)):
-                assert place[first] - 4 >= 6 and 59 - place[second] >= 5 and place[second] - place[first] >= 12
+                assert (
+                    place[first] - 4 >= 6
+                    and 59 - place[second] >= 5
+                    and place[second] - place[first] >= (25 if cross is None else 12)
+                )
                 if cross is not None:
                     assert place[first] + 4 < place[cross] - 2 and place[second] - 4 > place[cross] + 2
         assert len(several) > 150

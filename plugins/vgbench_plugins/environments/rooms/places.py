@@ -11,8 +11,9 @@ from vgbench_plugins.environments.wall_layouts import WALL_RANGE
 
 MARGIN = 6
 """Least distance of the middle of a door to the border, and to the face of a wall that runs to it, px."""
-UPPER_RANGE, LOWER_RANGE = (10, 26), (38, 54)
-"""Rows [low, high) of the middles of the two doors of the turnstile: 12 px apart at least, so 4 px of wall between."""
+UPPER_RANGE, LOWER_RANGE = (10, 20), (44, 54)
+"""Rows [low, high) of the middles of the two doors of the turnstile: 25 px apart at least, about as far as a plan of 8
+big steps (29 px) reaches, since from a closed door such a plan finds one that is near."""
 CROSS_RANGE = (26, 38)
 """Column and row [low, high) at which the walls of the ring meet."""
 
