@@ -43,14 +43,16 @@ def values(
     move: Move,
     tau: float,
     gamma: float,
+    grid_of: Callable[..., Lattice] | None = None,
 ) -> torch.Tensor:
-    """Return distances d [B] float64 from positions [B, 2] to goals [B, 2] of layouts [B, 2]: a solution for each goal.
+    """Return distances d [B] float64 from positions [B, 2] to goals [B, 2] of layouts [B, K]: a solution for each goal.
 
     `actions` [S, steps, 2] are walks as of `walks`; tau, gamma as for `solve`. Goals count as at the nearest point.
+    `grid_of` makes the grid of the numbers of a layout (default: `lattice`, the wall's).
     """
     result = torch.empty(len(position), dtype=torch.float64)
     for place in torch.unique(layout, dim=0):
-        grid = lattice(*place.tolist())
+        grid = (grid_of or lattice)(*place.tolist())
         ends = transitions(grid, place, actions, move)
         rows = (layout == place).all(-1).nonzero().squeeze(-1)
         nearest = grid.nearest(goal[rows])
@@ -103,7 +105,7 @@ def walks(walk: Walk, steps: int) -> np.ndarray:
 def transitions(grid: Lattice, layout: torch.Tensor, actions: np.ndarray, move: Move) -> csr_array:
     """Return the interpolation of the ends of all walks [S, steps, 2] from all points: [M * S, M], rows of sum 1."""
     position = grid.points.repeat_interleave(len(actions), dim=0)
-    layouts = layout.expand(len(position), 2)
+    layouts = layout.expand(len(position), len(layout))
     for step in range(actions.shape[1]):
         position = move(position, layouts, torch.from_numpy(actions[:, step]).repeat(len(grid.points), 1))
     number, weight = grid.locate(position)

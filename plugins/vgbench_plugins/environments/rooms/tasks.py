@@ -1,0 +1,85 @@
+"""Tasks of the rooms: starts and goals in opposite rooms, half of them where the straight way is closed."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import vgbench.api as api
+from vgbench_plugins.environments.rooms import ways
+from vgbench_plugins.environments.rooms.geometry import PLANS, Plan, room
+from vgbench_plugins.environments.wall_geometry import HALF_WALL, HIGH, LOW
+from vgbench_plugins.environments.wall_tasks import MARGIN
+
+STREAM = 1
+"""Key of the tasks' random stream beside the seed."""
+CANDIDATES = 64
+"""Pairs that are drawn for each task; the first of its stratum is taken."""
+DETOUR = 1.0
+"""By how much the open way is longer in the stratum "trap" than the way through doors that pass either way, px."""
+STRATA = ("trap", "open")
+
+
+def sample(name: str, layout: np.ndarray, count: int, seed: int) -> api.Tasks:
+    """Sample tasks in a layout [K]: even ones are of the stratum "trap", odd ones of "open".
+
+    Doors count as one-way here, whether they are: the twin has the same tasks.
+
+    Raises:
+        ValueError: a task has no pair of its stratum.
+    """
+    plan = PLANS[name]
+    # Rows of numbers for each task, so that the first tasks do not depend on how many there are.
+    uniform = np.random.default_rng([seed, STREAM]).random((count, CANDIDATES, 5))
+    start, goal = (torch.from_numpy(x.reshape(-1, 2).astype(np.float32)) for x in _pairs(plan, layout, uniform))
+    static = torch.from_numpy(layout).repeat(len(start), 1)
+    kind = stratum(name, start, goal, static).reshape(count, CANDIDATES)
+    good = kind == (torch.arange(count) % 2).unsqueeze(1)
+    if not good.any(1).all():
+        raise ValueError(f"rooms: task {int(good.any(1).int().argmin())} has no start and goal of its stratum")
+    chosen = torch.arange(count) * CANDIDATES + good.int().argmax(1)
+    return api.Tasks(
+        {"position": start[chosen], "layout": static[chosen]},
+        {"position": goal[chosen], "layout": static[chosen]},
+        tuple(STRATA[n % 2] for n in range(count)),
+    )
+
+
+def stratum(name: str, start: Tensor, goal: Tensor, layout: Tensor) -> Tensor:
+    """Number in `STRATA` of pairs [B, 2] in two rooms, [B] int64; -1 for none.
+
+    "trap": the start is nearer to the door that leads into its room than to the one that leads out, and through doors
+    that pass either way the way would be shorter by more than `DETOUR`. "open": the start is nearer to the door that
+    leads out, and the shortest way passes doors in their direction.
+    """
+    plan = PLANS[name]
+    one, two = (ways.length(name, start, goal, layout, one_way) for one_way in (True, False))
+    away = {sign: torch.full((len(start),), torch.inf, dtype=torch.float64) for sign in (-1, 1)}
+    number = room(plan, start, layout)
+    for door in plan.doors:
+        place = [layout[:, door.line], layout[:, door.middle]]
+        middle = torch.stack(place if door.axis == 0 else place[::-1], dim=-1)
+        for side in (-1, 1):
+            # A point in front of the door (-1) or behind it: is this the start's room?
+            shift = torch.zeros(2)
+            shift[door.axis] = side * door.sign * 2 * HALF_WALL
+            here = room(plan, middle + shift, layout) == number
+            far = torch.linalg.vector_norm(start - middle, dim=-1).double()
+            away[side] = torch.where(here, torch.minimum(away[side], far), away[side])
+    out, into = away[-1], away[1]
+    trap, free = (into < out) & (one - two > DETOUR), (out < into) & (one - two < ways.STRAIGHT)
+    return torch.where(trap, 0, torch.where(free, 1, -1))
+
+
+def _pairs(plan: Plan, layout: np.ndarray, uniform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and goals [..., 2] in opposite rooms, from uniform numbers [..., 5]: two points and a room."""
+    inner = (LOW + MARGIN, HIGH - MARGIN)
+    corner = np.floor(uniform[..., 4] * 2 ** len(plan.walls)).astype(np.int64)
+    ends = []
+    for first, flip in ((0, False), (2, True)):
+        low, high = np.full((*corner.shape, 2), inner[0]), np.full((*corner.shape, 2), inner[1])
+        for wall, (axis, line, _, _) in enumerate(plan.walls):
+            far = ((corner >> wall) & 1).astype(bool) ^ flip
+            low[..., axis] = np.where(far, layout[line] + HALF_WALL + MARGIN, low[..., axis])
+            high[..., axis] = np.where(far, high[..., axis], layout[line] - HALF_WALL - MARGIN)
+        ends.append(low + uniform[..., first : first + 2] * (high - low))
+    return ends[0], ends[1]
