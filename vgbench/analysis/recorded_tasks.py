@@ -20,8 +20,8 @@ from vgbench.plugin.registry import Registry, load_plugin
 from vgbench.settings import DataSettings
 from vgbench.spec import ResolvedPlugin
 from vgbench.storage import yaml_file
+from vgbench.storage.episode_rows import NotARecord
 from vgbench.storage.files import Record
-from vgbench.storage.records import NotARecord
 
 NEAR = 1e-4
 """Difference between a start's recorded distance and that of the task made again, which another machine may make."""

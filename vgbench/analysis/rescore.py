@@ -12,8 +12,9 @@ from vgbench import scores
 from vgbench.analysis.recorded_tasks import RecordedTasks
 from vgbench.errors import VgbenchError
 from vgbench.statistics import wilson
+from vgbench.storage.episode_rows import NotARecord, read_episodes
 from vgbench.storage.files import Record
-from vgbench.storage.records import NotARecord, baseline_rates, leaves, read_episodes, read_result, read_run
+from vgbench.storage.records import baseline_rates, leaves, read_result, read_run
 
 AT = ("ever", "end")
 ROUNDED = 5e-7

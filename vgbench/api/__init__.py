@@ -14,6 +14,7 @@ from vgbench.api.capabilities import (
     HasValueFixedPoint,
     StateGrid,
 )
+from vgbench.api.data import State, Tasks, Trajectories
 from vgbench.api.distance import Distance
 from vgbench.api.environment import (
     ActionSet,
@@ -22,9 +23,6 @@ from vgbench.api.environment import (
     Environment,
     EnvironmentSpec,
     NormBall,
-    State,
-    Tasks,
-    Trajectories,
 )
 from vgbench.api.gymnasium import GymnasiumEnvironment
 from vgbench.api.hooks import hookimpl

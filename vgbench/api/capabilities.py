@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from torch import Tensor
 
-from vgbench.api.environment import State, Trajectories
+from vgbench.api.data import State, Trajectories
 from vgbench.errors import UsageError
 
 if TYPE_CHECKING:

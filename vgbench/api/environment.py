@@ -10,10 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vgbench.api.data import State, Tasks, Trajectories
 from vgbench.api.plugin import Plugin
-
-State = dict[str, Tensor]
-"""Named state arrays, each with a leading batch dimension. The layout (walls) is part of the state."""
 
 
 @dataclass(frozen=True)
@@ -128,51 +126,6 @@ class EnvironmentSpec:
     noise_dim: int = 0
     restores_state: bool = True
     distance_unit: str = ""
-
-
-@dataclass
-class Trajectories:
-    """N trajectories of T + 1 states and T actions.
-
-    Attributes:
-        states: arrays that change along a trajectory, [N, T + 1, ...].
-        static: arrays that do not (layouts), [N, ...]; the state at (n, t) is the union of both.
-        actions: [N, T, A], in the environment's units.
-        card: what a reader should know (shares of collisions, of crossings, ...); JSON values.
-        observations: only where `restores_state` is False, [N, T + 1, ...].
-    """
-
-    states: dict[str, np.ndarray]
-    static: dict[str, np.ndarray]
-    actions: np.ndarray
-    card: dict[str, Any] = field(default_factory=dict)
-    observations: dict[str, np.ndarray] | None = None
-
-    def __len__(self) -> int:
-        """Number of trajectories N."""
-        return len(self.actions)
-
-    @property
-    def length(self) -> int:
-        """Number of states in a trajectory, T + 1."""
-        return self.actions.shape[1] + 1
-
-
-@dataclass
-class Tasks:
-    """B planning problems: a start and a goal state each, both with leading B.
-
-    Attributes:
-        strata: name of the group that each task belongs to ("9-13 unseen"), by which results are shown, too; None: one.
-    """
-
-    start: State
-    goal: State
-    strata: tuple[str, ...] | None = None
-
-    def __len__(self) -> int:
-        """Number of tasks B."""
-        return len(next(iter(self.start.values())))
 
 
 class Environment(Plugin, ABC):

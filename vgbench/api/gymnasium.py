@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vgbench.api.environment import ArraySpec, Box, Environment, EnvironmentSpec, State, Tasks, Trajectories
+from vgbench.api.data import State, Tasks, Trajectories
+from vgbench.api.environment import ArraySpec, Box, Environment, EnvironmentSpec
 from vgbench.errors import UsageError
 
 KEYS = ("observation", "achieved_goal", "desired_goal")
@@ -172,8 +173,10 @@ class GymnasiumEnvironment(Environment):
         """
         rng = np.random.default_rng(seed)
         pairs = [self._task(rng, data) for _ in range(count)]
-        ends = ({n: torch.from_numpy(np.stack([pair[i][n] for pair in pairs])) for n in pairs[0][i]} for i in (0, 1))
-        return Tasks(*ends)
+        start, goal = (
+            {n: torch.from_numpy(np.stack([pair[i][n] for pair in pairs])) for n in pairs[0][i]} for i in (0, 1)
+        )
+        return Tasks(start, goal)
 
     def recorded_states(self, recorded: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """States of recorded observations; a `simulation` that was not recorded is nan: trained on, not stepped from.

@@ -11,6 +11,8 @@ from vgbench.data.dataset import Dataset
 from vgbench.errors import RunFailed
 from vgbench.plugin.attribution import describe_plugin, describe_value
 
+STRATUM = 40
+"""Most characters of a stratum's name: it heads a column."""
 ROWS = 2
 """States that go through the environment: enough to show a wrong batch dimension."""
 
@@ -60,6 +62,22 @@ def check_arrays(who: str, method: str, found: Any, spec: Mapping[str, ArraySpec
             )
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise RunFailed(f"{who}: {method}: {name!r} is not finite")
+
+
+def check_strata(who: str, strata: object, count: int) -> None:
+    """Hold the groups of `count` tasks against what they have to be: None, or a short printable name for each task.
+
+    Raises:
+        RunFailed: they are something else.
+    """
+    if strata is None:
+        return
+    if not isinstance(strata, tuple) or len(strata) != count:
+        found = f"{len(strata)} names" if isinstance(strata, tuple | list) else f"a {type(strata).__name__}"
+        raise RunFailed(f"{who}: strata is {found}, expected None or a tuple of {count} names, one for each task")
+    for name in strata:
+        if not isinstance(name, str) or not name.isprintable() or not 1 <= len(name.strip()) <= STRATUM:
+            raise RunFailed(f"{who}: stratum {name!r}: expected a name of 1 to {STRATUM} printable characters")
 
 
 def _rows(who: str, method: str, found: Any, count: int) -> None:

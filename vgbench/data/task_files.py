@@ -64,6 +64,7 @@ def sample(
         raise VgbenchError(f"{who}: sample_tasks returned a {type(tasks).__name__}, expected vgbench.api.Tasks")
     for end, state in (("start", tasks.start), ("goal", tasks.goal)):
         checks.check_arrays(who, f"sample_tasks ({end})", state, environment.spec.state, count)
+    checks.check_strata(who, tasks.strata, count)
     solved = int(environment.success(tasks.start, tasks.goal).sum())
     if solved:
         raise VgbenchError(f"{who} sampled {solved} tasks solved at their start")
@@ -73,8 +74,7 @@ def sample(
 def of(environment: Environment, protocol: str, about: Record, seed: int, tasks: Tasks) -> TaskManifest:
     """Return the manifest of some tasks."""
     radius = getattr(environment, "success_radius", None)
-    ends = ({name: array.cpu() for name, array in end.items()} for end in (tasks.start, tasks.goal))
-    return TaskManifest(protocol, about, seed, radius, environment.spec.distance_unit, Tasks(*ends))
+    return TaskManifest(protocol, about, seed, radius, environment.spec.distance_unit, tasks.to("cpu"))
 
 
 def read_content(path: Path) -> Record:
@@ -119,7 +119,8 @@ def load(path: Path, environment: Environment) -> TaskManifest:
     """
     content = read_content(path)
     with _Refused(path):
-        tasks = Tasks(*(_state(content, end, environment) for end in ("start", "goal")))
+        start, goal = (_state(content, end, environment) for end in ("start", "goal"))
+        tasks = Tasks(start, goal, _strata(path, content["tasks"]))
         keys = [task["key"] for task in content["tasks"]]
         if content["noise"] != NOISE or keys != [[content["seed"], i] for i in range(content["number"])]:
             raise ValueError(f"its noise is not keyed as here: {NOISE} by [seed, number of the task]")
@@ -172,6 +173,15 @@ def _state(content: Record, end: str, environment: Environment) -> State:
             raise ValueError(f"{name!r} has the shape {list(array.shape[1:])}, not {about['shape']}")
         state[name] = torch.from_numpy(array)
     return state
+
+
+def _strata(path: Path, rows: list[Record]) -> tuple[str, ...] | None:
+    """Names of the tasks' groups; None where no task has one."""
+    if not any("stratum" in row for row in rows):
+        return None
+    strata = tuple(row["stratum"] for row in rows)
+    checks.check_strata(str(path), strata, len(rows))
+    return strata
 
 
 def for_run(spec: "RunSpec", environment: Environment, data: Trajectories) -> tuple[TaskManifest, TasksAbout]:

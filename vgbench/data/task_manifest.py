@@ -40,13 +40,7 @@ class TaskManifest:
 
     def first(self, count: int) -> "TaskManifest":
         """Return the first `count` tasks alone."""
-        ends = ({name: array[:count] for name, array in end.items()} for end in (self.tasks.start, self.tasks.goal))
-        return replace(self, tasks=Tasks(*ends))
-
-    def on(self, device: torch.device) -> Tasks:
-        """Return the tasks, on a device."""
-        ends = ({name: array.to(device) for name, array in end.items()} for end in (self.tasks.start, self.tasks.goal))
-        return Tasks(*ends)
+        return replace(self, tasks=self.tasks.first(count))
 
     @cached_property
     def content(self) -> Record:
@@ -59,8 +53,11 @@ class TaskManifest:
             "goal": {name: _listed(array) for name, array in goal.items() if name not in both},
             "both": {name: _listed(start[name]) for name in both},
         }
+        strata = self.tasks.strata
         tasks = [
             {"key": [self.seed, i]}
+            # Only where there are any, so that the hashes of all other tasks stay as they were.
+            | ({} if strata is None else {"stratum": strata[i]})
             | {end: {name: rows[i] for name, rows in own.items()} for end, own in listed.items()}
             for i in range(len(self.tasks))
         ]

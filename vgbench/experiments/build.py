@@ -100,4 +100,4 @@ def load_data(
 
 def load_tasks(spec: RunSpec, environment: Environment, data: Dataset) -> Tasks:
     """Load the tasks of a run, on the data's device."""
-    return task_files.for_run(spec, environment, data.trajectories)[0].on(data.device)
+    return task_files.for_run(spec, environment, data.trajectories)[0].tasks.to(data.device)

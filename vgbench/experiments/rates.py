@@ -4,11 +4,23 @@ from collections.abc import Sequence
 
 from vgbench import scores
 from vgbench.statistics import wilson
-from vgbench.storage.record_types import EpisodeRow, Rate
+from vgbench.storage.rate_types import Rate, StratumRate
+from vgbench.storage.record_types import EpisodeRow
 
 
 def rate(rows: Sequence[EpisodeRow]) -> Rate:
-    """Return rates and scores of the rows of one planner, one for each task; at least one."""
+    """Return rates and scores of the rows of one planner, one for each task; at least one.
+
+    Where tasks belong to strata, `strata` has the same for each of them, in the order in which they come first.
+    """
+    found: Rate = {**_rate(rows)}
+    strata = {row["stratum"]: None for row in rows if "stratum" in row}
+    if strata:
+        found["strata"] = {name: _rate([row for row in rows if row.get("stratum") == name]) for name in strata}
+    return found
+
+
+def _rate(rows: Sequence[EpisodeRow]) -> StratumRate:
     successes = sum(row["success"] for row in rows)
     spl, timely = (scores.values(name, rows) for name in ("spl", "timely"))
     return {

@@ -31,7 +31,8 @@ from vgbench.spec import RunSpec, StageSpec
 from vgbench.storage import source_changes
 from vgbench.storage.files import write_json
 from vgbench.storage.interrupt import Stop, deferred_interrupts
-from vgbench.storage.record_types import BaselineRate, EpisodeRow, ResultFile, TasksAbout
+from vgbench.storage.rate_types import BaselineRate
+from vgbench.storage.record_types import EpisodeRow, ResultFile, TasksAbout
 from vgbench.storage.run_folder import FORMAT, RunFolder
 from vgbench.training.latents import encode_all, fit_latent_scale
 from vgbench.training.stage import Stage, strides_of
@@ -240,7 +241,7 @@ class _Run:
         """Tasks on the device, and what result.json says of them. The folder gets their manifest, or has it."""
         found, about = task_files.for_run(self.spec, self.environment, data.trajectories)
         task_files.keep(found, self.folder.path / "tasks.json")
-        return found.on(self.device), about
+        return found.tasks.to(self.device), about
 
     def _expert(self, tasks: Tasks) -> list[int | None]:
         """Steps of the environment's expert on each task, against which SPL and timely success are judged."""

@@ -198,7 +198,7 @@ class Episodes:
         infos = {name: value.tolist() for name, value in progress.info.items()}
         over = progress.step >= self.settings.max_steps
         playing = set() if over else set(progress.active.tolist())
-        rows = []
+        rows, strata = [], self.tasks.strata
         for task in range(len(self.tasks)):
             if task in playing:
                 continue
@@ -211,6 +211,8 @@ class Episodes:
                 "min_distance": round(record["min_distance"][task], 6),
                 "final_distance": round(record["final_distance"][task], 6),
             }
+            if strata is not None:
+                row["stratum"] = strata[task]
             means = {name: sums[task] / max(record["plans"][task], 1) for name, sums in infos.items()}
             # A planner's figures never replace the row's own, and JSON has no infinity.
             figures = {k: round(v, 6) if math.isfinite(v) else None for k, v in means.items()}

@@ -21,7 +21,8 @@ from vgbench.statistics import (
     square_and_add,
     welch_t,
 )
-from vgbench.storage.records import Episodes, RunRecord, share_tasks
+from vgbench.storage.episode_rows import Episodes
+from vgbench.storage.records import RunRecord, share_tasks
 
 SEEDS_FOR_METHODS = 3
 Scores = dict[int, tuple[float, ...]]

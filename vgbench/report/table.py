@@ -1,7 +1,7 @@
 """The table of a suite: for each recipe and protocol what ran, with its interval, and what was published."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,8 @@ from vgbench.config.definitions import Suite
 from vgbench.intervals import rate_interval
 from vgbench.report.staleness import Comparison, compare
 from vgbench.statistics import wilson
-from vgbench.storage.records import Episodes, RunRecord, share_tasks
+from vgbench.storage.episode_rows import Episodes
+from vgbench.storage.records import RunRecord, share_tasks
 
 Place = tuple[str, str, str | None]
 """Recipe, protocol and variant."""
@@ -95,6 +96,16 @@ class TableCell:
         # Of one seed as in its result.json; of several as for success, wider than a score between 0 and 1 needs.
         low, high = scores.interval(rows[0]) if len(rows) == 1 else rate_interval(rows, self.share_tasks)[:2]
         return sum(map(sum, rows)) / sum(map(len, rows)), (low, high)
+
+    @property
+    def strata(self) -> tuple[str, ...]:
+        """Strata of its tasks, in the order in which they come first."""
+        return tuple(dict.fromkeys(name for record in self.records for name in record.episodes.strata))
+
+    def of(self, stratum: str) -> "TableCell":
+        """Return the cell of the tasks of one stratum alone, without records where none has such tasks."""
+        records = tuple(found for record in self.records if len((found := record.of(stratum)).episodes))
+        return replace(self, records=records, published=None)
 
     @property
     def mark(self) -> str:

@@ -5,6 +5,8 @@ A reader has to put up with fields that it does not know.
 
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
+from vgbench.storage.rate_types import BaselineRate, Rate
+
 Status = Literal["started", "done", "failed", "interrupted"]
 
 
@@ -63,53 +65,6 @@ class RunFile(MadeBy):
     protocol: Annotated[str, "protocol"]
     scale: Annotated[str, "scale"]
     variant: Annotated[str | None, "variant"]
-
-
-class Scores(TypedDict):
-    """Scores beside success; null where no task has the steps of an expert, missing in records that are older."""
-
-    spl: NotRequired[
-        Annotated[
-            float | None,
-            "success weighted by path length (Anderson et al. 2018): mean over the tasks of `expert_steps` / "
-            "max(`steps`, `expert_steps`), 0 for one that was not solved; tasks whose `expert_steps` are null are left "
-            "out; null if all are; optional",
-        ]
-    ]
-    spl_ci95: NotRequired[
-        Annotated[
-            list[float] | None,
-            "ends of its 95 % interval: Wilson's, with the number of tasks that fits their variance; optional",
-        ]
-    ]
-    timely: NotRequired[
-        Annotated[float | None, "share of these tasks solved within 1.5 times `expert_steps`; null as `spl`; optional"]
-    ]
-    timely_ci95: NotRequired[Annotated[list[float] | None, "ends of its 95 % Wilson interval; optional"]]
-
-
-class Rate(Scores):
-    """Success on the tasks."""
-
-    success_rate: Annotated[float, "share of the tasks solved"]
-    successes: Annotated[int, "tasks solved"]
-    n: Annotated[int, "tasks"]
-    ci95: Annotated[
-        list[float], "ends of the 95 % Wilson interval: the tasks' chance, not that of another training seed"
-    ]
-
-
-class BaselineRate(Scores):
-    """Success of a planner that knows nothing of the cost."""
-
-    planner: Annotated[
-        str, "planner that ignores the cost, or `uninformed`: the run's own planner with random numbers for costs"
-    ]
-    file: Annotated[str, "file with a line for each of its tasks, as `episodes.jsonl`"]
-    success_rate: Annotated[float, "its rate on the same tasks"]
-    successes: Annotated[int, "tasks that it solved"]
-    n: Annotated[int, "tasks"]
-    ci95: Annotated[list[float], "its interval"]
 
 
 class Seeds(TypedDict):
@@ -192,6 +147,7 @@ class EpisodeRow(TypedDict):
     """A line of episodes.jsonl or baseline-NAME.jsonl: one task."""
 
     task: Annotated[int, "index of the task in `tasks.json`"]
+    stratum: NotRequired[Annotated[str, "group of the task, such as `9-13 unseen`; optional"]]
     success: Annotated[bool, "whether it was solved"]
     steps: Annotated[int, "environment steps until it was first solved, or all"]
     expert_steps: NotRequired[
@@ -217,6 +173,7 @@ class TaskAbout(TypedDict):
     """One task in tasks.json."""
 
     key: Annotated[list[int], "seed and index, which key the noise"]
+    stratum: NotRequired[Annotated[str, "group of the task; optional"]]
     start: Annotated[dict[str, Any], "state at the start"]
     goal: Annotated[dict[str, Any], "state of the goal"]
     both: Annotated[dict[str, Any], "what the two share, such as the walls"]

@@ -1,41 +1,14 @@
 """Run folders as a report reads them: found anywhere below a folder, and believed only if whole."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vgbench.errors import UsageError, VgbenchError
-from vgbench.scores import SCORES, score
+from vgbench.storage.episode_rows import Episodes, NotARecord, read_rows
 from vgbench.storage.files import Record, read_json
 from vgbench.storage.record_types import PluginOrigin
 from vgbench.storage.run_folder import other_format
-
-
-class NotARecord(VgbenchError):
-    """Why a folder is left out of a report."""
-
-
-@dataclass(frozen=True)
-class Episodes:
-    """Episodes of one planner: for each task, whether it was solved and how far it began from its goal.
-
-    Attributes:
-        scores: score of each task, by the name of the score (`vgbench.scores`); only those that the record allows.
-    """
-
-    success: tuple[bool, ...]
-    start_distance: tuple[float, ...]
-    scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict, compare=False)
-
-    @property
-    def successes(self) -> int:
-        """Number of tasks solved."""
-        return sum(self.success)
-
-    def __len__(self) -> int:
-        return len(self.success)
 
 
 @dataclass(frozen=True)
@@ -60,7 +33,7 @@ class RunRecord:
     identity: Record
     variant: str | None = None
     error: str | None = None
-    episodes: Episodes = Episodes((), ())
+    episodes: Episodes = field(default_factory=lambda: Episodes((), ()))
     baselines: Mapping[str, Episodes] = field(default_factory=dict)
     tasks: str | None = None
     plugins: tuple[PluginOrigin, ...] = ()
@@ -69,6 +42,11 @@ class RunRecord:
     def rate(self) -> float:
         """Share of the tasks that were solved."""
         return self.episodes.successes / len(self.episodes)
+
+    def of(self, stratum: str) -> "RunRecord":
+        """Return the record of the tasks of one stratum alone."""
+        baselines = {name: episodes.of(stratum) for name, episodes in self.baselines.items()}
+        return replace(self, episodes=self.episodes.of(stratum), baselines=baselines)
 
     @property
     def baseline(self) -> str | None:
@@ -187,26 +165,6 @@ def read_result(path: Path, run: Record) -> Record:
     return result
 
 
-def read_episodes(path: Path, rate: Record) -> list[Record]:
-    """Read the rows of a JSONL file in the order of their tasks; they have to give the rate that result.json has.
-
-    Raises:
-        NotARecord: the file cannot be read, is damaged or contradicts `rate`.
-    """
-    try:
-        rows: list[Record] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        rows.sort(key=lambda row: row["task"])
-        tasks, solved = [row["task"] for row in rows], sum(bool(row["success"]) for row in rows)
-    except OSError as err:
-        raise NotARecord(f"{path.name} cannot be read: {err.strerror or err}") from err
-    except (ValueError, KeyError, TypeError) as err:
-        raise NotARecord(f"{path.name} is damaged: {err}") from err
-    # Lines that were lost, doubled or edited show here.
-    if not rows or tasks != list(range(len(rows))) or (solved, len(rows)) != (rate["successes"], rate["n"]):
-        raise NotARecord(f"{path.name} contradicts result.json")
-    return rows
-
-
 def read(path: Path) -> RunRecord:
     """Read one run folder.
 
@@ -226,9 +184,9 @@ def read(path: Path) -> RunRecord:
         # On one line and without its full stop: reports put it inside a sentence.
         return RunRecord(**about, error=" ".join(str(run.get("error") or "no reason was noted").split()).rstrip("."))
     result = read_result(path, run)
-    episodes = _episodes(path / "episodes.jsonl", result)
+    episodes = read_rows(path / "episodes.jsonl", result)
     tasks = (result.get("tasks") or {}).get("sha256")
-    baselines = {str(rate["planner"]): _episodes(path / file, rate) for file, rate in baseline_rates(result)}
+    baselines = {str(rate["planner"]): read_rows(path / file, rate) for file, rate in baseline_rates(result)}
     return RunRecord(**about, episodes=episodes, baselines=baselines, tasks=tasks)
 
 
@@ -248,26 +206,6 @@ def baseline_rates(result: Record) -> list[tuple[str, Record]]:
     # Nor may a record make us read files elsewhere.
     if len(set(names)) < len(found) or any(Path(file).name != file for file, _ in found):
         raise NotARecord(f"result.json has baselines {', '.join(map(str, names))} in {', '.join(f for f, _ in found)}")
-    return found
-
-
-def _episodes(path: Path, rate: Record) -> Episodes:
-    rows = read_episodes(path, rate)
-    try:
-        success, start = tuple(bool(r["success"]) for r in rows), tuple(float(r["start_distance"]) for r in rows)
-    except (ValueError, KeyError, TypeError) as err:
-        raise NotARecord(f"{path.name} is damaged: {err}") from err
-    return Episodes(success, start, _scores(rows))
-
-
-def _scores(rows: Sequence[Record]) -> dict[str, tuple[float, ...]]:
-    """Scores that every task has: of an older record, or without an expert, that is success alone."""
-    found = {}
-    for name in SCORES:
-        with suppress(ValueError, KeyError, TypeError):
-            scores = [score(name, row) for row in rows]
-            if None not in scores:
-                found[name] = tuple(value for value in scores if value is not None)
     return found
 
 

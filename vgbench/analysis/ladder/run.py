@@ -48,7 +48,7 @@ def run_ablation(setup: LadderSetup, runs: list[Trained], tell: Callable[[str], 
         tell(name)
         scale, seed = setup.data.action_scale, setup.spec.task_seed
         episodes = Episodes(setup.environment, setup.tasks, setup.settings, scale, seed)
-        rows.append(row | _rate(episodes.rows(episodes.play(act))) | more)
+        rows.append(row | _with_strata(episodes.rows(episodes.play(act))) | more)
 
     straight, environment = straight_distance(setup), setup.environment
     add("random actions", "-", "-", baseline(setup))
@@ -92,7 +92,7 @@ def _conditions(
     found = [row for row in trained.folder.lines("episodes.jsonl") if row["task"] < count]
     if len(found) == count:
         row = {"name": "the run itself", "dynamics": "learned", "value": "learned", "run": title}
-        rows.append(row | _rate(found) | {"recorded": True})
+        rows.append(row | _with_strata(found) | {"recorded": True})
 
 
 def _rate(found: Sequence[Mapping[str, Any]]) -> Record:
@@ -106,3 +106,10 @@ def _rate(found: Sequence[Mapping[str, Any]]) -> Record:
         "ci95": [round(low, 4), round(high, 4)],
         "mean_steps": round(sum(steps) / len(steps), 2) if steps else None,
     }
+
+
+def _with_strata(found: Sequence[Mapping[str, Any]]) -> Record:
+    """Rate of all rows and, where tasks belong to strata, of those of each."""
+    strata = dict.fromkeys(row["stratum"] for row in found if "stratum" in row)
+    inside = {name: _rate([row for row in found if row.get("stratum") == name]) for name in strata}
+    return _rate(found) | ({"strata": inside} if inside else {})

@@ -14,7 +14,6 @@ from vgbench.data.files import fingerprint
 from vgbench.errors import UsageError
 from vgbench.experiments.build import build_environment, load_data, load_tasks
 from vgbench.experiments.trained import Trained, load_trained
-from vgbench.model.batching import take_rows
 from vgbench.settings import MpcSettings
 from vgbench.spec import RunSpec
 
@@ -92,8 +91,7 @@ def set_up(
         environment = build_environment(spec.environment)
         data = Dataset(environment, load_data(spec, environment)[0], torch.device(spec.device))
         every = load_tasks(spec, environment, data)
-    some = Tasks(take_rows(every.start, slice(0, tasks)), take_rows(every.goal, slice(0, tasks)))
-    setup = LadderSetup(spec, environment, data, some, budget)
+    setup = LadderSetup(spec, environment, data, every.first(tasks), budget)
     setup.planner()  # a budget that it does not take is refused before anything is played
     return setup, runs
 
