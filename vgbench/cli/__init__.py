@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from vgbench.cli import (
+    audit,
     check,
     collect,
     diagnose,
@@ -43,7 +44,16 @@ app = typer.Typer(
 )
 _COMMANDS = (
     *(run.run, suite.suite, sweep.sweep, list.list_, show.show, report.report, rescore.rescore, figure.figure),
-    *(plot.plot, diagnose.diagnose, ladder.ladder, collect.collect, tasks.tasks, export.export, import_.import_),
+    *(
+        plot.plot,
+        diagnose.diagnose,
+        ladder.ladder,
+        audit.audit,
+        collect.collect,
+        tasks.tasks,
+        export.export,
+        import_.import_,
+    ),
     *(new.new, check.check, doctor.doctor),
 )
 for command in _COMMANDS:

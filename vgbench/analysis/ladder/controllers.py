@@ -1,8 +1,7 @@
-"""Who acts in the conditions of the ablation: a planner on given dynamics and distances, or a fixed rule."""
+"""The planner on given dynamics and distances, exact or learned, as it acts in the conditions of the ablation."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,17 +9,13 @@ from torch import Tensor
 from vgbench.analysis.ladder.setup import LadderSetup
 from vgbench.analysis.probe import apply, split
 from vgbench.analysis.sampling import latents
-from vgbench.api import Plan, State
+from vgbench.api import State
 from vgbench.experiments.trained import Trained
 from vgbench.model.batching import Rows, take_rows
 from vgbench.planning.controller import Controller
-from vgbench.planning.episodes import Act, Planned, Progress
+from vgbench.planning.episodes import Act, Planned
 from vgbench.planning.plans import STATE, of_prefix, with_prefix
 from vgbench.planning.problem import Simulate, Simulation
-from vgbench.rng import Stream
-
-DIRECTIONS = 64
-"""Actions that the straight line tries."""
 
 Dynamics = Callable[[State, Tensor], Iterator[State]]
 """States of B tasks and normalised actions [B, K, H, A] -> H times the states that they lead to, with B * K rows."""
@@ -95,47 +90,3 @@ def learned(setup: LadderSetup, trained: Trained, weights: Tensor) -> Dynamics:
 
 def _repeated(state: State, count: int) -> State:
     return {name: value.repeat_interleave(count, dim=0) for name, value in state.items()}
-
-
-def straight_distance(setup: LadderSetup) -> Distance:
-    """The environment's own distance to the goal, which knows no walls."""
-    return lambda ids, state: setup.environment.goal_distance(state, take_rows(setup.tasks.goal, ids))
-
-
-def straight_line(setup: LadderSetup) -> Act:
-    """After which of 64 actions is the goal nearest, as the crow flies? Tried in the environment itself, one step."""
-    actions = setup.environment.spec.actions
-    generator = torch.Generator().manual_seed(0)
-    directions = torch.randn(DIRECTIONS, actions.dim, generator=generator).to(setup.data.device)
-    lengths = torch.linspace(1.0, 0.25, 4, device=setup.data.device).repeat(DIRECTIONS // 4).unsqueeze(1)
-    tried = actions.boundary(directions) * lengths / setup.data.action_scale
-    one_step, distance = exact(setup), straight_distance(setup)
-
-    def act(progress: Progress) -> Plan:
-        ids = progress.active
-        reached = next(one_step(progress.state, tried.expand(len(ids), -1, -1).unsqueeze(2)))
-        best = distance(ids.repeat_interleave(DIRECTIONS), reached).reshape(len(ids), DIRECTIONS).argmin(dim=1)
-        return Plan(tried[best].unsqueeze(1))
-
-    return act
-
-
-def expert(setup: LadderSetup) -> Act:
-    """The environment's own expert."""
-    environment: Any = setup.environment
-
-    def act(progress: Progress) -> Plan:
-        action: Tensor = environment.expert(progress.state, take_rows(setup.tasks.goal, progress.active))
-        return Plan(action.unsqueeze(1) / setup.data.action_scale)
-
-    return act
-
-
-def baseline(setup: LadderSetup) -> Act | str:
-    """The protocol's planner that ignores the cost."""
-    chosen = setup.spec.baseline
-    if chosen is None:
-        return "the protocol has none"
-    planner, seed, device = chosen.cls(chosen.params).beside(setup.planner()), setup.spec.task_seed, setup.spec.device
-    controller = Controller(planner, None, setup.action_set, setup.settings, seed, Stream.BASELINE, device)
-    return Planned(controller, lambda state, ids: {})

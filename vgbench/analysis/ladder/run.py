@@ -10,16 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from vgbench.analysis.cost_tables import Tables, learned_tables, true_tables
-from vgbench.analysis.ladder.controllers import (
-    baseline,
-    exact,
-    expert,
-    learned,
-    planned,
-    straight_distance,
-    straight_line,
-)
+from vgbench.analysis.ladder.controllers import exact, learned, planned
 from vgbench.analysis.ladder.setup import LadderSetup
+from vgbench.analysis.ladder.untrained import baseline, expert, straight_distance, straight_line, uninformed
 from vgbench.analysis.probe import fit_probe
 from vgbench.analysis.sampling import lacks
 from vgbench.experiments.trained import Trained
@@ -29,6 +22,8 @@ from vgbench.storage.files import Record
 from vgbench.version import __version__
 
 FORMAT = 1
+HELD = 8
+"""Steps for which random actions are held in a second condition: in open space that goes farther, so chance is more."""
 
 
 def run_ablation(setup: LadderSetup, runs: list[Trained], tell: Callable[[str], None] = lambda _: None) -> Record:
@@ -52,6 +47,8 @@ def run_ablation(setup: LadderSetup, runs: list[Trained], tell: Callable[[str], 
 
     straight, environment = straight_distance(setup), setup.environment
     add("random actions", "-", "-", baseline(setup))
+    add(f"random actions, held for {HELD} steps", "-", "-", baseline(setup, HELD))
+    add("uninformed planner", "-", "-", uninformed(setup))
     add("straight line", "exact, one step", "straight", straight_line(setup))
     add("exact model, straight", "exact", "straight", planned(setup, exact(setup), straight))
     missing = lacks(environment, "cost_to_go") or lacks(environment, "state_grid") or ""

@@ -85,15 +85,27 @@ def set_up(
     else:
         if protocol is None:
             raise UsageError("say where: --protocol NAME, or --run DIR for the tasks of a run")
-        # Nothing of a method is used; a specification needs one.
-        recipe = next(iter(load_catalogue().recipes))
-        spec = resolve(RunRequest(protocol=protocol, recipe=recipe, scale=scale, set=sets, loose=True))
-        environment = build_environment(spec.environment)
-        data = Dataset(environment, load_data(spec, environment)[0], torch.device(spec.device))
-        every = load_tasks(spec, environment, data)
+        return set_up_protocol(RunRequest(protocol=protocol, scale=scale, set=sets), tasks, budget), []
     setup = LadderSetup(spec, environment, data, every.first(tasks), budget)
     setup.planner()  # a budget that it does not take is refused before anything is played
     return setup, runs
+
+
+def set_up_protocol(request: RunRequest, tasks: int | None = None, budget: int | None = None) -> LadderSetup:
+    """Set up an ablation of a protocol alone, on its first `tasks` tasks, by default all.
+
+    Raises:
+        UsageError: the request does not fit, or the planner does not take the budget.
+    """
+    # Nothing of a method is used; a specification needs one.
+    recipe = next(iter(load_catalogue().recipes))
+    spec = resolve(request.replaced(recipe=recipe, loose=True))
+    environment = build_environment(spec.environment)
+    data = Dataset(environment, load_data(spec, environment)[0], torch.device(spec.device))
+    every = load_tasks(spec, environment, data)
+    setup = LadderSetup(spec, environment, data, every if tasks is None else every.first(tasks), budget)
+    setup.planner()
+    return setup
 
 
 def _check_same(runs: Sequence[Trained], folders: Sequence[Path]) -> None:

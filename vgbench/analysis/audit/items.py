@@ -1,0 +1,69 @@
+"""What tasks tell of recipes: how many separate them, whether they agree with the rest, how many would be needed.
+
+An item is a task of a seed: with another data seed come other layouts, and so other tasks.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from math import ceil, sqrt
+from statistics import NormalDist, correlation, median
+
+Solved = Mapping[int, Mapping[str, Sequence[float]]]
+"""Whether each task was solved (0 or 1): by seed, by recipe."""
+
+RECIPES = 3
+"""Fewest recipes from which a task can agree with the rest."""
+
+
+def informative(solved: Solved) -> float | None:
+    """Return the share of items that some recipes solve and others miss; None without two recipes on the same tasks."""
+    items = [item for seed in _full(solved, 2) for item in zip(*solved[seed].values(), strict=True)]
+    return sum(0 < sum(item) < len(item) for item in items) / len(items) if items else None
+
+
+def item_rest(solved: Solved) -> list[float]:
+    """Return the item-rest correlation of each informative item: over recipes, whether they solve it against how many
+    of the other tasks they solve. Items whose rest does not vary are left out.
+    """
+    found = []
+    for seed in _full(solved, RECIPES):
+        rows = list(solved[seed].values())
+        totals = [sum(row) for row in rows]
+        for item in zip(*rows, strict=True):
+            rest = [total - one for total, one in zip(totals, item, strict=True)]
+            if len(set(item)) > 1 and len(set(rest)) > 1:
+                found.append(correlation(item, rest))
+    return found
+
+
+def discordance(solved: Solved) -> float | None:
+    """Return the median, over pairs of recipes, of the share of tasks that one solves and the other misses."""
+    shares: dict[tuple[str, str], list[float]] = {}
+    for recipes in solved.values():
+        for (name_a, a), (name_b, b) in combinations(sorted(recipes.items()), 2):
+            shares.setdefault((name_a, name_b), []).extend(float(x != y) for x, y in zip(a, b, strict=True))
+    return median(sum(row) / len(row) for row in shares.values()) if shares else None
+
+
+def tasks_needed(difference: float, discordant: float, alpha: float = 0.05, power: float = 0.8) -> int:
+    """Return how many tasks McNemar's test needs to find a difference with a power.
+
+    The normal approximation of Connett, Smith and McHugh 1987, "Sample size and power for pair-matched case-control
+    studies".
+
+    Args:
+        difference: of two success rates on the same tasks, above 0.
+        discordant: share of the tasks on which the two differ; at least `difference`, as one that is smaller cannot be.
+        alpha: two-sided level.
+        power: probability to find it.
+    """
+    discordant = max(discordant, difference)
+    z_alpha, z_power = NormalDist().inv_cdf(1 - alpha / 2), NormalDist().inv_cdf(power)
+    size = (z_alpha * sqrt(discordant) + z_power * sqrt(discordant - difference**2)) / difference
+    # Rounded first: 100.00000000000001 tasks are 100.
+    return ceil(round(size**2, 6))
+
+
+def _full(solved: Solved, fewest: int) -> list[int]:
+    """Seeds that at least so many recipes have."""
+    return [seed for seed in sorted(solved) if len(solved[seed]) >= fewest]

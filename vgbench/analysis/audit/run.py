@@ -1,0 +1,95 @@
+"""An audit of a protocol: rungs without a trained model, and what records say of its tasks."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from statistics import median
+
+from vgbench.analysis.audit import items
+from vgbench.analysis.audit.rules import HIGH, LOW, RULES, verdict
+from vgbench.analysis.ladder.run import run_ablation
+from vgbench.analysis.ladder.setup import LadderSetup
+from vgbench.storage.files import Record
+from vgbench.storage.records import RunRecord
+
+FORMAT = 1
+DIFFERENCES = (0.05, 0.1, 0.2)
+"""Of success rates, for which the number of tasks is told."""
+
+
+def audit(
+    setup: LadderSetup, records: Sequence[RunRecord] = (), tell: Callable[[str], None] = lambda _: None
+) -> Record:
+    """Hold a protocol against the rules; `tell` hears of each rung that is played.
+
+    Args:
+        setup: tasks and planner of the protocol; their number and seeds should be the protocol's and tuning seeds.
+        records: of recipes on the protocol, in one variant and scale.
+        tell: hears of what takes time.
+    """
+    played = run_ablation(setup, [], tell)
+    record = {
+        "format": FORMAT,
+        **{name: played[name] for name in ("vgbench", "protocol", "scale", "environment", "tasks", "seeds", "planner")},
+        "variant": setup.spec.variant,
+        "rungs": played["rows"],
+        "items": _items(records) if records else None,
+        "recipes": _recipes(records),
+    }
+    judged = [rule.judge(record) for rule in RULES]
+    return record | {"rules": judged, "verdict": verdict(judged)}
+
+
+def _items(records: Iterable[RunRecord]) -> Record:
+    """What the records say of tasks and recipes."""
+    solved: dict[int, dict[str, list[float]]] = {}
+    for record in records:
+        solved.setdefault(record.seed, {})[record.recipe] = [float(x) for x in record.episodes.success]
+    correlations, discordant = items.item_rest(solved), items.discordance(solved)
+    rates = [row["success_rate"] for row in _recipes(records)]
+    return {
+        "recipes": len(rates),
+        "seeds": sorted(solved),
+        "informative": items.informative(solved),
+        "between": sum(LOW <= rate <= HIGH for rate in rates) if rates else None,
+        "median_item_rest": median(correlations) if correlations else None,
+        "negative_item_rest": sum(x < 0 for x in correlations) / len(correlations) if correlations else None,
+        "discordance": discordant,
+        "tasks_needed": {}
+        if discordant is None
+        else {f"{difference:g}": items.tasks_needed(difference, discordant) for difference in DIFFERENCES},
+    }
+
+
+def _recipes(records: Iterable[RunRecord]) -> list[Record]:
+    """Rates of the recipes over their seeds, the best first, and of each stratum."""
+    groups: dict[str, list[RunRecord]] = {}
+    for record in records:
+        groups.setdefault(record.recipe, []).append(record)
+    rows = []
+    for recipe, runs in groups.items():
+        strata = dict.fromkeys(name for run in runs for name in run.episodes.strata)
+        rows.append(
+            {
+                "recipe": recipe,
+                "seeds": sorted(run.seed for run in runs),
+                **_rate(runs),
+                **({"strata": {name: _rate([run.of(name) for run in runs]) for name in strata}} if strata else {}),
+            }
+        )
+    return sorted(rows, key=lambda row: (-row["success_rate"], row["recipe"]))
+
+
+def _rate(runs: Sequence[RunRecord]) -> Record:
+    solved, count = sum(run.episodes.successes for run in runs), sum(len(run.episodes) for run in runs)
+    return {"success_rate": solved / count, "successes": solved, "n": count}
+
+
+def records_of(
+    folders: Iterable[Path], protocol: str, scale: str, variant: str | None
+) -> tuple[list[RunRecord], list[str]]:
+    """Return the complete records of a protocol in some folders, and a line for each folder left out."""
+    from vgbench.config.catalogue import load_catalogue
+    from vgbench.storage.records import scan
+
+    found, left_out = scan(folders, scale, load_catalogue().recipes, [variant] if variant else [])
+    return [r for r in found if r.protocol == protocol and not r.error and r.variant == variant], left_out

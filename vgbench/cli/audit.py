@@ -1,0 +1,122 @@
+"""`vgbench audit`: may a protocol judge methods?"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, say
+
+EPILOG = examples(
+    "vgbench audit turnstile",
+    "vgbench audit maze_far --records results/ranking --out audit.json --plot audit.png",
+)
+TUNING_SEED = 1000
+"""Of data and tasks: an audit looks at other ones than those that are reported."""
+
+
+@handled
+def audit(
+    protocol: Annotated[str, typer.Argument(metavar="PROTOCOL", help="wall_big, maze_far, turnstile, ...")],
+    records: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="Folder of runs of several recipes on the protocol.")
+    ] = None,
+    scale: Annotated[str | None, typer.Option(metavar="smoke|quick|paper", help="Default quick.")] = None,
+    variant: Annotated[str | None, typer.Option(metavar="NAME", help="By default that of `vgbench run`.")] = None,
+    tasks: Annotated[int | None, typer.Option(help="How many of its tasks, from the first; by default all.")] = None,
+    data_seed: Annotated[int, typer.Option(help="Seed of the data, and so of layouts.")] = TUNING_SEED,
+    task_seed: Annotated[int, typer.Option(help="Seed of the tasks.")] = TUNING_SEED,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the audit as JSON.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it as PNG.")] = None,
+    format: Format = "table",
+    debug: Debug = False,
+) -> None:
+    """Hold a protocol against the rules of admission: is it neither luck nor trivial, and does it tell recipes apart?
+
+    Plays the protocol's tasks without a trained model: random actions, the planner with random costs, a straight line,
+    the exact model with the straight distance and with the true value, the expert. With --records it also looks at how
+    recipes fare: which tasks separate them, whether tasks agree, how many tasks a difference needs. Takes minutes.
+    """
+    from vgbench.analysis.audit import audit as made
+    from vgbench.analysis.audit.run import records_of
+    from vgbench.analysis.ladder.setup import set_up_protocol
+    from vgbench.config.request import RunRequest
+    from vgbench.errors import UsageError
+    from vgbench.storage.files import write_json
+
+    for option, path in (("--out", out), ("--plot", plot)):
+        # Now, not after minutes of playing.
+        if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+            raise UsageError(f"{option} {path}: expected the name of a file in a folder that exists")
+    if tasks is not None and tasks < 1:
+        raise UsageError(f"--tasks {tasks}: expected at least 1")
+    request = RunRequest(
+        protocol=protocol, scale=scale, variant=variant, data_seed=data_seed, task_seed=task_seed, set=set_ or []
+    )
+    setup = set_up_protocol(request, tasks)
+    spec = setup.spec
+    found, left_out = records_of(records or [], spec.protocol, spec.scale, spec.variant)
+    for line in left_out:
+        say(f"left out: {line}")
+    if records and not found:
+        raise UsageError(
+            f"--records: no finished run of protocol {spec.protocol}, scale {spec.scale}, variant {spec.variant} in "
+            f"{', '.join(map(str, records))}"
+        )
+    record = made(setup, found, lambda name: say(f"playing: {name}"))
+    if out is not None:
+        write_json(out, record)
+    if plot is not None:
+        from vgbench.report.plots.audit import plot_audit
+
+        plot_audit(plot, record, found)
+    if format == "json":
+        print_json(record)
+        return
+    _print(record)
+
+
+def _print(record: dict[str, Any]) -> None:
+    seeds = record["seeds"]
+    print(
+        f"{record['protocol']}, scale {record['scale']}, variant {record['variant']}: {record['tasks']} tasks, data "
+        f"seed {seeds['data']}, task seed {seeds['task']}"
+    )
+    strata = list(dict.fromkeys(name for row in record["rungs"] for name in row.get("strata", {})))
+    print_table(["without training", "success [95 %]", *strata], [_rung(row, strata) for row in record["rungs"]])
+    if record["recipes"]:
+        rows = [
+            [row["recipe"], str(len(row["seeds"])), _share(row), *(_part(row, name) for name in strata)]
+            for row in record["recipes"]
+        ]
+        print_table(["recipe", "seeds", "success", *strata], rows)
+        about = record["items"]
+        needed = ", ".join(f"{n} for {d}" for d, n in about["tasks_needed"].items())
+        print(f"tasks needed to tell two recipes apart (level .05, power .8), by their difference: {needed}")
+    print_table(["rule", "value", "bound", "verdict", "what it asks for"], [_rule(rule) for rule in record["rules"]])
+    print(f"{record['protocol']}: {record['verdict']}")
+
+
+def _share(row: dict[str, Any]) -> str:
+    return f"{row['success_rate']:.2f}"
+
+
+def _part(row: dict[str, Any], stratum: str) -> str:
+    part = row.get("strata", {}).get(stratum)
+    return _share(part) if part else "-"
+
+
+def _rung(row: dict[str, Any], strata: list[str]) -> list[str]:
+    if "skipped" in row:
+        return [row["name"], f"skipped: {row['skipped']}", *("-" for _ in strata)]
+    low, high = row["ci95"]
+    return [row["name"], f"{_share(row)} [{low:.2f}, {high:.2f}]", *(_part(row, name) for name in strata)]
+
+
+def _rule(rule: dict[str, Any]) -> list[str]:
+    value = f"needs {rule['needs']}" if rule["value"] is None else f"{rule['value']:.3g}"
+    sign = ">=" if rule["least"] else "<="
+    return [rule["name"], value, f"{sign} {rule['bound']:g}", rule["verdict"], rule["text"]]
