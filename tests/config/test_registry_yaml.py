@@ -218,7 +218,9 @@ def test_published_numbers_are_those_of_table_2():
     suite = BOOK.suites["paper_table_2"]
     table = {name: dict(zip(PROTOCOLS, row, strict=True)) for name, row in rows.items()}
     assert suite.published == table | {"two_space": {"wall_small": 0.6}}
-    assert set(suite.recipes) == set(BOOK.recipes) and set(suite.protocols) == set(PROTOCOLS)
+    # The others judge the paper's question with the discounts exchanged, in the suite `ranking`.
+    assert set(BOOK.recipes) - set(suite.recipes) == {"vf_gamma93", "vf_quasi_gamma98"}
+    assert set(suite.protocols) == set(PROTOCOLS)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def record(runs):
             changed(path / "result.json", lambda result: result.update(count))
         return path
 
+    make.runs = runs
     return make
 
 

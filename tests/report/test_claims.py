@@ -333,7 +333,10 @@ GOOD = {"name": "c", "text": "t", "a": "vf", "b": "vf", "protocols": ["maze"]}
         ({"protocols": ["moze"]}, "claims.0.protocols: no protocol named 'moze'. Did you mean 'maze'?"),
         ({"b": "same", "against": "moze"}, "claims.0.against: no protocol named 'moze'"),
         ({"direction": "less"}, "claims.0.direction: unknown value 'less'"),
-        ({"b": "same"}, "`b: same` and `against: PROTOCOL` go together"),
+        ({"b": "same"}, "`b: same` and `against: PROTOCOL` or `against_stratum: NAME` go together"),
+        ({"stratum": "far", "b": "same", "against_stratum": "far"}, "'far' is the stratum of `a`, too"),
+        ({"interaction": "moze"}, "claims.0.interaction: no protocol named 'moze'"),
+        ({"interaction": "maze"}, "expected another protocol than those of the claim"),
         ({"words": ""}, "claims.0: unknown key 'words'"),
         ({"score": "slp"}, "claims.0.score: no score named 'slp'. Did you mean 'spl'?"),
         ({"family": "vale"}, "claims.0.family: no family named 'vale' in this suite. Did you mean 'value'?"),
@@ -357,3 +360,80 @@ def test_published_rates_need_their_number_of_tasks():
 
 def test_published_numbers_of_tasks_are_the_papers():
     assert load_catalogue().suites["paper_table_2"].published_n == {"wall_small": 200, "wall_big": 200, "maze": 80}
+
+
+def in_strata(edit, path, *names):
+    """Give the tasks of a record strata, one after the other in turn."""
+    for file in path.glob("*.jsonl"):
+        if file.name != "train.jsonl":
+            edit(file, lambda row: row.update(stratum=names[row["task"] % len(names)]))
+
+
+def test_a_recipe_is_compared_with_itself_on_another_stratum(record, report, edit):
+    # 80 tasks in turn of 3 strata. Solved: 27 of 27 near (0, 3, ...), 6 of 27 far unseen (1, 4, ...), 20 of 26 seen.
+    solved = set(range(0, 80, 3)) | set(range(1, 17, 3)) | set(range(2, 62, 3))
+    path = record(protocol="maze_far", recipe="vf", solved=solved)
+    in_strata(edit, path, "5-8 unseen", "9-13 unseen", "9-13 seen")
+    content = report(str(record.runs), "--suite", "ranking")
+    found = {(c["claim"], c["score"]): c for c in content["claims"] if c["a"].startswith("vf (")}
+    near = found["near_over_far", "success"]
+    assert (near["a"], near["b"]) == ("vf (5-8 unseen)", "vf (9-13 unseen)") and near["stratum"] == "5-8 unseen"
+    assert (near["rate_a"], near["rate_b"]) == (1.0, pytest.approx(6 / 27))
+    # Of 33 that are solved, how many are among the first 27 of 54? By hand from the hypergeometric law.
+    chances = hypergeom(54, 33, 27).pmf(range(28))
+    assert near["p_tasks"] == pytest.approx(chances[chances <= chances[27] * (1 + 1e-9)].sum())
+    assert near["sign"] == ">" and near["verdict"] == "confirmed"
+    seen = found["seen_over_unseen", "success"]
+    assert (seen["rate_a"], seen["rate_b"]) == (pytest.approx(20 / 26), pytest.approx(6 / 27))
+    strata = content["cells"]["vf", "maze_far"]["strata"]
+    assert {name: (part["n"], round(part["success_rate"] * part["n"])) for name, part in strata.items()} == {
+        "5-8 unseen": (27, 27),
+        "9-13 unseen": (27, 6),
+        "9-13 seen": (26, 20),
+    }
+
+
+def test_a_claim_on_a_stratum_that_no_task_has_says_so(record, report):
+    record(protocol="maze_far", recipe="vf")
+    found = [c for c in report(str(record.runs), "--suite", "ranking")["claims"] if c["claim"] == "near_over_far" and c["a"] == "vf"]
+    assert {c["reason"] for c in found} == {"no task of stratum '5-8 unseen' in the records of vf on maze_far"}
+
+
+def four(record, rates, seed=0, tasks=None):
+    """Records of two recipes on a world and its twin: solved are the first tasks, as many as `rates` say."""
+    places = [(r, p) for p in ("turnstile", "turnstile_two_way") for r in ("vf_quasi_gamma98", "vf")]
+    for (recipe, protocol), count in zip(places, rates, strict=True):
+        record(protocol=protocol, recipe=recipe, seed=seed, solved=set(range(count)), tasks=tasks)
+
+
+def interaction(content, score="success"):
+    return next(c for c in content["claims"] if (c["claim"], c["score"]) == ("direction_turnstile", score))
+
+
+def test_an_interaction_is_the_difference_of_two_differences_task_by_task(record, report):
+    four(record, (70, 40, 80, 75))
+    found = interaction(report(str(record.runs), "--suite", "ranking"))
+    assert (found["rate_a"], found["rate_b"]) == (pytest.approx(30 / 80), pytest.approx(5 / 80))
+    # Tasks 40 to 69: +1 on one-way; 75 to 79: -1 by the twin. Of 35 signs, as many as 25 too many: two-sided binomial.
+    assert found["p_tasks"] == pytest.approx(binomtest(30, 35).pvalue)
+    low, high = found["difference95"]
+    assert low < 25 / 80 < high and found["sign"] == ">"
+    assert found["interaction"] == "turnstile_two_way" and found["a"] == "vf_quasi_gamma98 - vf"
+
+
+def test_interactions_over_seeds_use_the_differences_of_each_seed(record, report):
+    for seed, rates in enumerate([(70, 40, 80, 75), (60, 40, 80, 80), (75, 35, 79, 75)]):
+        four(record, rates, seed)
+    found = interaction(report(str(record.runs), "--suite", "ranking"))
+    # Differences of differences 25, 20, 36 of 80: mean 27, deviation 8.185, t = 5.713; p = 1 - t / sqrt(t^2 + 2).
+    assert found["p_seeds"] == pytest.approx(0.0293, abs=1e-4)
+    # The family has six comparisons.
+    assert found["holm_seeds"] == pytest.approx(6 * found["p_seeds"])
+    assert (found["verdict"], found["scope"]) == ("confirmed", "for these 3 checkpoints")
+
+
+def test_an_interaction_wants_the_twin_to_have_the_same_tasks(record, report, edit):
+    four(record, (70, 40, 80, 75))
+    for path in (record.runs / "turnstile_two_way").glob("*/s0/episodes.jsonl"):
+        edit(path, lambda row: row.update(start_distance=1.0))
+    assert interaction(report(str(record.runs), "--suite", "ranking"))["reason"] == "the tasks of the twin are others"

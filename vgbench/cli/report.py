@@ -174,6 +174,9 @@ def _print(table: "Table", findings: "list[Finding]") -> None:
     headers, rows = markdown.grid(table)
     print_table([header.upper() for header in headers], rows)
     print("\n" + "\n".join(markdown.notes(table)))
+    for headers, rows in markdown.strata_grids(table):
+        print()
+        print_table([header.upper() for header in headers], rows)
     if findings:
         headers, rows = markdown.claims_grid(findings)
         print()

@@ -70,6 +70,10 @@ def print_result(result: Mapping[str, Any]) -> None:
     if result["scale"] == "smoke":
         print("scale smoke: these numbers mean nothing")
     print(f"success  {rate_text(result)}{scores_text(result)}")
+    strata = result.get("strata", {})
+    width = max(map(len, strata), default=0)
+    for name, rate in strata.items():
+        print(f"  {name:<{width}}  {rate_text(rate)}{scores_text(rate)}")
     for baseline in result.get("baselines", ()):
         print(f"baseline {rate_text(baseline)}{scores_text(baseline)}  ({baseline['planner']})")
     stages = result.get("stages", {})

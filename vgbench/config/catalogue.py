@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vgbench.config.budget import Budget
+from vgbench.config.claims import read_claim
 from vgbench.config.definitions import (
     SCALES,
-    Claim,
     Component,
     Curve,
     Figure,
@@ -174,24 +174,12 @@ def _suites(content: Mapping[str, Any], where: Where, recipes: Any, protocols: A
         if uncounted:
             raise UsageError(f"{here / 'published_n'}: missing the number of tasks behind {min(uncounted)!r}")
         # After the suite itself: `all` in a claim stands for the suite's recipes.
-        claims = tuple(
-            _claim(raw, here / "claims" / index, suite, recipes, protocols) for index, raw in enumerate(suite.claims)
-        )
-        suites[name] = replace(suite, claims=claims)
+        claims = []
+        for index, raw in enumerate(suite.claims):
+            claims.append(read_claim(raw, here / "claims" / index, suite.recipes))
+            claims[-1].check(here / "claims" / index, recipes, protocols, suite.families)
+        suites[name] = replace(suite, claims=tuple(claims))
     return suites
-
-
-def _claim(raw: Any, where: Where, suite: Suite, recipes: Any, protocols: Any) -> Claim:
-    """Build a claim; every name in it must exist."""
-    raw = mapping(raw, where)
-    sides = {
-        key: suite.recipes if value == "all" else tuple(value) if isinstance(value, list) else (value,)
-        for key in ("a", "b", "protocols")
-        if (value := raw.get(key)) is not None
-    }
-    claim: Claim = make(Claim, raw | sides, where)
-    claim.check(where, recipes, protocols, suite.families)
-    return claim
 
 
 def _section(content: Mapping[str, Any], key: str, cls: type[Any], where: Where) -> dict[str, Any]:

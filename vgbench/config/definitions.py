@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vgbench.config.claims import Claim
 from vgbench.config.schema import make, mapping, parts
 from vgbench.errors import UsageError
-from vgbench.scores import SCORES
 from vgbench.storage.yaml_file import Where
-from vgbench.text import choice, suggest
+from vgbench.text import choice
 
 SCALES = ("smoke", "quick", "paper")
 
@@ -61,77 +61,6 @@ class Protocol:
     def values(self, scale: str) -> dict[str, Any]:
         """Return the values at a scale, by `name.param`."""
         return {**self.set, **self.scales.get(scale, Scale()).set}
-
-
-DIRECTIONS = ("greater", "not_greater")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What a publication says of its table: each of `a` does better than each of `b` on each of the protocols, or not.
-
-    Attributes:
-        text: the publication's words, shortened.
-        a: recipes; in the file a name, a list of them, or `all`: those of the suite.
-        b: likewise, or `baseline`: the protocol's, on the same tasks, or `same`: the recipe itself, see `against`.
-        protocols: where `a` is judged.
-        direction: `greater`, or `not_greater`: a gain of less than `margin`, if any.
-        against: protocol on which `b` is judged, if it is another one.
-        score: what is compared: `success`, `spl` or `timely`, see `vgbench.scores`.
-        family: claims of one family, see `Suite.families`, are corrected together for their number; one without is a
-            family of its own.
-    """
-
-    name: str
-    text: str
-    a: tuple[str, ...]
-    b: tuple[str, ...]
-    protocols: tuple[str, ...]
-    direction: str = "greater"
-    against: str | None = None
-    margin: float = 0.05
-    score: str = "success"
-    family: str | None = None
-
-    @property
-    def family_key(self) -> tuple[bool, str]:
-        """What tells its family from others: a claim without one may have the name of a family."""
-        return self.family is None, self.name if self.family is None else self.family
-
-    @property
-    def tested_margin(self) -> float | None:
-        """The difference that it is about, for a claim of no gain; None for one of a gain, which is about 0."""
-        return self.margin if self.direction == "not_greater" else None
-
-    def recipes(self) -> tuple[str, ...]:
-        """Names of the recipes on both sides."""
-        # Neither `baseline` nor `same` is the name of a recipe.
-        return self.a if self.b in (("baseline",), ("same",)) else (*self.a, *self.b)
-
-    def check(
-        self, where: Where, recipes: Iterable[str], protocols: Iterable[str], families: Iterable[str] = ()
-    ) -> None:
-        """Refuse names that do not exist; `where` names the claim in messages."""
-        places = (self.against,) if self.against else ()
-        checks = [("a", "recipe", self.a, recipes), ("b", "recipe", self.recipes()[len(self.a) :], recipes)]
-        checks += [("protocols", "protocol", self.protocols, protocols), ("against", "protocol", places, protocols)]
-        for key, kind, names, known in checks:
-            for name in names:
-                if name not in known:
-                    raise UsageError(f"{where}.{key}: no {kind} named {name!r}. {suggest(str(name), known)}")
-        if self.direction not in DIRECTIONS:
-            hint = suggest(str(self.direction), DIRECTIONS)
-            raise UsageError(f"{where}.direction: unknown value {self.direction!r}. {hint}")
-        if isinstance(self.margin, bool) or not isinstance(self.margin, int | float) or not -1 < self.margin < 1:
-            raise UsageError(f"{where / 'margin'}: expected a difference between -1 and 1, got {self.margin!r}")
-        if self.score not in SCORES:
-            raise UsageError(f"{where / 'score'}: no score named {self.score!r}. {suggest(str(self.score), SCORES)}")
-        if self.family is not None and self.family not in families:
-            hint = suggest(str(self.family), families)
-            raise UsageError(f"{where / 'family'}: no family named {self.family!r} in this suite. {hint}")
-        # A recipe against itself on its own protocol has no difference to test.
-        if (self.b == ("same",)) != (self.against is not None):
-            raise UsageError(f"{where}: `b: same` and `against: PROTOCOL` go together")
 
 
 SHOWS = ("trajectory", "states", "tasks")

@@ -12,10 +12,20 @@ same tests that contradict it where it lies above.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
-from vgbench.config.definitions import Claim
-from vgbench.report.comparisons import NotComparable, baseline_side, compare_paired, compare_unpaired, recipe_side
-from vgbench.report.table import Table
+from vgbench.config.claims import Claim
+from vgbench.report.comparisons import (
+    Comparison,
+    NotComparable,
+    Side,
+    baseline_side,
+    compare_interaction,
+    compare_paired,
+    compare_unpaired,
+    recipe_side,
+)
+from vgbench.report.table import Table, TableCell
 from vgbench.statistics import holm
 
 ALPHA = 0.05
@@ -28,6 +38,8 @@ class Finding:
     Attributes:
         a, b: names of the two sides.
         variant: in which both were run; None without variants.
+        score: what is compared.
+        stratum: whose tasks it is about; None: all.
         baseline: the planner that side b is, if it is a baseline.
         seeds, n, rates, interval, p_tasks, p_seeds: see `vgbench.report.comparisons.Comparison`; without records, no
             seeds and None.
@@ -42,6 +54,8 @@ class Finding:
     a: str
     b: str
     variant: str | None = None
+    score: str = "success"
+    stratum: str | None = None
     baseline: str | None = None
     seeds: tuple[int, ...] = ()
     n: int = 0
@@ -78,7 +92,7 @@ def judge(table: Table) -> list[Finding]:
 
     Each family of a variant is corrected on its own.
     """
-    found = [_compare(*comparison, variant, table) for variant in table.variants for comparison in declared(table)]
+    found = [_compare(finding, table) for finding in declared(table)]
     families: dict[tuple[str | None, tuple[bool, str]], list[int]] = {}
     for index, finding in enumerate(found):
         families.setdefault((finding.variant, finding.claim.family_key), []).append(index)
@@ -91,36 +105,79 @@ def judge(table: Table) -> list[Finding]:
     return found
 
 
-def declared(table: Table) -> Iterator[tuple[Claim, str, str, str]]:
-    """Yield all comparisons: claim, protocol, a and b."""
-    for claim in table.suite.claims:
-        for a in claim.a:
-            for b in claim.b:
-                for protocol in claim.protocols:
-                    yield claim, protocol, a, b
+def declared(table: Table) -> Iterator[Finding]:
+    """Yield all comparisons, before they are tested."""
+    for variant in table.variants:
+        for claim in table.suite.claims:
+            for a, b, protocol in product(claim.a, claim.b, claim.protocols):
+                for stratum, score in product(claim.stratum or (None,), claim.score):
+                    yield Finding(claim, protocol, a, b, variant, score, stratum)
 
 
-def _compare(claim: Claim, protocol: str, a: str, b: str, variant: str | None, table: Table) -> Finding:
+def _compare(finding: Finding, table: Table) -> Finding:
     """Test one comparison; without records on both sides, say what is missing."""
-    ours = table.cells.get((a, protocol, variant))
-    side_a = recipe_side(a, ours)
-    finding = Finding(claim, protocol, a, b, variant)
     try:
-        if b == "baseline":
-            side_b = baseline_side(ours)
-        else:
-            other = a if b == "same" else b
-            side_b = recipe_side(other, table.cells.get((other, claim.against or protocol, variant)))
-        if claim.against:
-            side_a, side_b = replace(side_a, name=f"{a} on {protocol}"), replace(side_b, name=f"{a} on {claim.against}")
+        if finding.claim.interaction:
+            return _interaction(finding, table)
+        side_a, side_b = _sides(finding, table)
         finding = replace(finding, a=side_a.name, b=side_b.name, baseline=side_b.planner)
-        missing = [side.name for side in (side_a, side_b) if not side.records]
-        if missing:
-            raise NotComparable(f"no current record of {' nor of '.join(missing)}")
-        compare = compare_unpaired if claim.against else compare_paired
-        result = compare(side_a, side_b, claim.score, claim.tested_margin)
+        _have_records(side_a, side_b)
+        # Other tasks: of another protocol, or of another stratum.
+        compare = compare_unpaired if finding.claim.b == ("same",) else compare_paired
+        return _tested(finding, compare(side_a, side_b, finding.score, finding.claim.tested_margin))
     except NotComparable as err:
         return replace(finding, reason=str(err))
+
+
+def _sides(finding: Finding, table: Table) -> tuple[Side, Side]:
+    claim, a, b = finding.claim, finding.a, finding.b
+    ours = _cell(table, a, finding.protocol, finding)
+    if b == "baseline":
+        return recipe_side(a, ours), baseline_side(ours)
+    if b != "same":
+        return recipe_side(a, ours), recipe_side(b, _cell(table, b, finding.protocol, finding))
+    place, stratum = claim.against or finding.protocol, claim.against_stratum or finding.stratum
+    theirs = _cell(table, a, place, replace(finding, stratum=stratum))
+    names = [(finding.protocol, finding.stratum), (place, stratum)]
+    texts = [
+        " ".join([a, *(["on", where] if claim.against else []), *([f"({part})"] if part else [])])
+        for where, part in names
+    ]
+    return recipe_side(texts[0], ours), recipe_side(texts[1], theirs)
+
+
+def _interaction(finding: Finding, table: Table) -> Finding:
+    pairs = []
+    for protocol in (finding.protocol, str(finding.claim.interaction)):
+        sides = [
+            replace(recipe_side(name, _cell(table, name, protocol, finding)), name=f"{name} on {protocol}")
+            for name in (finding.a, finding.b)
+        ]
+        _have_records(*sides)
+        pairs.append((sides[0], sides[1]))
+    result = compare_interaction(pairs[0], pairs[1], finding.score, finding.claim.tested_margin)
+    gain = f"{finding.a} - {finding.b}"
+    return _tested(replace(finding, a=gain, b=f"{gain} on {finding.claim.interaction}"), result)
+
+
+def _cell(table: Table, recipe: str, protocol: str, finding: Finding) -> TableCell | None:
+    """Cell of a recipe, of the tasks of a stratum alone if the comparison is about one."""
+    cell = table.cells.get((recipe, protocol, finding.variant))
+    if cell is None or finding.stratum is None or not cell.records:
+        return cell
+    found = cell.of(finding.stratum)
+    if not found.records:
+        raise NotComparable(f"no task of stratum {finding.stratum!r} in the records of {recipe} on {protocol}")
+    return found
+
+
+def _have_records(*sides: Side) -> None:
+    missing = [side.name for side in sides if not side.records]
+    if missing:
+        raise NotComparable(f"no current record of {' nor of '.join(missing)}")
+
+
+def _tested(finding: Finding, result: Comparison) -> Finding:
     return replace(
         finding,
         seeds=result.seeds,

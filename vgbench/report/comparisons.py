@@ -5,7 +5,7 @@ tasks of its own, each task of each seed is one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
 
 from vgbench.intervals import difference_interval, p_value, rate_interval
@@ -174,6 +174,60 @@ def compare_unpaired(a: Side, b: Side, score: str, margin: float | None) -> Comp
         p_tasks = p_value(margin, between([units_a], [units_b]))
         p_methods = p_value(margin, over_seeds)
     return _comparison((of_a, of_b), over_seeds(0.95), p_tasks, p_methods)
+
+
+def compare_interaction(
+    pair: tuple[Side, Side], twin: tuple[Side, Side], score: str, margin: float | None
+) -> Comparison:
+    """Compare the difference of two methods with their difference on a twin, which has the same tasks in their order.
+
+    Over tasks by sign flips of the differences of differences, over seeds by Student's paired test; the interval is
+    made by `difference_interval`. The rates are the two differences.
+
+    Args:
+        pair: both methods where the difference should be the larger one.
+        twin: both methods on the twin.
+        score: what is compared.
+        margin: as for `compare_paired`.
+
+    Raises:
+        NotComparable: there is no common seed, the tasks differ, or the score is missing.
+    """
+    sides = (*pair, *twin)
+    seeds = sorted(set.intersection(*(set(side.records) for side in sides)))
+    if not seeds:
+        raise NotComparable("the four have no training seed in common")
+    for seed in seeds:
+        first, *others = (side.records[seed].episodes for side in sides)
+        # The twin's manifest names another environment, so its hash says nothing.
+        if any((o.start_distance, o.strata) != (first.start_distance, first.strata) for o in others):
+            raise NotComparable("the tasks of the twin are others")
+    scores, shared = [side.scores(score, seeds) for side in sides], pair[0].shares_tasks(seeds)
+    columns = [zip(*(of[seed] for of in scores), strict=True) for seed in seeds]
+    rows = [[(a - b) - (c - d) for a, b, c, d in column] for column in columns]
+    units = _units(dict(zip(seeds, rows, strict=True)), shared)
+
+    def over_seeds(confidence: float) -> Interval:
+        return _doubled(rows, shared, confidence)
+
+    if margin is None:
+        whole = [round(unit * (len(seeds) if shared else 1)) for unit in units]
+        p_tasks = sign_flip(whole) if score in COUNTS else sign_flip_of_reals(units)
+        means = [_means(of) for of in scores]
+        gains = [[x - y for x, y in zip(*two, strict=True)] for two in (means[:2], means[2:])]
+        p_methods = paired_t(*gains) if len(seeds) >= SEEDS_FOR_METHODS else None
+    else:
+        p_tasks = p_value(margin, lambda confidence: _doubled([units], True, confidence))
+        p_methods = p_value(margin, over_seeds)
+    found = _comparison((scores[0], scores[1]), over_seeds(0.95), p_tasks, p_methods)
+    a, b, c, d = (_mean(list(of.values())) for of in scores)
+    return replace(found, rates=(a - b, c - d))
+
+
+def _doubled(rows: Sequence[Sequence[float]], shared: bool, confidence: float) -> Interval:
+    """Interval of differences of differences, which reach from -2 to 2."""
+    low, high = difference_interval([[value / 2 for value in row] for row in rows], shared, confidence)
+    return 2 * low, 2 * high
 
 
 def _comparison(

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from vgbench.report.claim_fields import CLAIM, CLAIM_COLUMNS
 from vgbench.report.claims import Finding
-from vgbench.report.fields import CELL, CLAIM, CLAIM_COLUMNS, columns, values
+from vgbench.report.fields import CELL, columns, values
 from vgbench.report.table import Table
 
 

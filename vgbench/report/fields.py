@@ -1,6 +1,7 @@
-"""What a report says of a table's cell and of a comparison: each statistic is declared here, once, for all formats.
+"""What a report says of a table's cell: each statistic is declared here, once, for all formats.
 
-JSON, CSV, Markdown and HTML are made of `CELL` and `CLAIM`, so a new statistic is one entry more.
+JSON, CSV, Markdown and HTML are made of `CELL` (and, of a comparison, of `claim_fields.CLAIM`), so a new statistic is
+one entry more.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +9,6 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
-from vgbench.report.claims import Finding
 from vgbench.report.table import Published, TableCell
 from vgbench.statistics import hierarchical_bootstrap, t_interval
 from vgbench.storage.records import RunRecord
@@ -108,6 +108,22 @@ def _run(record: RunRecord) -> dict[str, Any]:
     }
 
 
+def _strata(cell: TableCell) -> dict[str, Any] | None:
+    """What each stratum of the tasks has."""
+    found = {}
+    for name in cell.strata:
+        part = cell.of(name)
+        spl, timely = part.score("spl"), part.score("timely")
+        found[name] = {
+            "success_rate": part.rate,
+            "ci95": list(part.interval),
+            "n": len(part.records[0].episodes),
+            "spl": spl[0] if spl else None,
+            "timely": timely[0] if timely else None,
+        }
+    return found or None
+
+
 def _score(name: str, about: str) -> Field[TableCell]:
     def value(cell: TableCell) -> dict[str, Any] | None:
         found = cell.score(name)
@@ -172,6 +188,12 @@ CELL: tuple[Field[TableCell], ...] = (
     Field("variant", "variant; null without variants", lambda cell: cell.variant),
     _score("spl", "success weighted by path length, and its interval as `ci95`; null without records of it"),
     _score("timely", "share of tasks solved within 1.5 times the expert's steps, likewise"),
+    Field(
+        "strata",
+        "by stratum of the tasks: success rate with interval, tasks for each seed, SPL, timely; null without strata",
+        _strata,
+        {},
+    ),
     Field("differences", "why the figure is stale", lambda cell: list(cell.stale), {}),
     Field(
         "younger_parameters",
@@ -193,108 +215,3 @@ CELL: tuple[Field[TableCell], ...] = (
     ),
 )
 """Of a cell of the table, in the order of JSON and CSV."""
-
-CLAIM: tuple[Field[Finding], ...] = (
-    Field("protocol", "where a is judged", lambda found: found.protocol),
-    Field("variant", "variant of both sides", lambda found: found.variant),
-    Field("a", "name of side a", lambda found: found.a),
-    Field("b", "name of side b", lambda found: found.b),
-    Field("p_tasks", "p-value of these checkpoints, over tasks; null without records", lambda found: found.p_tasks),
-    Field(
-        "p_seeds",
-        "of the methods: the larger one over seeds and over tasks; null below three seeds",
-        lambda found: found.p_seeds,
-    ),
-    Field("holm_tasks", "`p_tasks` corrected within the family", lambda found: found.holm_tasks),
-    Field("holm_seeds", "`p_seeds` corrected within the family", lambda found: found.holm_seeds),
-    Field(
-        "verdict",
-        "`confirmed` (shown), `contradicted` (not shown) or `undecided` (too few tasks to tell, or no records)",
-        lambda found: found.verdict,
-    ),
-    Field("n", "tasks for each seed", lambda found: found.n),
-    Field("claim", "name of the claim", lambda found: found.claim.name),
-    Field("text", "its words", lambda found: found.claim.text),
-    Field("direction", "`greater`, or `not_greater`: no gain", lambda found: found.claim.direction),
-    Field(
-        "margin",
-        "of a claim of no gain: the difference that the tests are about; null: they are about 0",
-        lambda found: found.claim.tested_margin,
-    ),
-    Field("score", "what is compared: `success`, `spl` or `timely`", lambda found: found.claim.score),
-    Field("family", "name of the family, or of the claim where it has none", lambda found: found.claim.family_key[1]),
-    Field("against", "protocol on which b is judged, if it is another one", lambda found: found.claim.against),
-    Field(
-        "baseline",
-        "planner that b is, if it is a baseline: the strongest beside these runs",
-        lambda found: found.baseline,
-    ),
-    Field("seeds", "training seeds that were compared", lambda found: list(found.seeds)),
-    Field("rate_a", "mean score of a", lambda found: found.rates[0] if found.rates else None),
-    Field("rate_b", "mean score of b", lambda found: found.rates[1] if found.rates else None),
-    Field(
-        "difference95",
-        "ends of the 95 % interval of their difference for tasks (and, from two on, seeds) like these; not corrected",
-        lambda found: list(found.interval) if found.interval else None,
-    ),
-    Field(
-        "sign",
-        "`>`, `<` or `~`: a against b (and the margin on top), as the corrected tests allow; null without records",
-        lambda found: found.sign or None,
-    ),
-    Field(
-        "scope",
-        "of whom the verdict speaks: `over seeds`, `for this checkpoint`, `for these 3 checkpoints`",
-        lambda found: found.scope or None,
-    ),
-    Field("reason", "why nothing was compared", lambda found: found.reason or None),
-)
-"""Of a comparison, in the order of JSON."""
-CLAIM_COLUMNS = (
-    *("claim", "protocol", "against", "a", "b", "rate_a", "rate_b", "holm_tasks", "holm_seeds", "sign"),
-    *("verdict", "scope", "variant", "family", "score"),
-)
-"""Fields of a comparison that CSV has, in its order."""
-
-
-def _p_values(found: Finding) -> str:
-    if found.holm_tasks is None:
-        return NONE
-    return _p(found.holm_tasks) + (f"; over seeds {_p(found.holm_seeds)}" if found.holm_seeds is not None else "")
-
-
-def _p(value: float) -> str:
-    return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
-
-
-def _difference(found: Finding) -> str:
-    if found.rates is None or found.interval is None:
-        return NONE
-    return f"{figure(found.rates[0] - found.rates[1])} {span(found.interval)}"
-
-
-VERDICTS = {"confirmed": "shown", "contradicted": "not shown", "undecided": "too few tasks to tell"}
-"""How verdicts read."""
-
-
-def _compared(found: Finding) -> str:
-    """Return `a > b`; of a claim of no gain, `a < b + .05`."""
-    side_b = f"{found.b} ({found.baseline})" if found.baseline else found.b
-    if found.rates is None:
-        return f"{found.a}, {side_b}"
-    margin = f" + {figure(found.claim.margin)}" if found.claim.tested_margin else ""
-    return f"{found.a} {found.sign} {side_b}{margin}"
-
-
-CLAIM_GRID: Mapping[str, Callable[[Finding], str]] = {
-    "claim": lambda found: found.claim.name,
-    "protocol": lambda found: found.protocol + (f" against {found.claim.against}" if found.claim.against else ""),
-    "comparison": _compared,
-    "rates": lambda found: ", ".join(map(figure, found.rates)) if found.rates else NONE,
-    "difference": _difference,
-    "p (Holm)": _p_values,
-    "verdict": lambda found: (
-        f"{VERDICTS[found.verdict]} {found.scope}" if found.rates else f"not judged: {found.reason}"
-    ),
-}
-"""Columns of a comparison in Markdown and HTML, by their headers."""

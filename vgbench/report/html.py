@@ -77,6 +77,7 @@ def page(
             for v in table.variants
         },
         "notes": markdown.notes(table),
+        "strata": markdown.strata_grids(table),
         "scores": markdown.scores_grid(table),
         "scores_note": markdown.SCORES,
         "claim_headers": headers,

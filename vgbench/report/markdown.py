@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vgbench.config.definitions import Claim
+from vgbench.config.claims import Claim
 from vgbench.errors import UsageError
+from vgbench.report.claim_fields import CLAIM_GRID
 from vgbench.report.claims import ALPHA, Finding
-from vgbench.report.fields import CELL, CLAIM_GRID, NONE, figure, span, words
+from vgbench.report.fields import CELL, NONE, figure, span, words
 from vgbench.report.table import Table, TableCell, few
 from vgbench.storage.records import RunRecord
 
@@ -143,6 +144,35 @@ def scores_grid(table: Table) -> tuple[list[str], list[list[str]]]:
     return ["SPL, timely", *(_column(table, *place) for place in places)], rows
 
 
+def strata_grids(table: Table) -> list[tuple[list[str], list[list[str]]]]:
+    """Return headers and rows for each protocol whose tasks have strata: a column for each, and each variant."""
+    grids = []
+    for protocol in table.suite.protocols:
+        cells = {place: cell for place, cell in table.cells.items() if place[1] == protocol}
+        columns = [(variant, name) for variant in table.variants for name in _strata(cells.values(), variant)]
+        rows = []
+        for recipe in table.suite.recipes:
+            found = [cells[recipe, protocol, variant].of(name) for variant, name in columns]
+            rows += [[recipe, *(_stratum_of(cell) for cell in found)]] if any(c.records for c in found) else []
+        if rows:
+            heads = [f"{name} {variant}" if table.side_by_side else name for variant, name in columns]
+            grids.append(([protocol, *heads], rows))
+    return grids
+
+
+def _strata(cells: Iterable[TableCell], variant: str | None) -> list[str]:
+    """Strata of the cells of a variant, in the order in which they come first."""
+    return list(dict.fromkeys(name for cell in cells if cell.variant == variant for name in cell.strata))
+
+
+def _stratum_of(cell: TableCell) -> str:
+    if not cell.records:
+        return NONE
+    spl = cell.score("spl")
+    text = f"{figure(cell.rate)} {span(cell.interval)}" + (f", SPL {figure(spl[0])}" if spl else "")
+    return text + (", stale" if cell.stale else "")
+
+
 def _scores_of(cell: TableCell) -> str:
     spl, timely = cell.score("spl"), cell.score("timely")
     return f"{figure(spl[0])} {span(spl[1])}, {figure(timely[0])}" if spl and timely else NONE
@@ -163,6 +193,8 @@ def _published_of(table: Table, protocol: str, recipe: str) -> str:
 def claims_grid(findings: Sequence[Finding]) -> tuple[list[str], list[list[str]]]:
     """Return headers and rows: a comparison each, with its variant where there are several."""
     columns = dict(CLAIM_GRID)
+    if {finding.score for finding in findings} == {"success"}:
+        del columns["score"]
     if len({finding.variant for finding in findings}) > 1:
         columns = {"claim": columns.pop("claim"), "variant": lambda found: found.variant or NONE} | columns
     return list(columns), [[text(finding) for text in columns.values()] for finding in findings]
@@ -202,13 +234,14 @@ def claims_notes(findings: Sequence[Finding], families: Mapping[str, str]) -> li
 
 def _about(claim: Claim, of: str) -> str:
     margin = [f"margin {figure(claim.margin)}"] if claim.direction == "not_greater" else []
-    score = [f"score {claim.score}"] if claim.score != "success" else []
+    score = [f"score {', '.join(claim.score)}"] if claim.score != ("success",) else []
     return f"“{claim.text}” ({', '.join([*margin, *score, of])})"
 
 
 def markdown(table: Table, findings: Sequence[Finding], beside: Path) -> str:
     """Return tables for the documentation; links to the records are relative to the folder `beside`."""
     parts = [_markdown_table(*grid(table, lambda cell: _links(cell, beside))), _bullets(notes(table))]
+    parts += [_markdown_table(headers, rows) for headers, rows in strata_grids(table)]
     headers, rows = scores_grid(table)
     if rows:
         parts += [_markdown_table(headers, rows), _bullets([SCORES])]
