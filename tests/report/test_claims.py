@@ -395,7 +395,11 @@ def test_a_recipe_is_compared_with_itself_on_another_stratum(record, report, edi
 
 def test_a_claim_on_a_stratum_that_no_task_has_says_so(record, report):
     record(protocol="maze_far", recipe="vf")
-    found = [c for c in report(str(record.runs), "--suite", "ranking")["claims"] if c["claim"] == "near_over_far" and c["a"] == "vf"]
+    found = [
+        c
+        for c in report(str(record.runs), "--suite", "ranking")["claims"]
+        if c["claim"] == "near_over_far" and c["a"] == "vf"
+    ]
     assert {c["reason"] for c in found} == {"no task of stratum '5-8 unseen' in the records of vf on maze_far"}
 
 

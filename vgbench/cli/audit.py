@@ -21,6 +21,9 @@ def audit(
     records: Annotated[
         list[Path] | None, typer.Option(metavar="DIR", help="Folder of runs of several recipes on the protocol.")
     ] = None,
+    env: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Environment, for a protocol that names none (generic).")
+    ] = None,
     scale: Annotated[str | None, typer.Option(metavar="smoke|quick|paper", help="Default quick.")] = None,
     variant: Annotated[str | None, typer.Option(metavar="NAME", help="By default that of `vgbench run`.")] = None,
     tasks: Annotated[int | None, typer.Option(help="How many of its tasks, from the first; by default all.")] = None,
@@ -54,7 +57,13 @@ def audit(
     if tasks is not None and tasks < 1:
         raise UsageError(f"--tasks {tasks}: expected at least 1")
     request = RunRequest(
-        protocol=protocol, scale=scale, variant=variant, data_seed=data_seed, task_seed=task_seed, set=set_ or []
+        env=env,
+        protocol=protocol,
+        scale=scale,
+        variant=variant,
+        data_seed=data_seed,
+        task_seed=task_seed,
+        set=set_ or [],
     )
     setup = set_up_protocol(request, tasks)
     spec = setup.spec

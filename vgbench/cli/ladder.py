@@ -56,16 +56,17 @@ def ladder(
         return
     candidates = setup.planner().candidates
     print(f"{record['protocol']}, scale {record['scale']}: {record['tasks']} tasks, candidates of a plan: {candidates}")
-    print_table(
-        ["controller", "dynamics", "value", "success [95 %]", "steps", "note"], [_row(r) for r in record["rows"]]
-    )
+    strata = list(dict.fromkeys(name for row in record["rows"] for name in row.get("strata", {})))
+    headers = ["controller", "dynamics", "value", "success [95 %]", *strata, "steps", "note"]
+    print_table(headers, [_row(row, strata) for row in record["rows"]])
     for sentence in verdicts(record):
         print(sentence)
 
 
-def _row(row: dict[str, Any]) -> list[str]:
+def _row(row: dict[str, Any], strata: list[str]) -> list[str]:
+    about = [row["name"], row["dynamics"], row["value"]]
     if "skipped" in row:
-        return [row["name"], row["dynamics"], row["value"], "-", "-", f"skipped: {row['skipped']}"]
+        return [*about, "-", *("-" for _ in strata), "-", f"skipped: {row['skipped']}"]
     low, high = row["ci95"]
     notes = []
     if row.get("table_error"):
@@ -75,4 +76,5 @@ def _row(row: dict[str, Any]) -> list[str]:
     if row.get("run"):
         notes.append(str(row["run"]))
     rate = f"{row['success_rate']:.2f} [{low:.2f}, {high:.2f}]"
-    return [row["name"], row["dynamics"], row["value"], rate, str(row["mean_steps"] or "-"), "; ".join(notes)]
+    parts = [f"{row['strata'][name]['success_rate']:.2f}" if name in row.get("strata", {}) else "-" for name in strata]
+    return [*about, rate, *parts, str(row["mean_steps"] or "-"), "; ".join(notes)]

@@ -57,6 +57,10 @@ def report(
         Path | None,
         typer.Option(metavar="FILE", help="Write one self-contained page: tables, claims, pictures of every run."),
     ] = None,
+    curves: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw success against distance as SVG, for a suite that ranks recipes."),
+    ] = None,
     draw: Annotated[
         bool,
         typer.Option(
@@ -73,7 +77,9 @@ def report(
     guess = out.suffix.removeprefix(".").lower() if out else ""
     form = choice(layout or (guess if guess in FORMATS else "table"), FORMATS, "--format")
     # Before records are read and pictures drawn.
-    _check_files(out, html, draw)
+    _check_files(out, html, curves, draw)
+    if curves is not None and not chosen.ranking:
+        raise UsageError(f"--curves: suite {chosen.name} ranks nothing (it has no key `ranking`)")
     folders = _folders(folders or [], chosen.name, scale)
     # After the options are checked: a slip need not wait for these imports.
     from vgbench.report import claims as tests
@@ -87,6 +93,8 @@ def report(
         variants = table.variants(found)
     built = table.build(chosen, scale, found, variants or [None])
     findings = tests.judge(built)
+    if curves is not None:
+        _draw_curves(built, curves)
     if html is not None:
         from vgbench.report.html import page
 
@@ -124,9 +132,23 @@ def _variant(name: str) -> str:
     return found.name
 
 
-def _check_files(out: Path | None, html: Path | None, draw: bool) -> None:
+def _draw_curves(table: "Table", path: Path) -> None:
+    """Draw success against distance, of the first variant that has records."""
+    from vgbench.report import ranking
+    from vgbench.report.plots.distance import draw_protocols
+    from vgbench.storage.files import write_atomically
+
+    found = next((runs for variant in table.variants if (runs := ranking.records(table, variant))), None)
+    if found is None:
+        raise UsageError(f"--curves {path}: there is no current record of suite {table.suite.name} to draw")
+    picture = draw_protocols(found)
+    write_atomically(path, lambda partial: partial.write_bytes(picture))
+    print(path)
+
+
+def _check_files(out: Path | None, html: Path | None, curves: Path | None, draw: bool) -> None:
     """Refuse files that are folders, and pictures that no page would show."""
-    for option, path in (("--out", out), ("--html", html)):
+    for option, path in (("--out", out), ("--html", html), ("--curves", curves)):
         if path is not None and path.is_dir():
             raise UsageError(f"{option} {path} is a folder; expected the name of a file")
     if draw and html is None:
@@ -169,8 +191,11 @@ def _text(layout: str, table: "Table", findings: "list[Finding]", claims: bool, 
 
 
 def _print(table: "Table", findings: "list[Finding]") -> None:
-    from vgbench.report import markdown
+    from vgbench.report import markdown, ranking
 
+    for headers, rows in ranking.grids(table, findings):
+        print_table([header.upper() for header in headers], rows)
+        print(f"\n{ranking.NOTE}\n")
     headers, rows = markdown.grid(table)
     print_table([header.upper() for header in headers], rows)
     print("\n" + "\n".join(markdown.notes(table)))

@@ -28,7 +28,7 @@ from vgbench.config.variants import Variant, read_variants
 from vgbench.errors import UsageError
 from vgbench.storage import yaml_file
 from vgbench.storage.yaml_file import Where
-from vgbench.text import same, suggest
+from vgbench.text import choice, same, suggest
 
 Entry = TypeVar("Entry")
 
@@ -169,6 +169,8 @@ def _suites(content: Mapping[str, Any], where: Where, recipes: Any, protocols: A
         if not isinstance(suite.claims, tuple):
             raise UsageError(f"{here / 'claims'}: expected a list of claims, got {suite.claims!r}")
         mapping(suite.families, here / "families")
+        for protocol in suite.ranking:
+            choice(protocol, suite.protocols, here / "ranking")
         # Without its number of tasks a published rate has no interval to compare with.
         uncounted = {place for row in suite.published.values() for place in row} - set(suite.published_n)
         if uncounted:

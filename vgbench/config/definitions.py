@@ -125,6 +125,7 @@ class Suite:
         published_n: number of tasks behind the published rates, by protocol.
         claims: what the publication says of them.
         families: what the claims of a family have in common, by its name.
+        ranking: protocols over which the recipes are ranked; none: they are not.
     """
 
     name: str
@@ -137,6 +138,7 @@ class Suite:
     published_n: Mapping[str, int] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     families: Mapping[str, str] = field(default_factory=dict)
+    ranking: tuple[str, ...] = ()
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # protocols of a recipe that is not run on all
 
     def has(self, recipe: str, protocol: str) -> bool:

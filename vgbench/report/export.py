@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from vgbench.report import ranking
 from vgbench.report.claim_fields import CLAIM, CLAIM_COLUMNS
 from vgbench.report.claims import Finding
 from vgbench.report.fields import CELL, columns, values
@@ -32,7 +33,7 @@ def _csv(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-def plain(table: Table, findings: Iterable[Finding], left_out: Sequence[str]) -> dict[str, Any]:
+def plain(table: Table, findings: Sequence[Finding], left_out: Sequence[str]) -> dict[str, Any]:
     """Return everything, for JSON."""
     return {
         "format": 2,  # 1 had one `variant`
@@ -49,6 +50,7 @@ def plain(table: Table, findings: Iterable[Finding], left_out: Sequence[str]) ->
             for protocol in table.suite.protocols
         },
         "families": dict(table.suite.families),
+        "ranking": ranking.plain(table, findings),
         "claims": [values(CLAIM, finding) for finding in findings],
         "tasks": [
             about | {"hashes": {sha: [r.path.as_posix() for r in runs] for sha, runs in about["hashes"].items()}}

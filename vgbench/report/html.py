@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from vgbench.errors import VgbenchError
-from vgbench.report import markdown
+from vgbench.report import markdown, ranking
 from vgbench.report.claims import Finding
 from vgbench.report.extra_sections import SECTIONS
 from vgbench.report.fields import CELL, figure, span, words
@@ -77,6 +77,9 @@ def page(
             for v in table.variants
         },
         "notes": markdown.notes(table),
+        "curves": _curves(table),
+        "ranking": ranking.grids(table, findings),
+        "ranking_note": ranking.NOTE,
         "strata": markdown.strata_grids(table),
         "scores": markdown.scores_grid(table),
         "scores_note": markdown.SCORES,
@@ -90,6 +93,18 @@ def page(
         "version": __version__,
     }
     return jinja.get_template(TEMPLATE).render(content)
+
+
+def _curves(table: Table) -> list[tuple[str, str]]:
+    """Variant and picture (a data URI) of success against distance, for suites that rank recipes."""
+    from vgbench.report.plots.distance import draw_protocols
+
+    found = []
+    for variant in table.variants:
+        runs = ranking.records(table, variant)
+        if runs:
+            found.append((variant or "", uri(draw_protocols(runs), ".svg")))
+    return found
 
 
 def _by_protocol(table: Table) -> Iterator[TableCell]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from vgbench.config.claims import Claim
 from vgbench.errors import UsageError
+from vgbench.report import ranking
 from vgbench.report.claim_fields import CLAIM_GRID
 from vgbench.report.claims import ALPHA, Finding
 from vgbench.report.fields import CELL, NONE, figure, span, words
@@ -241,6 +242,9 @@ def _about(claim: Claim, of: str) -> str:
 def markdown(table: Table, findings: Sequence[Finding], beside: Path) -> str:
     """Return tables for the documentation; links to the records are relative to the folder `beside`."""
     parts = [_markdown_table(*grid(table, lambda cell: _links(cell, beside))), _bullets(notes(table))]
+    ranked = ranking.grids(table, findings)
+    if ranked:
+        parts = [_markdown_table(headers, rows) for headers, rows in ranked] + [_bullets([ranking.NOTE])] + parts
     parts += [_markdown_table(headers, rows) for headers, rows in strata_grids(table)]
     headers, rows = scores_grid(table)
     if rows:

@@ -1,0 +1,84 @@
+"""The ranking of a suite: means, ranks that other seeds and tasks might give, and what was shown."""
+
+import pytest
+
+PLACES = ("maze_far", "maze_giant", "turnstile", "ring")
+
+
+@pytest.fixture
+def ranked(record, report):
+    """Lay records down, with successes by recipe and seed on all protocols, and return the report's ranking."""
+
+    def make(solved):
+        for recipe, seeds in solved.items():
+            for seed, count in enumerate(seeds):
+                for protocol in PLACES:
+                    tasks = count if isinstance(count, set) else set(range(count))
+                    record(protocol=protocol, recipe=recipe, seed=seed, solved=tasks, variant="tuned")
+        (ranking,) = report(str(record.runs), "--suite", "ranking")["ranking"]
+        return {row["recipe"]: row for row in ranking["recipes"]}
+
+    return make
+
+
+def test_recipes_that_differ_on_most_tasks_have_ranks_of_their_own(ranked):
+    rows = ranked({"vf": [70], "vf_pred": [40], "pred_vcreg": [5]})
+    assert list(rows) == ["vf", "vf_pred", "pred_vcreg"]
+    assert [row["rank95"] for row in rows.values()] == [[1, 1], [2, 2], [3, 3]]
+    assert rows["vf"]["mean"] == pytest.approx(70 / 80) and rows["vf"]["rates"]["ring"] == pytest.approx(70 / 80)
+
+
+def test_recipes_that_solve_the_same_share_a_rank_and_its_interval(ranked):
+    rows = ranked({"vf": [60], "vf_quasi": [set(range(40))], "contrastive": [set(range(20, 60))]})
+    assert rows["vf_quasi"]["rank"] == rows["contrastive"]["rank"] == 2.5
+    assert rows["vf"]["rank95"] == [1, 1]
+    assert rows["vf_quasi"]["rank95"] == rows["contrastive"]["rank95"] == [2, 3]
+
+
+def test_a_seed_that_differs_widens_the_ranks(ranked):
+    rows = ranked({"vf": [70, 10, 60], "vf_pred": [45, 45, 45]})
+    assert rows["vf"]["seeds"] == 3 and rows["vf"]["rank95"] == [1, 2] == rows["vf_pred"]["rank95"]
+
+
+def test_better_is_said_only_where_a_declared_claim_was_tested(ranked):
+    rows = ranked({"vf": [70], "vf_pred": [40], "contrastive": [1]})
+    # The suite compares vf with vf_pred, and with contrastive nothing.
+    assert rows["vf"]["better_than"] == {"vf_pred": list(PLACES)}
+    assert rows["vf_pred"]["better_than"] == {} == rows["contrastive"]["better_than"]
+
+
+def test_a_recipe_without_all_protocols_has_no_rank(record, report):
+    record(protocol="ring", recipe="vf", variant="tuned")
+    content = report(str(record.runs), "--suite", "ranking")
+    assert content["ranking"] == []
+
+
+def test_success_against_distance_is_drawn(record, vgbench_cli, tmp_path):
+    for protocol in PLACES:
+        record(protocol=protocol, recipe="vf", variant="tuned")
+    options = [str(record.runs), "--suite", "ranking"]
+    done = vgbench_cli("report", *options, "--curves", tmp_path / "curves.svg", "--html", tmp_path / "page.html")
+    assert done.exit_code == 0, done.stderr
+    drawn = (tmp_path / "curves.svg").read_text()
+    assert all(f">{name}<" in drawn for name in (*PLACES, "vf"))
+    page = (tmp_path / "page.html").read_text()
+    assert "<h2>Ranking</h2>" in page and "Success\nagainst distance" in page
+    done = vgbench_cli("report", str(record.runs), "--curves", tmp_path / "x.svg")
+    assert done.exit_code == 2 and "--curves: suite paper_table_2 ranks nothing" in done.stderr
+
+
+def test_curves_are_of_groups_of_as_many_tasks():
+    from pathlib import Path
+
+    from vgbench.report.plots.distance import distance_curves
+    from vgbench.storage.episode_rows import Episodes
+    from vgbench.storage.records import RunRecord
+
+    def run(recipe, success):
+        episodes = Episodes(success, (0.0,) * 10, expert_steps=tuple(range(1, 11)))
+        return RunRecord(Path(), "", recipe, "p", "quick", 0, {}, episodes=episodes)
+
+    curves = distance_curves([run("a", (True,) * 10), run("b", (True,) * 5 + (False,) * 5)], bins=5)
+    assert [count for _, _, count in curves["a"]] == [2] * 5
+    assert [x for x, _, _ in curves["a"]] == [1.5, 3.5, 5.5, 7.5, 9.5]
+    assert [rate for _, rate, _ in curves["b"]] == [1.0, 1.0, 0.5, 0.0, 0.0]
