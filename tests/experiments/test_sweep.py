@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from vgbench.api import Params
-from vgbench.config.catalogue import load_catalogue
+from vgbench.config.catalogue import load_catalogue, read
 from vgbench.config.resolve import RunRequest, resolve
 from vgbench.errors import UsageError
 from vgbench.experiments.budget import rows as budget
 from vgbench.experiments.sweep import of_grid, of_registry, read_grid
+from vgbench.experiments.sweep_results import areas
 from vgbench.report.plots.sweep import plot, plot_budget
 from vgbench.training.stage_cache import stages
 
@@ -238,7 +239,7 @@ def test_the_paper_s_figure_has_exactly_four_curves():
         ("vf_quasi", "iql.gamma", {"iql.tau": 0.7}),
     ]
     assert sweep.protocol == "wall_small"
-    points = of_registry(sweep)
+    points = of_registry(sweep, RunRequest(protocol=sweep.protocol))
     assert len({(p.curve, p.over) for p in points}) == 4 and len({p.over for p in points}) == 2
     # The values that the paper chose lie on the curves.
     assert {0.6, 0.8} < set(sweep.curves[0].values) and {0.93, 0.98} < set(sweep.curves[2].values)
@@ -255,6 +256,44 @@ def test_its_cells_have_data_and_tasks_of_their_own(vgbench_cli, tmp_path):
     same = resolve(RunRequest(protocol="wall_small", recipe="vf", scale="smoke", data_seed=100, task_seed=100))
     assert mine["key"] == same.key()
     assert not list(tmp_path.iterdir())
+
+
+def test_one_property_at_a_time_shares_the_run_that_all_curves_begin_from(vgbench_cli):
+    cells = vgbench_cli("sweep", "data_properties", "--scale", "smoke", "--dry-run", "--format", "json").json()["runs"]
+    assert len(cells) == len({c["key"] for c in cells})
+    points = of_registry(load_catalogue().sweep("data_properties"), RunRequest(protocol="wall_big"))
+    base = [p for p in points if p.recipe == "vf_quasi" and p.place == "vf_quasi-data.trajectories=1000"]
+    assert [p.over for p in base] == ["data.trajectories", "data.length", "wall.directed", "wall.crossing"]
+    # Lengths at (about) constant transitions.
+    lengths = [p.values for p in points if p.over == "data.length"]
+    transitions = [(int(v["data.length"]) - 1) * int(v["data.trajectories"]) for v in lengths]
+    assert all(abs(n - 63000) < 20 for n in transitions)
+
+
+def test_values_beside_an_axis_are_as_many_as_its_own(tmp_path):
+    curve = {"recipe": "vf", "over": "data.length", "values": [17, 33], "beside": {"data.trajectories": [3938]}}
+    content = {"sweeps": {"s": {"summary": "", "protocol": "wall_big", "curves": [curve]}}}
+    with pytest.raises(UsageError, match=r"sweeps.s.curves.0.beside.data.trajectories: expected a list of 2 values"):
+        read(content, "x.yaml")
+
+
+def test_the_area_is_the_mean_success_over_the_logarithm():
+    rows = [
+        {"curve": "a", "over": "data.trajectories", "value": value, "success_rate": rate}
+        # Not in order; by trapezia over the decades (.2 + .6) / 2 = .4 and (.6 + 1) / 2 = .8.
+        for value, rate in (("100", 0.6), ("10", 0.2), ("1000", 1.0))
+    ]
+    words = [{"curve": "b", "over": "maze.policy", "value": v, "success_rate": 0.5} for v in ("random", "stitch")]
+    zero = [{"curve": "c", "over": "wall.crossing", "value": v, "success_rate": 0.5} for v in ("0.0", "0.5")]
+    missing = [{"curve": "d", "over": "x.y", "value": v, "success_rate": r} for v, r in (("1", 0.5), ("2", None))]
+    assert areas([*rows, *words, *zero, *missing]) == [
+        {"curve": "a", "over": "data.trajectories", "area": pytest.approx(0.6)}
+    ]
+
+
+def test_a_sweep_is_named_where_a_suite_is_asked_for(vgbench_cli):
+    done = vgbench_cli("suite", "data-properties", "--dry-run")
+    assert done.exit_code == 2 and "is a sweep, not a suite: vgbench sweep data_properties" in done.stderr
 
 
 def test_points_of_a_product_have_folders_of_their_own():

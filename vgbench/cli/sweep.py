@@ -58,10 +58,10 @@ def sweep(
     if name is not None:
         _alone(name, grid, base)
         known = sweep.find(name)
-        title, points, default = known.name, sweep.of_registry(known), known.seeds
         own = RunRequest(protocol=known.protocol, data_seed=known.data_seed, task_seed=known.task_seed)
         # The user's seeds win over the registry's.
         base = own.replaced(**options)
+        title, points, default = known.name, sweep.of_registry(known, base), known.seeds
     elif recipe is None or protocol is None or not grid:
         raise UsageError("expected the NAME of a sweep, or --recipe, --protocol and --grid NAME.PARAM=A,B,...")
     else:
@@ -90,17 +90,25 @@ def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], fo
     costs = budget.rows(rows)
     root, meaningless = campaign.root, campaign.scale == "smoke"
     title = f"{campaign.cells[0].spec.protocol}, scale {campaign.scale}" + (" (meaningless)" if meaningless else "")
-    campaign.amend(points=rows, budget=costs)
+    areas = sweep_results.areas(rows)
+    campaign.amend(points=rows, budget=costs, areas=areas)
     sweep_results.write_csv(root / "sweep.csv", rows)
     plot(root / "sweep.png", rows, title)
     pictures = [root / "sweep.png", *([write_budget(root, costs, title)] if costs else [])]
     missing = [outcome for outcome in outcomes if outcome.status not in ("done", "complete")]
     if format == "json":
         runs = [outcome.record() for outcome in outcomes]
-        print_json({"sweep": campaign.name, "dir": str(root), "points": rows, "budget": costs, "runs": runs})
+        found = {"points": rows, "areas": areas, "budget": costs, "runs": runs}
+        print_json({"sweep": campaign.name, "dir": str(root), **found})
     else:
         table = [[r["curve"], r["over"], r["value"], rate_text(r) if r["n"] else "", _done(r)] for r in rows]
         print_table(["CURVE", "OVER", "VALUE", "SUCCESS", "SEEDS"], table)
+        if areas:
+            print()
+            print_table(
+                ["CURVE", "OVER", "MEAN SUCCESS OVER ITS LOGARITHM"],
+                [[area["curve"], area["over"], f"{area['area']:.3f}"] for area in areas],
+            )
         if costs:
             print()
             print_table(["CURVE", "EVALUATIONS PER TASK", "SUCCESS", "SETTINGS"], [_cost(row) for row in costs])

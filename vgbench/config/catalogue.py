@@ -140,6 +140,11 @@ def read(content: Any, file: str) -> Catalogue:
     for name, raw in mapping(content.get("sweeps", {}), where / "sweeps").items():
         here = where / "sweeps" / name
         curves = parts(Curve, mapping(raw, here).get("curves"), here / "curves")
+        for index, curve in enumerate(curves):
+            for address, values in mapping(curve.beside, here / "curves" / index / "beside").items():
+                if not isinstance(values, list) or len(values) != len(curve.values):
+                    place = here / "curves" / index / "beside" / address
+                    raise UsageError(f"{place}: expected a list of {len(curve.values)} values, as many as `values`")
         sweeps[name] = make(Sweep, raw | {"curves": curves}, here, name=name)
     # Before suites and figures, whose names are checked against these.
     recipes = read_recipes(content.get("recipes", {}), where / "recipes", budget)

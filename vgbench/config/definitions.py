@@ -148,12 +148,24 @@ class Suite:
 
 @dataclass(frozen=True)
 class Curve:
-    """A curve of a sweep: a recipe over the values of one parameter, `over` (`name.param`), with others in `set`."""
+    """A curve of a sweep: a recipe over the values of one parameter, `over` (`name.param`), with others in `set`.
+
+    Attributes:
+        beside: parameters that change along with it: as many values each.
+    """
 
     recipe: str
     over: str
     values: tuple[Any, ...]
     set: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Any] = field(default_factory=dict)
+
+    def points(self) -> list[dict[str, Any]]:
+        """Return the values of each point, by `name.param`."""
+        return [
+            {**self.set, self.over: value} | {name: values[index] for name, values in self.beside.items()}
+            for index, value in enumerate(self.values)
+        ]
 
 
 @dataclass(frozen=True)

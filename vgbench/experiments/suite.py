@@ -36,7 +36,10 @@ def narrowed(suite: Suite, only: Sequence[str], option: str = "--only") -> Suite
 
 def find(name: str) -> Suite:
     """Look up a suite of registry.yaml."""
-    return load_catalogue().suite(name)
+    catalogue = load_catalogue()
+    if same(name) in catalogue.sweeps:
+        raise UsageError(f"{name} is a sweep, not a suite: vgbench sweep {same(name)}")
+    return catalogue.suite(name)
 
 
 def cells(suite: Suite, seeds: Sequence[int], base: RunRequest) -> list[CellRequest]:

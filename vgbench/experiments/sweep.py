@@ -4,13 +4,14 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vgbench.config.catalogue import load_catalogue
 from vgbench.config.definitions import Sweep
 from vgbench.config.parameters import CHOSEN
 from vgbench.config.request import RunRequest
+from vgbench.config.resolve import resolve
 from vgbench.errors import UsageError
 from vgbench.experiments.cells import CellRequest, RunCell
 from vgbench.text import same, suggest
@@ -18,16 +19,22 @@ from vgbench.text import same, suggest
 
 @dataclass(frozen=True)
 class Point:
-    """A value on a curve. `values` has all that its cells are given (by `name.param` or slot); `over` is the axis."""
+    """A value on a curve. `values` has all that its cells are given (by `name.param` or slot); `over` is the axis.
+
+    `folder` is that of another point that is the same run.
+    """
 
     curve: str
     recipe: str
     over: str
     values: Mapping[str, str]
+    folder: str = ""
 
     @property
     def place(self) -> str:
         """Name of its folder: recipe and values, safe for a file system and different for different values."""
+        if self.folder:
+            return self.folder
         text = "-".join([self.recipe, *(f"{name}={value}" for name, value in sorted(self.values.items()))])
         plain = re.sub(r"[^A-Za-z0-9._=+-]+", "_", text)
         if plain == text and len(text) <= 100:
@@ -122,30 +129,38 @@ def find(name: str) -> Sweep:
     return load_catalogue().sweep(name)
 
 
-def of_registry(sweep: Sweep) -> list[Point]:
-    """Return the points of a sweep of registry.yaml."""
+def of_registry(sweep: Sweep, base: RunRequest) -> list[Point]:
+    """Return the points of a sweep of registry.yaml; curves may meet, and their common run is computed once."""
     points = []
     for curve in sweep.curves:
-        fixed = {address: str(value) for address, value in curve.set.items()}
+        fixed = {address: _text(value) for address, value in curve.set.items()}
         label = ", ".join([curve.recipe, *(f"{name}={value}" for name, value in fixed.items())])
-        points += [Point(label, curve.recipe, curve.over, fixed | {curve.over: str(value)}) for value in curve.values]
-    return points
+        for values in curve.points():
+            texts = {address: _text(value) for address, value in values.items()}
+            points.append(Point(label, curve.recipe, curve.over, texts))
+    first: dict[str, str] = {}
+    keys = [resolve(_asked(point, base)).key() for point in points]
+    return [replace(point, folder=first.setdefault(key, point.place)) for key, point in zip(keys, points, strict=True)]
+
+
+def _asked(point: Point, base: RunRequest) -> RunRequest:
+    """Return the request of a point's cells, without their seed."""
+    grid = [f"{name}={value}" for name, value in point.values.items()]
+    return base.replaced(recipe=point.recipe, grid=grid, loose=True)
+
+
+def _text(value: object) -> str:
+    """Return a value of the file as `--set` takes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def cells(points: Iterable[Point], seeds: Sequence[int], base: RunRequest) -> list[CellRequest]:
     """Ask for every point and seed; a point that lies on two curves is asked for once."""
-    unlike = {point.place: point for point in points}
+    unlike: dict[str, Point] = {}
+    for point in points:
+        unlike.setdefault(point.place, point)
     return [
-        CellRequest(
-            {"point": place, "seed": seed},
-            base.replaced(
-                recipe=point.recipe,
-                seed=seed,
-                grid=[f"{name}={value}" for name, value in point.values.items()],
-                loose=True,
-            ),
-            Path(place) / f"s{seed}",
-        )
+        CellRequest({"point": place, "seed": seed}, _asked(point, base).replaced(seed=seed), Path(place) / f"s{seed}")
         for place, point in unlike.items()
         for seed in seeds
     ]

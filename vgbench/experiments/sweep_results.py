@@ -2,7 +2,9 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,26 @@ def _figure(point: Point, outcomes: Sequence[CellOutcome]) -> Record:
     rate["evaluations_per_task"] = round(evaluations / n, 1) if n else None
     by_seed: dict[str, Any] = {str(seed): result["success_rate"] for seed, result in results.items()}
     return about | rate | {"runs": len(outcomes), "missing": len(outcomes) - len(results), "by_seed": by_seed}
+
+
+def areas(rows: Sequence[Record]) -> list[Record]:
+    """Return, for each curve over positive numbers, the mean success over the logarithm of the value.
+
+    That is the area under the curve, by trapezia, over its width: what a method solves on average where each doubling
+    of the value counts the same, as of data in scaling curves. Left out are curves of one point, of words, or with a
+    point that has no result.
+    """
+    found = []
+    for curve, over in dict.fromkeys((row["curve"], row["over"]) for row in rows):
+        points = [row for row in rows if (row["curve"], row["over"]) == (curve, over)]
+        try:
+            places = sorted((math.log(float(row["value"])), row["success_rate"]) for row in points)
+        except ValueError:  # words, or numbers that have no logarithm
+            continue
+        if len(places) > 1 and all(rate is not None for _, rate in places):
+            area = sum((b - a) * (x + y) / 2 for (a, x), (b, y) in pairwise(places))
+            found.append({"curve": curve, "over": over, "area": round(area / (places[-1][0] - places[0][0]), 6)})
+    return found
 
 
 def _interval(outcomes: Sequence[CellOutcome]) -> list[float]:

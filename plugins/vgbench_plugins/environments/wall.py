@@ -6,11 +6,10 @@ a displacement in pixels; whatever would touch a wall is cancelled, or stopped a
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Self
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor
 
 import vgbench.api as api
@@ -22,14 +21,12 @@ from vgbench_plugins.environments import (
     wall_policies,
     wall_tasks,
     wall_value,
+    wall_walk,
 )
 from vgbench_plugins.environments.wall_drawing import draw
-from vgbench_plugins.environments.wall_layouts import DOOR_RANGE, WALL_RANGE, random_layouts
+from vgbench_plugins.environments.wall_layouts import random_layouts
+from vgbench_plugins.environments.wall_parameters import MAX_STEP, NORMS, WallParams
 
-NORMS = {"small": (1.0, 0.4, 0.2, 1.8), "big": (2.0, 0.8, 0.4, 3.6)}
-"""Mean, std, least and largest norm of the data's actions, px (paper, appendix: WS and WB)."""
-MAX_STEP = {"small": 1.84, "big": 3.67}
-"""Default bound on planned actions, px: 2.45 standard deviations of a component, which is PLDM's bound."""
 EXPERT_CLEARANCE = 0.1
 """Distance from the door's corners at which the expert turns, px, where moves have no noise."""
 NEAR = 10.0
@@ -67,91 +64,9 @@ class Wall(api.Environment):
     map_extent = (-0.5, wall_geometry.SIZE - 0.5, wall_geometry.SIZE - 0.5, -0.5)
     success_radius = math.sqrt(2.0)
 
-    class Params(api.Params):
-        """Parameters of the wall; the defaults are the paper's literal reading."""
+    Params = WallParams
 
-        default_preserving: ClassVar[frozenset[str]] = frozenset({"holdout", "norms"})
-
-        step: Literal["small", "big"] = Field(
-            "big", description="length of the data's steps: small (WS, mean 1 px) or big (WB, mean 2 px)"
-        )
-        layout: Literal["fixed", "per_dataset", "per_trajectory"] = Field(
-            "per_dataset",
-            description="where wall and door are: at `fixed_layout`, one random layout per data set (tasks use it, "
-            "too), or a random one for each trajectory and each task",
-        )
-        fixed_layout: tuple[float, float] = Field(
-            (32.0, 22.0), description="column of the wall and row of the door's middle for layout=fixed, px"
-        )
-        collision: Literal["stay", "stop"] = Field(
-            "stay",
-            description="a move that touches a wall is cancelled (stay), or goes to the contact point and slides on "
-            "along the wall (stop); in data and evaluation alike",
-        )
-        max_step: float | None = Field(
-            None, gt=0.0, le=64.0, description="largest norm of an action, px; default 1.84 (small) or 3.67 (big)"
-        )
-        norms: Literal["truncate", "clip"] = Field(
-            "truncate",
-            description="norms of the data's actions beyond two standard deviations: drawn again (truncate, PLDM's "
-            "generator), or set to that bound (clip, the paper's word: 4.6 % of them)",
-        )
-        heading: Literal["persistent", "fixed"] = Field(
-            "persistent",
-            description="headings of the data's actions: a random walk with von Mises increments (kappa 5), or "
-            "independent von Mises noise around one direction per trajectory",
-        )
-        policy: Literal["random", "expert", "mixed", "coverage"] = Field(
-            "random",
-            description="who collects the data: random walks, half of which pass the door (the paper's); experts on "
-            "shortest ways from goal to random goal (their headings: kappa 50); expert_share of these and plain random "
-            "walks; or walkers with noise of kappa 5 from and to the least visited parts of the rooms",
-        )
-        expert_share: float = Field(
-            0.5, ge=0.0, le=1.0, description="share of experts in the data of policy=mixed; others do not use it"
-        )
-        noise: float = Field(
-            0.0,
-            ge=0.0,
-            le=16.0,
-            description="standard deviation of the Gaussian noise on each coordinate of a move, px; in data and "
-            "evaluation alike, and under the same rule at walls",
-        )
-        holdout: bool = Field(
-            False,
-            description="for layout=per_trajectory: data are drawn from 792 of the 24 x 44 layouts, tasks from the "
-            "other 264 (else both from all of them, and some tasks are in layouts of the data)",
-        )
-
-        @model_validator(mode="after")
-        def _data_within_bound(self) -> Self:
-            """Data and plans share one action set, so the data's longest action must lie within the bound."""
-            longest = NORMS[self.step][3]
-            if self.max_step is not None and self.max_step < longest:
-                raise ValueError(
-                    f"max_step={self.max_step:g} is below the longest action of the data, {longest:g} px "
-                    f"(step={self.step}); expected at least that"
-                )
-            return self
-
-        @model_validator(mode="after")
-        def _layouts_to_hold_out(self) -> Self:
-            """Only where there are many layouts can some be kept from the data."""
-            if self.holdout and self.layout != "per_trajectory":
-                raise ValueError(f"holdout=true expects layout=per_trajectory, not {self.layout}")
-            return self
-
-        @model_validator(mode="after")
-        def _layout_within_room(self) -> Self:
-            """A layout is one of those that could be drawn at random."""
-            for name, value, (low, high) in zip(
-                ("the wall", "the door"), self.fixed_layout, (WALL_RANGE, DOOR_RANGE), strict=True
-            ):
-                if not low <= value < high:
-                    raise ValueError(f"fixed_layout has {name} at {value:g}; expected at least {low} and below {high}")
-            return self
-
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: WallParams) -> None:
         """Set up the specification."""
         super().__init__(params)
         self._norms = NORMS[params.step]
@@ -168,7 +83,7 @@ class Wall(api.Environment):
             noise_dim=2 if params.noise else 0,
             distance_unit="px",
         )
-        self.walk = wall_data.Walk(*self._norms, params.heading == "persistent", params.norms == "clip")
+        self.walk = wall_walk.Walk(*self._norms, params.heading == "persistent", params.norms == "clip")
         self.world = wall_data.World(self._one_step, params.noise)
         self._move = wall_geometry.stay if params.collision == "stay" else wall_geometry.stop
 
@@ -239,6 +154,8 @@ class Wall(api.Environment):
         """
         if self.params.policy != "random":
             raise ValueError(f"the law of the data's steps is known for policy=random only, not {self.params.policy}")
+        if self.params.directed < 1 and stride > 1:
+            raise ValueError(f"the law of {stride} steps is known for directed=1 only, not {self.params.directed:g}")
         position, end, layout = state["position"].cpu(), goal["position"].cpu(), state["layout"].cpu()
         walks = wall_value.walks(self.walk, stride)
         d = wall_value.values(position, end, layout, walks, self.world.mover(1), tau, gamma)
@@ -262,7 +179,7 @@ class Wall(api.Environment):
     def collect(
         self, trajectories: int, length: int, seed: int, progress: Callable[[int, int], None] | None = None
     ) -> api.Trajectories:
-        """Collect trajectories of `length` states by the parameter `policy`; of random ones floor(N / 2) pass the door.
+        """Collect trajectories of `length` states by the parameter `policy`; the share `crossing` passes the door.
 
         Raises:
             ValueError: no trajectories, or of no step; or random ones of so few steps cannot pass the door, or hardly
@@ -274,9 +191,12 @@ class Wall(api.Environment):
         elif self.params.layout == "per_dataset":
             layouts = np.repeat(random_layouts(rng.random((1, 2))), trajectories, axis=0)
         else:
-            layouts = random_layouts(rng.random((trajectories, 2)), "training" if self.params.holdout else "all")
+            number = min(self.params.training_layouts or trajectories, trajectories)
+            drawn = random_layouts(rng.random((number, 2)), "training" if self.params.holdout else "all")
+            layouts = drawn[np.arange(trajectories) % number]
         if self.params.policy == "random":
-            return wall_data.collect(self.walk, self.world, layouts, length, rng, progress)
+            shares = wall_data.Shares(self.params.crossing, self.params.directed)
+            return wall_data.collect(self.walk, self.world, layouts, length, rng, shares, progress)
         share = self.params.expert_share
         return wall_policies.collect(self.params.policy, share, self.walk, self.world, layouts, length, rng, progress)
 

@@ -10,17 +10,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from scipy.special import ndtr, ndtri
 
 from vgbench.api import Trajectories
 from vgbench_plugins.environments.wall_cells import Visits, figures
 from vgbench_plugins.environments.wall_geometry import GAP, HALF_DOOR, HALF_WALL, HIGH, LOW, is_free
+from vgbench_plugins.environments.wall_walk import Walk, truncated_normal
 
 Step = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 """(position, layout, action, standard normals or None) -> next position; all [B, 2]."""
 
-KAPPA = 5.0
-"""Concentration of the von Mises noise of headings (paper; PLDM's 1 / 0.2)."""
 DOOR_SIGMA = 1.4
 """Spread of the crossing recipe's point around the middle of the door, px."""
 CANDIDATES = 2048
@@ -29,33 +27,14 @@ MAX_ROUNDS = 200
 
 
 @dataclass(frozen=True)
-class Walk:
-    """How random actions are drawn: a normal norm within bounds, and the law of headings."""
+class Shares:
+    """Shares of the trajectories: of those that cross the door, and of those whose headings follow the law of `Walk`.
 
-    mean: float
-    std: float
-    low: float
-    high: float
-    persistent: bool
-    clip: bool = False
+    Each heading of the others is uniform and independent: they diffuse.
+    """
 
-    def norms(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Draw independent action norms in px: those beyond [low, high] are drawn again, or with `clip` set to it."""
-        if self.clip:
-            return np.clip(rng.normal(self.mean, self.std, shape), self.low, self.high)
-        return truncated_normal(rng, shape, self.mean, self.std, self.low, self.high)
-
-    def headings(self, rng: np.random.Generator, base: np.ndarray, steps: int, origin: np.ndarray) -> np.ndarray:
-        """Draw headings [M, steps] in radians around `base` [M], which the action number `origin` [M] has exactly.
-
-        A persistent walk adds independent von Mises increments, forwards and backwards from its origin; otherwise
-        each heading is the base plus its own noise.
-        """
-        noise = rng.vonmises(0.0, KAPPA, (len(base), steps))
-        if not self.persistent:
-            return base[:, None] + noise
-        path = np.cumsum(noise, axis=1)
-        return base[:, None] + path - np.take_along_axis(path, origin[:, None], axis=1)
+    crossing: float = 0.5
+    directed: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -111,6 +90,7 @@ class _Slots:
 
     layouts: np.ndarray
     crossing: np.ndarray
+    directed: np.ndarray
     paths: Paths
     pending: np.ndarray = field(init=False)
 
@@ -131,15 +111,6 @@ class _Slots:
         self.pending = self.pending[~found]
 
 
-def truncated_normal(
-    rng: np.random.Generator, shape: tuple[int, ...], mean: float, std: float, low: float, high: float
-) -> np.ndarray:
-    """Draw from a normal law conditioned on [low, high], by inversion."""
-    lower, upper = ndtr((low - mean) / std), ndtr((high - mean) / std)
-    # The law lies within the bounds already: only rounding is clipped.
-    return np.clip(mean + std * ndtri(rng.uniform(lower, upper, shape)), low, high)
-
-
 def crosses(position: np.ndarray, layout: np.ndarray) -> np.ndarray:
     """Whether trajectories [N, T + 1, 2] are seen on both sides of the wall of their layouts [N, 2]; [N] bool."""
     x, wall = position[..., 0], layout[:, 0]
@@ -152,9 +123,10 @@ def collect(
     layouts: np.ndarray,
     length: int,
     rng: np.random.Generator,
+    shares: Shares,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trajectories:
-    """Collect one trajectory of `length` states per layout [N, 2] float32; floor(N / 2) of them cross the door.
+    """Collect one trajectory of `length` states per layout [N, 2] float32; floor(share N) of them cross the door.
 
     Raises:
         ValueError: crossings are impossible, or too rare to be found, in so few steps.
@@ -162,24 +134,35 @@ def collect(
     count = len(layouts)
     if count < 1 or length < 2:
         raise ValueError(f"wall: {count} trajectories of {length} states: expected at least 1 of at least 2 states")
-    if count > 1 and (length < 3 or (length - 1) * walk.high <= 2 * HALF_WALL):
-        raise ValueError(f"wall: no trajectory of {length} states can pass the door, but half of them must; use more")
+    crossings = int(np.floor(shares.crossing * count + 1e-9))
+    if crossings and (length < 3 or (length - 1) * walk.high <= 2 * HALF_WALL):
+        raise ValueError(
+            f"wall: no trajectory of {length} states can pass the door, but {crossings} of {count} must; use more "
+            "states, or wall.crossing=0"
+        )
     slots = _Slots(
         layouts,
-        crossing=rng.permutation(np.arange(count) < count // 2),
+        crossing=rng.permutation(np.arange(count) < crossings),
+        # Drawn only where it says something: the numbers after it are those of data without this share.
+        directed=rng.permutation(np.arange(count) < round(shares.directed * count))
+        if shares.directed < 1
+        else np.ones(count, bool),
         paths=Paths.empty(count, length - 1),
     )
     simulated = 0
     for _ in range(MAX_ROUNDS):
         tries = -(-CANDIDATES // len(slots.pending))
         wanted = np.repeat(slots.pending, tries)
-        start, actions = _candidates(walk, layouts[wanted], slots.crossing[wanted], length - 1, rng)
+        start, actions = _candidates(
+            walk, layouts[wanted], slots.crossing[wanted], slots.directed[wanted], length - 1, rng
+        )
         slots.fill(tries, _simulate(world, start, layouts[wanted], actions, rng))
         simulated += len(wanted)
         if progress:
             progress(count - len(slots.pending), count)
         if not len(slots.pending):
-            return trajectories(slots.paths, layouts, {"candidates_simulated": simulated})
+            share = {} if slots.directed.all() else {"share_trajectories_directed": float(slots.directed.mean())}
+            return trajectories(slots.paths, layouts, {"candidates_simulated": simulated, **share})
     raise ValueError(
         f"wall: {len(slots.pending)} of {count} trajectories of {length} states not found after {simulated} "
         f"candidates ({int(slots.crossing[slots.pending].sum())} of them must pass the door); use longer ones"
@@ -188,7 +171,8 @@ def collect(
 
 def wander(walk: Walk, world: World, layouts: np.ndarray, steps: int, rng: np.random.Generator) -> Paths:
     """Make random trajectories of the plain recipe, one per layout [M, 2], whether they pass the door or not."""
-    start, actions = _candidates(walk, layouts, np.zeros(len(layouts), bool), steps, rng)
+    count = len(layouts)
+    start, actions = _candidates(walk, layouts, np.zeros(count, bool), np.ones(count, bool), steps, rng)
     return _simulate(world, start, layouts, actions, rng)
 
 
@@ -215,7 +199,12 @@ def trajectories(paths: Paths, layouts: np.ndarray, more: Mapping[str, object]) 
 
 
 def _candidates(
-    walk: Walk, layouts: np.ndarray, crossing: np.ndarray, steps: int, rng: np.random.Generator
+    walk: Walk,
+    layouts: np.ndarray,
+    crossing: np.ndarray,
+    directed: np.ndarray,
+    steps: int,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Starts [M, 2] and actions [M, steps, 2] (float32) by the recipe of each row's class.
 
@@ -229,6 +218,8 @@ def _candidates(
     base = rng.uniform(0, 2 * np.pi, count)
     through = rng.uniform(-np.pi / 4, np.pi / 4, count) + np.pi * rng.integers(0, 2, count)
     headings = walk.headings(rng, np.where(crossing, through, base), steps, origin)
+    if not directed.all():
+        headings = np.where(directed[:, None], headings, rng.uniform(0, 2 * np.pi, headings.shape))
     norms = walk.norms(rng, headings.shape)
     actions = np.stack([norms * np.cos(headings), norms * np.sin(headings)], axis=-1)
     offset = np.concatenate([np.zeros((count, 1, 2)), np.cumsum(actions, axis=1)], axis=1)

@@ -12,8 +12,9 @@ import torch
 
 from vgbench.api import Trajectories
 from vgbench_plugins.environments.wall_cells import Visits, points_in
-from vgbench_plugins.environments.wall_data import KAPPA, Paths, Walk, World, free_points, trajectories, wander
+from vgbench_plugins.environments.wall_data import Paths, World, free_points, trajectories, wander
 from vgbench_plugins.environments.wall_paths import aim
+from vgbench_plugins.environments.wall_walk import KAPPA, Walk
 
 EXPERT_KAPPA = 50.0
 """Concentration of the von Mises noise of an expert's headings: a standard deviation of 8 degrees."""

@@ -21,8 +21,8 @@ from scipy.sparse import csr_array
 
 import vgbench.api as api
 from vgbench_plugins.environments.lattice import Lattice
-from vgbench_plugins.environments.wall_data import Walk
 from vgbench_plugins.environments.wall_geometry import HIGH, LOW, is_free, stay
+from vgbench_plugins.environments.wall_walk import Walk
 
 SAMPLES = 96
 """Walks from each point."""

@@ -12,7 +12,7 @@ from vgbench_plugins.environments import wall_value
 from vgbench_plugins.environments.maze import Maze, generator, physics
 from vgbench_plugins.environments.maze.layouts import Grid
 from vgbench_plugins.environments.wall import Wall
-from vgbench_plugins.environments.wall_data import Walk
+from vgbench_plugins.environments.wall_walk import Walk
 
 FOUR = Grid(4, 4)
 CODES = generator.all_codes(Maze.Params().rules)

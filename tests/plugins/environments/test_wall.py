@@ -374,3 +374,55 @@ def test_progress_and_card_are_plain():
     data: Trajectories = make().collect(20, 32, seed=0, progress=lambda done, total: calls.append((done, total)))
     assert calls[-1] == (20, 20) and [c[0] for c in calls] == sorted(c[0] for c in calls)
     assert all(type(v) in (int, float) for v in data.card.values())
+
+
+# properties of the data
+
+
+def test_the_share_that_passes_the_door_is_as_asked():
+    for share, count in ((0.0, 0), (0.1, 4), (1.0, 41)):
+        data = make(crossing=share).collect(41, 64, seed=3)
+        assert data.card["crossing_trajectories"] == count
+    # Without a trajectory that has to cross, any length will do.
+    assert make(crossing=0.0).collect(4, 2, seed=0).length == 2
+    with pytest.raises(ValueError, match=r"4 of 4 must; use more states, or wall.crossing=0"):
+        make(crossing=1.0).collect(4, 2, seed=0)
+
+
+def turns(data):
+    """Angles between successive actions of each trajectory, [N, T - 1]."""
+    heading = np.arctan2(data.actions[..., 1], data.actions[..., 0])
+    return np.angle(np.exp(1j * np.diff(heading, axis=1)))
+
+
+def test_undirected_trajectories_forget_their_heading_and_directed_ones_keep_it():
+    data = make(directed=0.25, crossing=0.0).collect(200, 64, seed=0)
+    # The mean cosine of a von Mises increment of kappa 5 is I1(5) / I0(5) = .893; of a uniform one 0.
+    straight = np.cos(turns(data)).mean(axis=1)
+    directed = straight > 0.45
+    assert directed.sum() == 50 and data.card["share_trajectories_directed"] == 0.25
+    assert straight[directed].mean() == pytest.approx(0.893, abs=0.01)
+    assert straight[~directed].mean() == pytest.approx(0.0, abs=0.02)
+    # Diffusing goes less far: 63 steps of 2 px in random directions end some 2 sqrt(63) px away.
+    assert np.linalg.norm(np.diff(data.states["position"][:, ::63], axis=1)[~directed, 0], axis=-1).mean() < 16
+
+
+def test_undirected_trajectories_cross_as_often_as_is_asked():
+    data = make(directed=0.0).collect(40, 64, seed=1)
+    assert data.card["crossing_trajectories"] == 20 and np.abs(np.cos(turns(data)).mean()) < 0.05
+
+
+def test_the_number_of_layouts_of_the_data():
+    data = make(layout="per_trajectory", training_layouts=7, holdout=True).collect(50, 64, seed=0)
+    layouts, counts = np.unique(data.static["layout"], axis=0, return_counts=True)
+    assert len(layouts) <= 7 and data.card["distinct_layouts"] == len(layouts) and counts.min() >= 7
+    with pytest.raises(ValueError, match="training_layouts=7 expects layout=per_trajectory, not per_dataset"):
+        make(training_layouts=7)
+
+
+def test_these_properties_at_their_defaults_change_no_number():
+    plain = make().collect(20, 32, seed=4)
+    same = make(crossing=0.5, directed=1.0).collect(20, 32, seed=4)
+    assert plain.actions.tobytes() == same.actions.tobytes() and plain.card == same.card
+    # Of the version before there were any: the sum of all actions.
+    assert float(np.abs(plain.actions).sum(dtype=np.float64)) == pytest.approx(1590.8563, rel=1e-6)

@@ -14,9 +14,10 @@ import vgbench.api as api
 from vgbench_plugins.environments.rooms import ways
 from vgbench_plugins.environments.rooms.geometry import PLANS, Plan, in_wall, is_free, room
 from vgbench_plugins.environments.rooms.places import free_points
-from vgbench_plugins.environments.wall_data import DOOR_SIGMA, Paths, Walk, World, truncated_normal
+from vgbench_plugins.environments.wall_data import DOOR_SIGMA, Paths, World
 from vgbench_plugins.environments.wall_geometry import GAP, HALF_DOOR, HALF_WALL, HIGH, LOW
 from vgbench_plugins.environments.wall_policies import CLEARANCE, EXPERT_KAPPA
+from vgbench_plugins.environments.wall_walk import Walk, truncated_normal
 
 BLOCK = 256
 """Trajectories that are drawn together."""

@@ -10,12 +10,13 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 import vgbench.api as api
-from vgbench_plugins.environments import wall_data, wall_geometry, wall_value
+from vgbench_plugins.environments import wall_data, wall_geometry, wall_value, wall_walk
 from vgbench_plugins.environments.rooms import data as rooms_data
 from vgbench_plugins.environments.rooms import geometry, places, tasks, ways
 from vgbench_plugins.environments.rooms.drawing import draw
 from vgbench_plugins.environments.rooms.grid import RoomsLattice, lattice
-from vgbench_plugins.environments.wall import EXPERT_CLEARANCE, MAX_STEP, NORMS
+from vgbench_plugins.environments.wall import EXPERT_CLEARANCE
+from vgbench_plugins.environments.wall_parameters import MAX_STEP, NORMS
 
 
 class Rooms(api.Environment):
@@ -125,7 +126,7 @@ class Rooms(api.Environment):
             noise_dim=2 if params.noise else 0,
             distance_unit="px",
         )
-        self.walk = wall_data.Walk(*NORMS[params.step], params.heading == "persistent", params.norms == "clip")
+        self.walk = wall_walk.Walk(*NORMS[params.step], params.heading == "persistent", params.norms == "clip")
         self.world = wall_data.World(self._one_step, params.noise)
 
     @property
