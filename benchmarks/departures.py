@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vgbench.config.catalogue import load_catalogue
+from vgbench.config.catalogue_files import load_catalogue
 from vgbench.config.request import RunRequest
 from vgbench.config.resolve import resolve
 from vgbench.experiments import runner
@@ -43,7 +43,7 @@ def runs() -> Iterator[tuple[str, RunSpec]]:
             yield f"{protocol}/{recipe}/tuned", tuned
             literal = resolve(RunRequest(**{**place, "variant": "literal"}, device="cpu"))
             for each in variant.choices:
-                concerned = each.values(protocol, recipe, training)
+                concerned = each.values((protocol,), recipe, training)
                 back = {name: literal.values[name].value for name in concerned if name in literal.values}
                 # Settings of a stage that joint training does not have.
                 back = {n: v for n, v in back.items() if training == "separate" or "train_predictor." not in n}

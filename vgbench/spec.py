@@ -148,7 +148,7 @@ class RunSpec:
     data_fingerprint: str | None = None
     tasks_file: str | None = None  # a file to take the tasks from, instead of sampling; those played have this hash
     tasks_sha256: str | None = None
-    own_recipe: Mapping[str, Any] | None = None  # the recipe itself, where it is a user's own
+    own: Mapping[str, Any] = field(default_factory=dict)  # recipes, protocols, variants of the user's own, by section
     reweighted: tuple[str, ...] = ()  # NAME=WEIGHT of each objective whose weight is not the recipe's
     notes: tuple[str, ...] = ()  # said to the user: which recipe gave the values, or that none fits
 
@@ -210,13 +210,12 @@ class RunSpec:
     def to_config(self) -> dict[str, Any]:
         """Return the content of `config.yaml`: what `--config` accepts again, with every value written out."""
         networks = {role: chosen.entry.address for role, chosen in self.networks.items()}
-        own = {"recipes": {self.recipe: dict(self.own_recipe)}} if self.own_recipe else {}
         return {
             "format": FORMAT,
             "complete": True,
             "environment": self.environment.entry.address,
             "protocol": self.protocol,
-            **own,
+            **self.own,
             "recipe": self.recipe,
             **{key: weighted(self.objectives_of(key)) or None for key in OBJECTIVE_KEYS},
             "distance": self.distance.entry.address,

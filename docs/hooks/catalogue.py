@@ -4,7 +4,7 @@ from typing import Any
 
 from tables import cell, code, table
 
-from vgbench.config.catalogue import load_catalogue
+from vgbench.config.catalogue_files import load_catalogue
 from vgbench.config.describe import describe
 
 _OPENING = """# Recipes and protocols

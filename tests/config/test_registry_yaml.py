@@ -4,8 +4,9 @@ import itertools
 
 import pytest
 
-from vgbench.config.catalogue import SECTIONS, catalogue_file, load_catalogue, read
-from vgbench.config.definitions import SCALES
+from vgbench.config.catalogue import SECTIONS, catalogue_file, read
+from vgbench.config.catalogue_files import load_catalogue
+from vgbench.config.protocols import SCALES
 from vgbench.config.resolve import RunRequest, resolve
 from vgbench.errors import UsageError
 from vgbench.plugin.registry import Registry, load_plugin

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from vgbench.config.catalogue import load_catalogue
+from vgbench.config.catalogue_files import load_catalogue
 from vgbench.config.resolve import RunRequest, resolve, resolve_data
 from vgbench.errors import UsageError
 from vgbench.plugin.registry import Registry, load_plugin

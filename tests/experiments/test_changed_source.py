@@ -334,7 +334,7 @@ def test_a_sweep_names_what_changed_and_asks(vgbench_here, lab):
 
 def test_a_suite_asks_too_and_repeats_what_is_not_complete(vgbench_here):
     """Built-in plugins: the record is given the hash of another source."""
-    command = ["suite", "paper_table_2", "--only", "vf,wall_big", "--scale", "smoke", *SETS, "--seeds", "2"]
+    command = ["suite", "paper_table_2", "--only", "vf,wall_big", "--scale", "smoke", *SETS, "--num-seeds", "2"]
     command += ["--out", "out", "--workers", "1"]
     vgbench_here(*command)
     folders = [vgbench_here.cwd / "out" / "wall_big" / "vf" / f"s{seed}" for seed in range(2)]

@@ -81,7 +81,7 @@ def wait_for(path, process, seconds=120):
 
 
 def test_cells_are_ordinary_runs_and_complete_ones_are_skipped(vgbench, tmp_path, alone):
-    out, err = vgbench(*TWO, "--seeds", "1", "--format", "json")
+    out, err = vgbench(*TWO, "--num-seeds", "1", "--format", "json")
     answer = json.loads(out)
     cells = {(c["protocol"], c["recipe"], c["seed"]): c for c in answer["runs"]}
     assert set(cells) == {("wall_big", "vf", 0), ("wall_big", "vf_quasi", 0)}
@@ -95,14 +95,14 @@ def test_cells_are_ordinary_runs_and_complete_ones_are_skipped(vgbench, tmp_path
     assert result["data"]["fingerprint"] == load(other / "result.json")["data"]["fingerprint"]
 
     before = (folder / "result.json").stat().st_mtime_ns
-    out, err = vgbench(*TWO, "--seeds", "1")
+    out, err = vgbench(*TWO, "--num-seeds", "1")
     assert err.count("complete") == 2 and out.count("complete") == 2
     assert out.splitlines()[-1] == "out"
     assert (folder / "result.json").stat().st_mtime_ns == before
 
 
 def test_other_values_go_beside_and_the_record_says_which_are_stale(vgbench, tmp_path):
-    command = [*SUITE, "--seeds", "1"]
+    command = [*SUITE, "--num-seeds", "1"]
     vgbench(*command)
     first = json.loads((tmp_path / "out/wall_big/vf/s0/result.json").read_text())
     out, err = vgbench(*command, "--set", "mppi.samples=16", "--format", "json")
@@ -121,7 +121,7 @@ def test_other_values_go_beside_and_the_record_says_which_are_stale(vgbench, tmp
 
 
 def test_it_goes_on_past_a_failed_cell_and_tries_it_again(vgbench, tmp_path):
-    command = [*TWO, "--seeds", "1"]
+    command = [*TWO, "--num-seeds", "1"]
     broken = tmp_path / "out/wall_big/vf/s0/checkpoints/encoder.pt"
     broken.parent.mkdir(parents=True)
     (tmp_path / "out/suite.json").write_text(
@@ -141,7 +141,7 @@ def test_it_goes_on_past_a_failed_cell_and_tries_it_again(vgbench, tmp_path):
 
 
 def test_a_killed_worker_loses_only_its_cell_which_goes_on(vgbench, tmp_path, alone):
-    command = [*SUITE, "--seeds", "1"]
+    command = [*SUITE, "--num-seeds", "1"]
     process = vgbench.start(*command)
     wait_for(tmp_path / "out/wall_big/vf/s0/checkpoints/encoder.pt", process)
     (worker,) = children(process)
@@ -164,7 +164,7 @@ def gone(pid, seconds=30):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_or_killed_itself_it_leaves_no_process_and_goes_on(vgbench, tmp_path, alone, number):
-    command = [*SUITE, "--seeds", "1"]
+    command = [*SUITE, "--num-seeds", "1"]
     process = vgbench.start(*command)
     wait_for(tmp_path / "out/wall_big/vf/s0/checkpoints/encoder.pt", process)
     (worker,) = children(process)
@@ -186,8 +186,12 @@ def test_interrupted_or_killed_itself_it_leaves_no_process_and_goes_on(vgbench, 
         (["paper_table_2", "--only", "vf_quasy"], ["--only vf_quasy", "vf_quasi"]),
         (["paper_table_2", "--only", ","], ["--only ,: expected names of recipes or protocols"]),
         (["paper_table_2", "--only", "two_space,maze"], ["--only two_space,maze", "two_space on wall_small"]),
-        (["paper_table_2", "--seeds", "x"], ["--seeds x", "count"]),
-        (["paper_table_2", "--seeds", "0"], ["--seeds 0", "0,2"]),
+        (["paper_table_2", "--seeds", "x"], ["--seeds x", "0-4", "5x"]),
+        (["paper_table_2", "--seeds", "4-0"], ["--seeds 4-0", "0,2 or 0-4"]),
+        (["paper_table_2", "--seeds", "0-1000000"], ["--seeds 0-1000000", "expected seeds such as"]),
+        (["paper_table_2", "--seeds", "0x"], ["--num-seeds 0", "from 1 to 1000"]),
+        (["paper_table_2", "--seeds", "0", "--num-seeds", "2"], ["--num-seeds 2 contradicts --seeds 0"]),
+        (["paper_table_2", "--seeds", "0-2,1"], ["--seeds 0-2,1", "twice"]),
         (["paper_table_2", "--seeds", "1,1"], ["--seeds 1,1", "twice"]),
         (["paper_table_2", "--workers", "0"], ["--workers 0"]),
         (["paper_table_2", "--executor", "slurm"], ["--executor", "local"]),

@@ -99,9 +99,9 @@ def test_a_worker_with_other_versions_says_so(tmp_path, vgbench_cli):
 @pytest.mark.slow
 def test_the_same_rows_as_on_the_local_executor(vgbench, tmp_path):
     pytest.importorskip("ray")
-    out, err = vgbench(*RAY, "--seeds", "2", "--format", "json")
+    out, err = vgbench(*RAY, "--num-seeds", "2", "--format", "json")
     assert [cell["status"] for cell in json.loads(out)["runs"]] == ["done", "done"]
-    vgbench(*SUITE, "--seeds", "2", "--out", "local")
+    vgbench(*SUITE, "--num-seeds", "2", "--out", "local")
     for seed in (0, 1):
         one, other = (tmp_path / out / "wall_big" / "vf" / f"s{seed}" for out in ("out", "local"))
         assert rows(one) == rows(other)
@@ -114,7 +114,7 @@ def test_the_same_rows_as_on_the_local_executor(vgbench, tmp_path):
 def test_a_killed_worker_s_cell_goes_on(vgbench, tmp_path):
     pytest.importorskip("ray")
     folder = tmp_path / "out" / "wall_big" / "vf" / "s0"
-    process = vgbench.start(*RAY, "--seeds", "1", "--set", "train.steps=40")
+    process = vgbench.start(*RAY, "--num-seeds", "1", "--set", "train.steps=40")
     wait_for((folder / "checkpoints" / "encoder.pt").exists, process)
     (worker,) = cell_processes(folder)
     os.kill(worker, signal.SIGKILL)
@@ -130,14 +130,14 @@ def test_a_killed_worker_s_cell_goes_on(vgbench, tmp_path):
 def test_a_terminal_s_ctrl_c_saves_and_the_local_executor_goes_on(vgbench, tmp_path):
     pytest.importorskip("ray")
     folder = tmp_path / "out" / "wall_big" / "vf" / "s0"
-    process = vgbench.start(*RAY, "--seeds", "1", "--set", "train.steps=40")
+    process = vgbench.start(*RAY, "--num-seeds", "1", "--set", "train.steps=40")
     wait_for((folder / "checkpoints" / "encoder.pt").exists, process)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
     assert not cell_processes(folder)
-    vgbench(*SUITE, "--seeds", "1", "--set", "train.steps=40")
+    vgbench(*SUITE, "--num-seeds", "1", "--set", "train.steps=40")
     vgbench("run", "--protocol", "wall_big", "--recipe", "vf", *SMALL, "--set", "train.steps=40", "--out", "alone")
     assert rows(folder) == rows(tmp_path / "alone")
 
@@ -159,7 +159,7 @@ def test_an_existing_cluster_by_its_address(vgbench, tmp_path):
     head = subprocess.Popen([sys.executable, "-c", HEAD], cwd="/", env=os.environ | TOKEN, **pipes)
     try:
         address = head.stdout.readline().strip()
-        out, _ = vgbench(*SUITE, "--executor", "ray", "--address", address, "--seeds", "1", "--format", "json")
+        out, _ = vgbench(*SUITE, "--executor", "ray", "--address", address, "--num-seeds", "1", "--format", "json")
         assert json.loads(out)["runs"][0]["status"] == "done"
         assert head.poll() is None  # it is left running
     finally:

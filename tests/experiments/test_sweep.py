@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from vgbench.api import Params
-from vgbench.config.catalogue import load_catalogue, read
+from vgbench.config.catalogue import read
+from vgbench.config.catalogue_files import load_catalogue
 from vgbench.config.resolve import RunRequest, resolve
 from vgbench.errors import UsageError
 from vgbench.experiments.budget import rows as budget
@@ -127,7 +128,7 @@ def test_planners_as_an_axis_train_once_and_are_compared_by_their_budget(vgbench
 
 @pytest.mark.slow
 def test_seeds_are_pooled_and_joint_training_is_shared(vgbench, tmp_path):
-    command = [*SWEEP, "--recipe", "vf_pred", "--grid", "mpc.aggregate=sum,last", "--seeds", "2", "--format", "json"]
+    command = [*SWEEP, "--recipe", "vf_pred", "--grid", "mpc.aggregate=sum,last", "--seeds", "2x", "--format", "json"]
     answer = json.loads(vgbench(*command)[0])
     assert [(p["value"], p["n"], p["runs"], p["missing"]) for p in answer["points"]] == [
         ("sum", 4, 2, 0),

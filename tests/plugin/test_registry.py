@@ -61,7 +61,7 @@ def test_listing_imports_no_plugin(tmp_plugin):
 def test_index_and_catalogue_import_nothing_heavy():
     code = """
 import sys
-from vgbench.config.catalogue import load_catalogue
+from vgbench.config.catalogue_files import load_catalogue
 from vgbench.plugin.registry import Registry
 Registry().entries(), load_catalogue()
 print(*({"torch", "numpy", "mujoco", "h5py", "pydantic", "vgbench_plugins", "vgbench.api", "rich"} & set(sys.modules)))

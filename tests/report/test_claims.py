@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, hypergeom
 
-from vgbench.config.catalogue import load_catalogue, read
+from vgbench.config.catalogue import read
+from vgbench.config.catalogue_files import load_catalogue
 from vgbench.errors import UsageError
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from vgbench.config.catalogue import load_catalogue, read
+from vgbench.config.catalogue import read
+from vgbench.config.catalogue_files import load_catalogue
 from vgbench.errors import UsageError
 from vgbench.plugin.registry import Registry, load_plugin
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vgbench.config.catalogue import load_catalogue
+from vgbench.config.catalogue_files import load_catalogue
 from vgbench.statistics import wilson
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vgbench.config.catalogue import load_catalogue
+from vgbench.config.catalogue_files import load_catalogue
 from vgbench.config.resolve import RunRequest, resolve
 from vgbench.statistics import wilson
 from vgbench.storage import yaml_file

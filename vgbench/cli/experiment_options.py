@@ -25,8 +25,9 @@ class Execution:
 
     seeds: Annotated[
         str | None,
-        typer.Option(metavar="N|LIST", help="A count (3 means 0,1,2) or a list (0,2); by default those of NAME, or 0."),
+        typer.Option(metavar="SEEDS", help="0, or 0,2 or 0-4; 5x: five, from 0 on. By default those of NAME, or 0."),
     ] = None
+    num_seeds: Annotated[int | None, typer.Option(metavar="N", help="So many seeds, from 0 on.")] = None
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default runs/NAME-SCALE.")] = None
     executor: Annotated[str, typer.Option(metavar="local|ray", help="Processes of this machine, or a Ray cluster.")] = (
         "local"
@@ -117,7 +118,7 @@ class Execution:
 
 def default_folder(name: str, request: "RunRequest") -> Path:
     """Name the folder of a suite or sweep: what is not as by default (a variant, a precision) is part of its name."""
-    from vgbench.config.catalogue import load_catalogue
+    from vgbench.config.catalogue_files import load_catalogue
     from vgbench.text import same
 
     asked = request.options

@@ -30,7 +30,7 @@ def figure(
 
     The sets are those of the protocols at scale quick; they are collected where the cache has none.
     """
-    from vgbench.config.catalogue import load_catalogue
+    from vgbench.config.catalogue_files import load_catalogue
 
     if out.suffix.lower() != ".png":
         raise UsageError(f"--out {out}: expected a name that ends in .png")

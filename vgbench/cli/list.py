@@ -24,6 +24,7 @@ def list_(
     debug: Debug = False,
 ) -> None:
     """List plugins of every kind, recipes, protocols, variants, suites and sweeps."""
+    from vgbench.config.catalogue_files import problems
     from vgbench.plugin.entry import GROUPS
     from vgbench.plugin.registry import Registry
 
@@ -40,7 +41,7 @@ def list_(
             ["KIND", "NAME", "FROM", "SUMMARY"],
             [[row["kind"], row["name"], f"{row['dist']} {row['version']}", row["summary"]] for row in rows],
         )
-    for problem in registry.problems:
+    for problem in (*registry.problems, *problems()):
         say(f"note: {problem}")
     for entry in registry.entries():
         if entry.shadowed:
@@ -49,7 +50,7 @@ def list_(
 
 def items(registry: Any) -> list[dict[str, str]]:
     """Return kind, name, dist, version and summary of all that can be named in a run."""
-    from vgbench.config.catalogue import load_catalogue
+    from vgbench.config.catalogue_files import load_catalogue
     from vgbench.plugin.entry import HOME
     from vgbench.version import __version__
 
@@ -60,8 +61,10 @@ def items(registry: Any) -> list[dict[str, str]]:
         known = catalogue.component(entry.kind, entry.name).summary if entry.dist == HOME else ""
         rows.append(_row(entry.kind, entry.address, entry.dist, entry.version, known or entry.about))
     for kind in SECTIONS:
-        section = getattr(catalogue, f"{kind}s")
-        rows += [_row(kind, name, HOME, __version__, item.summary) for name, item in section.items()]
+        for name, item in getattr(catalogue, f"{kind}s").items():
+            home = catalogue.homes.get((f"{kind}s", name), f"{HOME} {__version__}")
+            dist, _, version = home.partition(" ")
+            rows.append(_row(kind, name, dist, version, item.summary))
     return rows
 
 

@@ -7,24 +7,32 @@ import typer
 
 from vgbench.cli.common import KINDS, Debug, examples, handled
 
-EPILOG = examples("vgbench new objective my_loss", "vgbench new environment ring --into projects")
+EPILOG = examples(
+    "vgbench new objective my_loss", "vgbench new environment ring --into projects", "vgbench new suite my_table"
+)
 
 
 @handled
 def new(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of: {KINDS}.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of: {KINDS}, suite.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name in vgbench: lower_snake.")],
     into: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder in which vgbench-NAME is made; by default this one.")
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Write a plugin to start from, in a new folder vgbench-NAME.
+    """Write a plugin to start from, in a new folder vgbench-NAME; or a suite, NAME.yaml.
 
-    It has a pyproject.toml with the entry point, the class, a test of the contract and a README, and runs as it is.
+    A plugin has a pyproject.toml with the entry point, the class, a test of the contract and a README, and runs as it
+    is. A suite has recipes and a protocol of its own beside those that there are, seeds, and claims to be tested.
     """
     from vgbench.plugin.scaffold import new as write
+    from vgbench.plugin.scaffold import new_suite
 
+    if kind.lower().removesuffix("s") == "suite":
+        file = new_suite(name, into)
+        print(f"{file}\n\nnext:\n  vgbench suite {file} --dry-run")
+        return
     project = write(kind, name, into)
     for path in project.files:
         print(project.folder / path)

@@ -21,6 +21,7 @@ EPILOG = examples(
     "vgbench report runs/paper_table_2-quick --claims",
     "vgbench report results/paper_table_2/quick --out docs/paper_table_2.md",
     "vgbench report runs/literal runs/tuned --variant literal --variant tuned",
+    "vgbench report runs/my_table-quick --suite my_table.yaml --claims",
     "vgbench report --format json --out report.json",
     "vgbench report runs/paper_table_2-quick --html report.html",
 )
@@ -32,7 +33,16 @@ def report(
         list[Path] | None,
         typer.Argument(metavar="[DIR]...", help="Folders of run folders; by default runs/SUITE-SCALE."),
     ] = None,
-    suite: Annotated[str, typer.Option(metavar="NAME", help="Rows, columns, published numbers.")] = "paper_table_2",
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE.yaml",
+            help="Rows, columns, published numbers, claims. By default what DIR has, beside the paper's Table 2.",
+        ),
+    ] = None,
+    recipes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A file with recipes of your own: further rows of the suite.")
+    ] = None,
     scale: Annotated[str, typer.Option(metavar="smoke|quick|paper", help="Records of this scale alone.")] = "quick",
     variant: Annotated[
         list[str] | None,
@@ -73,7 +83,8 @@ def report(
 
     Marks what is missing, failed or stale. A cell never mixes scales, tasks or other values.
     """
-    chosen, variants, scale = _choose(suite, variant or [], scale)
+    free = suite is None and bool(folders)
+    chosen, own, variants, scale = _choose(suite or "paper_table_2", recipes, variant or [], scale)
     guess = out.suffix.removeprefix(".").lower() if out else ""
     form = choice(layout or (guess if guess in FORMATS else "table"), FORMATS, "--format")
     # Before records are read and pictures drawn.
@@ -83,15 +94,19 @@ def report(
     folders = _folders(folders or [], chosen.name, scale)
     # After the options are checked: a slip need not wait for these imports.
     from vgbench.report import claims as tests
-    from vgbench.report import table
+    from vgbench.report import rows, table
     from vgbench.storage import records
 
-    found, left_out = records.scan(folders, scale, table.recipes(chosen), variants)
+    found, left_out = records.scan(folders, scale, None if free else table.recipes(chosen), variants)
     for line in left_out:
         say(f"note: left out {line}")
     if not variant:
         variants = table.variants(found)
-    built = table.build(chosen, scale, found, variants or [None])
+    if free:
+        found = rows.labelled(found, variants, own)
+        # Without any record the suite's own rows say what is missing.
+        chosen = rows.suite_of(found, chosen) if found else chosen
+    built = table.build(chosen, scale, found, variants or [None], own)
     findings = tests.judge(built)
     if curves is not None:
         _draw_curves(built, curves)
@@ -112,24 +127,24 @@ def report(
         _write(out, text, form)
 
 
-def _choose(suite: str, variants: list[str], scale: str) -> "tuple[Suite, list[str], str]":
-    """Return the suite, the variants and the scale that the options name; without any, all variants."""
-    from vgbench.config.catalogue import load_catalogue
-    from vgbench.config.definitions import SCALES
+def _choose(
+    suite: str, recipes: Path | None, variants: list[str], scale: str
+) -> "tuple[Suite, Path | None, list[str], str]":
+    """Return the suite, the user's file that it needs, the variants and the scale that the options name."""
+    from vgbench.config.catalogue_files import load_catalogue, with_file
+    from vgbench.config.protocols import SCALES
+    from vgbench.experiments.suite import find
 
     with prefix_error(f"--suite {suite}"):
-        chosen = load_catalogue().suite(suite)
-    found = [_variant(name) for name in variants] or list(load_catalogue().variants)
-    return chosen, list(dict.fromkeys(found)), choice(scale, SCALES, "--scale")
-
-
-def _variant(name: str) -> str:
-    from vgbench.config.catalogue import load_catalogue
-
-    with prefix_error(f"--variant {name}"):
-        found = load_catalogue().variant(name)
-    assert found is not None
-    return found.name
+        chosen, own = find(suite, recipes, "--suite")
+    catalogue = load_catalogue() if own is None else with_file(own, "--suite")[0]
+    found = []
+    for name in variants:
+        with prefix_error(f"--variant {name}"):
+            variant = catalogue.variant(name)
+        assert variant is not None
+        found.append(variant.name)
+    return chosen, own, list(dict.fromkeys(found or catalogue.variants)), choice(scale, SCALES, "--scale")
 
 
 def _draw_curves(table: "Table", path: Path) -> None:

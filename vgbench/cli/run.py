@@ -2,17 +2,24 @@
 
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import typer
 
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, say, takes
 from vgbench.config.options import OPTIONS, RunOptions
+from vgbench.errors import UsageError
 from vgbench.text import rate_text, scores_text, task_name
+
+if TYPE_CHECKING:
+    from vgbench.config.request import RunRequest
+    from vgbench.spec import RunSpec
+    from vgbench.storage.record_types import ResultFile
 
 EPILOG = examples(
     "vgbench run --env maze --objective iql --distance iqe",
     "vgbench run --protocol wall_small --recipe vf --seed 1 --set mppi.samples=512",
+    "vgbench run --protocol turnstile --recipe vf_quasi --seeds 0-2 --out runs/mine",
     "vgbench run --env maze --recipe vf --tasks tasks.json --logger jsonl",
     "vgbench run --protocol maze --recipes mine.yaml --recipe mine",
     "vgbench run --protocol wall_big --recipe vf --scale paper --device cuda:1 --precision tf32",
@@ -24,6 +31,10 @@ EPILOG = examples(
 @takes(*OPTIONS)
 @handled
 def run(
+    seeds: Annotated[
+        str | None, typer.Option(metavar="SEEDS", help="Several runs: 0,2 or 0-4; 5x: five, from 0 on.")
+    ] = None,
+    num_seeds: Annotated[int | None, typer.Option(metavar="N", help="Several runs: N seeds, from 0 on.")] = None,
     format: Format = "table",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print every value with its source, and the cost.")
@@ -34,20 +45,49 @@ def run(
     """Collect data, train, plan and judge.
 
     A run that was interrupted goes on; one that is complete is printed again. Where the source of its plugins has
-    changed since, the command stops: --again repeats the run.
+    changed since, the command stops: --again repeats the run. With several seeds each has a folder of its own, DIR/sN
+    for --out DIR.
     """
     from vgbench.config.request import RunRequest
-    from vgbench.python_api import perform, prepare
+    from vgbench.python_api import prepare
 
-    request = RunRequest(**options)
-    spec = prepare(request)
+    base = RunRequest(**options)
+    one = seeds is None and num_seeds is None
+    requests = [base] if one else _of_seeds(base, seeds, num_seeds)
+    # All of them first: a mistake in the last one must not cost the others' time.
+    prepared = [(request, prepare(request)) for request in requests]
     if dry_run:
         from vgbench.cli.dry_run import print_plan
 
-        print_plan(spec, format, request.options.get("out"))
+        for request, spec in prepared:
+            print_plan(spec, format, request.options.get("out"))
         return
+    results = [_perform(request, spec) for request, spec in prepared]
+    if format == "json":
+        print_json(results[0] if one else results)
+        return
+    for result in results:
+        print_result(result)
+    if len(results) > 1:
+        _print_seeds(results)
+
+
+def _of_seeds(base: "RunRequest", seeds: str | None, number: int | None) -> "list[RunRequest]":
+    """Return the request of each seed, with folders of their own."""
+    from vgbench.experiments.cells import seeds as read
+
+    if "seed" in base.options:
+        raise UsageError("--seed contradicts --seeds and --num-seeds; leave one of them out")
+    out = base.options.get("out")
+    found = read(seeds, number, ())
+    return [base.replaced(seed=seed, **({"out": out / f"s{seed}"} if out is not None else {})) for seed in found]
+
+
+def _perform(request: "RunRequest", spec: "RunSpec") -> "ResultFile":
+    from vgbench.python_api import perform
+
     asked = request.options
-    result = perform(
+    return perform(
         spec,
         asked.get("out"),
         ["vgbench", *sys.argv[1:]],
@@ -55,10 +95,21 @@ def run(
         note=lambda text: say(f"note: {text}"),
         again=asked.get("again", False),
     )
-    if format == "json":
-        print_json(result)
-    else:
-        print_result(result)
+
+
+def _print_seeds(results: "list[ResultFile]") -> None:
+    """Print the rate of all seeds together, with its interval for tasks and seeds like these."""
+    from pathlib import Path
+
+    from vgbench.intervals import rate_interval
+    from vgbench.storage.episode_rows import read_rows
+
+    rows = [read_rows(Path(result["run_dir"]) / "episodes.jsonl", dict(result)).success for result in results]
+    shared = len({result["tasks"]["sha256"] for result in results}) < len(results)
+    low, high, _ = rate_interval(rows, shared)
+    solved, n = sum(map(sum, rows)), sum(map(len, rows))
+    rate = {"success_rate": solved / n, "successes": solved, "n": n, "ci95": (low, high)}
+    print(f"{len(results)} seeds: {rate_text(rate)}")
 
 
 def print_result(result: Mapping[str, Any]) -> None:

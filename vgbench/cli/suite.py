@@ -16,13 +16,17 @@ EPILOG = examples(
     "vgbench suite paper_table_2 --dry-run",
     "vgbench suite paper_table_2 --only vf,vf_quasi,wall_big --seeds 0",
     "vgbench suite paper_table_2 --set evaluation.tasks=50 --out runs/short",
+    "vgbench suite mine.yaml --num-seeds 3 --dry-run",
+    "vgbench suite paper_table_2 --recipes mine.yaml --only mine,vf,wall_big --dry-run",
 )
 
 
-@takes(*SHARED, others=Execution)
+@takes("recipes", *SHARED, others=Execution)
 @handled
 def suite(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A suite of registry.yaml, e.g. paper_table_2.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE.yaml", help="A suite, e.g. paper_table_2, or a file that has one.")
+    ],
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME[,NAME]", help="Only these recipes and protocols of the suite.")
     ] = None,
@@ -40,8 +44,10 @@ def suite(
 
     # First: what it leaves in `options` are those of a run.
     how, resources = Execution.taken_from(options)
-    asked, base = suite.narrowed(suite.find(name), only or ()), RunRequest(**options)
-    campaign = how.campaign("suite", asked.name, suite.cells(asked, seeds(how.seeds, asked.seeds), base), base)
+    found, options["recipes"] = suite.find(name, options.get("recipes"))
+    asked, base = suite.narrowed(found, only or ()), RunRequest(**options)
+    wanted = suite.cells(asked, seeds(how.seeds, how.num_seeds, asked.seeds), base)
+    campaign = how.campaign("suite", asked.name, wanted, base)
     if how.dry_run:
         print_plan(campaign, format, how.estimate)
     else:

@@ -66,7 +66,7 @@ def sweep(
         raise UsageError("expected the NAME of a sweep, or --recipe, --protocol and --grid NAME.PARAM=A,B,...")
     else:
         title, points = sweep.of_grid(recipe, protocol, sweep.read_grid(grid, base.sets))
-    campaign = how.campaign("sweep", title, sweep.cells(points, seeds(how.seeds, default), base), base)
+    campaign = how.campaign("sweep", title, sweep.cells(points, seeds(how.seeds, how.num_seeds, default), base), base)
     check(base)
     sweep.check_different(campaign.cells)
     if how.dry_run:

@@ -5,25 +5,22 @@ What is installed is found by `vgbench.plugin.registry`, from entry points alone
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from vgbench.config.budget import Budget
 from vgbench.config.claims import read_claim
 from vgbench.config.definitions import (
-    SCALES,
     Component,
     Curve,
     Figure,
-    Protocol,
-    Scale,
     Suite,
     Sweep,
     read_figures,
 )
+from vgbench.config.protocols import Protocol, read_protocols
 from vgbench.config.recipes import Recipe, read_recipes
-from vgbench.config.schema import known, make, mapping, parts, with_stages
+from vgbench.config.schema import check_name, known, make, mapping, parts
 from vgbench.config.variants import Variant, read_variants
 from vgbench.errors import UsageError
 from vgbench.storage import yaml_file
@@ -33,29 +30,37 @@ from vgbench.text import choice, same, suggest
 Entry = TypeVar("Entry")
 
 SECTIONS = ("components", "recipes", "budget", "protocols", "variants", "suites", "sweeps", "figures")
+OWN_SECTIONS = ("recipes", "budget", "protocols", "variants", "suites", "sweeps")
+"""Sections of a file that is not registry.yaml: a user's own, or that of an installed package."""
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The whole file."""
+    """All that can be named: registry.yaml, files of installed packages, and a user's own.
 
-    components: Mapping[str, Mapping[str, Component]]  # by kind, by name
-    recipes: Mapping[str, Recipe]
-    protocols: Mapping[str, Protocol]
-    variants: Mapping[str, Variant]
-    suites: Mapping[str, Suite]
+    Attributes:
+        components: by kind, by name.
+        homes: distribution and version that an item comes from, by section and name; what is not here is vgbench's or
+            the user's.
+    """
+
+    components: Mapping[str, Mapping[str, Component]] = field(default_factory=dict)
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    protocols: Mapping[str, Protocol] = field(default_factory=dict)
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    suites: Mapping[str, Suite] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
     sweeps: Mapping[str, Sweep] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
+    homes: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
-    def with_recipes(self, section: Any, where: Where) -> "Catalogue":
-        """Add recipes of a user's own, of a file's section that lies at `where`; they may extend those that there are.
+    def with_file(self, content: Any, where: Where) -> "Catalogue":
+        """Add what a user's file has: recipes, protocols, variants, suites, sweeps; they may extend what there is.
 
         Raises:
             UsageError: `FILE:LINE: ...`, for what is wrong with one of them, or a name that is taken.
         """
-        own = read_recipes(section, where, self.budget, self.recipes)
-        return replace(self, recipes={**self.recipes, **own})
+        return extended(self, content, where)
 
     def recipe(self, name: str) -> Recipe:
         """Look up a recipe; `-` and `_` are the same, here as in all that follow."""
@@ -107,9 +112,8 @@ def catalogue_file() -> Path:
     return shipped if shipped.is_file() else package.parent / "registry.yaml"
 
 
-@lru_cache(maxsize=1)
-def load_catalogue() -> Catalogue:
-    """Read registry.yaml, once.
+def load_registry() -> Catalogue:
+    """Read registry.yaml; most callers want `catalogue_files.load_catalogue`, which knows installed packages, too.
 
     Raises:
         UsageError: it is missing, not YAML, or has a key that means nothing.
@@ -120,25 +124,60 @@ def load_catalogue() -> Catalogue:
 
 def read(content: Any, file: str) -> Catalogue:
     """Make a catalogue of the file's content; `file` names it in messages."""
-    where = Where(file)
+    return extended(None, content, Where(file))
+
+
+def extended(base: Catalogue | None, content: Any, where: Where, home: str = "") -> Catalogue:
+    """Make a catalogue of a file's content, on top of another one whose names it may use but not take.
+
+    Args:
+        base: what there is already; None for registry.yaml itself.
+        content: of the file.
+        where: the file, for messages.
+        home: distribution that brings the file, with its version; "" for a user's own and for registry.yaml.
+
+    Raises:
+        UsageError: `FILE:LINE: ...`, for what is wrong or taken.
+    """
     content = mapping(content, where)
-    known(content, SECTIONS, where)
+    known(content, SECTIONS if base is None else OWN_SECTIONS, where)
     components = {
         kind: {name: make(Component, entry, where / "components" / kind / name) for name, entry in of_kind.items()}
         for kind, of_kind in mapping(content.get("components", {}), where / "components").items()
     }
-    budget = _budget(content.get("budget", []), where / "budget")
-    protocols = {}
-    for name, raw in mapping(content.get("protocols", {}), where / "protocols").items():
-        here = where / "protocols" / name
-        scales = mapping(mapping(raw, here).get("scales", {}), here / "scales")
-        # `make` checks the fields of a dataclass; the names of scales are keys of a mapping.
-        known(scales, SCALES, here / "scales")
-        made = {scale: _scale(block, here / "scales" / scale, budget) for scale, block in scales.items()}
-        protocols[name] = make(Protocol, with_stages(raw, here) | {"scales": made}, here, name=name)
+    above, budget = base or Catalogue(), _budget(content.get("budget", []), where / "budget")
+    budget = Budget((*above.budget.patterns, *budget.patterns))
+    taken = (lambda names: None) if base is None else (lambda names: names)
+    protocols = read_protocols(content.get("protocols", {}), where / "protocols", budget, taken(above.protocols))
+    protocols = {**above.protocols, **protocols}
+    recipes = read_recipes(content.get("recipes", {}), where / "recipes", budget, taken(above.recipes))
+    # Before suites and figures, whose names are checked against these.
+    recipes = {**above.recipes, **recipes}
+    variants = read_variants(
+        content.get("variants", {}), where / "variants", budget, protocols, recipes, taken(above.variants)
+    )
+    sweeps = _sweeps(content, where, taken(above.sweeps))
+    suites = _suites(content, where, recipes, protocols, taken(above.suites))
+    figures = read_figures(content.get("figures", {}), where / "figures", protocols)
+    named = {(key, name): home for key in OWN_SECTIONS for name in content.get(key) or {}} if home else {}
+    return Catalogue(
+        {**above.components, **components},
+        recipes,
+        protocols,
+        {**above.variants, **variants},
+        {**above.suites, **suites},
+        budget,
+        {**above.sweeps, **sweeps},
+        {**above.figures, **figures},
+        {**above.homes, **named},
+    )
+
+
+def _sweeps(content: Mapping[str, Any], where: Where, others: Mapping[str, Sweep] | None) -> dict[str, Sweep]:
     sweeps = {}
     for name, raw in mapping(content.get("sweeps", {}), where / "sweeps").items():
         here = where / "sweeps" / name
+        check_name(name, here, others, "sweep")
         curves = parts(Curve, mapping(raw, here).get("curves"), here / "curves")
         for index, curve in enumerate(curves):
             for address, values in mapping(curve.beside, here / "curves" / index / "beside").items():
@@ -146,12 +185,7 @@ def read(content: Any, file: str) -> Catalogue:
                     place = here / "curves" / index / "beside" / address
                     raise UsageError(f"{place}: expected a list of {len(curve.values)} values, as many as `values`")
         sweeps[name] = make(Sweep, raw | {"curves": curves}, here, name=name)
-    # Before suites and figures, whose names are checked against these.
-    recipes = read_recipes(content.get("recipes", {}), where / "recipes", budget)
-    variants = read_variants(content.get("variants", {}), where / "variants", budget, protocols, recipes)
-    suites = _suites(content, where, recipes, protocols)
-    figures = read_figures(content.get("figures", {}), where / "figures", protocols)
-    return Catalogue(components, recipes, protocols, variants, suites, budget, sweeps, figures)
+    return sweeps
 
 
 def _budget(patterns: Any, where: Where) -> Budget:
@@ -160,17 +194,18 @@ def _budget(patterns: Any, where: Where) -> Budget:
     return Budget(tuple(patterns))
 
 
-def _scale(block: Any, where: Where, budget: Budget) -> Scale:
-    made: Scale = make(Scale, block, where)
-    budget.check(mapping(made.set, where / "set"), where / "set", budget=True)
-    return made
-
-
-def _suites(content: Mapping[str, Any], where: Where, recipes: Any, protocols: Any) -> dict[str, Suite]:
-    """Suites, with their claims held against the recipes and protocols that there are."""
+def _suites(
+    content: Mapping[str, Any], where: Where, recipes: Any, protocols: Any, others: Mapping[str, Suite] | None
+) -> dict[str, Suite]:
+    """Suites, with their recipes, protocols and claims held against those that there are."""
     suites = {}
-    for name, suite in _section(content, "suites", Suite, where).items():
+    for name, raw in mapping(content.get("suites", {}), where / "suites").items():
         here = where / "suites" / name
+        check_name(name, here, others, "suite")
+        suite: Suite = make(Suite, raw, here, name=name)
+        for key, known_names in (("recipes", recipes), ("protocols", protocols)):
+            for index, one in enumerate(_names(getattr(suite, key), here / key)):
+                choice(one, known_names, here / key / index)
         if not isinstance(suite.claims, tuple):
             raise UsageError(f"{here / 'claims'}: expected a list of claims, got {suite.claims!r}")
         mapping(suite.families, here / "families")
@@ -189,6 +224,7 @@ def _suites(content: Mapping[str, Any], where: Where, recipes: Any, protocols: A
     return suites
 
 
-def _section(content: Mapping[str, Any], key: str, cls: type[Any], where: Where) -> dict[str, Any]:
-    section = mapping(content.get(key, {}), where / key)
-    return {name: make(cls, raw, where / key / name, name=name) for name, raw in section.items()}
+def _names(value: Any, where: Where) -> tuple[str, ...]:
+    if not (isinstance(value, tuple) and value and all(isinstance(name, str) for name in value)):
+        raise UsageError(f"{where}: expected a list of names, got {value!r}")
+    return value

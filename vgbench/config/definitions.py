@@ -1,4 +1,4 @@
-"""What `registry.yaml` says of plugins, protocols, claims, suites and sweeps. It imports no plugin."""
+"""What `registry.yaml` says of plugins, figures, suites and sweeps. It imports no plugin."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,8 +10,6 @@ from vgbench.errors import UsageError
 from vgbench.storage.yaml_file import Where
 from vgbench.text import choice
 
-SCALES = ("smoke", "quick", "paper")
-
 
 @dataclass(frozen=True)
 class Component:
@@ -20,47 +18,6 @@ class Component:
     summary: str = ""
     reference: str = ""
     tags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How much a scale computes in a protocol; a network that it does not name is the protocol's.
-
-    `set` holds nothing but budget, see `vgbench.config.budget`.
-    """
-
-    encoder: str | None = None
-    predictor: str | None = None
-    set: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """Where a method is judged.
-
-    Attributes:
-        environment: name of the environment, or None: for every environment that has no protocol of its own.
-        default_for: environment that means this protocol when it is named alone.
-        baseline: planner that ignores the cost, judged on the same tasks.
-        stages: objectives of stages after the first, by their key (`predictor_objectives`), see `vgbench.stages`.
-    """
-
-    name: str
-    summary: str
-    encoder: str
-    predictor: str
-    planner: str
-    environment: str | None = None
-    reference: str = ""
-    default_for: str | None = None
-    baseline: str | None = None
-    stages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    set: Mapping[str, Any] = field(default_factory=dict)
-    scales: Mapping[str, Scale] = field(default_factory=dict)
-
-    def values(self, scale: str) -> dict[str, Any]:
-        """Return the values at a scale, by `name.param`."""
-        return {**self.set, **self.scales.get(scale, Scale()).set}
 
 
 SHOWS = ("trajectory", "states", "tasks")

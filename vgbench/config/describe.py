@@ -5,8 +5,10 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from vgbench.config import SECTIONS
-from vgbench.config.catalogue import Catalogue, load_catalogue
-from vgbench.config.definitions import Component, Protocol
+from vgbench.config.catalogue import Catalogue
+from vgbench.config.catalogue_files import load_catalogue
+from vgbench.config.definitions import Component
+from vgbench.config.protocols import Protocol
 from vgbench.config.variants import Choice, Variant
 from vgbench.errors import UsageError
 from vgbench.plugin.entry import GROUPS as KINDS
@@ -132,7 +134,7 @@ def _before(variant: Variant, each: Choice, block: str, row: Mapping[str, Any]) 
     name = rest.partition(" on ")[0].partition(",")[0]
     protocol = name if kind == "protocol" else next(iter(each.on), "")
     assert variant.base is not None
-    values = variant.base.values(protocol, name if kind == "recipe" else None, each.training)
+    values = variant.base.values((protocol,), name if kind == "recipe" else None, each.training)
     return values.get(row["name"], row["default"])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from vgbench.config.catalogue import Catalogue
 from vgbench.config.config_file import KEYS
-from vgbench.config.definitions import SCALES, Protocol
+from vgbench.config.protocols import SCALES, Protocol
 from vgbench.errors import UsageError
 from vgbench.stages import STAGES
 from vgbench.text import same
@@ -64,8 +64,8 @@ def _changed(place: Mapping[str, str], file: Mapping[str, Any], catalogue: Catal
     variant = catalogue.variants.get(same(file.get("variant") or "")) or catalogue.variant(None)
     if variant:
         method = (file.get("recipe"), file.get("training"))
-        before |= variant.values(old.name, *method)
-        after |= variant.values(new.name, *method)
+        before |= variant.values(old.lineage, *method)
+        after |= variant.values(new.lineage, *method)
     return [address for address, value in before.items() if after.get(address) != value]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from vgbench.config.catalogue import Catalogue
 from vgbench.config.config_file import split_weight
-from vgbench.config.definitions import Protocol
+from vgbench.config.protocols import Protocol
 from vgbench.config.recipes import Recipe
 from vgbench.config.request import Option, OptionReader
 from vgbench.errors import UsageError, prefix_error

@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any
 
 from vgbench.config.budget import Budget
-from vgbench.config.config_file import KEYS
-from vgbench.config.schema import known, make, mapping, with_stages
-from vgbench.errors import UsageError, prefix_error
+from vgbench.config.schema import check_name, known, make, mapping, with_stages
+from vgbench.errors import UsageError
 from vgbench.stages import OBJECTIVE_KEYS
-from vgbench.storage import yaml_file
 from vgbench.storage.yaml_file import Where
 from vgbench.text import choice, same, suggest
 
@@ -59,21 +56,6 @@ _OWN_WORDS = ("summary", "reference")
 """Fields that a recipe does not take over from the one that it extends: it is not that row of the paper."""
 
 
-def read_file(path: Path, option: str) -> tuple[Any, Where]:
-    """Read the section `recipes` of a user's file, and its place. A run's config.yaml will do as well.
-
-    Raises:
-        UsageError: the file cannot be read, or has something else.
-    """
-    with prefix_error(option, " "):
-        content = yaml_file.load(path)
-    where = Where(str(path))
-    known(mapping(content, where), KEYS, where)
-    if content.get("recipes") is None:
-        raise UsageError(f"{option} {path}: expected a section `recipes`, with a recipe under each name")
-    return content["recipes"], where / "recipes"
-
-
 def read_recipes(
     section: Any, where: Where, budget: Budget, others: Mapping[str, Recipe] | None = None
 ) -> dict[str, Recipe]:
@@ -85,11 +67,7 @@ def read_recipes(
     """
     section = mapping(section, where)
     for name in section:
-        # Names are looked up with `_` for `-`: one with `-` could never be found.
-        if name != same(name) or not name.isidentifier():
-            raise UsageError(f"{where / name}: expected a name of letters, digits and _")
-        if name in (others or {}):
-            raise UsageError(f"{where / name}: there is a recipe of that name in registry.yaml; choose another one")
+        check_name(name, where / name, others, "recipe")
     made: dict[str, Recipe] = {}
     for name in section:
         _make(name, section, where, others or {}, made, ())

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from vgbench.config import config_file, file_conflicts, recipes
-from vgbench.config.catalogue import Catalogue, load_catalogue
+from vgbench.config import catalogue_files, config_file, file_conflicts
+from vgbench.config.catalogue import OWN_SECTIONS, Catalogue
+from vgbench.config.catalogue_files import load_catalogue
 from vgbench.config.config_file import KEYS
 from vgbench.config.options import OPTIONS, RunOption, RunOptions, Switch, Values, given
 from vgbench.config.parameters import Assignment
@@ -129,17 +130,16 @@ class OptionReader:
         return [assignment for assignment in below if assignment not in young], [f"{name} {words}" for name in names]
 
     def catalogue(self) -> Catalogue:
-        """Return the catalogue with the recipes of --recipes, or of the file, in it.
+        """Return the catalogue with what --recipes, or the file, adds to it.
 
         Raises:
             UsageError: one of them is wrong, with file and line.
         """
         catalogue, own = load_catalogue(), self._request.options.get("recipes")
         if own is not None:
-            return catalogue.with_recipes(*recipes.read_file(own, "--recipes"))
-        if "recipes" in self._file:
-            return catalogue.with_recipes(self._file["recipes"], Where(str(self._config), ("recipes",)))
-        return catalogue
+            return catalogue_files.with_file(own, "--recipes")[0]
+        found = {key: self._file[key] for key in OWN_SECTIONS if key in self._file}
+        return catalogue.with_file(found, Where(str(self._config))) if found else catalogue
 
     def number(self, key: str) -> Option:
         """Return a seed: a whole number, not negative; 0 by default, for `data_seed` the seed of training."""

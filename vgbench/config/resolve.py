@@ -3,18 +3,18 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from vgbench.api import Params
 from vgbench.api.network import ROLES
 from vgbench.config import compute
-from vgbench.config.catalogue import load_catalogue
+from vgbench.config.catalogue_files import load_catalogue
 from vgbench.config.data_file import DataFile
 from vgbench.config.method import Method, PluginSlot, choose_method
 from vgbench.config.parameters import Addresses, Assignment, Target
-from vgbench.config.protocol import ResolvedProtocol, choose_plugins, choose_protocol, registered
 from vgbench.config.recipes import Recipe
 from vgbench.config.request import OptionReader, RunRequest
+from vgbench.config.resolved_protocol import ResolvedProtocol, choose_plugins, choose_protocol, registered
 from vgbench.config.task_file import TaskFile
 from vgbench.errors import UsageError
 from vgbench.plugin.attribution import attribute_errors
@@ -88,6 +88,17 @@ def resolve_data(request: RunRequest, tasks: bool = False) -> DataSpec:
         options.number("task_seed").value,
         data.path if data else None,
     )
+
+
+def _own(resolved: ResolvedProtocol, recipe: Recipe | None) -> dict[str, Any]:
+    """Return what a run's file has to say of recipe, protocol and variant where they are a user's own."""
+    protocol, variant = resolved.protocol, resolved.variant
+    found = {
+        "recipes": {recipe.name: recipe.plain()} if recipe and recipe.own else {},
+        "protocols": {protocol.name: protocol.plain()} if protocol.own else {},
+        "variants": variant.own() if variant else {},
+    }
+    return {key: value for key, value in found.items() if value}
 
 
 def _of_recipe(recipe: Recipe) -> Iterable[Assignment]:
@@ -166,7 +177,7 @@ def _spec(
         device=device,
         compute=how,
         recipe=method.recipe.name if method.recipe else None,
-        own_recipe=method.recipe.plain() if method.recipe and method.recipe.own else None,
+        own=_own(resolved, method.recipe),
         reweighted=tuple(f"{piece.entry.name}={piece.weight:g}" for piece in method.reweighted),
         protocol=resolved.protocol.name,
         scale=resolved.scale,
@@ -192,7 +203,7 @@ def _departures(resolved: ResolvedProtocol, method: Method, values: Mapping[str,
     if variant is None or variant.base is None:
         return []
     recipe = method.recipe.name if method.recipe else None
-    chosen = variant.departures(resolved.protocol.name, recipe, method.training)
+    chosen = variant.departures(resolved.protocol.lineage, recipe, method.training)
     words = []
     for name, block in chosen.items():
         in_force = [a for a in block if a in values and values[a].source.startswith("variant ")]

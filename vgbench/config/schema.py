@@ -7,7 +7,7 @@ from typing import Any
 from vgbench.errors import UsageError
 from vgbench.stages import LATER_STAGES
 from vgbench.storage.yaml_file import Where
-from vgbench.text import suggest
+from vgbench.text import same, suggest
 
 
 def make(cls: type[Any], raw: Any, where: Where, **extra: Any) -> Any:
@@ -44,6 +44,17 @@ def mapping(value: Any, where: Where) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError(f"{where}: expected `key: value` lines, got {value!r}")
     return value
+
+
+def check_name(name: Any, where: Where, others: Mapping[str, Any] | None, kind: str) -> None:
+    """Refuse a name that could never be found, or that is taken by one of `others` (None: there are none).
+
+    Names are looked up with `_` for `-`, so one with `-` would not be found.
+    """
+    if name != same(str(name)) or not str(name).isidentifier():
+        raise UsageError(f"{where}: expected a name of letters, digits and _")
+    if name in (others or {}):
+        raise UsageError(f"{where}: there is a {kind} of that name already; choose another one")
 
 
 def known(value: Mapping[str, Any], allowed: Iterable[str], where: Where) -> None:

@@ -1,15 +1,18 @@
 """Variants: how the paper's methods are read, or departed from, as named choices."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vgbench.config.budget import Budget
 from vgbench.config.recipes import TRAINING
-from vgbench.config.schema import make, mapping, parts
+from vgbench.config.schema import check_name, make, mapping, parts
 from vgbench.errors import UsageError
 from vgbench.storage.yaml_file import Where
 from vgbench.text import choice, suggest
+
+Lineage = Sequence[str]
+"""Names of a protocol and of those that it extends, the nearest first: `Protocol.lineage`."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,12 @@ class Choice:
     on: tuple[str, ...] = ()
     worth: tuple[Worth, ...] = ()
 
-    def values(self, protocol: str, recipe: str | None, training: str | None) -> dict[str, Any]:
+    def values(self, protocol: Lineage, recipe: str | None, training: str | None) -> dict[str, Any]:
         """Return its values for a run; for `training` None, of a data set, those that do not depend on it."""
-        if (self.training is not None and self.training != training) or (self.on and protocol not in self.on):
+        if (self.training is not None and self.training != training) or (self.on and not {*protocol} & {*self.on}):
             return {}
-        return {**self.set, **self.protocols.get(protocol, {}), **self.recipes.get(recipe or "", {})}
+        nearest = next((self.protocols[name] for name in protocol if name in self.protocols), {})
+        return {**self.set, **nearest, **self.recipes.get(recipe or "", {})}
 
     def blocks(self) -> dict[str, Mapping[str, Any]]:
         """Return its values by whom they are for."""
@@ -75,6 +79,7 @@ class Variant:
         default: whether it is taken when none is named; one variant has it.
         base: the variant that it extends, with whose values it begins.
         choices: what it adds; later ones win.
+        written: what the file says of it, where it is a user's own.
     """
 
     name: str
@@ -83,15 +88,21 @@ class Variant:
     default: bool = False
     base: "Variant | None" = None
     choices: tuple[Choice, ...] = ()
+    written: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
-    def values(self, protocol: str, recipe: str | None, training: str | None) -> dict[str, Any]:
+    def own(self) -> dict[str, Mapping[str, Any]]:
+        """Return what a file would say of it and of those that it extends, as far as they are a user's."""
+        below = self.base.own() if self.base else {}
+        return below | ({self.name: self.written} if self.written else {})
+
+    def values(self, protocol: Lineage, recipe: str | None, training: str | None) -> dict[str, Any]:
         """Return the values for a run, by `name.param`."""
         found: dict[str, Any] = {}
         for values in self.layers(protocol, recipe, training).values():
             found |= values
         return found
 
-    def layers(self, protocol: str, recipe: str | None, training: str | None) -> dict[str, dict[str, Any]]:
+    def layers(self, protocol: Lineage, recipe: str | None, training: str | None) -> dict[str, dict[str, Any]]:
         """Return the values for a run that it and each variant below it adds, by variant; the later ones win."""
         found = self.base.layers(protocol, recipe, training) if self.base else {}
         own: dict[str, Any] = {}
@@ -99,7 +110,7 @@ class Variant:
             own |= each.values(protocol, recipe, training)
         return found | {self.name: own}
 
-    def departures(self, protocol: str, recipe: str | None, training: str | None) -> dict[str, dict[str, Any]]:
+    def departures(self, protocol: Lineage, recipe: str | None, training: str | None) -> dict[str, dict[str, Any]]:
         """Return the values of a run that are not those of the first variant of all, by choice."""
         if self.base is None:
             return {}
@@ -114,9 +125,16 @@ class Variant:
 
 
 def read_variants(
-    section: Any, where: Where, budget: Budget, protocols: Iterable[str], recipes: Iterable[str]
+    section: Any,
+    where: Where,
+    budget: Budget,
+    protocols: Iterable[str],
+    recipes: Iterable[str],
+    others: "Mapping[str, Variant] | None" = None,
 ) -> dict[str, Variant]:
-    """Make the variants of the file; one that is extended stands before those that extend it.
+    """Make the variants of a section; one that is extended stands before those that extend it.
+
+    `others` are those that there are already, where the section is a user's.
 
     Raises:
         UsageError: `FILE:LINE: ...`, for unknown keys, protocols, recipes, and values that are budget.
@@ -124,16 +142,26 @@ def read_variants(
     made: dict[str, Variant] = {}
     for name, raw in mapping(section, where).items():
         here = where / name
-        raw = dict(mapping(raw, here))
-        parent = raw.pop("extends", None)
-        if parent is not None and parent not in made:
-            raise UsageError(f"{here / 'extends'}: no variant named {parent!r} above this one. {suggest(parent, made)}")
+        written = dict(mapping(raw, here))
+        check_name(name, here, others, "variant")
+        raw = dict(written)
+        parent, known = raw.pop("extends", None), {**(others or {}), **made}
+        if parent is not None and parent not in known:
+            hint = suggest(str(parent), known)
+            raise UsageError(f"{here / 'extends'}: no variant named {parent!r} above this one. {hint}")
+        if others is not None and raw.get("default"):
+            raise UsageError(f"{here / 'default'}: the default variant is {_default(others)}; name yours by --variant")
         choices = parts(Choice, raw.pop("choices", []), here / "choices")
         choices = tuple(
             _checked(each, here / "choices" / index, budget, protocols, recipes) for index, each in enumerate(choices)
         )
-        made[name] = make(Variant, raw, here, name=name, base=made.get(parent), choices=choices)
+        kept = written if others is not None else {}
+        made[name] = make(Variant, raw, here, name=name, base=known.get(parent), choices=choices, written=kept)
     return made
+
+
+def _default(variants: Mapping[str, Variant]) -> str:
+    return next((name for name, variant in variants.items() if variant.default), "none")
 
 
 def _checked(each: Choice, where: Where, budget: Budget, protocols: Iterable[str], recipes: Iterable[str]) -> Choice:

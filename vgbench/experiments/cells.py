@@ -1,5 +1,6 @@
 """Cells: the single runs of a suite or sweep, "run" in messages. All are resolved and built before one is computed."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -154,24 +155,35 @@ class CellOutcome:
         return about | {"key": self.cell.spec.key(), "folder": str(self.cell.folder)}
 
 
-def seeds(text: str | None, default: Sequence[int], option: str = "--seeds") -> tuple[int, ...]:
-    """Read seeds: `3` is 0, 1 and 2; `0,2` these two; `5,` the one.
+MOST_SEEDS = 1000
+
+
+def seeds(text: str | None, number: int | None, default: Sequence[int]) -> tuple[int, ...]:
+    """Read --seeds and --num-seeds: `0-4`, `0,2`, `3` (the seed 3), `5x` or the number 5 (five seeds: 0 to 4).
 
     Raises:
-        UsageError: it is neither a count nor a list.
+        UsageError: both are given, a seed stands there twice, or it is something else.
     """
+    if number is not None:
+        if text is not None:
+            raise UsageError(f"--num-seeds {number} contradicts --seeds {text}; leave one of the two out")
+        if not 1 <= number <= MOST_SEEDS:
+            raise UsageError(f"--num-seeds {number}: expected a whole number from 1 to {MOST_SEEDS}")
+        return tuple(range(number))
     if text is None:
         return tuple(default)
-    parts = [part.strip() for part in text.split(",")]
-    numbers = [part for part in parts if part]
-    wrong = f"{option} {text}: expected a count (3 means 0,1,2) or a list (0,2; with a comma also for one: 5,)"
-    if not numbers or not all(part.isdecimal() for part in numbers):
-        raise UsageError(wrong)
-    if len(parts) == 1:
-        if not 1 <= int(text) <= 1000:
-            raise UsageError(wrong)
-        return tuple(range(int(text)))
-    found = tuple(map(int, numbers))
+    wrong = UsageError(f"--seeds {text}: expected seeds such as 0, 0,2 or 0-4, or a number of seeds such as 5x")
+    if re.fullmatch(r"[0-9]{1,4}x", text.strip()):
+        return seeds(None, int(text.strip()[:-1]), default)
+    found: list[int] = []
+    for part in text.strip().removesuffix(",").split(","):
+        match = re.fullmatch(r"\s*([0-9]{1,10})\s*(?:-\s*([0-9]{1,10})\s*)?", part)
+        if not match:
+            raise wrong
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not first <= last < first + MOST_SEEDS:
+            raise wrong
+        found += range(first, last + 1)
     if len(set(found)) < len(found):
-        raise UsageError(f"{option} {text}: a seed stands there twice")
-    return found
+        raise UsageError(f"--seeds {text}: a seed stands there twice")
+    return tuple(found)

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from vgbench.config.catalogue import load_catalogue
+from vgbench.config import catalogue_files
+from vgbench.config.catalogue_files import load_catalogue
 from vgbench.config.definitions import Suite
 from vgbench.config.request import RunRequest
 from vgbench.errors import UsageError
@@ -34,12 +36,33 @@ def narrowed(suite: Suite, only: Sequence[str], option: str = "--only") -> Suite
     return replace(suite, recipes=recipes, protocols=protocols)
 
 
-def find(name: str) -> Suite:
-    """Look up a suite of registry.yaml."""
+def find(name: str, recipes: Path | None = None, option: str = "NAME") -> tuple[Suite, Path | None]:
+    """Look up a suite by its name, or the only one of a file; return it with the file that its runs need, if any.
+
+    Args:
+        name: of a suite, or a file `*.yaml` with a section `suites`.
+        recipes: the user's file for --recipes. A suite that is not the file's own gets the file's recipes as further
+            rows, so that they stand beside its own.
+        option: how the name was given, for messages.
+
+    Raises:
+        UsageError: there is none of that name, or the file is wrong.
+    """
+    if Path(name).suffix in (".yaml", ".yml"):
+        if recipes is not None:
+            raise UsageError(f"--recipes {recipes} contradicts the file {name}, which has its own; put them in one")
+        catalogue, only = catalogue_files.only_suite(Path(name), option)
+        return catalogue.suite(only), Path(name)
     catalogue = load_catalogue()
+    content: dict[str, Any] = {}
+    if recipes is not None:
+        catalogue, content = catalogue_files.with_file(recipes, "--recipes")
     if same(name) in catalogue.sweeps:
         raise UsageError(f"{name} is a sweep, not a suite: vgbench sweep {same(name)}")
-    return catalogue.suite(name)
+    suite = catalogue.suite(name)
+    if suite.name in (content.get("suites") or {}):
+        return suite, recipes
+    return replace(suite, recipes=tuple(dict.fromkeys([*suite.recipes, *(content.get("recipes") or {})]))), recipes
 
 
 def cells(suite: Suite, seeds: Sequence[int], base: RunRequest) -> list[CellRequest]:

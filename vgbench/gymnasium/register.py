@@ -22,7 +22,7 @@ def register() -> list[str]:
 
     An episode is truncated after the steps that the environment's usual protocol gives it.
     """
-    from vgbench.config.catalogue import load_catalogue
+    from vgbench.config.catalogue_files import load_catalogue
     from vgbench.settings import MpcSettings
 
     catalogue, names = load_catalogue(), []

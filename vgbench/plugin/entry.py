@@ -12,6 +12,11 @@ GROUPS = {
 }
 """Entry-point group of each kind of plugin."""
 
+CATALOGUES = "vgbench.catalogues"
+"""Group of the files with recipes, protocols, variants and suites that packages bring; see `config.catalogue_files`."""
+EXECUTORS = "vgbench.executors"
+"""Group of the ways to compute many runs; see `vgbench.experiments.executors`."""
+
 HOME = "vgbench"
 """The distribution whose plugins win when two have one name."""
 

@@ -16,8 +16,11 @@ from typing import Any
 
 from vgbench.errors import UsageError
 from vgbench.plugin.contract import check_class
-from vgbench.plugin.entry import GROUPS, HOME, Entry
+from vgbench.plugin.entry import CATALOGUES, EXECUTORS, GROUPS, HOME, Entry
 from vgbench.text import RENAMED, same, suggest
+
+_OTHERS = (CATALOGUES, EXECUTORS)
+"""Groups of entry points that are no plugins of a run."""
 
 
 class Registry:
@@ -37,12 +40,18 @@ class Registry:
         Raises:
             UsageError: vgbench itself is not installed, so that not even its own plugins can be found.
         """
-        self._entries, remedies = _scan(tuple(sys.path), os.environ.get("VGBENCH_PLUGINS"))
+        found, remedies = _scan(tuple(sys.path), os.environ.get("VGBENCH_PLUGINS"))
+        self._entries = tuple(entry for entry in found if entry.kind in GROUPS)
+        self._others = tuple(entry for entry in found if entry.kind not in GROUPS)
         self.problems, self.remedies = tuple(remedies), dict(remedies)
 
     def entries(self, kind: str | None = None) -> tuple[Entry, ...]:
         """All plugins, or those of one kind, sorted by kind and name."""
         return tuple(entry for entry in self._entries if kind in (None, entry.kind))
+
+    def others(self, group: str) -> tuple[Entry, ...]:
+        """Return entry points of vgbench that are no plugins, such as those of `CATALOGUES`."""
+        return tuple(entry for entry in self._others if entry.kind == group)
 
     def find(self, kind: str, name: str) -> Entry:
         """Look up a plugin by `name` or `dist:name`; `-` and `_` are the same.
@@ -137,7 +146,7 @@ def _not_installed() -> str:
 
 def _entries(dist: Distribution) -> Iterator[Entry]:
     """Plugins of one distribution."""
-    kinds = {group: kind for kind, group in GROUPS.items()}
+    kinds = {group: kind for kind, group in GROUPS.items()} | {group: group for group in _OTHERS}
     points = [point for point in dist.entry_points if point.group in kinds]
     if points:
         # Once for all of them: the metadata are parsed again each time that they are asked for.
@@ -148,7 +157,7 @@ def _entries(dist: Distribution) -> Iterator[Entry]:
 
 def _unknown_groups(dist: Distribution) -> dict[str, str]:
     """Entry points that nothing would ever look for, such as those of `vgbench.planner`, and what to do about them."""
-    known = GROUPS.values()
+    known = (*GROUPS.values(), *_OTHERS)
     lost: dict[str, list[str]] = {}
     for point in dist.entry_points:
         if point.group.startswith(f"{HOME}.") and point.group not in known:
@@ -187,7 +196,8 @@ def _shadow(entries: list[Entry]) -> list[Entry]:
         replace(entry, shadowed=entry.dist != HOME) if len(owners[entry.kind, entry.name]) > 1 else entry
         for entry in entries
     ]
-    return sorted(marked, key=lambda entry: (list(GROUPS).index(entry.kind), entry.name, entry.shadowed, entry.dist))
+    kinds = [*GROUPS, *_OTHERS]
+    return sorted(marked, key=lambda entry: (kinds.index(entry.kind), entry.name, entry.shadowed, entry.dist))
 
 
 def _article(kind: str) -> str:

@@ -44,7 +44,7 @@ def new(kind: str, name: str, into: Path | None = None) -> Project:
     Raises:
         UsageError: there is no such kind, the name will not do or is taken, or nothing can be written there.
     """
-    kind = choice(kind.lower().removesuffix("s"), GROUPS, "KIND")
+    kind = choice(kind.lower().removesuffix("s"), (*GROUPS, "suite"), "KIND")
     name = _checked(kind, name)
     words = _words(kind, name)
     parent = into if into is not None else Path()
@@ -62,6 +62,24 @@ def new(kind: str, name: str, into: Path | None = None) -> Project:
     texts = {path: Template(_template(source)).substitute(words) for path, source in files.items()}
     _write(folder, texts)
     return Project(kind, name, folder, tuple(texts), words["run"])
+
+
+def new_suite(name: str, into: Path | None = None) -> Path:
+    """Write NAME.yaml, a suite to start from, under `into` (or here), and return its path.
+
+    Raises:
+        UsageError: the name will not do, the file exists, or nothing can be written there.
+    """
+    if not _NAME.fullmatch(same(name)):
+        raise UsageError(f"NAME {name!r}: expected lower-case words of letters and digits, joined by - or _")
+    path = (into or Path()) / f"{same(name)}.yaml"
+    if path.exists():
+        raise UsageError(f"{path} exists already; choose another name, another --into, or delete it")
+    try:
+        path.write_text(Template(_template("suite.yaml")).substitute(name=same(name)), encoding="utf-8")
+    except OSError as err:
+        raise UsageError(f"{path}: cannot write there: {err.strerror or err}") from err
+    return path
 
 
 def _checked(kind: str, given: str) -> str:

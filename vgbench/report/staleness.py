@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from vgbench.errors import VgbenchError
@@ -20,6 +21,8 @@ class Comparison:
     Attributes:
         key: of the present run; None where it cannot be made.
         differences: `iql.stride was 1, is now 6` each; empty for a record that still holds.
+        asked: `iql.stride=1` each: values that its command asked for, which are not the recipe's. Such a record is not
+            stale, and not of the recipe's row either.
         younger: parameters that the record does not have, at their defaults. By the house rule a default leaves results
             as they were, or else the plugin's version is raised, so they do not make a record stale.
         changed_sources: plugins whose source has changed since, and the files; the version is the author's promise, so
@@ -30,12 +33,17 @@ class Comparison:
     differences: tuple[str, ...] = ()
     younger: tuple[str, ...] = ()
     changed_sources: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
-def compare(record: RunRecord, variant: str | None) -> Comparison:
-    """Compare a record with what its recipe, protocol, scale and seed mean now in a variant, on its own device."""
+def compare(record: RunRecord, variant: str | None, own: Path | None = None) -> Comparison:
+    """Compare a record with what its recipe, protocol, scale and seed mean now in a variant, on its own device.
+
+    Recipes, protocols and variants of a user's own are those of the file `own`, or else as the record has them.
+    """
     try:
-        spec = _present(record.recipe, record.protocol, record.scale, record.seed, variant)
+        file = own or _own_file(record, variant)
+        spec = _present(record.recipe, record.protocol, record.scale, record.seed, variant, file)
     except VgbenchError as err:
         return Comparison(None, (f"it cannot be made now: {err}",))
     # Records older than these options were computed without them.
@@ -45,21 +53,36 @@ def compare(record: RunRecord, variant: str | None) -> Comparison:
     sources = tuple(changed_sources(record.plugins))
     if spec.key() == record.key:
         return Comparison(spec.key(), changed_sources=sources)
-    return Comparison(spec.key(), *_differences(record.identity, spec), sources)
+    differences, younger, asked = _differences(record, spec)
+    return Comparison(spec.key(), differences, younger, sources, asked)
+
+
+def _own_file(record: RunRecord, variant: str | None) -> Path | None:
+    """Return the record's own file where it has a recipe, protocol or variant that is not installed; else None."""
+    from vgbench.config.catalogue_files import load_catalogue
+
+    catalogue = load_catalogue()
+    installed = record.recipe in catalogue.recipes and record.protocol in catalogue.protocols
+    if installed and (variant is None or variant in catalogue.variants):
+        return None
+    return record.path / "config.yaml"
 
 
 @cache
-def _present(recipe: str, protocol: str, scale: str, seed: int, variant: str | None) -> RunSpec:
+def _present(recipe: str, protocol: str, scale: str, seed: int, variant: str | None, recipes: Path | None) -> RunSpec:
     from vgbench.config.resolve import RunRequest, resolve
 
     # Seeds of data and tasks are those of `vgbench suite`: the defaults.
     # Any device would do, as `compare` puts the record's own in its place; the CPU is always there.
-    request = RunRequest(protocol=protocol, recipe=recipe, scale=scale, seed=seed, device="cpu", variant=variant)
+    request = RunRequest(
+        protocol=protocol, recipe=recipe, scale=scale, seed=seed, device="cpu", variant=variant, recipes=recipes
+    )
     return resolve(request)
 
 
-def _differences(recorded: Mapping[str, Any], spec: RunSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Values that differ, and parameters younger than the record."""
+def _differences(record: RunRecord, spec: RunSpec) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Values that differ, parameters younger than the record, and values that its command asked for."""
+    recorded, asked, command = record.identity, [], " ".join(record.argv)
     old, new, defaults = flat(recorded), flat(spec.identity()), flat(_at_defaults(spec).identity())
     groups = {f"{group}." for group in (*spec.settings, *recorded.get("settings", {}))}
     differences, younger = [], []
@@ -79,10 +102,24 @@ def _differences(recorded: Mapping[str, Any], spec: RunSpec) -> tuple[tuple[str,
                 else:
                     differences.append(f"{where} was not there, is now {values[name]!r}")
             elif values[name] != before[name]:
-                differences.append(f"{where} was {before[name]!r}, is now {values[name]!r}")
-    if not differences and not younger:
+                if _asked_for(where, command):
+                    asked.append(f"{where}={before[name]}")
+                else:
+                    differences.append(f"{where} was {before[name]!r}, is now {values[name]!r}")
+    if not differences and not younger and not asked:
         differences.append("its key does not fit its own run.json")
-    return tuple(differences), tuple(younger)
+    return tuple(differences), tuple(younger), tuple(asked)
+
+
+def _asked_for(where: str, command: str) -> bool:
+    """Whether a run's command sets a value: by its address (`--set`), its option (`--planner`) or its seed."""
+    option = where.replace(" ", "-")
+    # As a flag, or as an argument of `vgbench.run`.
+    return (
+        (f"{where}=" in command or f"'{where}'" in command)
+        if "." in where
+        else (f"--{option} " in command or f"--{option}=" in command or f"{option.replace('-', '_')}=" in command)
+    )
 
 
 def flat(identity: Mapping[str, Any]) -> Flat:

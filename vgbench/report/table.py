@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from vgbench import scores
@@ -197,13 +198,19 @@ def recipes(suite: Suite) -> tuple[str, ...]:
 
 def variants(records: Iterable[RunRecord]) -> list[str]:
     """Return the variants of some records in the order of registry.yaml; the default one where none is named."""
-    from vgbench.config.catalogue import load_catalogue
+    from vgbench.config.catalogue_files import load_catalogue
 
     ran, default = {record.variant for record in records}, load_catalogue().variant(None)
     return [name for name in load_catalogue().variants if name in ran] or ([default.name] if default else [])
 
 
-def build(suite: Suite, scale: str, records: Iterable[RunRecord], variants: Sequence[str | None] = (None,)) -> Table:
+def build(
+    suite: Suite,
+    scale: str,
+    records: Iterable[RunRecord],
+    variants: Sequence[str | None] = (None,),
+    own: Path | None = None,
+) -> Table:
     """Sort records into the cells of a suite. Cells never mix scales, task seeds or any other value but the seed.
 
     Args:
@@ -211,36 +218,40 @@ def build(suite: Suite, scale: str, records: Iterable[RunRecord], variants: Sequ
         scale: of all the records.
         records: in any order.
         variants: side by side. A record that names none belongs to the first one in which it still holds.
+        own: file with recipes and protocols of the user's own.
     """
     sorted_in: dict[Place, list[RunRecord]] = {}
     # The report must not depend on the order in which folders were found.
     for record in sorted(records, key=lambda r: (r.seed, str(r.path))):
-        sorted_in.setdefault((record.recipe, record.protocol, _variant(record, variants)), []).append(record)
+        sorted_in.setdefault((record.label, record.protocol, _variant(record, variants, own)), []).append(record)
     places = [(r, p, v) for r in recipes(suite) for p in suite.protocols for v in variants]
     return Table(
-        suite, scale, tuple(variants), {place: _cell(suite, place, sorted_in.get(place, [])) for place in places}
+        suite, scale, tuple(variants), {place: _cell(suite, place, sorted_in.get(place, []), own) for place in places}
     )
 
 
-def _variant(record: RunRecord, variants: Sequence[str | None]) -> str | None:
+def _variant(record: RunRecord, variants: Sequence[str | None], own: Path | None) -> str | None:
     if record.variant in variants or len(variants) == 1:
         return record.variant if record.variant in variants else variants[0]
-    return next((v for v in variants if not compare(record, v).differences), variants[0])
+    return next((v for v in variants if not compare(record, v, own).differences), variants[0])
 
 
-def _cell(suite: Suite, place: Place, records: Iterable[RunRecord]) -> TableCell:
+def _cell(suite: Suite, place: Place, records: Iterable[RunRecord], own: Path | None) -> TableCell:
     """Take the current records for the figure or, if there is none, the largest group of old ones that agree."""
     recipe, protocol, variant = place
     rate = suite.published.get(recipe, {}).get(protocol)
-    compared = [(record, compare(record, variant)) for record in records]
+    compared = [(record, compare(record, variant, own)) for record in records]
     failed = [(record, f"failed: {record.error}") for record, _ in compared if record.error]
-    whole = [(record, comparison) for record, comparison in compared if not record.error]
+    # Values that a command asked for make another row, or none.
+    whole = [(r, comparison) for r, comparison in compared if not r.error and (r.row or not comparison.asked)]
+    others = [(r, f"has other values: {few(c.asked)}") for r, c in compared if not r.error and not r.row and c.asked]
     current = [pair for pair in whole if not pair[1].differences]
     shown = current or max(_alike(whole), key=len, default=[])
     taken = _a_record_a_seed(shown)
     rest = [(record, _why(comparison)) for record, comparison in whole if record not in [r for r, _ in taken]]
     # A failure is of no interest where the figure has a record of its seed.
-    aside = [(record, why) for record, why in failed if record.seed not in [r.seed for r, _ in taken]] + rest
+    aside = [(record, why) for record, why in failed if record.seed not in [r.seed for r, _ in taken]]
+    aside += rest + others
     return TableCell(
         recipe,
         protocol,

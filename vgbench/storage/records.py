@@ -22,6 +22,8 @@ class RunRecord:
         baselines: episodes of the planners that know nothing of the cost, on the same tasks, by their names.
         tasks: hash of its task manifest; None for a record that is older than manifests.
         plugins: where each plugin comes from, as run.json has it.
+        argv: the command, or the call from Python.
+        row: name of its row in a table, where that is not the recipe's.
     """
 
     path: Path
@@ -37,6 +39,13 @@ class RunRecord:
     baselines: Mapping[str, Episodes] = field(default_factory=dict)
     tasks: str | None = None
     plugins: tuple[PluginOrigin, ...] = ()
+    argv: tuple[str, ...] = ()
+    row: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Name of its row in a table."""
+        return self.recipe if self.row is None else self.row
 
     @property
     def rate(self) -> float:
@@ -75,19 +84,19 @@ def share_tasks(records: Sequence[RunRecord]) -> bool:
 
 
 def scan(
-    folders: Iterable[Path], scale: str, recipes: Iterable[str], variants: Sequence[str] = ()
+    folders: Iterable[Path], scale: str, recipes: Iterable[str] | None = None, variants: Sequence[str] = ()
 ) -> tuple[list[RunRecord], list[str]]:
     """Read every run folder at or below some folders.
 
     What a record is, is what it says itself; the names of folders mean nothing. Returns the records of the scale,
-    the recipes and the variants (all, if none is given; older records name none), and a line with the reason for each
-    folder left out.
+    the recipes and the variants (all, where none are given; older records name none), and a line with the reason for
+    each folder left out.
 
     Raises:
         UsageError: a folder does not exist.
     """
     records: dict[tuple[str, str, str | None, str], RunRecord] = {}
-    left_out, wanted = [], set(recipes)
+    left_out, wanted = [], None if recipes is None else set(recipes)
     for folder in folders:
         paths = list(leaves(folder))
         waiting = [path for path in paths if _not_begun(path)]
@@ -178,6 +187,7 @@ def read(path: Path) -> RunRecord:
         about = {name: run[name] for name in ("key", "recipe", "protocol", "scale", "identity")}
         about |= {"path": path, "seed": int(run["identity"]["seeds"]["train"]), "variant": run.get("variant")}
         about["plugins"] = tuple(run.get("plugins", ()))
+        about["argv"] = tuple(map(str, run.get("argv", ())))
     except (KeyError, TypeError, ValueError) as err:
         raise NotARecord(f"its run.json has no identity.seeds.train: {err}") from err
     if run["status"] == "failed":
@@ -209,11 +219,11 @@ def baseline_rates(result: Record) -> list[tuple[str, Record]]:
     return found
 
 
-def _belonging(record: RunRecord, scale: str, recipes: set[str], variants: Sequence[str]) -> RunRecord:
+def _belonging(record: RunRecord, scale: str, recipes: set[str] | None, variants: Sequence[str]) -> RunRecord:
     if record.scale != scale:
         raise NotARecord(f"it is of scale {record.scale}, not {scale}")
     if variants and record.variant and record.variant not in variants:
         raise NotARecord(f"it is of variant {record.variant}, not {' or '.join(variants)}")
-    if record.recipe not in recipes:
+    if recipes is not None and record.recipe not in recipes:
         raise NotARecord(f"recipe {record.recipe} is not part of the suite")
     return record

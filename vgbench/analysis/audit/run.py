@@ -88,7 +88,7 @@ def records_of(
     folders: Iterable[Path], protocol: str, scale: str, variant: str | None
 ) -> tuple[list[RunRecord], list[str]]:
     """Return the complete records of a protocol in some folders, and a line for each folder left out."""
-    from vgbench.config.catalogue import load_catalogue
+    from vgbench.config.catalogue_files import load_catalogue
     from vgbench.storage.records import scan
 
     found, left_out = scan(folders, scale, load_catalogue().recipes, [variant] if variant else [])

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from vgbench.api import ActionSet, Environment, Planner, Tasks
-from vgbench.config.catalogue import load_catalogue
+from vgbench.config.catalogue_files import load_catalogue
 from vgbench.config.resolve import RunRequest, resolve
 from vgbench.data.dataset import Dataset
 from vgbench.data.files import fingerprint

@@ -6,9 +6,9 @@ from typing import Any
 
 from vgbench.api.network import ROLES
 from vgbench.config.catalogue import Catalogue
-from vgbench.config.definitions import SCALES, Protocol, Scale
 from vgbench.config.method import Method, PluginSlot
 from vgbench.config.parameters import Assignment
+from vgbench.config.protocols import SCALES, Protocol, Scale
 from vgbench.config.request import Option, OptionReader
 from vgbench.config.variants import Variant
 from vgbench.errors import UsageError, prefix_error
@@ -37,14 +37,13 @@ class ResolvedProtocol:
     def assignments(self, recipe: str | None = None, training: str | None = None) -> list[Assignment]:
         """Values of the protocol, then of its block for the scale, then of the variant and those that it extends.
 
-        `recipe` and `training` are None where only data are collected.
+        What a user's own protocol says comes last. `recipe` and `training` are None where only data are collected.
         """
-        label = f"protocol {self.protocol.name}"
-        values = [*registered(label, self.protocol.set), *registered(f"{label}, scale {self.scale}", self.block.set)]
-        if self.variant:
-            for name, layer in self.variant.layers(self.protocol.name, recipe, training).items():
-                values += registered(f"variant {name}", layer)
-        return values
+        below, above = self.protocol.layers(self.scale)
+        variant = self.variant.layers(self.protocol.lineage, recipe, training) if self.variant else {}
+        layers = below | {f"variant {name}": layer for name, layer in variant.items()}
+        values = [assignment for source, layer in layers.items() for assignment in registered(source, layer)]
+        return values + [assignment for source, layer in above.items() for assignment in registered(source, layer)]
 
     def plugin(self, slot: str) -> Option | None:
         """Name of the plugin in a slot: the scale's, or the protocol's."""
