@@ -149,6 +149,7 @@ class RunSpec:
     tasks_file: str | None = None  # a file to take the tasks from, instead of sampling; those played have this hash
     tasks_sha256: str | None = None
     own: Mapping[str, Any] = field(default_factory=dict)  # recipes, protocols, variants of the user's own, by section
+    trained: str | None = None  # key of the run whose model is evaluated, where that was trained in another environment
     reweighted: tuple[str, ...] = ()  # NAME=WEIGHT of each objective whose weight is not the recipe's
     notes: tuple[str, ...] = ()  # said to the user: which recipe gave the values, or that none fits
 
@@ -176,6 +177,8 @@ class RunSpec:
         # Only where tasks come from a file: a run that samples them has all that decides them below.
         if self.tasks_file:
             extra["tasks_sha256"] = self.tasks_sha256
+        if self.trained:
+            extra["trained"] = self.trained
         # An optional stage is left out of runs without it, so that a new kind leaves the keys of old runs as they are.
         extra |= {kind.objectives: [] for kind in STAGES if not kind.optional}
         extra |= {stage.kind.objectives: stage.identity() for stage in self.stages}
@@ -216,6 +219,7 @@ class RunSpec:
             "environment": self.environment.entry.address,
             "protocol": self.protocol,
             **self.own,
+            **({"trained": self.trained} if self.trained else {}),
             "recipe": self.recipe,
             **{key: weighted(self.objectives_of(key)) or None for key in OBJECTIVE_KEYS},
             "distance": self.distance.entry.address,

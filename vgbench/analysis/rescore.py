@@ -43,6 +43,7 @@ class Rescored:
         path: the run folder.
         planner: its name; that of the baseline for its rows.
         at, score: as asked.
+        stratum: whose tasks these are; None: all.
         radius: as asked; by default that of the record, None if it has none.
         stop: when its episodes stopped: "ever", at their first success under the recorded radius, or "never".
         recorded: successes in the record, at its own radius.
@@ -66,6 +67,7 @@ class Rescored:
     n: int
     low: tuple[float, ...]
     high: tuple[float, ...]
+    stratum: str | None = None
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -91,6 +93,7 @@ class Rescored:
             "title": self.title,
             "planner": self.planner,
             "baseline": self.baseline,
+            "stratum": self.stratum,
             "at": self.at,
             "radius": self.radius,
             "recorded_radius": self.recorded_radius,
@@ -120,7 +123,8 @@ def rescore(
     """Rescore every run folder at or below some folders; `tell` hears of what takes time.
 
     Returns:
-        Two rows for each run with a baseline, else one; and a line with the reason for each folder left out.
+        For each run a row for its planner and for each baseline, each followed by those of its strata; and a line with
+        the reason for each folder left out.
     """
     found, left_out, recorded = [], [], RecordedTasks(tell)
     for folder in folders:
@@ -208,7 +212,7 @@ def _run(path: Path, question: Question, recorded: RecordedTasks) -> list[Rescor
     run = read_run(path, ("title", "protocol"))
     result = read_result(path, run)
     try:
-        return [_rescored(path, run, result, played, question, recorded) for played in _played(path, result)]
+        return [r for played in _played(path, result) for r in _rescored(path, run, result, played, question, recorded)]
     except (KeyError, TypeError, AttributeError) as err:
         raise NotARecord(f"it is damaged: {type(err).__name__}: {err}") from err
 
@@ -220,7 +224,8 @@ def _rescored(
     played: tuple[list[Record], Record, bool],
     question: Question,
     recorded: RecordedTasks,
-) -> Rescored:
+) -> list[Rescored]:
+    """Rows of one planner: of all tasks and, where these belong to strata, of each stratum."""
     rows, rate, baseline = played
     settings = run["identity"]["settings"]
     # Records older than this setting were made as its default says.
@@ -239,24 +244,25 @@ def _rescored(
     elif question.at == "end":
         raise NotARecord("it does not say at which radius its tasks count as solved; give --radius")
     ends = [bounds(question.score, *task) for task in zip(solved, steps, experts, strict=True)]
-    low, high = zip(*(end for end in ends if end), strict=True) if any(ends) else ((), ())
-    return Rescored(
-        path,
-        run["title"],
-        rate["planner"],
-        baseline,
-        question.at,
-        question.score,
-        radius,
-        known,
-        stop,
-        recorded=rate["successes"],
-        successes=solved.count(True),
-        unknown=solved.count(None),
-        n=len(solved),
-        low=low,
-        high=high,
-    )
+    about = (path, run["title"], rate["planner"], baseline, question.at, question.score, radius, known, stop)
+
+    def of(stratum: str | None) -> Rescored:
+        kept = [n for n, row in enumerate(rows) if stratum is None or row.get("stratum") == stratum]
+        found = [solved[n] for n in kept]
+        scored = [end for n in kept if (end := ends[n])]
+        low, high = zip(*scored, strict=True) if scored else ((), ())
+        return Rescored(
+            *about,
+            recorded=sum(bool(rows[n]["success"]) for n in kept),
+            successes=found.count(True),
+            unknown=found.count(None),
+            n=len(found),
+            low=low,
+            high=high,
+            stratum=stratum,
+        )
+
+    return [of(None), *(of(name) for name in dict.fromkeys(row["stratum"] for row in rows if "stratum" in row))]
 
 
 def _experts(

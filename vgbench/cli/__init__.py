@@ -12,8 +12,10 @@ from vgbench.cli import (
     audit,
     check,
     collect,
+    compare,
     diagnose,
     doctor,
+    evaluate,
     export,
     figure,
     import_,
@@ -24,6 +26,7 @@ from vgbench.cli import (
     report,
     rescore,
     run,
+    runs,
     show,
     suite,
     sweep,
@@ -43,18 +46,9 @@ app = typer.Typer(
     epilog=examples("vgbench list", "vgbench run --env wall --recipe vf_quasi --scale smoke"),
 )
 _COMMANDS = (
-    *(run.run, suite.suite, sweep.sweep, list.list_, show.show, report.report, rescore.rescore, figure.figure),
-    *(
-        plot.plot,
-        diagnose.diagnose,
-        ladder.ladder,
-        audit.audit,
-        collect.collect,
-        tasks.tasks,
-        export.export,
-        import_.import_,
-    ),
-    *(new.new, check.check, doctor.doctor),
+    *(run.run, evaluate.evaluate, suite.suite, sweep.sweep, runs.runs, list.list_, show.show),
+    *(report.report, compare.compare, rescore.rescore, figure.figure, plot.plot, diagnose.diagnose, ladder.ladder),
+    *(audit.audit, collect.collect, tasks.tasks, export.export, import_.import_, new.new, check.check, doctor.doctor),
 )
 for command in _COMMANDS:
     # `list_` and `import_` only keep clear of Python's own names.

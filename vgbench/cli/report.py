@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from vgbench.report.claims import Finding
     from vgbench.report.table import Table
 
-FORMATS = ("table", "md", "csv", "json")
+FORMATS = ("table", "md", "csv", "json", "latex")
+SUFFIXES = {"md": "md", "csv": "csv", "json": "json", "tex": "latex"}
 EPILOG = examples(
     "vgbench report",
     "vgbench report runs/paper_table_2-quick --claims",
@@ -23,6 +24,7 @@ EPILOG = examples(
     "vgbench report runs/literal runs/tuned --variant literal --variant tuned",
     "vgbench report runs/my_table-quick --suite my_table.yaml --claims",
     "vgbench report --format json --out report.json",
+    "vgbench report runs/paper_table_2-quick --format latex --out table.tex",
     "vgbench report runs/paper_table_2-quick --html report.html",
 )
 
@@ -57,7 +59,7 @@ def report(
     ] = False,
     layout: Annotated[
         str | None,
-        typer.Option("--format", metavar="table|md|csv|json", help="By default what --out ends in, or table."),
+        typer.Option("--format", metavar="table|md|csv|json|latex", help="By default what --out ends in, or table."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -85,8 +87,8 @@ def report(
     """
     free = suite is None and bool(folders)
     chosen, own, variants, scale = _choose(suite or "paper_table_2", recipes, variant or [], scale)
-    guess = out.suffix.removeprefix(".").lower() if out else ""
-    form = choice(layout or (guess if guess in FORMATS else "table"), FORMATS, "--format")
+    guess = SUFFIXES.get(out.suffix.removeprefix(".").lower() if out else "", "table")
+    form = choice(layout or guess, FORMATS, "--format")
     # Before records are read and pictures drawn.
     _check_files(out, html, curves, draw)
     if curves is not None and not chosen.ranking:
@@ -198,6 +200,10 @@ def _text(layout: str, table: "Table", findings: "list[Finding]", claims: bool, 
 
     if layout == "md":
         return markdown.markdown(table, findings, home)
+    if layout == "latex":
+        from vgbench.report.latex import latex
+
+        return latex(table)
     if layout == "csv":
         return export.claims_csv(findings) if claims else export.table_csv(table)
     if layout == "json":

@@ -84,6 +84,7 @@ def rescore(
 
 def _row(row: "Rescored") -> list[str]:
     planner = f"{row.planner} (baseline)" if row.baseline else row.planner
+    planner += f", {row.stratum}" if row.stratum else ""
     recorded = f"{row.recorded}" + (f" within {row.recorded_radius:.4g}" if row.recorded_radius is not None else "")
     means, ends = row.means, row.score_interval
     if means is None or ends is None:

@@ -16,12 +16,14 @@ _KINDS: dict[Any, type] = {Text: str, Number: int, Switch: bool, File: str, Name
 """How each kind of option is written in the file."""
 
 KEYS: dict[str, type] = {option.key: _KINDS[option.kind] for option in OPTIONS.values() if option.key}
-KEYS |= {"format": int, "complete": bool, "recipes": dict, "protocols": dict, "variants": dict}
+KEYS |= {"format": int, "complete": bool, "trained": str, "recipes": dict, "protocols": dict, "variants": dict}
 KEYS |= dict.fromkeys((kind.objectives for kind in LATER_STAGES), list)
 KEYS |= dict.fromkeys(("baseline", "action_encoder", "head"), str)
 """What the file may contain: options of a run, and what has no flag.
 
 `recipes`, `protocols` and `variants` have those of the user's own, as a file for --recipes has them.
+
+`trained` is the key of the run whose model was evaluated, in the file of an evaluation under another protocol.
 
 A key without a value (null) counts as not given.
 

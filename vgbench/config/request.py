@@ -1,10 +1,11 @@
 """What the user asked for: the flags, over the file given by --config."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
+from vgbench.api.network import ROLES
 from vgbench.config import catalogue_files, config_file, file_conflicts
 from vgbench.config.catalogue import OWN_SECTIONS, Catalogue
 from vgbench.config.catalogue_files import load_catalogue
@@ -15,6 +16,7 @@ from vgbench.errors import UsageError
 from vgbench.stages import LATER_STAGES
 from vgbench.storage import yaml_file
 from vgbench.storage.yaml_file import Where
+from vgbench.text import same
 
 
 class RunRequest:
@@ -71,6 +73,10 @@ _OVERRIDES = {
 }
 
 
+_SLOTS = ("planner", "baseline", *ROLES)
+"""Keys whose plugin may be replaced without touching the others."""
+
+
 class OptionReader:
     """Flags over file, by the file's keys."""
 
@@ -85,16 +91,35 @@ class OptionReader:
         self._file = config_file.read(self._config) if self._config is not None else {}
         # As the file was, for the comparison below: the loop drops the keys that flags make void.
         written = dict(self._file)
+        self.notes: list[str] = []
         flags = {key: choice for key in KEYS if (choice := self._flag(key)) is not None}
         for key in flags:
             for other in _OVERRIDES.get(key, ()):
                 self._file.pop(other, None)
+        self._drop_replaced(flags)
         if self._config is not None:
             asked = {key: (choice.value, choice.written) for key, choice in flags.items()}
             file_conflicts.refuse(asked, written, str(self._config), load_catalogue())
         source = f"--config {self._config}"
         of_file = {key: Option(value, source, f"{source}: {key}: {value}") for key, value in self._file.items()}
         self.chosen: dict[str, Option] = of_file | flags
+
+    def _drop_replaced(self, flags: Mapping[str, Option]) -> None:
+        """Drop a complete file's values for plugins that a flag puts another one in the place of."""
+        values = self._file.get("set", {})
+        if not self._file.get("complete") or not values:
+            return
+        remaining = {str(self._file.get(key)) for key in _SLOTS if key not in flags}
+        for key in _SLOTS:
+            old = self._file.get(key)
+            if key not in flags or old is None or same(str(flags[key].value)) == old or old in remaining:
+                continue
+            dropped = [address for address in values if address.rpartition(".")[0] == old]
+            values = {address: value for address, value in values.items() if address not in dropped}
+            if dropped:
+                words = f"{flags[key].written} takes the place of {old}, whose {len(dropped)} values are dropped"
+                self.notes.append(words)
+        self._file["set"] = values
 
     def _flag(self, key: str) -> Option | None:
         # First, since a grid wins over a flag.

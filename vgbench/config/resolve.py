@@ -50,7 +50,7 @@ def resolve(request: RunRequest) -> RunSpec:
     recipe = [*_of_recipe(method.recipe)] if method.recipe else []
     name = method.recipe.name if method.recipe else None
     below, notes = options.without_younger([*resolved.assignments(name, method.training), *recipe])
-    resolved.notes += notes
+    resolved.notes += [*options.notes, *notes]
     # Files above the registry (they say what they hold), but below the user's own values.
     below += data.assignments() if data else []
     below += tasks.assignments() if tasks else []
@@ -178,6 +178,7 @@ def _spec(
         compute=how,
         recipe=method.recipe.name if method.recipe else None,
         own=_own(resolved, method.recipe),
+        trained=trained.value if (trained := options.get("trained")) else None,
         reweighted=tuple(f"{piece.entry.name}={piece.weight:g}" for piece in method.reweighted),
         protocol=resolved.protocol.name,
         scale=resolved.scale,

@@ -77,10 +77,13 @@ CLAIM_COLUMNS = (
 def _p_values(found: Finding) -> str:
     if found.holm_tasks is None:
         return NONE
-    return _p(found.holm_tasks) + (f"; over seeds {_p(found.holm_seeds)}" if found.holm_seeds is not None else "")
+    return p_text(found.holm_tasks) + (
+        f"; over seeds {p_text(found.holm_seeds)}" if found.holm_seeds is not None else ""
+    )
 
 
-def _p(value: float) -> str:
+def p_text(value: float) -> str:
+    """Return a p-value as it is printed: `< .001`, `.034`."""
     return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
 
 

@@ -205,6 +205,12 @@ class Config(TypedDict):
     ]
     environment: Annotated[str, "environment"]
     protocol: Annotated[str, "protocol"]
+    recipes: NotRequired[Annotated[dict[str, Any], "the recipe, where it is a user's own; optional"]]
+    protocols: NotRequired[Annotated[dict[str, Any], "the protocol, likewise; optional"]]
+    variants: NotRequired[Annotated[dict[str, Any], "the variant, likewise; optional"]]
+    trained: NotRequired[
+        Annotated[str, "of an evaluation under another protocol: key of the run whose model it is; optional"]
+    ]
     recipe: Annotated[str | None, "recipe, or null"]
     objectives: Annotated[list[str], "objectives, with `:WEIGHT` where it is not 1"]
     predictor_objectives: Annotated[list[str] | None, "those of the predictor's own stage, or null"]

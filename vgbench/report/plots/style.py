@@ -70,6 +70,19 @@ def save_png(made: Figure, path: Path, dpi: int) -> None:
     write_atomically(path, lambda partial: made.savefig(partial, format="png", dpi=dpi))
 
 
+FORMATS = ("png", "pdf", "svg")
+"""What a picture may be written as."""
+
+
+def save(made: Figure, path: Path) -> None:
+    """Write a figure in the format that the file's name ends in, on white, whole or not at all."""
+    form = path.suffix.removeprefix(".").lower()
+    made.set_facecolor("white")
+    # Without the date, so that the same records give the same bytes.
+    about: Any = {"Date": None} if form == "svg" else {"CreationDate": None} if form == "pdf" else None
+    write_atomically(path, lambda partial: made.savefig(partial, format=form, dpi=150, metadata=about))
+
+
 def line(index: int) -> dict[str, Any]:
     """Colour and dashes of the curve with a number."""
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)], "linewidth": 1.4}

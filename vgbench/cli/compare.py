@@ -1,0 +1,97 @@
+"""`vgbench compare`: two methods or more, task by task."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table
+from vgbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vgbench.report.pairs import Row
+
+EPILOG = examples(
+    "vgbench compare runs/mine-s0 runs/theirs-s0",
+    "vgbench compare 'runs/mine-*' 'runs/theirs-*' --plot compare.png",
+    "vgbench compare vf vf_quasi pred_vcreg --in runs/paper_table_2-quick --tasks",
+)
+
+
+@handled
+def compare(
+    what: Annotated[
+        list[str],
+        typer.Argument(metavar="A B [C]...", help="Run folders, folders of them, globs; or recipes, with --in."),
+    ],
+    inside: Annotated[
+        Path | None,
+        typer.Option("--in", metavar="DIR", help="Folder of runs of which A and B are recipes, such as a suite's."),
+    ] = None,
+    tasks: Annotated[bool, typer.Option("--tasks", help="List the tasks that one of the two alone solves.")] = False,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the rates as PNG, PDF or SVG.")] = None,
+    format: Format = "table",
+    debug: Debug = False,
+) -> None:
+    """Compare methods on the tasks that they share: difference, interval and corrected test, for each protocol.
+
+    Runs of several seeds belong together, where an argument names them. Tasks are compared one by one where both were
+    judged on the same ones; where not, the rates are compared as independent, which is said.
+    """
+    if len(what) < 2:
+        raise UsageError("expected two methods or more: folders of runs, or recipes with --in DIR")
+    if len(set(what)) < len(what):
+        raise UsageError("the same method stands there twice")
+    if plot is not None:
+        from vgbench.report.plots.style import FORMATS
+
+        if plot.suffix.removeprefix(".") not in FORMATS:
+            raise UsageError(f"--plot {plot}: expected a file that ends in {', '.join(f'.{name}' for name in FORMATS)}")
+    from vgbench.report import pairs
+
+    groups = pairs.named([pairs.group(one, inside) for one in what])
+    rows = pairs.compare(groups)
+    if plot is not None:
+        from vgbench.report.plots.pairs import plot_rates
+
+        plot_rates(plot, pairs.rates(groups))
+    if format == "json":
+        print_json({"rates": pairs.rates(groups), "comparisons": [row.plain() for row in rows]})
+        return
+    headers = ["PROTOCOL", "COMPARISON", "SCORE", "RATES", "DIFFERENCE", "P (HOLM)", "TASKS"]
+    print_table(headers, [_texts(row) for row in rows])
+    for row in rows:
+        if row.reason:
+            where = f"{row.protocol}: " if row.protocol else ""
+            kind = (
+                "so the rates are compared as of independent tasks" if row.result else "so there is nothing to compare"
+            )
+            print(f"{where}{row.a}, {row.b}: {row.reason}, {kind}")
+    if tasks:
+        for row in rows:
+            if row.score == "success" and row.stratum is None and row.paired and row.result:
+                print(f"{row.protocol}: only {row.a}: {_places(row.only_a)}")
+                print(f"{row.protocol}: only {row.b}: {_places(row.only_b)}")
+
+
+def _texts(row: "Row") -> list[str]:
+    from vgbench.report.claim_fields import p_text
+    from vgbench.report.fields import NONE, figure, span
+
+    where = f"{row.protocol} ({row.stratum})" if row.stratum else row.protocol
+    found = row.result
+    if found is None:
+        return [where, f"{row.a}, {row.b}", row.score, NONE, NONE, NONE, NONE]
+    p = p_text(row.corrected if row.corrected is not None else 1.0)
+    p += f"; over seeds {p_text(row.corrected_seeds)}" if row.corrected_seeds is not None else ""
+    difference = f"{figure(found.rates[0] - found.rates[1])} {span(found.interval)}"
+    alone = f"{len(row.only_a)} : {len(row.only_b)}" if row.only_a or row.only_b else NONE
+    return [where, f"{row.a} {row.sign} {row.b}", row.score, ", ".join(map(figure, found.rates)), difference, p, alone]
+
+
+def _places(places: "tuple[tuple[int, int], ...]") -> str:
+    """Tasks by seed: `seed 0: 3, 7; seed 1: 2`."""
+    by_seed: dict[int, list[str]] = {}
+    for seed, task in places:
+        by_seed.setdefault(seed, []).append(str(task))
+    return "; ".join(f"seed {seed}: {', '.join(found)}" for seed, found in by_seed.items()) or "none"

@@ -1,0 +1,45 @@
+"""`vgbench evaluate`: plan again with a trained model."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vgbench.cli.common import Debug, Format, examples, handled, print_json, say, takes
+
+EPILOG = examples(
+    "vgbench evaluate runs/NAME --planner cem",
+    "vgbench evaluate runs/NAME --task-seed 7 --set evaluation.tasks=400",
+    "vgbench evaluate runs/NAME --protocol turnstile_two_way --out runs/twin",
+)
+
+
+@takes("planner", "protocol", "tasks", "task_seed", "set", "device", "threads", "memory", "out")
+@handled
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run, with its checkpoints.")],
+    format: Format = "table",
+    debug: Debug = False,
+    **options: Any,
+) -> None:
+    """Plan again with the model of a run: another planner, other tasks or planning values, another protocol.
+
+    Nothing is trained. The result is a run folder of its own, beside RUN by default; the same command resumes it. With
+    another planner the values of the old one are dropped, and the new one has those of the protocol. Under another
+    protocol the model is judged in an environment that it was not trained in.
+    """
+    from vgbench.cli.run import print_result
+    from vgbench.experiments.evaluate import evaluate as again
+    from vgbench.plugin.loggers import Loggers
+    from vgbench.plugin.registry import Registry
+
+    out = options.pop("out")
+    loggers = Loggers().load(Registry(), ())
+    result = again(
+        run, options, Path(out) if out else None, ["vgbench", *sys.argv[1:]], loggers, lambda text: say(f"note: {text}")
+    )
+    if format == "json":
+        print_json(result)
+    else:
+        print_result(result)

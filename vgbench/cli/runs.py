@@ -1,0 +1,43 @@
+"""`vgbench runs`: what there is."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table
+from vgbench.errors import UsageError
+
+EPILOG = examples("vgbench runs", "vgbench runs runs/paper_table_2-quick --format json")
+
+
+@handled
+def runs(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder of runs.")] = Path("runs"),
+    format: Format = "table",
+    debug: Debug = False,
+) -> None:
+    """List runs: status, success rate, date and size.
+
+    A run that was interrupted resumes when its command is given again. Its checkpoints are most of its size: they are
+    needed to resume, to evaluate it again and to draw its value map; its records are not among them.
+    """
+    from vgbench.storage.listing import listed
+    from vgbench.text import show_size
+
+    if not folder.is_dir():
+        raise UsageError(f"DIR {folder}: there is no such folder; runs are in runs/ by default, `vgbench run` makes it")
+    found = list(listed(folder))
+    if format == "json":
+        print_json([run.plain() for run in found])
+        return
+    rows = []
+    for run in found:
+        low, high = run.interval or (0.0, 0.0)
+        rate = f"{run.rate:.3f} [{low:.3f}, {high:.3f}]" if run.rate is not None else ""
+        day = run.created[:16].replace("T", " ")
+        rows.append([run.path.as_posix(), run.status, rate, day, show_size(run.bytes), run.why or run.title])
+    print_table(["RUN", "STATUS", "SUCCESS", "MADE", "SIZE", "WHAT"], rows)
+    states = ", ".join(f"{sum(r.status == s for r in found)} {s}" for s in dict.fromkeys(r.status for r in found))
+    checkpoints = sum(run.checkpoints for run in found)
+    print(f"{len(found)} runs{f': {states}' if found else ''}; checkpoints {show_size(checkpoints)}")
