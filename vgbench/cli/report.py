@@ -132,7 +132,7 @@ def report(
 def _choose(
     suite: str, recipes: Path | None, variants: list[str], scale: str
 ) -> "tuple[Suite, Path | None, list[str], str]":
-    """Return the suite, the user's file that it needs, the variants and the scale that the options name."""
+    """Return the suite, the user's file that it needs, the variants (none: all) and the scale that the options name."""
     from vgbench.config.catalogue_files import load_catalogue, with_file
     from vgbench.config.protocols import SCALES
     from vgbench.experiments.suite import find
@@ -146,7 +146,7 @@ def _choose(
             variant = catalogue.variant(name)
         assert variant is not None
         found.append(variant.name)
-    return chosen, own, list(dict.fromkeys(found or catalogue.variants)), choice(scale, SCALES, "--scale")
+    return chosen, own, list(dict.fromkeys(found)), choice(scale, SCALES, "--scale")
 
 
 def _draw_curves(table: "Table", path: Path) -> None:

@@ -5,6 +5,7 @@ the package's modules. It is found without an import of the package.
 """
 
 import importlib.util
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,17 +30,17 @@ def load_catalogue() -> Catalogue:
     Raises:
         UsageError: registry.yaml is missing, not YAML, or has a key that means nothing.
     """
-    return _load(Registry().others(CATALOGUES))[0]
+    return _load(Registry().others(CATALOGUES), tuple(sys.path))[0]
 
 
 def problems() -> tuple[str, ...]:
     """Return a line for each package whose file was left out."""
-    return _load(Registry().others(CATALOGUES))[1]
+    return _load(Registry().others(CATALOGUES), tuple(sys.path))[1]
 
 
 # Keyed by what decides the result: another sys.path has other packages.
 @lru_cache(maxsize=8)
-def _load(entries: tuple[Entry, ...]) -> tuple[Catalogue, tuple[str, ...]]:
+def _load(entries: tuple[Entry, ...], path: tuple[str, ...]) -> tuple[Catalogue, tuple[str, ...]]:
     made, left_out = catalogue.load_registry(), []
     for entry in entries:
         try:

@@ -197,11 +197,13 @@ def recipes(suite: Suite) -> tuple[str, ...]:
 
 
 def variants(records: Iterable[RunRecord]) -> list[str]:
-    """Return the variants of some records in the order of registry.yaml; the default one where none is named."""
+    """Return the variants of some records, those of registry.yaml first; the default one where none is named."""
     from vgbench.config.catalogue_files import load_catalogue
 
     ran, default = {record.variant for record in records}, load_catalogue().variant(None)
-    return [name for name in load_catalogue().variants if name in ran] or ([default.name] if default else [])
+    known = [name for name in load_catalogue().variants if name in ran]
+    own = sorted(name for name in ran if name is not None and name not in known)
+    return [*known, *own] or ([default.name] if default else [])
 
 
 def build(
