@@ -40,7 +40,7 @@ def problems() -> tuple[str, ...]:
 
 # Keyed by what decides the result: another sys.path has other packages.
 @lru_cache(maxsize=8)
-def _load(entries: tuple[Entry, ...], path: tuple[str, ...]) -> tuple[Catalogue, tuple[str, ...]]:
+def _load(entries: tuple[Entry, ...], search: tuple[str, ...]) -> tuple[Catalogue, tuple[str, ...]]:
     made, left_out = catalogue.load_registry(), []
     for entry in entries:
         try:

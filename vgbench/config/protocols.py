@@ -73,14 +73,24 @@ class Protocol:
         return {**self.set, **self.scales.get(scale, Scale()).set}
 
     def plain(self) -> dict[str, Any]:
-        """Return what a file would say of it, with all that it extends written out."""
-        others = ("name", "own", "stages", "scales", "ancestors", "written")
+        """Return what a file would say of it: its own values, and those of a user's protocols that it extends."""
+        others = ("name", "own", "stages", "scales", "ancestors", "written", "set")
         about = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in others}
         about |= {key: list(value) for key, value in self.stages.items()}
-        scales = {name: {k: v for k, v in vars(scale).items() if v} for name, scale in self.scales.items()}
-        # Its values are written out; what a variant has for the protocol that it extends is still for it.
         about["extends"] = next((protocol.name for protocol in self.ancestors if not protocol.own), None)
-        return {key: value for key, value in (about | {"scales": scales}).items() if value}
+        written: dict[str, dict[str, Any]] = {}
+        for protocol in [*reversed([p for p in self.ancestors if p.own]), self]:
+            for scale, values in protocol.written.items():
+                written.setdefault(scale, {}).update(values)
+        about["set"] = written.pop("", {})
+        networks = {name: {k: v for k, v in vars(scale).items() if k != "set"} for name, scale in self.scales.items()}
+        scales = {name: {**networks[name], "set": written.get(name)} for name in networks}
+        about["scales"] = {name: found for name, scale in scales.items() if (found := _given(scale))}
+        return _given(about)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value}
 
 
 def read_protocols(
