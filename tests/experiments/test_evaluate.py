@@ -1,0 +1,115 @@
+"""`vgbench evaluate`: the model of a run, planned with once more."""
+
+import json
+
+import pytest
+
+SMALL = ("--set", "strided.stem=4", "--set", "strided.channels=4", "--set", "mlp.hidden=[16]")
+SMALL += ("--set", "model.latent_dim=16", "--set", "data.trajectories=8", "--set", "train.steps=2")
+SMALL += ("--set", "train_predictor.steps=2", "--set", "mpc.max_steps=6", "--set", "mppi.samples=8")
+RUN = ("run", "--protocol", "turnstile", "--recipe", "vf", "--scale", "smoke", *SMALL, "--out", "run")
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+@pytest.fixture
+def run(vgbench_cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
+    done = vgbench_cli(*RUN)
+    assert done.exit_code == 0, done.stderr
+    return tmp_path / "run"
+
+
+def test_another_planner_gives_what_a_whole_run_with_it_would(run, vgbench_cli, tmp_path):
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    done = vgbench_cli("evaluate", "run", "--planner", "cem", "--set", "cem.samples=8", "--format", "json")
+    assert done.exit_code == 0, done.stderr
+    assert "--planner cem takes the place of mppi, whose" in done.stderr
+    result = done.json()
+    place = tmp_path / result["run_dir"].split("/")[-1]
+    assert place.parent == run.parent and place != run and not {"encoder", "predictor"} & set(result["stages"])
+    # The same from the start: the same key, and row by row the same.
+    whole = [word for word in RUN if word != "mppi.samples=8"]
+    whole = [*whole[: whole.index("--out") - 1], "--planner", "cem", "--set", "cem.samples=8", "--out", "whole"]
+    done = vgbench_cli(*whole)
+    assert done.exit_code == 0, done.stderr
+    assert read(place / "run.json")["key"] == read(tmp_path / "whole" / "run.json")["key"]
+    assert (place / "episodes.jsonl").read_bytes() == (tmp_path / "whole" / "episodes.jsonl").read_bytes()
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_other_tasks_and_a_second_call(run, vgbench_cli):
+    command = (
+        "evaluate",
+        "run",
+        "--task-seed",
+        "7",
+        "--set",
+        "evaluation.tasks=6",
+        "--out",
+        "again",
+        "--format",
+        "json",
+    )
+    first = vgbench_cli(*command)
+    assert first.exit_code == 0, first.stderr
+    assert first.json()["n"] == 6 and first.json()["seeds"]["task"] == 7
+    second = vgbench_cli(*command)
+    assert second.json() == first.json() and "episodes" not in second.stderr
+    # It is an ordinary run folder: pictures and the ladder read it.
+    assert vgbench_cli("ladder", "--run", "again", "--tasks", "2").exit_code == 0
+
+
+def test_another_protocol_judges_the_model_where_it_was_not_trained(run, vgbench_cli, tmp_path):
+    options = ("--protocol", "turnstile_two_way", "--set", "mpc.max_steps=6", "--out", "twin")
+    done = vgbench_cli("evaluate", "run", *options, "--format", "json")
+    assert done.exit_code == 0, done.stderr
+    record = read(tmp_path / "twin" / "run.json")
+    assert record["protocol"] == "turnstile_two_way" and record["identity"]["trained"] == read(run / "run.json")["key"]
+    assert record["identity"]["environment"]["params"]["doors"] == "two_way"
+    # Its file names the run; trained from scratch it would be another one.
+    refused = vgbench_cli("run", "--config", "twin/config.yaml", "--out", "elsewhere")
+    assert refused.exit_code == 2 and "use vgbench evaluate RUN" in refused.stderr
+
+
+def test_the_values_of_the_run_itself_are_its_result(run, vgbench_cli, tmp_path):
+    done = vgbench_cli("evaluate", "run", "--format", "json")
+    assert done.exit_code == 0 and done.json()["key"] == read(run / "run.json")["key"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("run")) == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--set", "iql.tau=0.9"), "--set iql.tau: this is a value of the training (the model has 0.8)"),
+        (("--set", "train.steps=3"), "--set train.steps: this is a value of the training (the model has 2)"),
+        (("--planner", "cem", "--set", "mppi.samples=9"), "mppi"),
+        (("--planner", "mpppi"), "no planner named 'mpppi'"),
+        (("--protocol", "maze"), "--protocol maze: it shows"),
+    ],
+)
+def test_what_would_need_training_is_refused(run, vgbench_cli, tmp_path, options, message):
+    done = vgbench_cli("evaluate", "run", *options)
+    assert done.exit_code == 2 and message in done.stderr, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("run")) == ["run"]
+
+
+def test_a_run_without_checkpoints_or_no_run_is_refused(run, vgbench_cli):
+    for path in (run / "checkpoints").glob("*.pt"):
+        path.unlink()
+    done = vgbench_cli("evaluate", "run")
+    assert done.exit_code == 2 and "the trained model is missing" in done.stderr
+    done = vgbench_cli("evaluate", "nowhere")
+    assert done.exit_code == 2 and "RUN nowhere: there is no such folder" in done.stderr
+
+
+def test_runs_of_several_seeds_and_their_rate(vgbench_cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
+    done = vgbench_cli(*RUN, "--seeds", "0,3")
+    assert done.exit_code == 0, done.stderr
+    assert [read(tmp_path / "run" / f"s{seed}" / "run.json")["identity"]["seeds"]["train"] for seed in (0, 3)] == [0, 3]
+    assert done.stdout.splitlines()[-1].startswith("2 seeds: ")
+    refused = vgbench_cli(*RUN, "--seeds", "0,3", "--seed", "1")
+    assert refused.exit_code == 2 and "--seed contradicts --seeds" in refused.stderr

@@ -1,0 +1,120 @@
+"""`vgbench compare`: two methods task by task, and runs of other tasks."""
+
+import pytest
+from scipy.stats import binomtest
+
+
+@pytest.fixture
+def compare(record, vgbench_cli):
+    """Compare recipes inside of the folder of records."""
+
+    def call(*args, **options):
+        done = vgbench_cli("compare", *args, "--in", record.runs, "--format", "json")
+        assert done.exit_code == 0, done.stderr
+        return {(row["protocol"], row["stratum"], row["score"]): row for row in done.json()["comparisons"]}
+
+    return call
+
+
+def test_two_recipes_are_compared_on_their_common_tasks(record, compare):
+    record(recipe="vf_quasi", solved=set(range(60)))
+    record(recipe="vf", solved=set(range(40, 70)))
+    row = compare("vf_quasi", "vf")["maze", None, "success"]
+    assert (row["rate_a"], row["rate_b"], row["paired"], row["sign"]) == (0.75, 0.375, True, ">")
+    # 40 tasks only the one, 10 only the other: McNemar's exact test.
+    assert row["p_tasks"] == pytest.approx(binomtest(10, 50).pvalue)
+    assert row["only_a"] == [[0, task] for task in range(40)] and row["only_b"] == [[0, t] for t in range(60, 70)]
+    low, high = row["difference95"]
+    assert low < 0.375 < high
+
+
+def test_all_comparisons_are_corrected_together(record, vgbench_cli):
+    for recipe, count in (("vf_quasi", 50), ("vf", 40), ("vf_pred", 34)):
+        record(recipe=recipe, solved=set(range(count)))
+    done = vgbench_cli("compare", "vf_quasi", "vf", "vf_pred", "--in", record.runs, "--format", "json")
+    rows = {(row["a"], row["b"]): row for row in done.json()["comparisons"]}
+    # Each solves what the next one does, and 10, 6 or 16 tasks more: p = 2 ** (1 - n).
+    found = {pair: row["p_tasks"] for pair, row in rows.items()}
+    assert found == {
+        ("vf_quasi", "vf"): pytest.approx(2**-9),
+        ("vf_quasi", "vf_pred"): pytest.approx(2**-15),
+        ("vf", "vf_pred"): pytest.approx(2**-5),
+    }
+    assert rows["vf_quasi", "vf_pred"]["holm_tasks"] == pytest.approx(3 * 2**-15)
+    assert rows["vf_quasi", "vf"]["holm_tasks"] == pytest.approx(2 * 2**-9)
+    assert rows["vf", "vf_pred"]["holm_tasks"] == pytest.approx(2**-5)
+
+
+def test_runs_on_other_tasks_are_compared_as_unpaired_and_it_is_said(record, vgbench_cli, edit):
+    record(recipe="vf_quasi", solved=set(range(60)))
+    other = record(recipe="vf", solved=set(range(30)))
+    edit(other / "episodes.jsonl", lambda row: row.update(start_distance=1.0))
+    done = vgbench_cli("compare", "vf-quasi", "vf", "--in", record.runs)
+    assert done.exit_code == 0, done.stderr
+    assert "the two were judged on different tasks, so the rates are compared as of independent tasks" in done.stdout
+    assert "vf-quasi > vf" in done.stdout
+
+
+def test_strata_are_compared_each(record, compare, edit):
+    for recipe, solved in (("vf_quasi", set(range(80))), ("vf", set(range(0, 80, 2)))):
+        path = record(recipe=recipe, solved=solved)
+        for file in path.glob("*.jsonl"):
+            if file.name != "train.jsonl":
+                edit(file, lambda row: row.update(stratum=("near", "far")[row["task"] % 2]))
+    rows = compare("vf_quasi", "vf")
+    assert rows["maze", "near", "success"]["rate_b"] == 1.0 and rows["maze", "far", "success"]["rate_b"] == 0.0
+    assert rows["maze", "near", "success"]["sign"] == "~" and rows["maze", "far", "success"]["sign"] == ">"
+
+
+def test_folders_and_globs_are_groups_of_seeds(record, vgbench_cli, tmp_path):
+    for seed in range(3):
+        record(recipe="vf_quasi", seed=seed, solved=set(range(60 + seed)))
+        record(recipe="vf", seed=seed, solved=set(range(20 + seed)))
+    place = record.runs / "maze"
+    done = vgbench_cli("compare", place / "vf_quasi", f"{place}/vf/s*", "--tasks", "--plot", tmp_path / "c.svg")
+    assert done.exit_code == 0, done.stderr
+    assert "vf_quasi > vf/s*" in done.stdout and "over seeds" in done.stdout
+    assert f"maze: only vf_quasi: seed 0: {', '.join(map(str, range(20, 60)))}; seed 1" in done.stdout
+    assert "maze: only vf/s*: none" in done.stdout
+    assert "<svg" in (tmp_path / "c.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["vf"], "expected two methods or more"),
+        (["vf", "vf"], "the same method stands there twice"),
+        (["vf", "vff"], "vff: no finished run of that recipe in runs/paper_table_2-quick; it has vf"),
+        (["vf", "vf_pred", "--plot", "c.txt"], "--plot c.txt: expected a file that ends in .png, .pdf, .svg"),
+    ],
+)
+def test_mistakes_are_named(record, vgbench_cli, args, message):
+    record(recipe="vf")
+    done = vgbench_cli("compare", *args, "--in", "runs/paper_table_2-quick")
+    assert done.exit_code == 2 and message in done.stderr
+
+
+def test_two_runs_of_one_seed_cannot_be_told_apart(record, vgbench_cli):
+    record(recipe="vf")
+    record(recipe="vf", folder="more/vf", key="other")
+    done = vgbench_cli("compare", record.runs, "nowhere")
+    assert done.exit_code == 2 and "two runs on maze with seed 0" in done.stderr
+    done = vgbench_cli("compare", record.runs / "maze", "nowhere")
+    assert done.exit_code == 2 and "nowhere: there is no such folder" in done.stderr
+
+
+def test_runs_are_listed_with_what_is_wrong(record, vgbench_cli, edit):
+    record(recipe="vf", solved=set(range(60)))
+    failed = record(recipe="vf_pred")
+    edit(failed / "run.json", lambda run: run.update(status="failed", error="diverged"))
+    broken = record(recipe="vf_quasi")
+    (broken / "run.json").write_text("{")
+    done = vgbench_cli("runs", record.runs, "--format", "json")
+    assert done.exit_code == 0, done.stderr
+    rows = {row["path"].split("/")[-2]: row for row in done.json()}
+    assert (rows["vf"]["status"], rows["vf"]["success_rate"], rows["vf"]["why"]) == ("done", 0.75, None)
+    assert (rows["vf_pred"]["status"], rows["vf_pred"]["why"]) == ("failed", "diverged")
+    assert rows["vf_quasi"]["status"] == "damaged" and rows["vf"]["bytes"] > 1000
+    assert "3 runs: 1 done, 1 failed, 1 damaged" in vgbench_cli("runs", record.runs).stdout
+    done = vgbench_cli("runs", "nowhere")
+    assert done.exit_code == 2 and "there is no such folder" in done.stderr
