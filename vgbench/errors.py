@@ -20,6 +20,10 @@ class OtherApi(UsageError):
     """A plugin was made for another version of the plugin interface."""
 
 
+class InUse(VgbenchError):
+    """Another process works in the folder."""
+
+
 class RunFailed(VgbenchError):
     """A run stopped before its end: a loss that is not finite, a disk that is full, ..."""
 

@@ -11,17 +11,20 @@ from pathlib import Path
 from vgbench.errors import UsageError
 from vgbench.experiments import executors
 from vgbench.experiments.cells import CellOutcome, RunCell, changed_sources
-from vgbench.experiments.executors.base import PASSED_ON, Job, Resources
+from vgbench.experiments.executors.base import PASSED_ON, Job, JobResult, Resources
 from vgbench.experiments.scheduler import Scheduler
 from vgbench.experiments.worker import TOKEN
 from vgbench.storage import provenance, yaml_file
 from vgbench.storage.files import Record, read_json, write_atomically, write_json
 from vgbench.storage.interrupt import deferred_interrupts
-from vgbench.storage.lock import locked
+from vgbench.storage.lock import held, locked
+from vgbench.storage.run_folder import RunFolder
 from vgbench.storage.source_changes import set_aside
 from vgbench.training import stage_cache
 
 FORMAT = 2  # 1 had `cells` for what are `runs` now
+_PATIENCE = 60.0
+"""Seconds to wait for another command that writes the record."""
 SHARED = ".shared"
 """Folder of training stages that cells share, within a suite's."""
 
@@ -31,6 +34,7 @@ class Campaign:
 
     The folder holds KIND.json (name, scale, `runs`: the cells with their keys, versions, command lines), written before
     the first cell is started, and the cells' run folders. Runs that the file has and the command does not are kept.
+    Several commands may share a folder: each run has a lock of its own, and so has each training stage.
     """
 
     def __init__(self, kind: str, name: str, scale: str, root: Path, cells: Sequence[RunCell]) -> None:
@@ -42,7 +46,6 @@ class Campaign:
         self.kind, self.name, self.scale, self.root, self.cells = kind, name, scale, root, list(cells)
         self._path = root / f"{kind}.json"
         self._old = self._read()
-        self._record: Record = {}
 
     def _read(self) -> Record:
         root, path = self.root, self._path
@@ -97,8 +100,10 @@ class Campaign:
 
     def amend(self, **fields: object) -> None:
         """Add to KIND.json what has come out."""
-        self._record |= fields
-        write_json(self._path, self._record)
+        with locked(self.root, _PATIENCE):
+            # Another command may have added runs meanwhile.
+            self._old = self._read()
+            write_json(self._path, self._old | fields)
 
     def _inside(self, folder: Path) -> str:
         return folder.relative_to(self.root).as_posix()
@@ -149,26 +154,36 @@ class Campaign:
         from vgbench.experiments.progress import ProgressReporter
 
         self.check_sources(repeat)
-        with locked(self.root):
-            computed = {"complete": bool(repeat), "failed": again}
+        computed = {"complete": bool(repeat), "failed": again}
+        # Held for a moment only: other commands may compute runs of the same folder, each of which has its own lock.
+        with locked(self.root, _PATIENCE):
             self.cells = [self._set_aside(cell, computed, say) for cell in self.cells]
-            tally = ProgressReporter(self.cells, again, say)
-            waiting = tally.waiting()
-            workers = executors.find(executor)(place) if waiting else None
-            self._record = self.record(argv)
-            write_json(self._path, self._record)
-            # After the record, which has this command in it even if nothing is left to compute.
-            if workers is None:
-                return tally.outcomes()
-            tally.slots, share, token = workers.slots, self.root / SHARED, self._token()
-            required_stages = {cell.spec.key(): tuple(stage_cache.stages(cell.spec).values()) for cell in waiting}
-            jobs = [self._job(cell, place, argv, token) for cell in waiting]
-            # After the executor, whose library may have put handlers of its own in place.
-            with deferred_interrupts() as stop:
-                Scheduler(workers, jobs, tally.ended, say, required_stages, partial(stage_cache.published, share)).run(
-                    stop
-                )
+            self._old = self._read()
+            write_json(self._path, self.record(argv))
+            token = self._token()
+        tally = ProgressReporter(self.cells, again, say)
+        waiting = tally.waiting()
+        # After the record, which has this command in it even if nothing is left to compute.
+        if not waiting:
             return tally.outcomes()
+        workers = executors.find(executor)(place)
+        tally.slots, share = workers.slots, self.root / SHARED
+        required = {cell.spec.key(): tuple(stage_cache.stages(cell.spec).values()) for cell in waiting}
+        states = {str(cell.folder): cell.state for cell in waiting}
+        jobs = [self._job(cell, place, argv, token) for cell in waiting]
+        # After the executor, whose library may have put handlers of its own in place.
+        with deferred_interrupts() as stop:
+            Scheduler(
+                workers,
+                jobs,
+                tally.ended,
+                say,
+                required,
+                partial(stage_cache.published, share),
+                lambda job: _elsewhere(job, share, required[job.key]),
+                lambda job: _ended_elsewhere(job, states[job.folder]),
+            ).run(stop)
+        return tally.outcomes()
 
     def _token(self) -> str:
         path = self.root / TOKEN
@@ -194,3 +209,21 @@ class Campaign:
             env=env,
             plugins=tuple(map(dict, provenance.plugins(cell.spec))),
         )
+
+
+def _elsewhere(job: Job, share: Path, stages: Sequence[str]) -> bool:
+    """Whether another command computes a run, or trains a stage that the run waits for."""
+    if held(Path(job.folder) / ".lock"):
+        return True
+    return any(not stage_cache.published(share, name) and held(stage_cache.lock_of(share, name)) for name in stages)
+
+
+def _ended_elsewhere(job: Job, state: str) -> JobResult | None:
+    """How another command has ended a run since this one looked at it; None while it has not."""
+    folder = RunFolder(Path(job.folder))
+    if (folder.path / "result.json").exists() and not held(folder.path / ".lock"):
+        return JobResult(job, "done")
+    run = folder.recorded()
+    if run is None or state == "failed" or run.get("status") != "failed" or held(folder.path / ".lock"):
+        return None
+    return JobResult(job, "failed", str(run.get("error") or "it failed under another command"))

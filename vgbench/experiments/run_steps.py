@@ -176,11 +176,12 @@ class RunSteps:
         # A predictor of its own takes as many steps as joint training, which would look at the windows of both.
         also = self.strides if "predictor" in planned.kind.trains else frozenset[int]()
         stage = Stage(name, terms, settings, seed, planned.settings, also)
-        adopted = self.shared is not None and self.shared.adopt(name, self.folder)
-        with nullcontext() if adopted else self.folder.timed(name):
-            Trainer(stage, model, data, self.folder, self.loggers, self.stop, latents).run()
-        if self.shared:
-            self.shared.publish(name, self.folder)
+        with self.shared.training(name, lambda: self.stop.requested) if self.shared else nullcontext():
+            adopted = self.shared is not None and self.shared.adopt(name, self.folder)
+            with nullcontext() if adopted else self.folder.timed(name):
+                Trainer(stage, model, data, self.folder, self.loggers, self.stop, latents).run()
+            if self.shared:
+                self.shared.publish(name, self.folder)
 
     def _tasks(self, data: Dataset) -> tuple[Tasks, TasksAbout]:
         """Tasks on the device, and what result.json says of them. The folder gets their manifest, or has it."""

@@ -1,5 +1,6 @@
 """Keeps an executor busy with cells: goes on past failures, and starts again what died."""
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ RETRIES = 2
 """Times that a cell is started again after its worker died."""
 
 _POLL = 0.2  # seconds between two looks at what asks to stop
+_PATIENCE = 1.0  # seconds between two looks at what other commands compute
 
 
 @dataclass
@@ -23,6 +25,8 @@ class Scheduler:
         exists: whether such a thing is there already.
         ended: called with every job that is over.
         say: called with a line for each job that is started again.
+        elsewhere: says of a job that waits whether another command computes it, or something that it needs, right now.
+        ended_elsewhere: how another command has ended a job; None if none has.
     """
 
     executor: Executor
@@ -31,6 +35,8 @@ class Scheduler:
     say: Callable[[str], None]
     required_stages: Mapping[str, Collection[str]]
     exists: Callable[[str], bool]
+    elsewhere: Callable[[Job], bool] = lambda job: False
+    ended_elsewhere: Callable[[Job], JobResult | None] = lambda job: None
 
     def run(self, stop: Stop) -> None:
         """Work until nothing is left.
@@ -39,18 +45,27 @@ class Scheduler:
             KeyboardInterrupt: `stop` was requested; the running jobs have saved their state.
         """
         pending, running, deaths = list(self.jobs), list[Job](), dict[str, int]()
+        told = False
         try:
             while pending or running:
                 if stop.requested:
                     self._drain(running)
                     raise KeyboardInterrupt
+                if not running and pending and not self._next(pending, running):
+                    if not told:
+                        self.say(f"{len(pending)} runs are computed by other commands; waiting for them")
+                        told = True
+                    time.sleep(_PATIENCE)
+                self._take_over_endings(pending)
                 while len(running) < self.executor.slots and (job := self._next(pending, running)):
                     pending.remove(job)
                     running.append(job)
                     self.executor.submit(job)
                 for ending in self.executor.finished(_POLL):
                     running.remove(ending.job)
-                    if self._again(ending, deaths):
+                    if ending.outcome == "elsewhere":
+                        pending.append(ending.job)
+                    elif self._again(ending, deaths):
                         # In front, since others may wait for a stage that it was computing.
                         pending.insert(0, ending.job)
                     else:
@@ -62,9 +77,17 @@ class Scheduler:
         """First job that waits for nothing that another one is computing."""
         busy = {name for job in running for name in self.required_stages.get(job.key, ()) if not self.exists(name)}
         for job in pending:
-            if busy.isdisjoint(self.required_stages.get(job.key, ())):
+            if busy.isdisjoint(self.required_stages.get(job.key, ())) and not self.elsewhere(job):
                 return job
         return None
+
+    def _take_over_endings(self, pending: list[Job]) -> None:
+        """Note the jobs that another command has ended meanwhile."""
+        for job in list(pending):
+            ending = self.ended_elsewhere(job)
+            if ending is not None:
+                pending.remove(job)
+                self.ended(ending)
 
     def _again(self, ending: JobResult, deaths: dict[str, int]) -> bool:
         if ending.outcome != "died" or deaths.get(ending.job.folder, 0) >= RETRIES:

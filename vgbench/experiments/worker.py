@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from vgbench.errors import UsageError, VgbenchError
+from vgbench.errors import InUse, UsageError, VgbenchError
 from vgbench.experiments.executors.base import Job
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vgbench.storage.record_types import PluginOrigin
 
 TOKEN = ".token"
-_PATIENCE = 60.0  # seconds for a predecessor whose suite was killed to let go of the folder
+_PATIENCE = 20.0  # seconds for a predecessor whose suite was killed to let go of the folder
 
 
 def perform(job: Job) -> dict[str, str]:
@@ -30,6 +30,8 @@ def perform(job: Job) -> dict[str, str]:
         _run(job)
     except KeyboardInterrupt:
         return {"outcome": "interrupted", "reason": ""}
+    except InUse:
+        return {"outcome": "elsewhere", "reason": ""}
     except Exception as err:
         traceback.print_exc()
         reason = str(err) if isinstance(err, VgbenchError) else f"{type(err).__name__}: {err}"
@@ -55,10 +57,9 @@ def _same_disk(job: Job) -> None:
 
 
 def _run(job: Job) -> None:
-    import filelock
-
     from vgbench.config.resolve import RunRequest, resolve
     from vgbench.experiments import runner
+    from vgbench.storage.lock import locked
     from vgbench.storage.provenance import chosen_plugins
     from vgbench.storage.source_changes import source_changes
 
@@ -77,7 +78,7 @@ def _run(job: Job) -> None:
             "machine. Give the command again"
         )
     # Waits only: the run takes the lock itself, but without patience.
-    with filelock.FileLock(folder / ".lock", timeout=_PATIENCE):
+    with locked(folder, _PATIENCE):
         pass
     runner.run(spec, folder, job.argv, share=Path(job.share) if job.share else None)
 

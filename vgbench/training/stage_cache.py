@@ -6,20 +6,25 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import filelock
 import torch
 
 from vgbench.errors import VgbenchError
 from vgbench.plugin.source import source
 from vgbench.spec import ResolvedPlugin, RunSpec
 from vgbench.storage.files import read_json
+from vgbench.storage.lock import file_lock
 from vgbench.storage.run_folder import RunFolder
 from vgbench.version import __version__
 
 FORMAT = 1
+_POLL = 0.5  # seconds
 
 
 def stages(spec: RunSpec) -> dict[str, str]:
@@ -86,6 +91,11 @@ def published(folder: Path, name: str) -> bool:
     return checkpoint(folder, name).exists()
 
 
+def lock_of(folder: Path, name: str) -> Path:
+    """Return the file whose lock is held while a stage, by its hash, is trained."""
+    return folder / f"{name}.lock"
+
+
 class StageCache:
     """Finished stages in a folder that several runs share: HASH.pt (a checkpoint) and HASH.json (times and log)."""
 
@@ -93,6 +103,28 @@ class StageCache:
         """`folder` is made when first written to."""
         self._folder, self._hashes, self._key = folder, stages(spec), spec.key()
         self._late = late_roles(spec)
+
+    @contextmanager
+    def training(self, stage: str, stop: Callable[[], bool]) -> Iterator[None]:
+        """Hold the lock of a stage, after whoever else trains it, so that runs of several commands train it once.
+
+        Raises:
+            KeyboardInterrupt: `stop` asked to end while it waited.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = file_lock(lock_of(self._folder, self._hashes[stage]))
+        while True:
+            try:
+                lock.acquire()
+                break
+            except filelock.Timeout:
+                if stop():
+                    raise KeyboardInterrupt from None
+                time.sleep(_POLL)
+        try:
+            yield
+        finally:
+            lock.release()
 
     def adopt(self, stage: str, run: RunFolder) -> bool:
         """Take over a stage that another run has finished: its checkpoint, its lines of train.jsonl and its times.

@@ -41,8 +41,8 @@ class JobResult:
     """How a job ended.
 
     Attributes:
-        outcome: "done", "failed" (`reason` says why), "interrupted" (after `stop`), or "died": the worker is gone
-            without a word, and the same job may be submitted again.
+        outcome: "done", "failed" (`reason` says why), "interrupted" (after `stop`), "elsewhere": another process
+            computes it, or "died": the worker is gone without a word, and the same job may be submitted again.
     """
 
     job: Job
