@@ -1,5 +1,6 @@
 """What `suite` and `sweep` share: options about how their runs are computed, and tables of runs."""
 
+import re
 import sys
 from collections import Counter
 from dataclasses import dataclass, fields, replace
@@ -29,9 +30,16 @@ class Execution:
     ] = None
     num_seeds: Annotated[int | None, typer.Option(metavar="N", help="So many seeds, from 0 on.")] = None
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default runs/NAME-SCALE.")] = None
-    executor: Annotated[str, typer.Option(metavar="local|ray", help="Processes of this machine, or a Ray cluster.")] = (
-        "local"
-    )
+    executor: Annotated[
+        str, typer.Option(metavar="local|ray|slurm", help="Processes of this machine, a Ray cluster, Slurm jobs.")
+    ] = "local"
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts of the runs, I from 1; for job arrays.")
+    ] = None
+    devices: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Devices of this machine, one run at a time on each: cuda:0,cuda:1."),
+    ] = None
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Runs at once; by default as many as there are cores.")
     ] = None
@@ -85,10 +93,43 @@ class Execution:
             raise UsageError(f"--threads {threads}: expected a whole number from 1 to {most}{have}, or 0: chosen here")
         if threads == 0:
             threads = max(1, cores() // workers) if workers and here else 1
-        resources = Resources(workers, threads, self.address)
+        resources = Resources(workers, threads, self.address, devices=self._devices())
         requested(Registry())  # every run would fail over a wrong name
         chosen.check(resources)
         return resources
+
+    def _devices(self) -> tuple[str, ...]:
+        """Devices of --devices, which --workers would contradict."""
+        if self.devices is None:
+            return ()
+        found = tuple(part.strip() for part in self.devices.split(",") if part.strip())
+        known = r"cpu|cuda(:[0-9]{1,3})?"
+        if not found or not all(re.fullmatch(known, name) for name in found):
+            raise UsageError(f"--devices {self.devices}: expected a list such as cuda:0,cuda:1")
+        if len({name.partition(":")[0] for name in found}) > 1:
+            raise UsageError(f"--devices {self.devices}: expected devices of one kind, which all runs are computed on")
+        if self.workers is not None:
+            raise UsageError("--devices contradicts --workers: one run at a time on each device")
+        return found
+
+    def part_of(self, requests: "list[CellRequest]") -> "list[CellRequest]":
+        """Keep the runs of --shard: every N-th one from the I-th on, so that parts have runs of all kinds.
+
+        Raises:
+            UsageError: it is of another form, or out of range.
+        """
+        if self.shard is None:
+            return requests
+        match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", self.shard.strip())
+        if not match:
+            raise UsageError(f"--shard {self.shard}: expected I/N, as in 3/20")
+        number, parts = int(match[1]), int(match[2])
+        if not 1 <= number <= parts:
+            raise UsageError(f"--shard {self.shard}: expected 1/{max(parts, 1)} to {max(parts, 1)}/{max(parts, 1)}")
+        kept = requests[number - 1 :: parts]
+        if not kept:
+            raise UsageError(f"--shard {self.shard}: there are {len(requests)} runs, so part {number} is empty")
+        return kept
 
     def campaign(self, kind: str, name: str, requests: "list[CellRequest]", base: "RunRequest") -> "Campaign":
         """Resolve all runs, of which `base` has what they share, and look at the folder that they have or will get."""
@@ -96,7 +137,10 @@ class Execution:
         from vgbench.experiments.cells import resolve_cells
 
         root = self.out or default_folder(name, base)
-        cells = resolve_cells(requests, root)
+        if self.devices is not None:
+            device = self._devices()[0]
+            requests = [replace(one, request=one.request.replaced(device=device)) for one in requests]
+        cells = resolve_cells(self.part_of(requests), root)
         return Campaign(kind, name, cells[0].spec.scale, root, cells)
 
     def compute(self, campaign: "Campaign", resources: "Resources") -> "list[CellOutcome]":

@@ -1,13 +1,17 @@
 """`vgbench suite`: recipes x protocols x seeds, or go on with them."""
 
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, takes
+from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, takes
 from vgbench.cli.experiment_options import Execution, print_outcomes, print_plan
 from vgbench.config.options import SHARED
+from vgbench.errors import UsageError
+from vgbench.text import rate_text
 
 if TYPE_CHECKING:
     from vgbench.experiments.cells import CellOutcome
@@ -17,19 +21,30 @@ EPILOG = examples(
     "vgbench suite paper_table_2 --only vf,vf_quasi,wall_big --seeds 0",
     "vgbench suite paper_table_2 --set evaluation.tasks=50 --out runs/short",
     "vgbench suite mine.yaml --num-seeds 3 --dry-run",
+    "vgbench suite paper_table_2 --shard 3/20 --out shared/table",
+    "vgbench suite --status shared/table --watch",
     "vgbench suite paper_table_2 --recipes mine.yaml --only mine,vf,wall_big --dry-run",
 )
+
+
+WATCHED = 5.0
+"""Seconds between two looks."""
 
 
 @takes("recipes", *SHARED, others=Execution)
 @handled
 def suite(
     name: Annotated[
-        str, typer.Argument(metavar="NAME|FILE.yaml", help="A suite, e.g. paper_table_2, or a file that has one.")
-    ],
+        str | None,
+        typer.Argument(metavar="NAME|FILE.yaml", help="A suite, e.g. paper_table_2, or a file that has one."),
+    ] = None,
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME[,NAME]", help="Only these recipes and protocols of the suite.")
     ] = None,
+    status: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Only say where the runs of a suite's folder stand.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="With --status: go on saying what changes.")] = False,
     format: Format = "table",
     debug: Debug = False,
     **options: Any,
@@ -37,7 +52,20 @@ def suite(
     """Run every recipe on every protocol with every seed.
 
     Each has an ordinary run folder, DIR/PROTOCOL/RECIPE/sSEED. The same command goes on with what is not complete.
+    Several commands may share a folder: each run is computed by one of them. --shard 3/20 takes every twentieth run
+    from the third on, as for a job array.
     """
+    if status is not None:
+        if name is not None:
+            raise UsageError("--status DIR stands alone: the folder knows its suite; leave NAME out")
+        _print_status(status, watch, format)
+        return
+    if watch:
+        raise UsageError("--watch goes with --status DIR")
+    if name is None:
+        raise UsageError(
+            "NAME: expected a suite, e.g. paper_table_2, or a file that has one (see `vgbench list suite`)"
+        )
     from vgbench.config.request import RunRequest
     from vgbench.experiments import suite
     from vgbench.experiments.cells import seeds
@@ -52,6 +80,28 @@ def suite(
         print_plan(campaign, format, how.estimate)
     else:
         finish(campaign.root, asked.name, how.compute(campaign, resources), format)
+
+
+def _print_status(root: Path, watch: bool, format: str) -> None:
+    """Print where runs stand; with `watch` what has changed, until nothing runs or waits any more."""
+    from vgbench.experiments.status import status, summary
+
+    found = status(root)
+    if format == "json":
+        print_json([run.plain() for run in found])
+        return
+    rows = [[run.name, run.state, rate_text(run.rate) if run.rate else "", run.where or run.why] for run in found]
+    print_table(["RUN", "STATE", "SUCCESS", "WHERE"], rows)
+    print(summary(found))
+    while watch and any(run.state in ("running", "waiting", "interrupted") for run in found):
+        time.sleep(WATCHED)
+        before, found = {run.name: run for run in found}, status(root)
+        for run in found:
+            if run != before.get(run.name):
+                print(f"{run.name}: {run.state} {rate_text(run.rate) if run.rate else run.where or run.why}".rstrip())
+        sys.stdout.flush()
+    if watch:
+        print(summary(found))
 
 
 def finish(root: Path, name: str, outcomes: "list[CellOutcome]", format: str) -> None:

@@ -66,6 +66,8 @@ def _run(job: Job) -> None:
     folder = Path(job.folder)
     spec = resolve(RunRequest(config=folder / "config.yaml"))
     spec = replace(spec, compute=replace(spec.compute, threads=job.threads))
+    if job.device is not None:
+        spec = replace(spec, device=job.device)
     if spec.key() != job.key:
         raise UsageError(
             f"{folder}/config.yaml means a run with key {spec.key()} here, but {job.key} where the suite was started: "

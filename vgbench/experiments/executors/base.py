@@ -1,9 +1,10 @@
 """What an executor is: it takes jobs and says how they ended. Which, when and how often is the scheduler's matter."""
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 PASSED_ON = ("VGBENCH_CACHE", "VGBENCH_CHECKPOINT_SECONDS", "VGBENCH_LOGGERS")
 """Variables of the environment that a worker on another machine is given too."""
@@ -22,6 +23,7 @@ class Job:
         threads: of a run.
         env: variables of the environment.
         plugins: where each plugin comes from, with the hashes of its source, which have to be the worker's, too.
+        device: on which device of a kind, where there are several; None: as its configuration says.
     """
 
     folder: str
@@ -34,6 +36,7 @@ class Job:
     cwd: str = "."
     env: Mapping[str, str] = field(default_factory=dict)
     plugins: Sequence[Mapping[str, Any]] = ()
+    device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,30 @@ class Resources:
         threads: of each run.
         address: of an existing cluster, for executors that know one.
         gpu: whether a run wants a GPU.
+        devices: of this machine, one run at a time on each; none: as each run says.
     """
 
     workers: int | None = None
     threads: int = 1
     address: str | None = None
     gpu: bool = False
+    devices: tuple[str, ...] = ()
+
+
+_T = TypeVar("_T")
+_POLL = 0.05  # seconds
+
+
+def wait_until(look: Callable[[], list[_T]], timeout: float) -> list[_T]:
+    """Look again and again until there is something, at most `timeout` seconds; return what there is."""
+    end = time.monotonic() + timeout
+    while not (found := look()) and time.monotonic() < end:
+        time.sleep(_POLL)
+    return found
 
 
 class Executor(ABC):
-    """Computes jobs, several at once. A new one is a module in this folder with a subclass named `Executor`.
+    """Computes jobs, several at once. It is an entry point of the group `vgbench.executors`, whose name users give.
 
     A worker calls `worker.perform(job)`, which never raises, and lets SIGINT through to its main thread.
     """

@@ -6,18 +6,15 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from vgbench import hardware
 from vgbench.errors import UsageError
 from vgbench.experiments.executors import base
-from vgbench.experiments.executors.base import Job, JobResult, Resources
-
-_POLL = 0.05  # seconds
+from vgbench.experiments.executors.base import Job, JobResult, Resources, wait_until
 
 
 @dataclass
@@ -25,6 +22,7 @@ class _Running:
     job: Job
     process: subprocess.Popen[str]
     log: IO[str]
+    device: str | None
 
 
 class Executor(base.Executor):
@@ -38,13 +36,16 @@ class Executor(base.Executor):
 
     def __init__(self, place: Resources) -> None:
         """Take as many runs at once as there are cores for them (on a GPU: one)."""
-        self.slots = place.workers or (1 if place.gpu else max(1, hardware.cores() // place.threads))
+        self._free = list(place.devices)
+        usual = 1 if place.gpu else max(1, hardware.cores() // place.threads)
+        self.slots = len(self._free) or place.workers or usual
         self._threads = str(place.threads)
         self._running: list[_Running] = []
         self._stopping = False
 
     def submit(self, job: Job) -> None:
         """Start a process; its standard input, which it watches, ends when this process does."""
+        device = self._free.pop(0) if self._free else None
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), self._threads)
         log = (Path(job.folder) / "log.txt").open("a", encoding="utf-8")
         process = subprocess.Popen(
@@ -58,21 +59,19 @@ class Executor(base.Executor):
         )
         assert process.stdin is not None
         with suppress(BrokenPipeError):  # it died at once; `finished` sees that
-            process.stdin.write(json.dumps(asdict(job)) + "\n")
+            process.stdin.write(json.dumps(asdict(replace(job, device=device))) + "\n")
             process.stdin.flush()
-        self._running.append(_Running(job, process, log))
+        self._running.append(_Running(job, process, log, device))
 
     def finished(self, timeout: float) -> list[JobResult]:
         """Look at all processes until one has ended."""
-        end = time.monotonic() + timeout
-        while True:
-            over = [running for running in self._running if running.process.poll() is not None]
-            if over or time.monotonic() >= end:
-                return [self._ending(running) for running in over]
-            time.sleep(_POLL)
+        over = wait_until(lambda: [running for running in self._running if running.process.poll() is not None], timeout)
+        return [self._ending(running) for running in over]
 
     def _ending(self, running: _Running) -> JobResult:
         self._running.remove(running)
+        if running.device is not None:
+            self._free.append(running.device)
         process = running.process
         assert process.stdout is not None and process.stdin is not None
         # Not to its end: a process that the worker left behind would hold the pipe open.
