@@ -10,13 +10,34 @@ from vgbench.version import API_VERSION, __version__
 
 if TYPE_CHECKING:
     from vgbench.errors import RunFailed, UsageError, VgbenchError
-    from vgbench.python_api import Result, run
+    from vgbench.python_api.many import Runs, suite, sweep
+    from vgbench.python_api.records import LoadedRun, compare, load, report
+    from vgbench.python_api.single import Result, evaluate, run
 
-__all__ = ["API_VERSION", "Result", "RunFailed", "UsageError", "VgbenchError", "__version__", "run"]
+__all__ = [
+    "API_VERSION",
+    "LoadedRun",
+    "Result",
+    "RunFailed",
+    "Runs",
+    "UsageError",
+    "VgbenchError",
+    "__version__",
+    "compare",
+    "evaluate",
+    "load",
+    "report",
+    "run",
+    "suite",
+    "sweep",
+]
 
-_HOMES = {"run": "python_api", "Result": "python_api"} | dict.fromkeys(
-    ("RunFailed", "UsageError", "VgbenchError"), "errors"
-)
+_HOMES = {
+    **dict.fromkeys(("run", "evaluate", "Result"), "python_api.single"),
+    **dict.fromkeys(("suite", "sweep", "Runs"), "python_api.many"),
+    **dict.fromkeys(("compare", "load", "report", "LoadedRun"), "python_api.records"),
+    **dict.fromkeys(("RunFailed", "UsageError", "VgbenchError"), "errors"),
+}
 
 
 def __getattr__(name: str) -> Any:

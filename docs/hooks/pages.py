@@ -55,13 +55,29 @@ print(result.success_rate, result.interval, result.folder)
 `examples/run_from_python.py` compares two values of a parameter; `examples/plan_with_own_model.py` uses a planner
 alone, with a torch model of one's own.
 
-::: vgbench.python_api.run
+::: vgbench.python_api.single.run
 
 All arguments are given by name, and none has to be; one that is `None` counts as not given.
 
 ARGUMENTS
 
-::: vgbench.python_api.Result
+::: vgbench.python_api.single.Result
+
+::: vgbench.python_api.single.evaluate
+
+::: vgbench.python_api.many.suite
+
+::: vgbench.python_api.many.sweep
+
+::: vgbench.python_api.many.Runs
+
+::: vgbench.python_api.records.compare
+
+::: vgbench.python_api.records.report
+
+::: vgbench.python_api.records.load
+
+::: vgbench.python_api.records.LoadedRun
 
 ## Errors
 

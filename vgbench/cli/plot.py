@@ -1,41 +1,70 @@
-"""`vgbench plot`: pictures of one run."""
+"""`vgbench plot`: pictures of one run, or success against steps of several."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, say
+from vgbench.cli.common import Debug, examples, handled, print_json, print_table, say
+from vgbench.errors import UsageError, VgbenchError
+from vgbench.text import choice
 
+PICTURES = ("svg", "png", "pdf")
 EPILOG = examples(
     "vgbench plot runs/wall_big-vf_quasi-quick-s0-1a2b3c4d",
     "vgbench plot results/quick/maze-vf-s0 --out pictures",
     "vgbench plot runs/NAME --format json",
+    "vgbench plot runs/paper_table_2-quick --format pdf --out success.pdf",
 )
 
 
 @handled
 def plot(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run; with its checkpoints for all pictures.")],
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to; by default plots/ in RUN.")] = None,
-    format: Format = "table",
+    run: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folder of a run; or several, or a folder of runs.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR|FILE", help="Of one run: the folder (default plots/ in RUN). Of several: the file."),
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="table|json|svg|png|pdf", help="What is printed; or the picture of several runs."
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
-    """Draw a run: training, success against steps, value map, prediction error, rollouts.
+    """Draw a run: training, success against steps, value map, prediction error, rollouts; or compare several.
 
     Success against steps and training need the run's records alone. The map of the learned distance beside the true
     one, the prediction error and the animations (WebP) of solved and failed tasks need its checkpoints, and take about
     a minute. Pictures that are there already and still hold are not drawn again.
+
+    Of several runs, or of a folder of runs, success against steps is drawn: a curve for each recipe, a panel for each
+    protocol, seeds together.
     """
-    from vgbench.errors import UsageError
+    form = choice(layout or "table", ("table", "json", *PICTURES), "--format")
+    for path in run:
+        if not path.is_dir():
+            raise UsageError(f"RUN {path}: there is no such folder; expected the folder of a run, or of runs")
+    if len(run) == 1 and (run[0] / "run.json").exists():
+        if form in PICTURES:
+            raise UsageError(
+                f"--format {form}: of one run all pictures are drawn, as SVG and WebP; it is for several runs"
+            )
+        _one(run[0], out, form)
+    else:
+        _several(run, out, form)
+
+
+def _one(run: Path, out: Path | None, form: str) -> None:
     from vgbench.report.plots.run_plots import gallery
 
-    if not run.is_dir():
-        raise UsageError(f"RUN {run}: there is no such folder; expected the folder of a run")
     if out is not None and out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file; expected a folder")
     made = gallery(run, out)
-    if format == "json":
+    if form == "json":
         pictures = [{"file": str(made.folder / p.file), "kind": p.kind, "text": p.text} for p in made.pictures]
         left_out = [{"kind": entry.kind, "why": entry.why} for entry in made.left_out]
         print_json({"dir": str(made.folder), "pictures": pictures, "left_out": left_out})
@@ -43,3 +72,35 @@ def plot(
     print_table(["PICTURE", "FILE"], [[p.kind, str(made.folder / p.file)] for p in made.pictures])
     for entry in made.left_out:
         say(f"note: {entry.kind}: left out, {entry.why}")
+
+
+def _several(runs: list[Path], out: Path | None, form: str) -> None:
+    from vgbench.report.plots.success_steps import by_protocol, plot_success
+    from vgbench.storage.records import leaves, read
+
+    named = out.suffix.removeprefix(".").lower() if out else ""
+    picture = form if form in PICTURES else named or "svg"
+    if picture not in PICTURES or (named and named != picture):
+        raise UsageError(f"--out {out}: expected a file that ends in {', '.join(f'.{name}' for name in PICTURES)}")
+    path = out or Path(f"success.{picture}")
+    if not path.absolute().parent.is_dir() or path.is_dir():
+        raise UsageError(f"--out {path}: expected the name of a file in a folder that exists")
+    found, left_out = [], []
+    for folder in runs:
+        for leaf in leaves(folder):
+            try:
+                record = read(leaf)
+            except VgbenchError as err:
+                left_out.append(f"{leaf}: {err}")
+                continue
+            (left_out.append(f"{leaf}: {record.error}") if record.error else found.append(record))
+    for line in left_out:
+        say(f"note: left out {line}")
+    if not found:
+        raise UsageError(f"RUN {' '.join(map(str, runs))}: no finished run there")
+    plot_success(path, found)
+    if form == "json":
+        groups = by_protocol(found)
+        print_json({"picture": str(path), "curves": {p: {m: len(r) for m, r in c.items()} for p, c in groups.items()}})
+    else:
+        print(path)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vgbench.cli.common import Debug, examples, handled, print_table, say
-from vgbench.errors import UsageError, prefix_error
-from vgbench.text import choice, suggest
+from vgbench.errors import UsageError
+from vgbench.text import choice
 
 if TYPE_CHECKING:
-    from vgbench.config.definitions import Suite
     from vgbench.report.claims import Finding
     from vgbench.report.table import Table
 
@@ -85,37 +84,25 @@ def report(
 
     Marks what is missing, failed or stale. A cell never mixes scales, tasks or other values.
     """
-    free = suite is None and bool(folders)
-    chosen, own, variants, scale = _choose(suite or "paper_table_2", recipes, variant or [], scale)
+    # The options first: a slip need not wait for these imports and records.
+    from vgbench.report.make import choose, folders_of, make
+
+    chosen, _, _, scale = choose(suite, recipes, variant or [], scale)
     guess = SUFFIXES.get(out.suffix.removeprefix(".").lower() if out else "", "table")
     form = choice(layout or guess, FORMATS, "--format")
-    # Before records are read and pictures drawn.
     _check_files(out, html, curves, draw)
     if curves is not None and not chosen.ranking:
         raise UsageError(f"--curves: suite {chosen.name} ranks nothing (it has no key `ranking`)")
-    folders = _folders(folders or [], chosen.name, scale)
-    # After the options are checked: a slip need not wait for these imports.
-    from vgbench.report import claims as tests
-    from vgbench.report import rows, table
-    from vgbench.storage import records
-
-    found, left_out = records.scan(folders, scale, None if free else table.recipes(chosen), variants)
+    built, findings, left_out = make(folders or [], suite, scale, variant or [], recipes)
+    places = folders_of(folders or [], chosen.name, scale)
     for line in left_out:
         say(f"note: left out {line}")
-    if not variant:
-        variants = table.variants(found)
-    if free:
-        found = rows.labelled(found, variants, own)
-        # Without any record the suite's own rows say what is missing.
-        chosen = rows.suite_of(found, chosen) if found else chosen
-    built = table.build(chosen, scale, found, variants or [None], own)
-    findings = tests.judge(built)
     if curves is not None:
         _draw_curves(built, curves)
     if html is not None:
         from vgbench.report.html import page
 
-        _write(html, page(built, findings, left_out, folders, draw, say), "html", "--html")
+        _write(html, page(built, findings, left_out, places, draw, say), "html", "--html")
         # --html alone asks for no other form of the report.
         if out is None and layout is None:
             return
@@ -127,26 +114,6 @@ def report(
         sys.stdout.write(text)
     else:
         _write(out, text, form)
-
-
-def _choose(
-    suite: str, recipes: Path | None, variants: list[str], scale: str
-) -> "tuple[Suite, Path | None, list[str], str]":
-    """Return the suite, the user's file that it needs, the variants (none: all) and the scale that the options name."""
-    from vgbench.config.catalogue_files import load_catalogue, with_file
-    from vgbench.config.protocols import SCALES
-    from vgbench.experiments.suite import find
-
-    with prefix_error(f"--suite {suite}"):
-        chosen, own = find(suite, recipes, "--suite")
-    catalogue = load_catalogue() if own is None else with_file(own, "--suite")[0]
-    found = []
-    for name in variants:
-        with prefix_error(f"--variant {name}"):
-            variant = catalogue.variant(name)
-        assert variant is not None
-        found.append(variant.name)
-    return chosen, own, list(dict.fromkeys(found)), choice(scale, SCALES, "--scale")
 
 
 def _draw_curves(table: "Table", path: Path) -> None:
@@ -170,28 +137,6 @@ def _check_files(out: Path | None, html: Path | None, curves: Path | None, draw:
             raise UsageError(f"{option} {path} is a folder; expected the name of a file")
     if draw and html is None:
         raise UsageError("--draw goes with --html FILE: it makes the pictures of that page")
-
-
-def _folders(folders: list[Path], suite: str, scale: str) -> list[Path]:
-    """Return the folders to read, by default that of the suite; all of them exist."""
-    for folder in folders:
-        _look(folder)
-    if folders:
-        return folders
-    usual = Path("runs") / f"{suite}-{scale}"
-    _look(usual, f" (`vgbench suite {suite} --scale {scale}` makes it)")
-    return [usual]
-
-
-def _look(folder: Path, made_by: str = "") -> None:
-    """Refuse a folder that does not exist."""
-    if folder.is_dir():
-        return
-    near = [p.name for p in folder.parent.iterdir() if p.is_dir()] if folder.parent.is_dir() else []
-    raise UsageError(
-        f"DIR {folder}: there is no such folder{made_by}; name the folder that holds the records. "
-        f"In {folder.parent}: {suggest(folder.name, near)}"
-    )
 
 
 def _text(layout: str, table: "Table", findings: "list[Finding]", claims: bool, left_out: list[str], home: Path) -> str:

@@ -49,7 +49,7 @@ def run(
     for --out DIR.
     """
     from vgbench.config.request import RunRequest
-    from vgbench.python_api import prepare
+    from vgbench.python_api.single import prepare
 
     base = RunRequest(**options)
     one = seeds is None and num_seeds is None
@@ -84,7 +84,7 @@ def _of_seeds(base: "RunRequest", seeds: str | None, number: int | None) -> "lis
 
 
 def _perform(request: "RunRequest", spec: "RunSpec") -> "ResultFile":
-    from vgbench.python_api import perform
+    from vgbench.python_api.single import perform
 
     asked = request.options
     return perform(

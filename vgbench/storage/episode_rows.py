@@ -26,6 +26,7 @@ class Episodes:
         scores: score of each task, by the name of the score (`vgbench.scores`); only those that the record allows.
         strata: stratum of each task; empty where tasks have none.
         expert_steps: steps of the environment's expert on each task, None where not known; empty in older records.
+        steps: environment steps until each task was first solved, or all.
     """
 
     success: tuple[bool, ...]
@@ -33,6 +34,7 @@ class Episodes:
     scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict, compare=False)
     strata: tuple[str, ...] = field(default=(), compare=False)
     expert_steps: tuple[int | None, ...] = field(default=(), compare=False)
+    steps: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def successes(self) -> int:
@@ -48,7 +50,7 @@ class Episodes:
 
         scores = {name: found for name, values in self.scores.items() if (found := taken(values))}
         parts = (taken(self.success), taken(self.start_distance), scores, taken(self.strata), taken(self.expert_steps))
-        return Episodes(*parts)
+        return Episodes(*parts, taken(self.steps))
 
     def __len__(self) -> int:
         return len(self.success)
@@ -85,7 +87,8 @@ def read_rows(path: Path, rate: Record) -> Episodes:
     experts = tuple(row["expert_steps"] for row in rows if "expert_steps" in row)
     if len(strata) not in (0, len(rows)):
         raise NotARecord(f"{path.name} is damaged: {len(rows) - len(strata)} of its tasks have no stratum")
-    return Episodes(success, start, _scores(rows), strata, experts if len(experts) == len(rows) else ())
+    steps = tuple(int(row.get("steps", 0)) for row in rows)
+    return Episodes(success, start, _scores(rows), strata, experts if len(experts) == len(rows) else (), steps)
 
 
 def _scores(rows: Sequence[Record]) -> dict[str, tuple[float, ...]]:

@@ -1,4 +1,4 @@
-"""`vgbench.run`: collect, train, plan and judge from Python; the command line goes through `perform` too."""
+"""`vgbench.run` and `vgbench.evaluate`: one run from Python; the command line goes through `perform` too."""
 
 import inspect
 import json
@@ -71,7 +71,53 @@ def run(**options: Unpack[RunOptions]) -> Result:
     call = f"vgbench.run({', '.join(f'{name}={value!r}' for name, value in shown.items() if name != 'out')})"
     asked = request.options
     spec, again = prepare(request), asked.get("again", False)
-    record = perform(spec, asked.get("out"), [call], asked.get("logger", ()), again=again)
+    return of_record(perform(spec, asked.get("out"), [call], asked.get("logger", ()), again=again))
+
+
+def evaluate(
+    run: str | Path,
+    *,
+    planner: str | None = None,
+    protocol: str | None = None,
+    tasks: str | Path | None = None,
+    task_seed: int | None = None,
+    set: Mapping[str, Any] | None = None,
+    device: str | None = None,
+    out: str | Path | None = None,
+) -> Result:
+    """Plan again with the model of a finished run, into a folder beside it: `vgbench evaluate`. Nothing is trained.
+
+    Args:
+        run: its folder, with its checkpoints.
+        planner: another planner, which has the protocol's values.
+        protocol: another protocol: the model is judged where it was not trained.
+        tasks: a file of tasks.
+        task_seed: of other tasks.
+        set: values of planner, `mpc` and `evaluation` by `name.param`.
+        device: where to compute.
+        out: the new folder.
+
+    Raises:
+        UsageError: the run is not trained, or a value would need training.
+
+    Example::
+
+        vgbench.evaluate("runs/mine", planner="cem", set={"evaluation.tasks": 400}).success_rate
+    """
+    from vgbench.experiments.evaluate import evaluate as again
+    from vgbench.plugin.loggers import Loggers
+    from vgbench.plugin.registry import Registry
+
+    given = {"planner": planner, "protocol": protocol, "tasks": tasks, "task_seed": task_seed, "set": set or {}}
+    shown = {name: value for name, value in {**given, "device": device}.items() if value not in (None, {})}
+    call = f"vgbench.evaluate({', '.join([repr(str(run)), *(f'{name}={value!r}' for name, value in shown.items())])})"
+    options = {**given, "device": device}
+    loggers = Loggers().load(Registry(), ())
+    return of_record(again(Path(run), options, Path(out) if out else None, [call], loggers))
+
+
+def of_record(record: "ResultFile") -> Result:
+    """Return the result that a run's result.json holds."""
     low, high = record["ci95"]
     return Result(
         success_rate=record["success_rate"],

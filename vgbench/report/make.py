@@ -1,0 +1,95 @@
+"""A report from folders and names: what `vgbench report` and `vgbench.report` share."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vgbench.config.catalogue_files import load_catalogue, with_file
+from vgbench.config.definitions import Suite
+from vgbench.config.protocols import SCALES
+from vgbench.errors import UsageError, prefix_error
+from vgbench.experiments.suite import find
+from vgbench.report import claims, rows, table
+from vgbench.report.claims import Finding
+from vgbench.report.table import Table
+from vgbench.storage import records
+from vgbench.text import choice, suggest
+
+DEFAULT = "paper_table_2"
+
+
+def choose(
+    suite: str | None, recipes: Path | None, variants: Sequence[str], scale: str
+) -> tuple[Suite, Path | None, list[str], str]:
+    """Return the suite, the user's file that it needs, the variants (none: all) and the scale that are named.
+
+    Raises:
+        UsageError: one of them does not exist.
+    """
+    name = suite or DEFAULT
+    with prefix_error(f"--suite {name}"):
+        chosen, own = find(name, recipes, "--suite")
+    catalogue = load_catalogue() if own is None else with_file(own, "--suite")[0]
+    found = []
+    for text in variants:
+        with prefix_error(f"--variant {text}"):
+            variant = catalogue.variant(text)
+        assert variant is not None
+        found.append(variant.name)
+    return chosen, own, list(dict.fromkeys(found)), choice(scale, SCALES, "--scale")
+
+
+def make(
+    folders: Sequence[Path], suite: str | None, scale: str, variants: Sequence[str], recipes: Path | None = None
+) -> tuple[Table, list[Finding], list[str]]:
+    """Read the records of some folders into a table, and test its claims.
+
+    Args:
+        folders: of run folders; none: the suite's usual one.
+        suite: name or file; None: rows and columns are what there is.
+        scale: of the records.
+        variants: of the records, side by side; none: all that there are.
+        recipes: a file with recipes of the user's own.
+
+    Returns:
+        The table, what became of its claims, and a line for each folder that was left out.
+
+    Raises:
+        UsageError: a folder or a name does not exist.
+    """
+    free = suite is None and bool(folders)
+    chosen, own, named, scale = choose(suite, recipes, variants, scale)
+    places = folders_of(folders, chosen.name, scale)
+    found, left_out = records.scan(places, scale, None if free else table.recipes(chosen), named)
+    shown: list[str | None] = [*(named or table.variants(found))]
+    if free:
+        found = rows.labelled(found, shown, own)
+        # Without any record the suite's own rows say what is missing.
+        chosen = rows.suite_of(found, chosen) if found else chosen
+    built = table.build(chosen, scale, found, shown or [None], own)
+    return built, claims.judge(built), left_out
+
+
+def folders_of(folders: Sequence[Path], suite: str, scale: str) -> list[Path]:
+    """Return the folders to read, by default that of the suite; all of them exist.
+
+    Raises:
+        UsageError: one does not.
+    """
+    for folder in folders:
+        _look(folder)
+    if folders:
+        return list(folders)
+    usual = Path("runs") / f"{suite}-{scale}"
+    _look(usual, f" (`vgbench suite {suite} --scale {scale}` makes it)")
+    return [usual]
+
+
+def _look(folder: Path, made_by: str = "") -> None:
+    """Refuse a folder that does not exist."""
+    if folder.is_dir():
+        return
+    near = [p.name for p in folder.parent.iterdir() if p.is_dir()] if folder.parent.is_dir() else []
+    raise UsageError(
+        f"DIR {folder}: there is no such folder{made_by}; name the folder that holds the records. "
+        f"In {folder.parent}: {suggest(folder.name, near)}"
+    )
