@@ -81,7 +81,7 @@ def test_a_run_is_diagnosed_and_put_on_a_ladder(run_folder, vgbench_cli):
     done = vgbench_cli("ladder", "--run", run_folder, "--tasks", "2", "--budget", "8", "--format", "json")
     assert done.exit_code == 0, done.stderr
     rows = {row["name"]: row for row in done.json()["rows"]}
-    assert len(rows) == 8 and all(row["n"] == 2 for row in rows.values())
+    assert len(rows) == 10 and all(row["n"] == 2 for row in rows.values())
     assert done.json()["planner"]["params"]["samples"] == 8
     assert "mean" in rows["exact model, learned value"]["table_error"]
     assert "position" in rows["learned model, true value"]["probe_error"]
@@ -107,6 +107,8 @@ def test_expert_and_true_value_solve_the_wall_and_random_actions_do_not(vgbench_
     rates = {row["name"]: row["success_rate"] for row in done.json()["rows"]}
     assert list(rates) == [
         "random actions",
+        "random actions, held for 8 steps",
+        "uninformed planner",
         "straight line",
         "exact model, straight",
         "exact model, true value",

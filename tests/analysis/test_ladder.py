@@ -107,7 +107,7 @@ def test_a_run_of_a_third_party_gradient_planner_is_put_on_a_ladder(ladder_of, t
     """It gets a gradient, blocks of the size that it had in the run, and the number of steps that were executed."""
     tmp_plugin(DESCENT, planners={"descent": "Descent"})
     rows = named(ladder_of("descent", WALL, "--format", "json"))
-    assert len(rows) == 8 and not [name for name, row in rows.items() if "skipped" in row]
+    assert len(rows) == 10 and not [name for name, row in rows.items() if "skipped" in row]
     done = vgbench_cli("ladder", "--run", tmp_path / "run", "--budget", "8")
     assert done.exit_code == 2 and "--budget 8" in done.stderr and "descent" in done.stderr
 

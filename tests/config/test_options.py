@@ -17,7 +17,8 @@ def flags(text):
 
 def test_every_option_is_a_flag_an_argument_and_documented(vgbench_cli):
     shown = vgbench_cli("run", "--help").stdout
-    assert flags(shown) == {option.flag for option in OPTIONS.values()} | {"--format", "--dry-run", "--debug", "--help"}
+    own = {"--seeds", "--num-seeds", "--format", "--dry-run", "--debug", "--help"}
+    assert flags(shown) == {option.flag for option in OPTIONS.values()} | own
     assert list(inspect.signature(vgbench.run).parameters) == list(OPTIONS)
     described = re.findall(r"^        (\w+): \S", vgbench.run.__doc__.partition("Raises:")[0], re.MULTILINE)
     assert described == list(OPTIONS)

@@ -58,8 +58,8 @@ def test_a_variant_is_shown_beside_the_one_that_it_extends(vgbench_cli):
     about = vgbench_cli("show", "variant", "tuned", "--format", "json").json()
     assert about["extends"] == "literal" and all(choice["why"] for choice in about["choices"])
     rows = {(row["name"], row["for"]): row for row in about["values"]}
-    assert rows["model.image_norm", "all runs on maze"]["value"] == "whiten"
-    assert rows["model.image_norm", "all runs on maze"]["instead_of"] == "channel"
+    assert rows["model.image_norm", "all runs on maze, maze_far, maze_giant"]["value"] == "whiten"
+    assert rows["model.image_norm", "all runs on maze, maze_far, maze_giant"]["instead_of"] == "channel"
     assert {row["choice"] for row in about["values"]} == {choice["choice"] for choice in about["choices"]}
     table = vgbench_cli("show", "variant", "tuned").stdout
     assert "INSTEAD_OF" in table and "WORTH" in table

@@ -319,7 +319,8 @@ PLACES = {name: PLACE["maze"] for name in ("maze", "wall_big", "wall_small")}
 
 
 def suite(*claims, **more):
-    places = sorted({place for c in claims for place in [*c["protocols"], c.get("against", "maze")]} | {"maze"})
+    asked = {place for c in claims for place in [*c["protocols"], c.get("against", "maze")]} | {"maze"}
+    places = sorted(asked & set(PLACES))
     return {"s": {"summary": "", "recipes": ["vf"], "protocols": places, "claims": list(claims)} | more}
 
 

@@ -72,7 +72,8 @@ def record(runs):
 @pytest.fixture
 def page(vgbench_cli, runs, tmp_path):
     def call(*args):
-        result = vgbench_cli("report", runs, "--html", tmp_path / "page.html", *args)
+        options = () if "--suite" in args else ("--suite", "paper_table_2")
+        result = vgbench_cli("report", runs, "--html", tmp_path / "page.html", *options, *args)
         assert result.exit_code == 0, result.stderr
         assert result.stdout.strip() == str(tmp_path / "page.html")
         made = Page((tmp_path / "page.html").read_text(encoding="utf-8"))

@@ -129,8 +129,8 @@ def test_curves_end_at_the_recorded_rate(record, plot):
     ("args", "message"),
     [
         (("nowhere",), "RUN nowhere: there is no such folder"),
-        (("empty",), "RUN empty has no run.json"),
-        (("empty", "--out", "file"), "--out file is a file"),
+        (("empty",), "RUN empty: no finished run there"),
+        (("empty", "--out", "file"), "--out file: expected a file that ends in .svg, .png, .pdf"),
     ],
 )
 def test_what_is_no_run_is_refused(tmp_path, plot, args, message):

@@ -118,7 +118,8 @@ def test_a_record_of_other_source_is_current_and_says_so(record, report, edit, v
     cell = report()["cells"]["vf_quasi", "maze"]
     [changed] = cell["changed_sources"]
     assert cell["state"] == "done" and "objective 'iql'" in changed and "iql.py" in changed
-    assert f"The source has changed since some records were made, of {changed}." in vgbench_cli("report").stdout
+    shown = "The source has changed since some records were made, of objective 'iql' (vgbench 0.1.0)."
+    assert shown in vgbench_cli("report").stdout
 
 
 def test_a_table_has_the_variants_that_have_records(record, report):
@@ -212,7 +213,10 @@ def test_a_failed_run_is_marked_with_its_reason(record, report, vgbench_cli):
         (lambda p, e: e(p / "run.json", lambda run: run.update(identity=3)), "no identity.seeds.train"),
         (lambda p, e: e(p / "run.json", lambda run: run.update(format=9)), "run format 9"),
         (lambda p, e: e(p / "run.json", lambda run: run.update(scale="smoke")), "of scale smoke, not quick"),
-        (lambda p, e: e(p / "run.json", lambda run: run.update(variant="odd")), "of variant odd, not literal or pldm"),
+        (
+            lambda p, e: e(p / "run.json", lambda run: run.update(variant="odd")),
+            "of variant odd, which is not installed",
+        ),
         (lambda p, e: e(p / "run.json", lambda run: run.update(recipe="mine")), "recipe mine is not part"),
         (lambda p, e: e(p / "run.json", lambda run: run.update(recipe=None)), "of no recipe"),
         (lambda p, e: e(p / "result.json", lambda r: r.update(successes=63)), "episodes.jsonl contradicts result.json"),

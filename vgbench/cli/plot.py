@@ -80,7 +80,7 @@ def _several(runs: list[Path], out: Path | None, form: str) -> None:
 
     named = out.suffix.removeprefix(".").lower() if out else ""
     picture = form if form in PICTURES else named or "svg"
-    if picture not in PICTURES or (named and named != picture):
+    if out is not None and named != picture:
         raise UsageError(f"--out {out}: expected a file that ends in {', '.join(f'.{name}' for name in PICTURES)}")
     path = out or Path(f"success.{picture}")
     if not path.absolute().parent.is_dir() or path.is_dir():

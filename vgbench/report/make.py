@@ -11,7 +11,8 @@ from vgbench.experiments.suite import find
 from vgbench.report import claims, rows, table
 from vgbench.report.claims import Finding
 from vgbench.report.table import Table
-from vgbench.storage import records
+from vgbench.storage import records, yaml_file
+from vgbench.storage.records import RunRecord
 from vgbench.text import choice, suggest
 
 DEFAULT = "paper_table_2"
@@ -60,6 +61,9 @@ def make(
     chosen, own, named, scale = choose(suite, recipes, variants, scale)
     places = folders_of(folders, chosen.name, scale)
     found, left_out = records.scan(places, scale, None if free else table.recipes(chosen), named)
+    unknown = [record for record in found if not _known_variant(record, own)]
+    left_out += [f"{record.path}: it is of variant {record.variant}, which is not installed" for record in unknown]
+    found = [record for record in found if record not in unknown]
     shown: list[str | None] = [*(named or table.variants(found))]
     if free:
         found = rows.labelled(found, shown, own)
@@ -67,6 +71,18 @@ def make(
         chosen = rows.suite_of(found, chosen) if found else chosen
     built = table.build(chosen, scale, found, shown or [None], own)
     return built, claims.judge(built), left_out
+
+
+def _known_variant(record: RunRecord, own: Path | None) -> bool:
+    """Whether a record's variant is installed, of the user's file, or kept with the record itself."""
+    catalogue = load_catalogue() if own is None else with_file(own, "--suite")[0]
+    if record.variant is None or record.variant in catalogue.variants:
+        return True
+    try:
+        kept = yaml_file.load(record.path / "config.yaml").get("variants") or {}
+    except (UsageError, AttributeError):
+        return False
+    return record.variant in kept
 
 
 def folders_of(folders: Sequence[Path], suite: str, scale: str) -> list[Path]:

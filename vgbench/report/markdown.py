@@ -59,7 +59,9 @@ def notes(table: Table) -> list[str]:
     if younger:
         lines.append(f"Some records are older than {few(younger, 6)}: the default, under which they still hold.")
     if changed := sorted({plugin for cell in cells for plugin in cell.changed_sources}):
-        lines.append(f"The source has changed since some records were made, of {few(changed, 6)}.")
+        # Which files, JSON says.
+        plugins = list(dict.fromkeys(plugin.partition(" in ")[0] for plugin in changed))
+        lines.append(f"The source has changed since some records were made, of {few(plugins, 6)}.")
     lines += [_other_tasks(about) for about in table.task_hashes() if not about["agree"]]
     for cell in cells:
         where = f"{cell.recipe} on {_column(table, cell.protocol, cell.variant)}"

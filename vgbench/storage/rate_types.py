@@ -29,10 +29,10 @@ class Scores(TypedDict):
 class StratumRate(Scores):
     """Success on the tasks of one group."""
 
-    success_rate: Annotated[float, "share of the group's tasks solved"]
-    successes: Annotated[int, "of them, solved"]
-    n: Annotated[int, "tasks of the group"]
-    ci95: Annotated[list[float], "ends of the 95 % Wilson interval"]
+    success_rate: Annotated[float, "of tasks with strata: share of a stratum's tasks solved; optional"]
+    successes: Annotated[int, "of them, solved; optional"]
+    n: Annotated[int, "tasks of the stratum; optional"]
+    ci95: Annotated[list[float], "ends of the 95 % Wilson interval; optional"]
 
 
 class Rate(Scores):

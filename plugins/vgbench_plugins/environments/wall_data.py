@@ -39,29 +39,34 @@ class Shares:
 
 @dataclass(frozen=True)
 class World:
-    """The environment's own step, and the standard deviation of the noise on a move, px."""
+    """The environment's own step, the standard deviation of the noise on a move, px, and the normals that it takes.
+
+    `dims` is the number of standard normals of a step, where that is not that of its noise.
+    """
 
     step: Step
     noise: float = 0.0
+    dims: int | None = None
 
     def move(
         self, rng: np.random.Generator, position: np.ndarray, layout: np.ndarray, action: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return positions [M, 2] after one action, and the moves [M, 2] if no wall had been in the way."""
-        normals = self._normals(rng, action.shape)
+        normals = self._normals(rng, len(action))
         after = self.step(torch.from_numpy(position), torch.from_numpy(layout), torch.from_numpy(action), normals)
-        return after.numpy(), action if normals is None else action + np.float32(self.noise) * normals.numpy()
+        if normals is None or not self.noise:
+            return after.numpy(), action
+        return after.numpy(), action + np.float32(self.noise) * normals.numpy()
 
     def mover(self, seed: int) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
         """Step of positions, layouts and actions [B, 2] that draws its noise itself, again at each call."""
         rng = np.random.default_rng(seed)
-        return lambda position, layout, action: self.step(
-            position, layout, action, self._normals(rng, tuple(action.shape))
-        )
+        return lambda position, layout, action: self.step(position, layout, action, self._normals(rng, len(action)))
 
-    def _normals(self, rng: np.random.Generator, shape: tuple[int, ...]) -> torch.Tensor | None:
-        """Standard normals for the noise of moves; None where there is none."""
-        return torch.from_numpy(rng.standard_normal(shape).astype(np.float32)) if self.noise else None
+    def _normals(self, rng: np.random.Generator, count: int) -> torch.Tensor | None:
+        """Standard normals [count, dims] for a step; None where it takes none."""
+        dims = self.dims or (2 if self.noise else 0)
+        return torch.from_numpy(rng.standard_normal((count, dims)).astype(np.float32)) if dims else None
 
 
 @dataclass

@@ -126,13 +126,19 @@ def actions_clipped(subject: Subject) -> None:
 
 @check()
 def noise_used(subject: Subject) -> None:
-    """Where `noise_dim` is not 0, a step depends on the noise."""
-    made, _, tasks = data_of(subject)
+    """Where `noise_dim` is not 0, a step depends on the noise: one from a task's start, or some step of the data."""
+    made, data, tasks = data_of(subject)
     if not made.spec.noise_dim:
         raise Skip("its steps have no noise (spec.noise_dim is 0)")
-    action = 0.5 * actions(made, TASKS)
-    first, second = step(made, tasks.start, action, 0), step(made, tasks.start, action, 1)
-    differs = any(not torch.equal(first[name], second[name]) for name in first)
+    some = [(tasks.start, 0.5 * actions(made, TASKS))]
+    if made.spec.restores_state:
+        # Noise may matter in places only, as at a door that leads anywhere.
+        fixed = {name: torch.from_numpy(value) for name, value in data.static.items()}
+        for time in range(data.length - 1):
+            now = {name: torch.from_numpy(value[:, time]) for name, value in data.states.items()}
+            some.append((now | fixed, torch.from_numpy(data.actions[:, time])))
+    pairs = ((step(made, state, action, 0), step(made, state, action, 1)) for state, action in some)
+    differs = any(not torch.equal(first[name], second[name]) for first, second in pairs for name in first)
     expect(differs, "other states from other noise", "the same", "`noise` is not used; spec.noise_dim should be 0")
 
 

@@ -30,7 +30,7 @@ def sample(name: str, layout: np.ndarray, count: int, seed: int) -> api.Tasks:
     plan = PLANS[name]
     # Rows of numbers for each task, so that the first tasks do not depend on how many there are.
     uniform = np.random.default_rng([seed, STREAM]).random((count, CANDIDATES, 5))
-    start, goal = (torch.from_numpy(x.reshape(-1, 2).astype(np.float32)) for x in _pairs(plan, layout, uniform))
+    start, goal = (torch.from_numpy(x.reshape(-1, 2).astype(np.float32)) for x in pairs(plan, layout, uniform))
     static = torch.from_numpy(layout).repeat(len(start), 1)
     kind = stratum(name, start, goal, static).reshape(count, CANDIDATES)
     good = kind == (torch.arange(count) % 2).unsqueeze(1)
@@ -70,7 +70,7 @@ def stratum(name: str, start: Tensor, goal: Tensor, layout: Tensor) -> Tensor:
     return torch.where(trap, 0, torch.where(free, 1, -1))
 
 
-def _pairs(plan: Plan, layout: np.ndarray, uniform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pairs(plan: Plan, layout: np.ndarray, uniform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Starts and goals [..., 2] in opposite rooms, from uniform numbers [..., 5]: two points and a room."""
     inner = (LOW + MARGIN, HIGH - MARGIN)
     corner = np.floor(uniform[..., 4] * 2 ** len(plan.walls)).astype(np.int64)
