@@ -96,8 +96,8 @@ def test_stopping_starts_nothing_more():
     assert executor.started == ["a", "b"] and not executor.running
 
 
-def test_a_third_executor_is_a_file():
-    assert executors.names() == ["local", "ray"]
+def test_executors_are_found_by_their_entry_points():
+    assert executors.names() == ["local", "ray", "slurm"]
     with pytest.raises(UsageError, match="--executor"):
         executors.find("base")
     local = executors.find("local")

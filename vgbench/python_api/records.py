@@ -53,7 +53,7 @@ class LoadedRun:
             UsageError: pandas is not installed.
         """
         try:
-            import pandas as pd  # type: ignore[import-untyped, unused-ignore]
+            import pandas as pd
         except ImportError as err:
             raise UsageError("frame() needs pandas: pip install pandas (arrays() has the same without it)") from err
         return pd.DataFrame(self.rows)

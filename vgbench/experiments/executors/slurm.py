@@ -1,6 +1,7 @@
 """Runs as jobs of a Slurm cluster, through submitit; `--address local` tries the same on this machine without Slurm."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,14 @@ class Executor(base.Executor):
     @classmethod
     def check(cls, place: Resources) -> None:
         """Refuse to begin without submitit, with devices, or with parameters that are none."""
-        _submitit()
-        _asked()
         if place.devices:
             raise UsageError("--devices is for this machine; with --executor slurm, Slurm chooses the device")
         if place.address not in (None, "slurm", "local"):
             raise UsageError(f"--address {place.address}: with --executor slurm: slurm, or local to try it here")
+        _submitit()
+        _asked()
+        if place.address != "local" and shutil.which("sbatch") is None:
+            raise UsageError("--executor slurm: there is no sbatch here; run it on a login node, or --address local")
 
     def __init__(self, place: Resources) -> None:
         """Keep what jobs will ask for; the first one makes the connection."""
