@@ -28,6 +28,10 @@ class RunFailed(VgbenchError):
     """A run stopped before its end: a loss that is not finite, a disk that is full, ..."""
 
 
+class PluginFailed(VgbenchError):
+    """A plugin took too long, changed the process or ended it; the message names it."""
+
+
 @contextmanager
 def prefix_error(context: str, joint: str = ": ") -> Iterator[None]:
     """Put in front of an error what it is about: `--distance iqx: no distance named ...`.

@@ -62,7 +62,7 @@ class TrainSettings(Params):
 class MpcSettings(Params):
     """Model predictive control: how a planner is used in an episode, and what it minimises."""
 
-    max_steps: int = Field(200, ge=1, description="environment steps in an episode")
+    max_steps: int = Field(200, ge=1, le=1_000_000, description="environment steps in an episode")
     replan_every: int = Field(1, ge=1, description="actions executed from each plan")
     aggregate: Literal["sum", "mean", "last", "discounted"] = Field(
         "sum", description="how the distances of the predicted states to the goal make one cost"

@@ -25,6 +25,37 @@ RENAMED = {
 """What was called otherwise in version 0.1, wherever a user or a plugin writes a name. Errors name the new one."""
 
 
+_HIDDEN = re.compile(
+    # Control characters but for tab and the ends of lines; those that turn the direction of text; line separators;
+    # halves of characters, as file names that are no UTF-8 have; and tags, which nobody sees.
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
+    "\U000e0000-\U000e007f]|\r(?!\n)"
+)
+_LONGEST = 300
+"""Characters of a word in a message that are shown, and of its beginning and end together."""
+
+
+def printable(text: str) -> str:
+    r"""Return text with escapes, such as `\x1b`, for characters that would do something to a terminal or a reader."""
+    return _HIDDEN.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def message(text: str, most: int = 4000) -> str:
+    """Return a message for people: printable, and with the middle left out of words and texts that are very long."""
+    return _cut(re.sub(rf"\S{{{_LONGEST + 1},}}", lambda word: _cut(word[0], _LONGEST), printable(text)), most)
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    return f"{text[: most * 3 // 4]}[... {len(text) - most} characters ...]{text[len(text) - most // 4 :]}"
+
+
 def same(name: str) -> str:
     """Return the spelling under which names are compared: `-` and `_` are one."""
     return name.strip().replace("-", "_")

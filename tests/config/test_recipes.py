@@ -131,3 +131,20 @@ def test_the_same_in_a_configuration_file(vgbench_cli, tmp_path):
     (tmp_path / "c.yaml").write_text(f"{head}recipes:\n  a:\n    extends: vf\n    set: {{iql.tau: 2}}\n")
     result = vgbench_cli("run", "--config", "c.yaml", "--dry-run")
     assert result.exit_code == 2 and "c.yaml:7: recipes.a.set.iql.tau=2: tau of objective 'iql'" in result.stderr
+
+
+def test_a_chain_of_hundreds_is_refused_not_followed(tmp_path, vgbench_cli):
+    lines = ["recipes:", "  r0: {extends: vf}", *(f"  r{i}: {{extends: r{i - 1}}}" for i in range(1, 500))]
+    lines = [lines[0], *reversed(lines[1:])]
+    (tmp_path / "mine.yaml").write_text("\n".join(lines) + "\n")
+    result = vgbench_cli("run", "--recipes", "mine.yaml", "--recipe", "r499", "--env", "wall", "--dry-run")
+    assert result.exit_code == 2
+    assert "mine.yaml:2: recipes.r499: it extends a recipe that extends another, more than 32 times" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["true: {extends: vf}", "3: {extends: vf}", "null: {extends: vf}", "mine: {1: vf}"])
+def test_a_name_that_is_no_text_is_refused(tmp_path, vgbench_cli, text):
+    (tmp_path / "mine.yaml").write_text(f"recipes:\n  {text}\n")
+    result = vgbench_cli("run", "--recipes", "mine.yaml", "--recipe", "mine", "--env", "wall", "--dry-run")
+    assert result.exit_code == 2 and "mine.yaml:" in result.stderr, result.stderr
+    assert "expected a name in front of the colon" in result.stderr

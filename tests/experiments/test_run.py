@@ -319,3 +319,69 @@ def test_data_of_another_setting_than_the_protocols_are_refused(vgbench):
 def test_planning_with_costs_that_are_not_finite_stops(vgbench):
     _, err = vgbench(*SMOKE, "--set", "mppi.noise=1e300", code=1)
     assert "finite" in err and "Traceback" not in err
+
+
+def test_a_damaged_weight_is_refused_by_name_not_planned_with(vgbench, here, whole):
+    (here / "result.json").unlink()
+    path = here / "checkpoints" / "predictor.pt"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    _, err = vgbench(*SMOKE, "--out", "here", code=1)
+    assert "here/checkpoints/predictor.pt cannot be used: it is damaged" in err and "Delete this file" in err
+    path.unlink()
+    vgbench(*SMOKE, "--out", "here")
+    assert rows(here) == rows(whole)
+
+
+def test_a_damaged_row_or_log_is_not_passed_on(vgbench, here, whole):
+    for name in ("episodes.jsonl", "train.jsonl", "config.yaml"):
+        text = (here / name).read_text()
+        (here / name).write_text(text.replace("1", "2", 1))
+        assert f"here/{name} is damaged or was edited" in vgbench(*SMOKE, "--out", "here", code=1)[1]
+        (here / name).write_text(text)
+    (here / "result.json").unlink()
+    (here / "train.jsonl").write_text((here / "train.jsonl").read_text().replace("0.", "1.", 1))
+    _, err = vgbench(*SMOKE, "--out", "here")
+    assert "note: here/train.jsonl is damaged or was edited" in err
+    assert rows(here) == rows(whole)
+
+
+def test_what_a_run_refuses_before_it_computes_leaves_its_folder_to_the_next(vgbench, tmp_path):
+    vgbench(
+        "run", "--env", "maze", "--recipe", "vf", "--scale", "smoke", "--out", "here", "--set", "data.length=3", code=2
+    )
+    left = {path.name for path in (tmp_path / "here").iterdir()} if (tmp_path / "here").exists() else set()
+    assert left <= {".lock", "checkpoints"}
+    vgbench(*SMOKE, "--out", "here", "--dry-run")
+
+
+@pytest.mark.parametrize("variable", ["VGBENCH_CACHE", "HOME"])
+def test_a_cache_that_cannot_be_is_told_in_a_line(vgbench_start, tmp_path, variable):
+    (tmp_path / "file").write_text("")
+    environ = {"VGBENCH_CACHE": "", "XDG_CACHE_HOME": "", variable: "file" if variable != "HOME" else "/dev/null"}
+    process = vgbench_start(*SMOKE, "--out", "here", cwd=tmp_path, **environ)
+    _, err = process.communicate()
+    assert process.returncode == 2 and "cannot write the data set" in err, err
+
+
+def test_a_worker_that_hangs_ends_after_its_suite(tmp_path):
+    """It ignores interrupts, as a plugin may; the lock on its run goes with it."""
+    import subprocess
+    import sys
+
+    code = """
+import signal, threading, time
+from vgbench.experiments import worker
+worker._GRACE = 0.3
+signal.signal(signal.SIGINT, lambda number, frame: print("asked", flush=True))
+threading.Thread(target=worker._watch_parent, daemon=True).start()
+print("ready", flush=True)
+while True:
+    time.sleep(60)
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, **pipes)
+    assert process.stdout.readline() == "ready\n"
+    out, _ = process.communicate(timeout=60)  # closes its standard input, as the end of the suite does
+    assert out == "asked\nasked\n" and process.returncode == 130

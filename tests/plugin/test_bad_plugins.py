@@ -165,6 +165,11 @@ BEFORE = {
         r"as distance it returned shape \[2, 512\], expected a tensor of shape \[2\]",
     ),
     "distance of NaN": ("distance", DISTANCE.format("(x - y).sum(-1) / 0"), r"values that are not finite"),
+    "distance below 0": (
+        "distance",
+        DISTANCE.format("-(x - y).abs().sum(-1)"),
+        r"as distance it returned -[\d.]+, expected no value below 0",
+    ),
     "distance without gradient": (
         "distance",
         DISTANCE.format("(x - y).abs().sum(-1).detach()"),

@@ -264,7 +264,7 @@ def test_a_claim_compares_with_the_strongest_baseline_and_the_table_has_all(reco
         ([{"planner": "random", "file": "../x.jsonl", "successes": 1, "n": 80}], "has baselines random in ../x.jsonl"),
         ([{"planner": "random", "file": "baseline.jsonl"}], "has baselines"),
         ([{"planner": "random", "successes": 14, "n": 80}] * 2, "has baselines random, random"),
-        ([7], "damaged list of baselines"),
+        ([7], "result.json is damaged: baselines.0 is 7"),
         ([{"planner": "random", "file": "gone.jsonl", "successes": 1, "n": 80}], "gone.jsonl cannot be read"),
     ],
 )

@@ -210,7 +210,7 @@ def test_a_failed_run_is_marked_with_its_reason(record, report, vgbench_cli):
         (lambda p, e: (p / "run.json").unlink(), "there is no run.json"),
         (lambda p, e: (p / "run.json").write_text("{"), "cannot be read"),
         (lambda p, e: e(p / "run.json", lambda run: run.pop("identity")), "has no 'identity'"),
-        (lambda p, e: e(p / "run.json", lambda run: run.update(identity=3)), "no identity.seeds.train"),
+        (lambda p, e: e(p / "run.json", lambda run: run.update(identity=3)), "identity is 3, expected an object"),
         (lambda p, e: e(p / "run.json", lambda run: run.update(format=9)), "run format 9"),
         (lambda p, e: e(p / "run.json", lambda run: run.update(scale="smoke")), "of scale smoke, not quick"),
         (

@@ -61,3 +61,36 @@ def test_files_that_cannot_be_read(tmp_path):
     for path, message in ((tmp_path / "none", "no such file"), (tmp_path, "is a folder"), (binary, "is not text")):
         with pytest.raises(UsageError, match=message):
             yaml_file.load(path)
+
+
+CASES = {
+    "brackets": "[" * 100_000,
+    "dashes": "- " * 50_000,
+    "braces": "{a: " * 5000,
+    "questions": "? " * 5000,
+    "indents": "\n".join(f"{' ' * level}a:" for level in range(300)),
+    "values": f"[{'a,' * 200_000}]",
+    "bomb": "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12)),
+    "merges": "a0: &a0 {k: 1}\n"
+    + "".join(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9)}]}}\n" for i in range(1, 12)),
+    "itself": "a: &a [*a]",
+    "itself by merging": "&a {<<: *a}",
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_would_take_the_machine_is_refused_with_its_line(case):
+    with pytest.raises(UsageError, match=r"f\.yaml:\d+: not YAML that vgbench reads: (nested|more than|the alias)"):
+        yaml_file.parse(CASES[case], "f.yaml")
+
+
+def test_a_file_of_many_megabytes_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "big.yaml"
+    with path.open("wb") as file:
+        file.truncate(2**40)  # a file with a hole
+    with pytest.raises(UsageError, match=r"big\.yaml has \d+ bytes, expected YAML of at most"):
+        yaml_file.load(path)
+
+
+def test_aliases_within_reason_are_read():
+    assert yaml_file.parse("a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: [*a, *a]", "f.yaml")["b"] == {"x": 1, "y": 2}

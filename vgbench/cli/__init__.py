@@ -32,7 +32,9 @@ from vgbench.cli import (
     sweep,
     tasks,
 )
-from vgbench.cli.common import examples
+from vgbench.cli.common import examples, say
+from vgbench.cli.console import outputs
+from vgbench.errors import VgbenchError
 from vgbench.text import RENAMED
 
 app = typer.Typer(
@@ -92,9 +94,13 @@ def main() -> None:
     # Until there is something to save, Ctrl-C ends the process at once: an interrupted import of a large library
     # would come out as one error or another. `run` and `collect` install handlers of their own.
     signal.signal(signal.SIGINT, _quit)
-    # Before typer, which would only say that there is no such option.
-    _name_new_flags(sys.argv[1:])
     try:
-        app()
+        with outputs():
+            # Before typer, which would only say that there is no such option.
+            _name_new_flags(sys.argv[1:])
+            app()
     except KeyboardInterrupt:  # outside of a command: while importing, or in the parser
         sys.exit(130)
+    except VgbenchError as err:  # the results could not be written
+        say(f"error: {err}")
+        sys.exit(err.exit_code)

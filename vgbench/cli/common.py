@@ -1,5 +1,6 @@
 """What the commands share: errors to exit codes, tables, JSON."""
 
+import errno
 import functools
 import inspect
 import json
@@ -7,22 +8,27 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, get_args
 
 import typer
 from typer.models import ArgumentInfo
 
+from vgbench.cli.console import outputs
 from vgbench.config import options
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.plugin.entry import GROUPS
-from vgbench.text import choice
+from vgbench.text import choice, message, printable
 
 P = ParamSpec("P")
 
 Format = Annotated[str, typer.Option("--format", metavar="table|json", help="How to print the result.")]
 KINDS = ", ".join(GROUPS)
 """Kinds of plugin, for help."""
+
+_NAMED_WRONGLY = (errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EPERM)
+"""Errors of the system that say that what the user named cannot be a file of ours."""
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -76,9 +82,10 @@ def handled(command: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            if "format" in kwargs:
-                kwargs["format"] = choice(str(kwargs["format"]), ("table", "json"), "--format")
-            command(*args, **kwargs)
+            with outputs():
+                if "format" in kwargs:
+                    kwargs["format"] = choice(str(kwargs["format"]), ("table", "json"), "--format")
+                command(*args, **kwargs)
         except KeyboardInterrupt:
             say("interrupted; give the same command again to go on")
             raise typer.Exit(130) from None  # 128 + SIGINT, as in a shell
@@ -94,6 +101,9 @@ def handled(command: Callable[P, None]) -> Callable[P, None]:
             # Not foreseen: a bug of ours or of a plugin, or the machine's.
             from vgbench.plugin.attribution import explain
 
+            if isinstance(err, OSError) and err.filename is not None and not explain(err):
+                say(f"error: {err.filename}: {err.strerror}")
+                raise typer.Exit(2 if err.errno in _NAMED_WRONGLY else 1) from None
             hint = "" if kwargs.get("debug") else " (run it again with --debug to see where)"
             say(f"error: {explain(err) or f'{type(err).__name__}: {err}{hint}'}")
             raise typer.Exit(1) from None
@@ -103,7 +113,8 @@ def handled(command: Callable[P, None]) -> Callable[P, None]:
 
 def say(text: str) -> None:
     """Print to stderr: notes, progress and errors, which are no results."""
-    print(text, file=sys.stderr, flush=True)
+    with suppress(OSError):  # nobody hears of it, but the exit code tells
+        print(message(text), file=sys.stderr, flush=True)
 
 
 def check_writable(option: str, path: Path) -> None:
@@ -122,7 +133,9 @@ def check_writable(option: str, path: Path) -> None:
 
 def print_json(value: Any) -> None:
     """Print one JSON value as the result."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    # JSON's own escapes, which read back as the character.
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    print(json.dumps(value, indent=2) if printable(text) != text else text)
 
 
 def print_lines(about: Mapping[str, Any]) -> None:
@@ -135,7 +148,7 @@ def print_lines(about: Mapping[str, Any]) -> None:
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], wrap: int = -1) -> None:
     """Print columns. In a terminal the column `wrap` is folded to the width; piped, nothing is cut or folded."""
     if not sys.stdout.isatty():
-        lines = [list(map(str, headers)), *(list(map(str, row)) for row in rows)]
+        lines = [list(map(str, headers)), *([printable(str(cell)) for cell in row] for row in rows)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(headers))]
         for line in lines:
             print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -151,5 +164,5 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], wrap: int
         table.add_column(header, no_wrap=not folds, overflow="fold", min_width=20 if folds else None)
     for row in rows:
         # Text: a plain str with brackets, as in [0.88, 0.97], is read as markup.
-        table.add_row(*(Text(cell) for cell in row))
-    Console(no_color=bool(os.environ.get("NO_COLOR"))).print(table)
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    Console(file=getattr(sys.stdout, "terminal", sys.stdout), no_color=bool(os.environ.get("NO_COLOR"))).print(table)

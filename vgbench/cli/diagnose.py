@@ -33,7 +33,7 @@ def diagnose(
     from vgbench.analysis.diagnosis import diagnose, text
     from vgbench.errors import UsageError
     from vgbench.experiments.trained import load_trained
-    from vgbench.storage.files import write_json
+    from vgbench.storage.files import write_sealed
 
     trained = load_trained(run)
     target = out or run / "diagnosis.json"
@@ -41,7 +41,7 @@ def diagnose(
     if target.is_dir() or not target.parent.is_dir():
         raise UsageError(f"--out {target}: expected the name of a file in a folder that exists")
     record = diagnose(trained, goals, states, seed)
-    write_json(target, record)
+    write_sealed(target, record)
     if format == "json":
         print_json(record)
     else:

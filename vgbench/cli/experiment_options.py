@@ -143,9 +143,12 @@ class Execution:
         cells = resolve_cells(self.part_of(requests), root)
         return Campaign(kind, name, cells[0].spec.scale, root, cells)
 
-    def compute(self, campaign: "Campaign", resources: "Resources") -> "list[CellOutcome]":
+    def compute(
+        self, campaign: "Campaign", resources: "Resources", plugin_timeout: int | None = None
+    ) -> "list[CellOutcome]":
         """Compute what is not complete, after a look at the machine; say which device it is on, if nobody named one."""
         from vgbench.model.precision import check_compiler
+        from vgbench.plugin.guard import time_limit
 
         spec = campaign.cells[0].spec
         # Before any run is started: all of them would fail alike.
@@ -157,7 +160,8 @@ class Execution:
         # Only now: the device is that of the resolved runs.
         resources = replace(resources, gpu=spec.device_kind != "cpu")
         argv = ["vgbench", *sys.argv[1:]]
-        return campaign.run(self.executor, resources, argv, say, self.retry_failed, self.again)
+        with time_limit(plugin_timeout):
+            return campaign.run(self.executor, resources, argv, say, self.retry_failed, self.again)
 
 
 def default_folder(name: str, request: "RunRequest") -> Path:

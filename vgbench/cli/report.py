@@ -8,7 +8,7 @@ import typer
 
 from vgbench.cli.common import Debug, examples, handled, print_table, say
 from vgbench.errors import UsageError
-from vgbench.text import choice
+from vgbench.text import choice, printable
 
 if TYPE_CHECKING:
     from vgbench.report.claims import Finding
@@ -189,7 +189,9 @@ def _plain_text(table: "Table", findings: "list[Finding]") -> str:
 def _write(out: Path, text: str, layout: str, option: str = "--out") -> None:
     """Write the file whole or not at all; a page of the documentation keeps what is around the markers."""
     from vgbench.report.markdown import between
-    from vgbench.storage.files import write_atomically
+    from vgbench.storage.files import write_text
+
+    text = printable(text)
 
     try:
         if layout == "md" and out.exists():
@@ -198,5 +200,5 @@ def _write(out: Path, text: str, layout: str, option: str = "--out") -> None:
     except (OSError, UnicodeDecodeError) as err:
         raise UsageError(f"{option} {out}: cannot write there: {getattr(err, 'strerror', None) or err}") from err
 
-    write_atomically(out, lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(out, text)
     print(out)

@@ -84,17 +84,19 @@ def _of_seeds(base: "RunRequest", seeds: str | None, number: int | None) -> "lis
 
 
 def _perform(request: "RunRequest", spec: "RunSpec") -> "ResultFile":
+    from vgbench.plugin.guard import time_limit
     from vgbench.python_api.single import perform
 
     asked = request.options
-    return perform(
-        spec,
-        asked.get("out"),
-        ["vgbench", *sys.argv[1:]],
-        asked.get("logger", ()),
-        note=lambda text: say(f"note: {text}"),
-        again=asked.get("again", False),
-    )
+    with time_limit(asked.get("plugin_timeout")):
+        return perform(
+            spec,
+            asked.get("out"),
+            ["vgbench", *sys.argv[1:]],
+            asked.get("logger", ()),
+            note=lambda text: say(f"note: {text}"),
+            again=asked.get("again", False),
+        )
 
 
 def _print_seeds(results: "list[ResultFile]") -> None:

@@ -79,7 +79,7 @@ def suite(
     if how.dry_run:
         print_plan(campaign, format, how.estimate)
     else:
-        finish(campaign.root, asked.name, how.compute(campaign, resources), format)
+        finish(campaign.root, asked.name, how.compute(campaign, resources, base.options.get("plugin_timeout")), format)
 
 
 def _print_status(root: Path, watch: bool, format: str) -> None:

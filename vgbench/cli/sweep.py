@@ -72,7 +72,7 @@ def sweep(
     if how.dry_run:
         print_plan(campaign, format, how.estimate)
     else:
-        _finish(campaign, points, how.compute(campaign, resources), format)
+        _finish(campaign, points, how.compute(campaign, resources, base.options.get("plugin_timeout")), format)
 
 
 def _alone(name: str, grid: list[str] | None, request: "RunRequest") -> None:

@@ -82,12 +82,15 @@ class RunOptions(TypedDict, total=False):
     logger: Annotated[
         Names, About("Also log to jsonl, tensorboard or wandb; may be given several times.", "NAME", key=None)
     ]
+    plugin_timeout: Annotated[
+        Number, About("Most seconds that one call of a plugin may take (default 0: any).", "SECONDS", key=None)
+    ]
 
 
 COMPUTE = ("device", "precision", "compile", "memory")
 """Where and how to compute."""
 
-SHARED = ("scale", "variant", "set", *COMPUTE)
+SHARED = ("scale", "variant", "set", "plugin_timeout", *COMPUTE)
 """Options that all runs of a suite or sweep have in common."""
 
 

@@ -12,6 +12,8 @@ from vgbench.storage.yaml_file import Where
 from vgbench.text import choice, same, suggest
 
 TRAINING = ("separate", "joint")
+_LONGEST = 32
+"""Most recipes that one may extend, each the next."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ def _make(
         {"": here} | {key: here / key for key in raw} | {address: here / "set" / address for address in _set(raw, here)}
     )
     parent = raw.pop("extends", None)
+    if len(chain) > _LONGEST:
+        raise UsageError(f"{where / chain[0]}: it extends a recipe that extends another, more than {_LONGEST} times")
     if parent is not None:
         written, parent = here / "extends", same(str(parent))
         if parent in (*chain, name):

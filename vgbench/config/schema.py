@@ -35,14 +35,17 @@ def with_stages(raw: Mapping[str, Any], where: Where) -> dict[str, Any]:
 def parts(cls: type[Any], raw: Any, where: Where) -> tuple[Any, ...]:
     """Build a dataclass from each mapping of a list."""
     if not isinstance(raw, list):
-        raise UsageError(f"{where}: expected a list, got {raw!r}")
+        raise UsageError(f"{where}: expected a list, got {repr(raw)[:60]}")
     return tuple(make(cls, part, where / index) for index, part in enumerate(raw))
 
 
 def mapping(value: Any, where: Where) -> dict[str, Any]:
     """Return the value if it is a mapping."""
     if not isinstance(value, dict):
-        raise UsageError(f"{where}: expected `key: value` lines, got {value!r}")
+        raise UsageError(f"{where}: expected `key: value` lines, got {repr(value)[:60]}")
+    for key in value:
+        if not isinstance(key, str):
+            raise UsageError(f"{where.at(key)}: expected a name in front of the colon, got {key!r}; text has quotes")
     return value
 
 

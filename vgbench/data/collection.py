@@ -14,6 +14,7 @@ from vgbench.errors import UsageError, VgbenchError
 from vgbench.plugin.attribution import describe_plugin
 from vgbench.plugin.source import source
 from vgbench.settings import DataSettings
+from vgbench.storage.differences import first_difference
 
 
 def cache_folder() -> Path:
@@ -35,7 +36,14 @@ def collect(
     if not path.exists() or read_source(path) not in ({}, own):
         save(path, _sample(environment, settings, seed, progress), spec, own)
     # Read back even when just written: fresh and cached sets go the same way, and the file is checked.
-    return load(path)[0], path
+    data, found = load(path)
+    # Its name is a promise, which whoever can write into the cache may break.
+    if digest(found) != digest(spec):
+        raise VgbenchError(
+            f"{path} holds another data set than its name stands for{first_difference(found, spec)}; delete it, and it "
+            "is collected again"
+        )
+    return data, path
 
 
 def collect_to_file(
@@ -50,7 +58,7 @@ def collect_to_file(
     if path.exists():
         raise UsageError(f"{path} exists already; choose another name or delete it")
     data = _sample(environment, settings, seed, progress)
-    save(path, data, specification(name, environment, settings, seed), source(type(environment)))
+    save(path, data, specification(name, environment, settings, seed), source(type(environment)), new=True)
     return data
 
 

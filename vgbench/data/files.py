@@ -1,13 +1,13 @@
 """Training sets: collected once, found again by the hash of their specification, drawn on the device."""
 
 import hashlib
+import io
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import h5py
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from vgbench.api import Environment, Trajectories
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.settings import DataSettings
+from vgbench.storage.files import drop_partials, parse_json, replacing
 from vgbench.version import __version__
 
 FORMAT = 1
@@ -56,32 +57,84 @@ def fingerprint(data: Trajectories) -> str:
     return state.hexdigest()[:16]
 
 
-def save(path: Path, data: Trajectories, spec: dict[str, Any], source: Mapping[str, str] | None = None) -> None:
-    """Write a data set as HDF5, whole or not at all, with its card in the attributes.
+def save(
+    path: Path,
+    data: Trajectories,
+    spec: dict[str, Any],
+    source: Mapping[str, str] | None = None,
+    new: bool = False,
+) -> None:
+    """Write a data set as HDF5, whole or not at all, with its card in the attributes; with `new`, over no other file.
 
     `source` has the hashes of the modules of the environment that collected it, see `vgbench.plugin.source`.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(partial, "w") as file:
-            file.attrs["format"] = FORMAT
-            file.attrs["generator"] = f"vgbench {__version__}"
-            file.attrs["specification"] = json.dumps(spec, sort_keys=True)
-            file.attrs["card"] = json.dumps(data.card, sort_keys=True)
-            file.attrs["fingerprint"] = fingerprint(data)
-            if source:
-                file.attrs["source"] = json.dumps(source, sort_keys=True)
-            file.create_dataset("actions", data=data.actions)
-            for group, arrays in zip(_GROUPS, (data.states, data.static, data.observations or {}), strict=True):
-                for name, array in arrays.items():
-                    file.create_dataset(f"{group}/{name}", data=array)
-        # Only when it is whole: this name is what others look for.
-        partial.replace(path)
+        drop_partials(path.parent)
+        # Only when it is whole does it get its name, which is what others look for.
+        with replacing(path, new) as partial, partial.open("r+b", buffering=0) as raw:
+            disk = _Disk(raw)
+            with h5py.File(disk, "w") as file:
+                file.attrs["format"] = FORMAT
+                file.attrs["generator"] = f"vgbench {__version__}"
+                file.attrs["specification"] = json.dumps(spec, sort_keys=True)
+                file.attrs["card"] = json.dumps(data.card, sort_keys=True)
+                file.attrs["fingerprint"] = fingerprint(data)
+                if source:
+                    file.attrs["source"] = json.dumps(source, sort_keys=True)
+                file.attrs["sha256"] = _header_hash(file)
+                file.create_dataset("actions", data=data.actions)
+                for group, arrays in zip(_GROUPS, (data.states, data.static, data.observations or {}), strict=True):
+                    for name, array in arrays.items():
+                        file.create_dataset(f"{group}/{name}", data=array)
+            if disk.error is not None:
+                raise disk.error
     except OSError as err:
+        if new and path.is_file():
+            raise UsageError(f"{path} was made by another process meanwhile, and is kept; choose another name") from err
         raise UsageError(f"cannot write the data set {path}: {_reason(err)}") from err
-    finally:
-        partial.unlink(missing_ok=True)
+
+
+class _Disk(io.RawIOBase):
+    """A file for HDF5 that never fails to write, since HDF5 may crash when one does: it keeps the error instead."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        view, done = memoryview(data).cast("B"), 0
+        try:
+            while self.error is None and done < len(view):
+                done += self._file.write(view[done:])
+        except OSError as err:
+            self.error = err
+        return len(view)
+
+    def readinto(self, buffer: Any) -> int:
+        return self._file.readinto(buffer) or 0  # type: ignore[attr-defined]
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return self._file.truncate(size)
+        except OSError as err:
+            self.error = self.error or err
+            return 0
+
+
+_HEADER_PARTS = ("generator", "specification", "card", "fingerprint", "source")
+
+
+def _header_hash(file: Any) -> str:
+    """Return the hash of what a file says of itself; the fingerprint covers its arrays."""
+    said = {name: file.attrs[name] for name in _HEADER_PARTS if name in file.attrs}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _reason(err: BaseException) -> str:
@@ -97,16 +150,55 @@ def load(path: Path) -> tuple[Trajectories, dict[str, Any]]:
         VgbenchError: the file is not a whole data set of this format, or its arrays are not those that were written.
     """
     with _opened(path) as file:
-        groups = [{name: item[()] for name, item in file[group].items()} if group in file else {} for group in _GROUPS]
-        card, actions = json.loads(file.attrs["card"]), file["actions"][()]
-        spec, expected = json.loads(file.attrs["specification"]), file.attrs["fingerprint"]
+        spec, expected = parse_json(file.attrs["specification"]), file.attrs["fingerprint"]
+        count, length = spec["trajectories"], spec["length"]
+        leads = ((count, length), (count,), (count, length))
+        found = [(file, "actions", (count, length - 1))]
+        for group, lead in zip(_GROUPS, leads, strict=True):
+            found += [(_hard(file, group), name, lead) for name in (_hard(file, group) if group in file else ())]
+        # All of them before the first is read: a few kilobytes may declare any number of gigabytes.
+        for place, name, lead in found:
+            _check_array(place, name, lead)
+        actions = file["actions"][()]
+        groups = [{n: item[()] for n, item in file[group].items()} if group in file else {} for group in _GROUPS]
+        card = parse_json(file.attrs["card"])
     data = Trajectories(groups[0], groups[1], actions, card, groups[2] or None)
     if fingerprint(data) != expected:
         raise VgbenchError(f"the arrays in {path} are not those that were written (damaged or edited); {_HINT}")
     return data, spec
 
 
-_HEADER = ("environment", "package", "version", "params", "trajectories", "length", "seed")
+_HEADER = {"environment": str, "package": str, "version": int, "params": dict} | dict.fromkeys(
+    ("trajectories", "length", "seed"), int
+)
+_PACKED = 64
+"""Most times by which compression may shrink an array: HDF5 gives space that was never written for nothing."""
+
+
+def _hard(place: Any, name: str) -> Any:
+    """Return what lies under a name of a group, unless that leads elsewhere: to another file, or to another place."""
+    if not isinstance(place.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name!r} is a link to another place or file")
+    return place[name]
+
+
+def _check_array(place: Any, name: str, lead: tuple[int, ...]) -> None:
+    """Refuse what is no array of numbers in this very file, of other sizes than the specification has, or not written.
+
+    Raises:
+        ValueError: it says so.
+    """
+    array = _hard(place, name)
+    if not isinstance(array, h5py.Dataset) or array.shape is None or array.dtype.kind not in "biuf":
+        raise ValueError(f"{name!r} is no array of numbers")
+    if array.is_virtual or array.external:
+        raise ValueError(f"the numbers of {name!r} are in another file")
+    if array.shape[: len(lead)] != lead:
+        raise ValueError(f"{name!r} has the shape {array.shape}, but the specification says {lead} and so on")
+    if array.nbytes > _PACKED * array.id.get_storage_size():
+        raise ValueError(f"{name!r} declares {array.nbytes} bytes, but the file holds {array.id.get_storage_size()}")
+
+
 _HINT = "collect it again with `vgbench collect`, or delete it if it lies in the cache"
 
 
@@ -119,18 +211,27 @@ def _opened(path: Path) -> Iterator[Any]:
                 raise VgbenchError(f"{path} is an HDF5 file, but not a vgbench data set; {_HINT}")
             if file.attrs["format"] != FORMAT:
                 raise VgbenchError(f"{path} has data format {file.attrs['format']}; this is format {FORMAT}; {_HINT}")
-            header = json.loads(file.attrs["specification"])
+            header = parse_json(file.attrs["specification"])
             missing = [key for key in _HEADER if not isinstance(header, dict) or key not in header]
             if missing:
                 raise VgbenchError(
                     f"{path} is not what vgbench wrote: its specification has no {missing[0]!r}; {_HINT}"
                 )
+            for key, kind in _HEADER.items():
+                if not isinstance(header[key], kind) or isinstance(header[key], bool):
+                    raise VgbenchError(
+                        f"{path} is not what vgbench wrote: {key} in its specification is {header[key]!r:.60}; {_HINT}"
+                    )
+            if file.attrs.get("sha256", _header_hash(file)) != _header_hash(file):
+                raise VgbenchError(f"what {path} says of itself is not what was written (damaged or edited); {_HINT}")
             yield file
     except FileNotFoundError as err:
         raise UsageError(f"no data set at {path}; make it with `vgbench collect --env NAME --out {path}`") from err
     except IsADirectoryError as err:
         raise UsageError(f"{path} is a folder; expected a data set (HDF5 file)") from err
-    except (OSError, KeyError, ValueError) as err:
+    except VgbenchError:
+        raise
+    except Exception as err:  # h5py raises many kinds, by what is wrong with the file
         raise VgbenchError(f"{path} is not a whole HDF5 data set (truncated?): {_reason(err)}; {_HINT}") from err
 
 
@@ -141,7 +242,7 @@ def read_header(path: Path) -> tuple[dict[str, Any], str]:
         VgbenchError: as `load`.
     """
     with _opened(path) as file:
-        return json.loads(file.attrs["specification"]), str(file.attrs["fingerprint"])
+        return parse_json(file.attrs["specification"]), str(file.attrs["fingerprint"])
 
 
 def read_source(path: Path) -> dict[str, str]:
@@ -151,7 +252,7 @@ def read_source(path: Path) -> dict[str, str]:
         VgbenchError: as `load`.
     """
     with _opened(path) as file:
-        found: dict[str, str] = json.loads(file.attrs.get("source", "{}"))
+        found: dict[str, str] = parse_json(file.attrs.get("source", "{}"))
         return found
 
 

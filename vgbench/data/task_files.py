@@ -1,6 +1,5 @@
 """Tasks of a run, sampled or read from a file, checked and kept in its folder."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -11,7 +10,7 @@ from vgbench.api import Environment, State, Tasks, Trajectories
 from vgbench.data import checks
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.plugin.attribution import describe_plugin
-from vgbench.storage.files import Record
+from vgbench.storage.files import JSON_BYTES, Record, parse_json, read_bytes
 from vgbench.storage.record_types import TasksAbout
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def read_content(path: Path) -> Record:
         UsageError: there is no such file, it is no manifest, of another format, or was edited.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_bytes(path, JSON_BYTES))
     except OSError as err:
         raise UsageError(f"{path}: {err.strerror or err}; make it with `vgbench tasks`") from err
     except ValueError as err:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from vgbench.api import Tasks
-from vgbench.storage.files import Record, write_atomically
+from vgbench.storage.files import Record, write_text
 
 FORMAT = 1
 NOISE = "philox4x32-10"
@@ -88,7 +88,7 @@ class TaskManifest:
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all."""
-        write_atomically(path, lambda partial: partial.write_text(self.text(), encoding="utf-8"))
+        write_text(path, self.text())
 
 
 def digest(content: Mapping[str, Any]) -> str:

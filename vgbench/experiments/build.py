@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from vgbench.api import Environment, EnvironmentSpec, ObjectiveShapes, Tasks, Trajectories
+from vgbench.api import Environment, EnvironmentSpec, Network, Objective, ObjectiveShapes, Planner, Tasks, Trajectories
 from vgbench.data import collection, files, task_files
 from vgbench.data.dataset import Dataset
 from vgbench.errors import UsageError
@@ -14,6 +14,7 @@ from vgbench.model import jepa
 from vgbench.model.checks import sanity_check_model
 from vgbench.model.jepa import JEPA
 from vgbench.planning import memory
+from vgbench.plugin import guard
 from vgbench.plugin.attribution import attribute_errors, explain
 from vgbench.spec import ResolvedPlugin, RunSpec
 from vgbench.training.compatibility import check_terms, check_window
@@ -51,7 +52,7 @@ def _dry_build(spec: RunSpec) -> tuple[Environment, JEPA, tuple[Term, ...]]:
 
 def build_environment(chosen: ResolvedPlugin) -> Environment:
     """Make an instance of the chosen environment."""
-    environment: Environment = chosen.cls(chosen.params)
+    environment: Environment = guard.built("environment", chosen.entry, lambda: chosen.cls(chosen.params))
     if not isinstance(environment.spec, EnvironmentSpec):
         raise UsageError(f"{chosen.entry}: its spec is {environment.spec!r}, expected a vgbench.api.EnvironmentSpec")
     return environment
@@ -61,12 +62,24 @@ def build_model(spec: RunSpec, environment: Environment) -> JEPA:
     """Build the model with fresh weights, drawn from the run's seed, on the CPU."""
     # Right before the first weight is drawn, so that nothing drawn earlier matters.
     torch.manual_seed(spec.seed)
-    networks = {role: chosen.cls(chosen.params) for role, chosen in spec.networks.items()}
+    networks = {role: _network(chosen) for role, chosen in spec.networks.items()}
     with _fitting("networks and distance"):
         model, dim = jepa.build(networks, environment.spec, spec.settings["model"].latent_dim)
         # After the networks, with which it shares the stream of weights.
-        model.distance = spec.distance.cls(spec.distance.params, dim)
+        chosen = spec.distance
+        model.distance = guard.built("distance", chosen.entry, lambda: chosen.cls(chosen.params, dim))
     return model
+
+
+def _network(chosen: ResolvedPlugin) -> Network:
+    made: Network = guard.built("network", chosen.entry, lambda: chosen.cls(chosen.params))
+    return made
+
+
+def build_planner(chosen: ResolvedPlugin) -> Planner:
+    """Make an instance of the chosen planner."""
+    made: Planner = guard.built("planner", chosen.entry, lambda: chosen.cls(chosen.params))
+    return made
 
 
 @contextmanager
@@ -82,9 +95,14 @@ def build_terms(spec: RunSpec, chosen: Iterable[ResolvedPlugin], model: JEPA, ac
     """Build the objectives of a stage; check that they fit the distance and the data."""
     shapes = ObjectiveShapes(spec.settings["model"].latent_dim, action_dim)
     with _fitting("objectives"):
-        terms = tuple(Term(c.name, c.cls(c.params, shapes), c.weight) for c in chosen)
+        terms = tuple(Term(c.name, _objective(c, shapes), c.weight) for c in chosen)
     check_terms(spec, terms, model.distance)
     return terms
+
+
+def _objective(chosen: ResolvedPlugin, shapes: ObjectiveShapes) -> Objective:
+    made: Objective = guard.built("objective", chosen.entry, lambda: chosen.cls(chosen.params, shapes))
+    return made
 
 
 def load_data(

@@ -15,7 +15,7 @@ from vgbench.experiments.executors.base import PASSED_ON, Job, JobResult, Resour
 from vgbench.experiments.scheduler import Scheduler
 from vgbench.experiments.worker import TOKEN
 from vgbench.storage import provenance, yaml_file
-from vgbench.storage.files import Record, read_json, write_atomically, write_json
+from vgbench.storage.files import Record, drop_partials, read_json, write_sealed, write_text
 from vgbench.storage.interrupt import deferred_interrupts
 from vgbench.storage.lock import held, locked
 from vgbench.storage.run_folder import RunFolder
@@ -52,7 +52,8 @@ class Campaign:
         if root.exists() and not root.is_dir():
             raise UsageError(f"--out {root} is a file; expected a folder")
         if not path.exists():
-            others = [p.name for p in root.iterdir() if p.name not in (".lock", TOKEN)] if root.exists() else []
+            inside = [p.name for p in root.iterdir()] if root.exists() else []
+            others = [name for name in inside if name not in (".lock", TOKEN) and not name.endswith(".partial")]
             if others:
                 raise UsageError(f"--out {root} holds {others[0]!r} but no {path.name}; choose an empty or new folder")
             return {}
@@ -103,7 +104,7 @@ class Campaign:
         with locked(self.root, _PATIENCE):
             # Another command may have added runs meanwhile.
             self._old = self._read()
-            write_json(self._path, self._old | fields)
+            write_sealed(self._path, self._old | fields)
 
     def _inside(self, folder: Path) -> str:
         return folder.relative_to(self.root).as_posix()
@@ -157,9 +158,10 @@ class Campaign:
         computed = {"complete": bool(repeat), "failed": again}
         # Held for a moment only: other commands may compute runs of the same folder, each of which has its own lock.
         with locked(self.root, _PATIENCE):
+            drop_partials(self.root)
             self.cells = [self._set_aside(cell, computed, say) for cell in self.cells]
             self._old = self._read()
-            write_json(self._path, self.record(argv))
+            write_sealed(self._path, self.record(argv))
             token = self._token()
         tally = ProgressReporter(self.cells, again, say)
         waiting = tally.waiting()
@@ -189,13 +191,12 @@ class Campaign:
         path = self.root / TOKEN
         # Made up, so that a worker on another disk cannot have it by chance.
         if not path.exists():
-            path.write_text(secrets.token_hex(16), encoding="utf-8")
+            write_text(path, secrets.token_hex(16))
         return path.read_text(encoding="utf-8").strip()
 
     def _job(self, cell: RunCell, place: Resources, argv: Sequence[str], token: str) -> Job:
         cell.folder.mkdir(parents=True, exist_ok=True)
-        config = yaml_file.dump(cell.spec.to_config())
-        write_atomically(cell.folder / "config.yaml", lambda partial: partial.write_text(config, encoding="utf-8"))
+        write_text(cell.folder / "config.yaml", yaml_file.dump(cell.spec.to_config()))
         env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         return Job(
             folder=str(cell.folder),

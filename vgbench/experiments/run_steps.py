@@ -12,7 +12,7 @@ from vgbench.api.capabilities import offers
 from vgbench.data import files, task_files
 from vgbench.data.checks import sanity_check_environment
 from vgbench.data.dataset import Dataset
-from vgbench.experiments.build import build_environment, build_model, build_terms, load_data
+from vgbench.experiments.build import build_environment, build_model, build_planner, build_terms, load_data
 from vgbench.experiments.rates import rate
 from vgbench.experiments.trained import Trained, last_stage
 from vgbench.model import jepa, precision
@@ -21,6 +21,7 @@ from vgbench.planning import memory
 from vgbench.planning.controller import UNINFORMED, Controller
 from vgbench.planning.evaluation import Evaluation
 from vgbench.planning.expert import expert_steps
+from vgbench.plugin import guard
 from vgbench.plugin.loggers import Loggers
 from vgbench.rng import Level, Stream, derive
 from vgbench.spec import RunSpec, StageSpec
@@ -67,7 +68,7 @@ class RunSteps:
         model = self._train(data) if self.trained is None else self._taken_over(self.trained)
         # Actions are in the units that the model was trained in.
         self.action_scale = (self.trained.data if self.trained else data).action_scale
-        rows = self._play("episodes", self._planner(), model, tasks, Stream.PLANNER)
+        rows = self._play("episodes", build_planner(self.spec.planner), model, tasks, Stream.PLANNER)
         baselines = self._baselines(tasks)
         mpc, times = spec.settings["mpc"], self.folder.stage_times()
         return {
@@ -125,6 +126,7 @@ class RunSteps:
         return data, path
 
     def _progress(self, done: int, total: int) -> None:
+        guard.alive()
         if self.stop.requested:
             raise KeyboardInterrupt
         trajectories = done * self.spec.settings["data"].trajectories // max(total, 1)  # whatever is counted
@@ -242,15 +244,12 @@ class RunSteps:
         if self.folder.note(text):
             self.loggers.note(text)
 
-    def _planner(self) -> Planner:
-        made: Planner = self.spec.planner.cls(self.spec.planner.params)
-        return made
-
     def _baselines(self, tasks: Tasks) -> list[BaselineRate]:
         """Judge what knows nothing on the same tasks: the protocol's baseline, and the planner with random costs."""
-        chosen, planner, judged = self.spec.baseline, self._planner(), []
+        chosen, planner, judged = self.spec.baseline, build_planner(self.spec.planner), []
         if chosen is not None:
-            judged.append((chosen.name, chosen.cls(chosen.params).beside(planner), Stream.BASELINE))
+            beside = guard.guarded(build_planner(chosen).beside(planner), "planner")
+            judged.append((chosen.name, beside, Stream.BASELINE))
         if self.spec.settings["evaluation"].uninformed and not planner.baseline:
             # The planner's own stream: it looks at the same candidates, and only their costs are others.
             judged.append((UNINFORMED, planner, Stream.PLANNER))

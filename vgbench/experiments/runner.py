@@ -1,7 +1,7 @@
 """Runs a resolved specification in a folder, which keeps it resumable and marks it complete."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vgbench.errors import RunFailed, UsageError, VgbenchError
@@ -10,17 +10,19 @@ from vgbench.experiments.run_steps import RunSteps
 from vgbench.experiments.trained import Trained
 from vgbench.hardware import keep_freed_memory
 from vgbench.model import precision
-from vgbench.plugin.attribution import attribute_errors
+from vgbench.plugin import guard
+from vgbench.plugin.attribution import attribute_errors, explain
 from vgbench.plugin.loggers import Loggers
 from vgbench.plugin.registry import Registry
 from vgbench.spec import RunSpec
 from vgbench.storage import source_changes
-from vgbench.storage.files import write_json
-from vgbench.storage.interrupt import deferred_interrupts
+from vgbench.storage.interrupt import Stop, deferred_interrupts
 from vgbench.storage.record_types import ResultFile
 from vgbench.storage.run_folder import RunFolder
+from vgbench.text import printable
 
 
+@guard.seen()
 def run(
     spec: RunSpec,
     out: Path | None = None,
@@ -68,27 +70,42 @@ def run(
     with precision.in_force(spec), folder.opened(spec, argv), deferred_interrupts() as stop:
         status = "failed"
         try:
-            loggers.call("vgbench_run_started", title=spec.title(), folder=str(folder.path))
+            loggers.call("vgbench_run_started", title=printable(spec.title()), folder=printable(str(folder.path)))
             if kept and folder.note(text := f"repeated: the run from before its plugins changed is kept in {kept}"):
                 loggers.note(text)
-            with attribute_errors(
-                RunFailed, f"What was done is kept in {folder.path}: fix it and give the same command again"
-            ):
+            kept_words = f"What was done is kept in {folder.path}: fix it and give the same command again"
+            with attribute_errors(RunFailed, kept_words), _own_interrupts(stop, kept_words):
                 result = RunSteps(spec, folder, loggers, stop, share, trained).execute()
             folder.update(status="done", error=None, plugin_errors=loggers.errors)
-            # Last of all: a folder that has this file is taken for complete.
-            write_json(folder.path / "result.json", result)
+            folder.complete(result)
             status = "done"
         except BaseException as err:
             status = "interrupted" if isinstance(err, KeyboardInterrupt) else "failed"
+            if isinstance(err, UsageError) and folder.withdrawn():
+                status = "refused"
+                raise
             with suppress(VgbenchError):  # what went wrong first is what the user has to see
                 folder.update(status=status, error=str(err) or type(err).__name__, plugin_errors=loggers.errors)
             raise
         finally:
             loggers.call("vgbench_run_stopped", status=status)
+        if not (folder.path / "result.json").exists():
+            raise RunFailed(f"{folder.path} was removed while the run was in it, and its result with it")
         loggers.call("vgbench_run_ended", result=result)
         folder.update(plugin_errors=loggers.errors)  # with those of the last two calls
     return result
+
+
+@contextmanager
+def _own_interrupts(stop: Stop, advice: str) -> Iterator[None]:
+    """Tell a KeyboardInterrupt that a plugin raised from that of the user, who has asked for a stop before."""
+    try:
+        yield
+    except KeyboardInterrupt as err:
+        words = None if stop.requested else explain(err)
+        if words is None:
+            raise
+        raise RunFailed(f"{words}. {advice}") from err
 
 
 def folder_of(spec: RunSpec, out: Path | None = None) -> RunFolder:

@@ -11,7 +11,7 @@ from typing import Any
 from vgbench.experiments.cells import CellOutcome
 from vgbench.experiments.sweep import Point
 from vgbench.intervals import rate_interval
-from vgbench.storage.files import Record, write_atomically
+from vgbench.storage.files import Record, write_text
 from vgbench.storage.records import read, share_tasks
 
 
@@ -85,4 +85,4 @@ def write_csv(path: Path, rows: Sequence[Record], columns: Sequence[str] = COLUM
     for row in rows:
         low, high = row["ci95"] or (None, None)
         writer.writerow(row | {"low": low, "high": high})
-    write_atomically(path, lambda partial: partial.write_text(text.getvalue(), encoding="utf-8"))
+    write_text(path, text.getvalue())

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from vgbench.storage.record_types import PluginOrigin
 
 TOKEN = ".token"
+_GRACE = 8.0  # seconds that a worker has, after each request to stop, once its suite is gone
 _PATIENCE = 20.0  # seconds for a predecessor whose suite was killed to let go of the folder
 
 
@@ -86,10 +88,15 @@ def _run(job: Job) -> None:
 
 
 def _watch_parent() -> None:
-    """Interrupt this process, as Ctrl-C would, when the one that started it is gone."""
+    """Interrupt this process, as Ctrl-C would, when the one that started it is gone; end it if that does not."""
     # It returns when the pipe is closed, which the system does however the parent ends.
     sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGINT)
+    # The first one asks to stop between two steps, the second interrupts the step.
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(_GRACE)
+    # It hangs, and would keep the run's lock for ever. Checkpoints are whole at any moment.
+    os._exit(130)
 
 
 def main() -> None:

@@ -13,6 +13,8 @@ from vgbench.plugin.attribution import describe_value
 from vgbench.spec import RunSpec
 
 ROWS = 2
+NEGATIVE = 1e-5
+"""How far below 0 rounding may take a distance."""
 
 
 def sanity_check_model(spec: RunSpec, model: JEPA, environment: EnvironmentSpec) -> None:
@@ -51,6 +53,8 @@ def _try_parts(spec: RunSpec, model: JEPA, environment: EnvironmentSpec) -> None
             raise UsageError(
                 f"{who}: as {role} it returned values that are not finite, expected {wanted} of finite ones"
             )
+        if role == "distance" and bool((result < -NEGATIVE).any()):
+            raise UsageError(f"{who}: as distance it returned {float(result.min()):.4g}, expected no value below 0")
         if gradient and not result.requires_grad:
             raise UsageError(f"{who}: as {role} it returned no gradient (detached?), expected {wanted} with one")
         return result

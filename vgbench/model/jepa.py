@@ -10,6 +10,7 @@ from vgbench.api import Distance, EnvironmentSpec, Network, NetworkShapes
 from vgbench.errors import UsageError
 from vgbench.model.batching import in_blocks
 from vgbench.plugin.attribution import describe_plugin
+from vgbench.plugin.guard import calling
 
 ENCODER_BLOCK = 64
 """Rows that the encoder sees at a time when it is not being trained."""
@@ -86,7 +87,7 @@ class JEPA(nn.Module):
 
     def encode_blocks(self, observations: Mapping[str, Tensor], points: bool = False) -> Tensor:
         """Return latents [N, D] without gradient (or their points), the same bits whatever else is in the batch."""
-        with torch.inference_mode():
+        with calling(lambda: "the encoder", "encode"), torch.inference_mode():
             return in_blocks(
                 lambda o: self.head(self.encode(o)) if points else self.encode(o), dict(observations), ENCODER_BLOCK
             )

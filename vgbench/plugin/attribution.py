@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from vgbench.errors import VgbenchError
+from vgbench.errors import PluginFailed, VgbenchError
 from vgbench.plugin.entry import HOME, Entry
 from vgbench.plugin.registry import Registry
 
@@ -41,17 +41,29 @@ def attribute_errors(error: type[VgbenchError], advice: str = "") -> Iterator[No
     """Turn an exception of a plugin's code into `error`, which names the plugin; others pass."""
     try:
         yield
-    # The first has its message; the second is the machine's, whoever asked for the last byte.
-    except (VgbenchError, MemoryError):
+    except PluginFailed as err:
+        raise error(str(err) + (f". {advice}" if advice else "")) from err
+    # The first has its message; the second is the machine's, whoever asked for the last byte; the third is the user's.
+    except (VgbenchError, MemoryError, KeyboardInterrupt):
         raise
-    # SystemExit, too: a plugin that calls sys.exit would end the command without a word.
-    except (Exception, SystemExit) as err:
+    # Whatever it is: a plugin that calls sys.exit would end the command without a word.
+    except BaseException as err:
         if type(err).__name__ == "OutOfMemoryError":  # torch's: the machine's, whoever asked for the last byte
             raise
         words = explain(err)
         if words is None:
             raise
         raise error(words + (f". {advice}" if advice else "")) from err
+
+
+def caller() -> str | None:
+    """Say which plugin's code is running, the innermost one of those that call each other; None if none is."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if owner := _owner(frame):
+            return owner
+        frame = frame.f_back
+    return None
 
 
 def explain(err: BaseException) -> str | None:

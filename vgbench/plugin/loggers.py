@@ -1,5 +1,6 @@
 """Loads the loggers of a run. One that raises is reported once and switched off; the run goes on."""
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -8,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from vgbench.api import hooks as hookspecs
-from vgbench.errors import UsageError, VgbenchError, prefix_error
+from vgbench.errors import PluginFailed, UsageError, VgbenchError, prefix_error
 from vgbench.plugin.contract import check_use
+from vgbench.plugin.guard import calling
 from vgbench.plugin.registry import load_plugin
-from vgbench.text import RENAMED
+from vgbench.text import RENAMED, message
 
 if TYPE_CHECKING:
     from vgbench.plugin.registry import Registry
@@ -46,7 +48,9 @@ class Loggers:
                 check_use(entry, made)
                 self._sources[entry.address] = entry.source
                 self.register(made(), entry.address)
-            except (Exception, SystemExit) as err:  # whatever a third party's code raises
+            except KeyboardInterrupt:
+                raise
+            except BaseException as err:  # whatever a third party's code raises
                 known = isinstance(err, ImportError | VgbenchError)
                 if known and entry.address in wanted:  # better than hours of a run that is not reported
                     raise UsageError(f"{wanted[entry.address]}: {err}") from err
@@ -63,16 +67,22 @@ class Loggers:
         # One by one, as pluggy's own call stops at the first error; over a copy, as loggers are taken out.
         for implementation in list(getattr(self._manager.hook, hook).get_hookimpls()):
             chosen: Callable[..., Any] = implementation.function
+            name = implementation.plugin_name
             try:
-                chosen(*(arguments[name] for name in implementation.argnames))
-            except (Exception, SystemExit) as err:  # whatever a third party's code raises
-                name = implementation.plugin_name
+                # Not its streams: bars and services that collect what is printed put themselves in place of them.
+                with calling(functools.partial(str, name), hook, streams=False):
+                    chosen(*(arguments[name] for name in implementation.argnames))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as err:  # whatever a third party's code raises
                 source = f" ({self._sources[name]})" if name in self._sources else ""
-                self._report(name, f"{type(err).__name__} in {hook}: {err}{source}")
+                what = str(err) if isinstance(err, PluginFailed) else f"{type(err).__name__} in {hook}: {err}"
+                self._report(name, f"{what}{source}")
                 self._manager.unregister(implementation.plugin)
 
     def note(self, text: str) -> None:
         """Tell the user something: through the loggers, or on stderr if none of them takes notes."""
+        text = message(text)
         if self._manager.hook.vgbench_noted.get_hookimpls():
             self.call("vgbench_noted", text=text)
         else:
@@ -80,7 +90,7 @@ class Loggers:
 
     def _report(self, name: str, cause: str) -> None:
         self.errors.append(f"{name}: {cause}")
-        print(f"warning: logger '{name}' is switched off: {cause}", file=sys.stderr)
+        print(message(f"warning: logger '{name}' is switched off: {cause}"), file=sys.stderr)
 
 
 def requested(registry: "Registry", asked: Iterable[str] = ()) -> dict[str, str]:

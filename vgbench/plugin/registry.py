@@ -17,6 +17,7 @@ from typing import Any
 from vgbench.errors import UsageError
 from vgbench.plugin.contract import check_class
 from vgbench.plugin.entry import CATALOGUES, EXECUTORS, GROUPS, HOME, Entry
+from vgbench.plugin.guard import State
 from vgbench.text import RENAMED, same, suggest
 
 _OTHERS = (CATALOGUES, EXECUTORS)
@@ -92,13 +93,18 @@ def load_plugin(entry: Entry) -> type[Any]:
     # `load` takes the match for granted: its error would not name the plugin.
     if not EntryPoint.pattern.match(entry.value):
         raise UsageError(f"{entry.kind} {entry.name!r} from {entry.source}: {entry.value!r} is not `module:Class`")
+    before = State()
     try:
         loaded = point.load()
-    except (Exception, SystemExit) as err:  # whatever importing a third party's module raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as err:  # whatever importing a third party's module raises
         raise UsageError(
             f"{entry.kind} {entry.name!r} from {entry.source} failed to import ({entry.value}): "
             f"{type(err).__name__}: {err}"
         ) from err
+    finally:
+        before.restored()
     check_class(entry, loaded, HOME)
     cls: type[Any] = loaded
     return cls

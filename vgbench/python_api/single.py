@@ -65,13 +65,15 @@ def run(**options: Unpack[RunOptions]) -> Result:
         print(result.success_rate, result.interval)
     """
     from vgbench.config.request import RunRequest
+    from vgbench.plugin.guard import time_limit
 
     request = RunRequest(**options)
     shown = {name: str(value) if isinstance(value, Path) else value for name, value in given(options).items()}
     call = f"vgbench.run({', '.join(f'{name}={value!r}' for name, value in shown.items() if name != 'out')})"
     asked = request.options
     spec, again = prepare(request), asked.get("again", False)
-    return of_record(perform(spec, asked.get("out"), [call], asked.get("logger", ()), again=again))
+    with time_limit(asked.get("plugin_timeout")):
+        return of_record(perform(spec, asked.get("out"), [call], asked.get("logger", ()), again=again))
 
 
 def evaluate(

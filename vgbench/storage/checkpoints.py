@@ -1,36 +1,112 @@
-"""Checkpoints: tensors and plain values under the key of the run that they belong to."""
+"""Checkpoints: tensors and plain values under the key of the run that they belong to, with a checksum.
 
+A checkpoint is what `torch.save` makes, a zip archive. PyTorch does not compare its checksums when it reads, so that a
+damaged weight would go unseen. The archive's comment therefore holds the SHA-256 of the file without that comment,
+which is compared before anything of it is used.
+"""
+
+import hashlib
+import io
 import pickle
+import struct
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from vgbench.errors import VgbenchError
-from vgbench.storage.files import Record, write_atomically
+from vgbench.storage.files import Record, write_bytes
+
+_MARK = b"vgbench sha256 "
+_COMMENT = len(_MARK) + 64  # bytes, with the hash in hex digits
+_LENGTH = 2  # bytes before the comment that tell its length, at the end of a zip archive
 
 
-def save(path: Path, key: str | None, content: Record) -> None:
-    """Write a checkpoint atomically."""
+class Damaged(VgbenchError):
+    """A checkpoint that is not as it was written."""
+
+
+def save(path: Path, key: str | None, content: Record, log: Record | None = None) -> None:
+    """Write a checkpoint atomically; `log` says how far the run's log had come, see `RunFolder.log_damage`."""
+    write_bytes(path, encode({"key": key, "content": content, "log": log}))
+
+
+def encode(owned: Record) -> memoryview:
+    """Return the bytes of a checkpoint: `key` and `content`, with the checksum."""
     import torch
 
-    write_atomically(path, lambda partial: torch.save({"key": key, "content": content}, partial))
+    # In memory first: what fails half-way through a file that PyTorch writes may end the process.
+    stream = io.BytesIO()
+    torch.save(owned, stream)
+    digest = hashlib.sha256(stream.getbuffer()).hexdigest().encode()
+    # The last two bytes are the length of the comment, 0 so far.
+    stream.seek(-_LENGTH, io.SEEK_END)
+    stream.write(struct.pack("<H", _COMMENT) + _MARK + digest)
+    return stream.getbuffer()
 
 
-def load(path: Path, key: str | None) -> Record:
-    """Read a checkpoint of the run with this key.
+def decode(data: bytes) -> Record:
+    """Return `key` and `content` of a checkpoint's bytes.
+
+    Raises:
+        Damaged: the bytes are not those that were written.
+        Exception: whatever PyTorch raises for bytes that are no checkpoint.
+    """
+    import torch
+
+    _verify(data)
+    # Nothing but tensors and plain values is read: a checkpoint of unknown origin must not run code.
+    owned: Record = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    if not isinstance(owned, dict) or not {"key", "content"} <= set(owned):
+        raise Damaged("it is no checkpoint of vgbench")
+    return owned
+
+
+def _verify(data: bytes) -> None:
+    """Hold a checkpoint against its checksum or, where an older version wrote it, against those of its archive."""
+    body, comment = memoryview(data)[:-_COMMENT], data[-_COMMENT:]
+    if comment.startswith(_MARK):
+        state = hashlib.sha256(body[:-_LENGTH])
+        state.update(bytes(_LENGTH))
+        if state.hexdigest().encode() != comment[len(_MARK) :]:
+            raise Damaged("it is damaged: its content has another hash than it says")
+        return
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            # PyTorch stores without compressing: nothing here takes more memory than the file has bytes.
+            packed = next((i for i in archive.infolist() if i.compress_type != zipfile.ZIP_STORED), None)
+            broken = archive.testzip() if packed is None else packed.filename
+            if archive.comment:
+                broken = "the comment with its hash"
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OSError, struct.error) as err:
+        raise Damaged(f"it is damaged, or no checkpoint of vgbench ({err})") from err
+    if broken is not None:
+        raise Damaged(f"it is damaged (in {broken})")
+
+
+def read(path: Path) -> Record:
+    """Read `key` and `content` of a checkpoint, of whatever run.
+
+    Raises:
+        Damaged, OSError, and what else `decode` raises.
+    """
+    return decode(path.read_bytes())
+
+
+def load(path: Path, key: str | None) -> tuple[Record, Record | None]:
+    """Read a checkpoint of the run with this key: its content, and how far the log had come, where it says so.
 
     Raises:
         VgbenchError: it is damaged, or another run's.
     """
-    import torch
-
     with explained(path):
-        # Nothing but tensors and plain values is read: a checkpoint of unknown origin must not run code.
-        owned = torch.load(path, map_location="cpu", weights_only=True)
+        owned = read(path)
         if owned["key"] != key:
             raise ValueError(f"it belongs to the run with key {owned['key']}")
         content: Record = owned["content"]
-    return content
+        if not isinstance(content, dict):
+            raise Damaged("it is no checkpoint of vgbench")
+    return content, owned.get("log")
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Rows of episodes as a report reads them: of one planner, a row for each task."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,7 +8,9 @@ from typing import TypeVar
 
 from vgbench.errors import VgbenchError
 from vgbench.scores import SCORES, score
-from vgbench.storage.files import Record
+from vgbench.storage.files import Record, parse_json
+from vgbench.storage.record_shape import misfit
+from vgbench.storage.record_types import EpisodeRow
 
 _T = TypeVar("_T")
 
@@ -63,7 +64,9 @@ def read_episodes(path: Path, rate: Record) -> list[Record]:
         NotARecord: the file cannot be read, is damaged or contradicts `rate`.
     """
     try:
-        rows: list[Record] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows: list[Record] = [parse_json(line) for line in path.read_bytes().splitlines()]
+        if problem := next((found for row in rows if (found := misfit(row, EpisodeRow))), None):
+            raise TypeError(problem)
         rows.sort(key=lambda row: row["task"])
         tasks, solved = [row["task"] for row in rows], sum(bool(row["success"]) for row in rows)
     except OSError as err:

@@ -1,8 +1,12 @@
-"""Files that are seen whole or not at all, JSON, and the time as records have it."""
+"""Files that are seen whole or not at all, JSON with limits, and the time as records have it."""
 
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,44 +15,159 @@ from vgbench.errors import VgbenchError
 
 Record = dict[str, Any]
 
+JSON_BYTES = 32 * 2**20
+"""Most bytes of a JSON file: what Python makes of one may take thirty times as much memory."""
+
+_STALE = 86400.0  # seconds after which nobody writes a partial file any more
+
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file beside `path`, then move it there: a reader sees the old file or the new one."""
-    # Beside the file, so on the same file system: only there is a move atomic.
-    partial = path.with_name(f"{path.name}.partial")
+    """Let `write` fill a file beside `path`, then move it there: a reader sees the old file or the new one.
+
+    Raises:
+        VgbenchError: it cannot be written; what was begun is gone again, and its space is free.
+    """
     try:
-        write(partial)
-        partial.replace(path)
-    except (OSError, RuntimeError) as err:  # torch.save raises RuntimeError when the disk is full
+        with replacing(path) as partial:
+            write(partial)
+    except (OSError, RuntimeError) as err:  # a library's writer raises RuntimeError when the disk is full
         reason = getattr(err, "strerror", None) or str(err).splitlines()[0]
         raise VgbenchError(
             f"cannot write {path}: {reason}; free some space or check the folder, then run again"
         ) from err
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically."""
-    write_atomically(path, lambda p: write_text(p, json.dumps(content, indent=2) + "\n"))
+@contextmanager
+def replacing(path: Path, new: bool = False) -> Iterator[Path]:
+    """Make an empty file beside `path`, to be written inside; at the end it takes the place of `path`, or is gone.
+
+    With `new` it takes no place: where another process has made `path` meanwhile, that is kept (`FileExistsError`).
+
+    Its name is made up, and the file new: neither another process nor a link that somebody has put there is written to.
+    """
+    # Beside the file, so on the same file system: only there is a move atomic.
+    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
+    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666))
+    try:
+        yield partial
+        _flush(partial)
+        if new:
+            _place_new(partial, path)
+        else:
+            partial.replace(path)
+    except BaseException:  # Ctrl-C, too
+        with suppress(OSError):  # what went wrong first is what the user has to see
+            partial.unlink()
+        raise
+
+
+def _place_new(partial: Path, path: Path) -> None:
+    """Move a file to a name that nobody has."""
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if path.exists():
+            raise FileExistsError(str(path)) from None
+        partial.replace(path)
+    else:
+        partial.unlink()
+
+
+def _flush(path: Path) -> None:
+    """Bring a file to the disk, so that the move that follows cannot come first."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def drop_partials(folder: Path, older: float = _STALE) -> None:
+    """Delete what writers that were killed have left in a folder: partial files older than some seconds."""
+    with suppress(OSError):  # only a matter of space
+        for path in folder.glob("*.partial"):
+            if not path.is_dir() and time.time() - path.lstat().st_mtime >= older:
+                path.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write bytes atomically."""
+    write_atomically(path, lambda partial: partial.write_bytes(content))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write and flush to the disk, so that the move that follows cannot come first."""
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write text atomically."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically."""
+    write_text(path, json_text(content))
+
+
+def json_text(content: Any) -> str:
+    """Return JSON as records have it."""
+    return json.dumps(content, indent=2) + "\n"
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        ValueError: it is no JSON, no UTF-8, too long or nested too deeply.
+    """
+    if len(text) > JSON_BYTES:
+        raise ValueError(f"it has {len(text)} bytes, expected at most {JSON_BYTES}")
+    try:
+        return json.loads(text)
+    except RecursionError as err:
+        raise ValueError("it is nested too deeply") from err
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """Read a file of at most `most` bytes; its size is looked at before memory is taken.
+
+    Raises:
+        ValueError: it has more.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it has more than {most} bytes")
+    return content
 
 
 def read_json(path: Path, fields: Iterable[str], advice: str) -> Record:
     """Read a JSON object with some fields; a damaged file is named, with what to do about it."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_bytes(path, JSON_BYTES))
     except (OSError, ValueError) as err:  # bad UTF-8 and bad JSON are ValueErrors
         raise VgbenchError(f"{path} cannot be read: {err}; {advice}") from err
     missing = [name for name in fields if not isinstance(content, dict) or name not in content]
     if missing:
         raise VgbenchError(f"{path} is not what vgbench wrote: it has no {missing[0]!r}; {advice}")
-    return dict(content)
+    if SEAL in content and seal(content) != content[SEAL]:
+        raise VgbenchError(f"{path} is damaged or was edited: its content has another hash than it says; {advice}")
+    return {name: value for name, value in content.items() if name != SEAL}
+
+
+SEAL = "sha256"
+"""Field with the hash of the other fields of a JSON object, where it has one."""
+
+
+def seal(content: Record) -> str:
+    """Return the hash of a JSON object's fields, but for that of the hash itself."""
+    plain = {name: value for name, value in content.items() if name != SEAL}
+    # Sorted and without white space: how it is laid out makes no difference.
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def write_sealed(path: Path, content: Record) -> None:
+    """Write a JSON object atomically, with the hash of its fields, which `read_json` checks."""
+    write_json(path, content | {SEAL: seal(content)})
 
 
 def now() -> str:

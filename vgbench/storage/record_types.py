@@ -65,6 +65,7 @@ class RunFile(MadeBy):
     protocol: Annotated[str, "protocol"]
     scale: Annotated[str, "scale"]
     variant: Annotated[str | None, "variant"]
+    sha256: NotRequired[Annotated[str, "hash of all other fields, sorted and without spaces; older records have none"]]
 
 
 class Seeds(TypedDict):

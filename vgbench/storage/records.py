@@ -1,13 +1,17 @@
 """Run folders as a report reads them: found anywhere below a folder, and believed only if whole."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypedDict
 
 from vgbench.errors import UsageError, VgbenchError
+from vgbench.storage import checksums
 from vgbench.storage.episode_rows import Episodes, NotARecord, read_rows
 from vgbench.storage.files import Record, read_json
-from vgbench.storage.record_types import PluginOrigin
+from vgbench.storage.record_shape import misfit
+from vgbench.storage.record_types import PluginOrigin, ResultFile, RunFile
 from vgbench.storage.run_folder import other_format
 
 
@@ -110,6 +114,10 @@ def scan(
             except VgbenchError as err:
                 left_out.append(f"{path}: {err}")
                 continue
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as err:
+                # What no check foresaw: it must not cost the report of all others.
+                left_out.append(f"{path}: it is no record of vgbench ({type(err).__name__}: {err})")
+                continue
             # Copies of one run count once; one that was finished goes before one that failed.
             place = (record.recipe, record.protocol, record.variant, record.key)
             first = records.setdefault(place, record)
@@ -123,26 +131,33 @@ def scan(
 
 def leaves(folder: Path) -> Iterator[Path]:
     """Yield run folders, and folders that hold something but no run."""
-    if (folder / "run.json").exists():
-        yield folder
-        return
-    try:
-        inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as err:
-        raise UsageError(f"DIR {folder}: {err.strerror or err}; expected a folder of run folders") from err
-    # A link could lead back up, or count a run twice.
-    deeper = [path for path in inside if path.is_dir() and not path.is_symlink()]
-    # Its checkpoints are part of a run (here of one without run.json), not a level of runs.
-    if inside and not [path for path in deeper if path.name != "checkpoints"]:
-        yield folder
-        return
-    for path in deeper:
-        yield from leaves(path)
+    waiting = [folder]
+    while waiting:
+        place = waiting.pop()
+        try:
+            with os.scandir(place) as entries:
+                # A link could lead back up, or count a run twice.
+                found = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+        except OSError as err:
+            if place == folder:
+                raise UsageError(f"DIR {folder}: {err.strerror or err}; expected a folder of run folders") from err
+            yield place  # who reads it is told why it cannot be read
+            continue
+        inside = {name: is_folder for name, is_folder in found.items() if not name.startswith(".")}
+        # Its checkpoints are part of a run (here of one without run.json), not a level of runs.
+        deeper = [name for name, is_folder in inside.items() if is_folder and name != "checkpoints"]
+        if "run.json" in inside or (inside and not deeper):
+            yield place
+        else:
+            waiting += [place / name for name in sorted(deeper, reverse=True)]
 
 
 def _not_begun(folder: Path) -> bool:
     """Whether a folder holds only what a suite puts there before a cell is started."""
-    names = {path.name for path in folder.iterdir()}
+    try:
+        names = {path.name for path in folder.iterdir() if path.suffix != ".partial"}
+    except OSError:
+        return False
     return "config.yaml" in names and names <= {"config.yaml", "log.txt", ".lock"}
 
 
@@ -152,12 +167,53 @@ def read_run(path: Path, fields: Iterable[str]) -> Record:
     Raises:
         VgbenchError: there is none, it cannot be read, or it is of another format.
     """
-    if not (path / "run.json").exists():
+    try:
+        there = (path / "run.json").exists()
+    except OSError as err:
+        raise NotARecord(f"run.json cannot be read: {err.strerror or err}") from err
+    if not there:
         raise NotARecord("there is no run.json")
     run = read_json(path / "run.json", ("format", "key", "identity", "status", *fields), "left out")
     if problem := other_format(run["format"]):
         raise NotARecord(f"it {problem}")
+    if problem := misfit(run, RunFile) or misfit(run["identity"], _Identity, "identity"):
+        raise NotARecord(f"run.json is damaged: {problem}")
+    if missing := _missing(run["identity"]):
+        raise NotARecord(f"run.json is damaged: it has no identity.{missing}")
     return run
+
+
+def _missing(identity: Record) -> str | None:
+    """Name the first field of an identity that every record has and that this one lacks."""
+    plugins = {name: identity.get(name) for name in ("environment", "distance", "planner")}
+    plugins |= {f"networks.{role}": plugin for role, plugin in identity.get("networks", {}).items()}
+    plugins |= {f"objectives.{i}": plugin for i, plugin in enumerate(identity.get("objectives", ()))}
+    needed: list[tuple[str, Any, tuple[str, ...]]] = [
+        (slot, plugin or {}, ("name", "params")) for slot, plugin in plugins.items()
+    ]
+    needed.append(("seeds", identity.get("seeds", {}), ("train", "data", "task")))
+    return next((f"{slot}.{name}" for slot, has, names in needed for name in names if name not in has), None)
+
+
+class _Plugin(TypedDict):
+    name: str
+    params: dict[str, Any]
+
+
+class _Identity(TypedDict):
+    """What of an identity is read, see `RunSpec.identity`."""
+
+    environment: _Plugin
+    distance: _Plugin
+    planner: _Plugin
+    baseline: _Plugin | None
+    networks: dict[str, _Plugin]
+    objectives: list[_Plugin]
+    settings: dict[str, dict[str, Any]]
+    seeds: dict[str, int]
+    device: str
+    precision: str
+    compile: bool
 
 
 def read_result(path: Path, run: Record) -> Record:
@@ -168,7 +224,10 @@ def read_result(path: Path, run: Record) -> Record:
     """
     if run["status"] != "done" or not (path / "result.json").exists():
         raise NotARecord(f"the run is not finished (status {run['status']})")
+    checksums.verify(path)
     result = read_json(path / "result.json", ("key", "successes", "n", "planner"), "left out")
+    if problem := misfit(result, ResultFile):
+        raise NotARecord(f"result.json is damaged: {problem}")
     if result["key"] != run["key"]:
         raise NotARecord(f"result.json has key {result['key']}, run.json {run['key']}")
     return result

@@ -1,21 +1,23 @@
 """The run folder: written atomically, locked while in use, resumed by running the same command again."""
 
+import hashlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from vgbench.errors import UsageError, VgbenchError
-from vgbench.storage import checkpoints, provenance, yaml_file
+from vgbench.storage import checkpoints, checksums, provenance, yaml_file
+from vgbench.storage.clock import Clock
+from vgbench.storage.differences import first_difference
 from vgbench.storage.lock import locked
 from vgbench.storage.record_types import MadeBy, ResultFile, RunFile, Times
 
 if TYPE_CHECKING:
     from vgbench.spec import RunSpec
-from vgbench.storage.files import Record, now, read_json, write_atomically, write_json, write_text
+from vgbench.storage.files import Record, drop_partials, json_text, now, parse_json, read_json, write_sealed, write_text
 
 _NEEDED = ("format", "key", "title", "identity", "stages")
 """Fields of run.json without which a folder cannot be gone on with."""
@@ -52,7 +54,8 @@ class RunFolder:
         """Name the folder; nothing is written before `opened`."""
         self.path = path
         self._run = cast("RunFile", {})  # until it is opened or attached
-        self._clock: _Clock | None = None
+        self._clock: Clock | None = None
+        self._log: Record | None = None  # of the checkpoint that was read last
 
     @contextmanager
     def opened(self, spec: "RunSpec", argv: Iterable[str]) -> Iterator[None]:
@@ -63,6 +66,10 @@ class RunFolder:
                 (self.path / "checkpoints").mkdir(exist_ok=True)
             except OSError as err:
                 raise UsageError(f"--out {self.path}: cannot write there: {err.strerror or err}") from err
+            for place in (self.path, self.path / "checkpoints"):
+                drop_partials(place, older=0)  # nobody else writes here
+            # What is about to change has no checksums until it is complete.
+            (self.path / checksums.NAME).unlink(missing_ok=True)
             self._prepare(spec, list(argv))
             yield
 
@@ -75,7 +82,7 @@ class RunFolder:
             return
         if not (path / "run.json").exists():
             # What a run that was killed at its very start leaves, and what a suite puts there before it.
-            ours = (".lock", "checkpoints", "config.yaml", "log.txt")
+            ours = (".lock", "checkpoints", "config.yaml", "log.txt", checksums.NAME)
             others = [p.name for p in path.iterdir() if p.name not in ours and p.suffix != ".partial"]
             if others:
                 raise UsageError(f"--out {path} holds {others[0]!r} but no run; choose an empty or new folder")
@@ -86,7 +93,7 @@ class RunFolder:
         if run.get("key") != spec.key():
             raise UsageError(
                 f"--out {path} holds another run ({run.get('title')}, key {run.get('key')}); this one has key "
-                f"{spec.key()}{_first_difference(run.get('identity'), spec.identity())}. Choose another --out"
+                f"{spec.key()}{first_difference(run.get('identity'), spec.identity())}. Choose another --out"
             )
 
     def recorded(self) -> RunFile | None:
@@ -103,7 +110,23 @@ class RunFolder:
         # Exactly equal: it was written as this quotient, and JSON keeps every bit of a float.
         if result["key"] != self._read_run()["key"] or result["success_rate"] != result["successes"] / result["n"]:
             raise VgbenchError(f"{path} is not what vgbench wrote: it contradicts itself or run.json; {advice}")
+        checksums.verify(self.path)
         return cast("ResultFile", result)
+
+    def withdrawn(self) -> bool:
+        """Free a folder in which nothing was computed yet for another run; False if something was, or earlier."""
+        began = "resumed" not in self._run and not self._run.get("stages") and not (self.path / "tasks.json").exists()
+        if not began or any((self.path / "checkpoints").iterdir()):
+            return False
+        for name in ("config.yaml", "run.json"):
+            (self.path / name).unlink(missing_ok=True)
+        return True
+
+    def complete(self, result: ResultFile) -> None:
+        """Write result.json, and before it the checksums of all records: a folder that has it is taken for complete."""
+        text = json_text(result)
+        checksums.write(self.path, {"result.json": text.encode()})
+        write_text(self.path / "result.json", text)
 
     def _read_run(self) -> RunFile:
         """Content of run.json."""
@@ -142,12 +165,13 @@ class RunFolder:
             }
         # Before anything is computed: whatever ends the run, its folder says whose it is.
         self.update(status="started")
-        config = yaml_file.dump(spec.to_config())
-        write_atomically(self.path / "config.yaml", lambda p: write_text(p, config))
+        write_text(self.path / "config.yaml", yaml_file.dump(spec.to_config()))
 
     def attach(self) -> RunFile:
         """Read run.json, so that checkpoints can be read; nothing is locked or written."""
         self._run = self._read_run()
+        if (self.path / "result.json").exists():
+            checksums.verify(self.path)
         return self._run
 
     def note(self, text: str) -> bool:
@@ -164,7 +188,7 @@ class RunFolder:
     def update(self, **fields: Any) -> None:
         """Change fields of run.json."""
         self._run = cast("RunFile", {**self._run, **fields})
-        write_json(self.path / "run.json", self._run)
+        write_sealed(self.path / "run.json", cast("Record", self._run))
 
     def stage_times(self) -> dict[str, Times]:
         """Seconds and CPU-seconds spent in each stage so far, by all processes that worked on the run."""
@@ -173,7 +197,7 @@ class RunFolder:
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Add what is spent inside to the stage's times; noted at every checkpoint, so that a kill loses little."""
-        self._clock = _Clock(stage)
+        self._clock = Clock(stage)
         try:
             yield
         except BaseException:  # an interrupt, too: its time was spent all the same
@@ -207,8 +231,7 @@ class RunFolder:
 
     def write_lines(self, name: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Write a whole JSONL file atomically."""
-        text = "".join(json.dumps(record) + "\n" for record in records)
-        write_atomically(self.path / name, lambda p: write_text(p, text))
+        write_text(self.path / name, "".join(json.dumps(record) + "\n" for record in records))
 
     def keep(self, name: str, wanted: Callable[[Record], bool]) -> None:
         """Drop the lines that a resumed run will write again, and a last line that was cut off."""
@@ -218,11 +241,14 @@ class RunFolder:
     def lines(self, name: str) -> list[Record]:
         """Records of a JSONL file, up to a line that was cut off."""
         path, records = self.path / name, []
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        for line in path.read_bytes().splitlines() if path.exists() else ():
             try:
-                records.append(json.loads(line))
+                record = parse_json(line)
             except ValueError:
                 break  # cut off when the process was killed: it is the last one
+            if not isinstance(record, dict):
+                break
+            records.append(record)
         return records
 
     def checkpoint(self, name: str) -> Path:
@@ -232,7 +258,7 @@ class RunFolder:
     def save_checkpoint(self, name: str, content: Record) -> None:
         """Write checkpoints/NAME.pt atomically, and with it the stage's times."""
         # The checkpoint first: a kill between the two loses some time on record, but no work.
-        checkpoints.save(self.checkpoint(name), self._run.get("key"), content)
+        checkpoints.save(self.checkpoint(name), self._run.get("key"), content, self._log_state())
         self._note_time()
 
     def kept(self, name: str) -> str:
@@ -243,43 +269,26 @@ class RunFolder:
     def load_checkpoint(self, name: str) -> Record | None:
         """Read checkpoints/NAME.pt (tensors and plain values only), or None."""
         path = self.checkpoint(name)
-        return checkpoints.load(path, self._run.get("key")) if path.exists() else None
+        if not path.exists():
+            return None
+        content, self._log = checkpoints.load(path, self._run.get("key"))
+        return content
+
+    def _log_state(self, size: int | None = None) -> Record:
+        """Bytes of train.jsonl so far, or the first `size` of them, and their hash."""
+        path = self.path / "train.jsonl"
+        content = (path.read_bytes() if path.exists() else b"")[:size]
+        return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+    def log_damage(self) -> str | None:
+        """Say that train.jsonl is not as it was when the checkpoint that was read last was written, or return None."""
+        if self._log is None or self._log_state(self._log["bytes"]) == self._log:
+            return None
+        return (
+            f"{self.path / 'train.jsonl'} is damaged or was edited: lines of it are missing or others; weights and "
+            "results do not depend on it"
+        )
 
     def explained(self, name: str) -> AbstractContextManager[None]:
         """Turn what using a checkpoint may raise into one message."""
         return checkpoints.explained(self.checkpoint(name))
-
-
-class _Clock:
-    """Wall and CPU time (user + system, all threads) since the last lap."""
-
-    def __init__(self, stage: str) -> None:
-        self.stage = stage
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-
-    def lap(self) -> Times:
-        wall, cpu = time.perf_counter(), time.process_time()
-        spent = Times(seconds=wall - self._wall, cpu_seconds=cpu - self._cpu)
-        self._wall, self._cpu = wall, cpu
-        return spent
-
-
-def _first_difference(old: Any, new: Any, at: str = "") -> str:
-    """Name the first value in which two identities differ."""
-    # Lists of different lengths are named as a whole: their items have no counterparts.
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        old, new = dict(enumerate(old)), dict(enumerate(new))
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return "" if old == new else f"; {at} was {_named(old)!r} and is now {_named(new)!r}"
-    for name in sorted({*old, *new}):
-        text = _first_difference(old.get(name), new.get(name), f"{at}.{name}" if at else name)
-        if text:
-            return text
-    return ""
-
-
-def _named(value: Any) -> Any:
-    """What of an identity fits in a message: a plugin's name stands for the plugin."""
-    if isinstance(value, list):
-        return [_named(item) for item in value]
-    return value.get("name", value) if isinstance(value, dict) else value

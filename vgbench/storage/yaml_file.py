@@ -1,4 +1,4 @@
-"""YAML as vgbench reads it: safe, without duplicate keys, with the scalars of YAML 1.2.
+"""YAML as vgbench reads it: safe, within limits, without duplicate keys, with the scalars of YAML 1.2.
 
 PyYAML follows YAML 1.1, where `1e-3` is a string, `no` is false, `010` is 8, and the second of two equal keys wins.
 Each of these would change an experiment without a word.
@@ -13,6 +13,14 @@ from typing import Any
 import yaml
 
 from vgbench.errors import UsageError
+from vgbench.storage.files import read_bytes
+
+SIZE = 4 * 2**20
+"""Most bytes of a YAML file."""
+DEPTH = 64
+"""Most levels of nesting: some hundreds end the process inside libyaml."""
+NODES = 100_000
+"""Most values, with those counted again that an alias repeats: ten nested aliases may stand for billions."""
 
 # libyaml's loader is faster, but not every build of PyYAML has it.
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -86,9 +94,12 @@ def parse(text: str, name: str) -> Any:
     Raises:
         UsageError: `name:line: ...` for text that is not YAML, for duplicate keys, and for more than one document.
     """
-    loader = _Loader(text)
-    loader.name = name
+    _check_size(len(text), name)
+    loader = None
     try:
+        _check_events(text, name)
+        loader = _Loader(text)
+        loader.name = name
         return loader.get_single_data()
     except yaml.MarkedYAMLError as err:
         line = f":{err.problem_mark.line + 1}" if err.problem_mark else ""
@@ -96,7 +107,45 @@ def parse(text: str, name: str) -> Any:
     except (yaml.YAMLError, ValueError) as err:
         raise UsageError(f"{name}: not valid YAML: {str(err).splitlines()[0]}") from err
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
+
+
+def _check_size(size: int, name: str) -> None:
+    if size > SIZE:
+        raise UsageError(f"{name} has {size} bytes, expected YAML of at most {SIZE}")
+
+
+def _check_events(text: str, name: str) -> None:
+    """Refuse text that is nested too deeply, or stands for too many values, before anything is made of it."""
+    sizes: dict[str, int] = {}  # values of what an alias may name
+    open_: list[tuple[str | None, int]] = []  # its anchor, and the values before it, of each level that is open
+    count = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_.pop()
+            if anchor is not None:
+                sizes[anchor] = count - before
+            continue
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_.append((event.anchor, count))
+        elif isinstance(event, yaml.ScalarEvent) and event.anchor is not None:
+            sizes[event.anchor] = 1
+        alias = isinstance(event, yaml.AliasEvent)
+        count += sizes.get(event.anchor or "", 1) if alias else 1
+        problem = None
+        if len(open_) > DEPTH:
+            problem = f"nested more than {DEPTH} deep"
+        elif count > NODES:
+            problem = f"more than {NODES} values, with those that aliases repeat"
+        elif alias and any(event.anchor == anchor for anchor, _ in open_):
+            problem = f"the alias *{event.anchor} stands inside of what it stands for"
+        if problem:
+            raise UsageError(
+                f"{name}:{getattr(event.start_mark, 'line', 0) + 1}: not YAML that vgbench reads: {problem}"
+            )
 
 
 def load(path: Path) -> Any:
@@ -108,7 +157,8 @@ def load(path: Path) -> Any:
     if path.is_dir():
         raise UsageError(f"{path} is a folder, not a YAML file")
     try:
-        text = path.read_bytes().decode("utf-8")
+        _check_size(path.stat().st_size, str(path))
+        text = read_bytes(path, SIZE).decode("utf-8")
     except FileNotFoundError as err:
         raise UsageError(f"{path}: there is no such file") from err
     except UnicodeDecodeError as err:
@@ -124,8 +174,10 @@ def line(path: Path, keys: Sequence[Any]) -> int | None:
     Where the last ones do not exist, it is the line of the nearest one that does.
     """
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        text = read_bytes(path, SIZE).decode("utf-8")
+        _check_events(text, str(path))
+        node = yaml.compose(text, Loader=_Loader)
+    except (OSError, ValueError, yaml.YAMLError, UsageError):
         return None
     found: int | None = node.start_mark.line + 1 if node is not None else None
     for key in keys:

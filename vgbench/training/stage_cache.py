@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import sys
 import time
@@ -18,9 +17,11 @@ import torch
 from vgbench.errors import VgbenchError
 from vgbench.plugin.source import source
 from vgbench.spec import ResolvedPlugin, RunSpec
-from vgbench.storage.files import read_json
+from vgbench.storage import checkpoints
+from vgbench.storage.files import drop_partials, read_json, replacing, write_bytes, write_sealed
 from vgbench.storage.lock import file_lock
 from vgbench.storage.run_folder import RunFolder
+from vgbench.text import message
 from vgbench.version import __version__
 
 FORMAT = 1
@@ -97,7 +98,10 @@ def lock_of(folder: Path, name: str) -> Path:
 
 
 class StageCache:
-    """Finished stages in a folder that several runs share: HASH.pt (a checkpoint) and HASH.json (times and log)."""
+    """Finished stages in a folder that several runs share: HASH.pt (a checkpoint) and HASH.json (times and log).
+
+    Both have checksums. Other processes write into this folder, so that nothing in it is believed without.
+    """
 
     def __init__(self, folder: Path, spec: RunSpec) -> None:
         """`folder` is made when first written to."""
@@ -136,16 +140,15 @@ class StageCache:
         if not path.exists() or (mine is not None and mine["step"] >= mine["total"]):
             return False
         try:
-            # weights_only, because a pickle can run any code, and other processes write into this folder.
-            content = torch.load(path, map_location="cpu", weights_only=True)["content"]
+            content = checkpoints.read(path)["content"]
             about = read_json(path.with_suffix(".json"), ("key", "times", "log"), "it is made again")
         except Exception as err:  # a damaged file raises many kinds; it is only a copy
-            print(f"note: {path} cannot be used, so stage {stage} is trained here: {err}", file=sys.stderr)
+            print(message(f"note: {path} cannot be used, so stage {stage} is trained here: {err}"), file=sys.stderr)
             # Removed, since `publish` does not replace a file that is there.
             path.unlink(missing_ok=True)
             return False
         # This run's own lines go first: it may have begun the stage, and a stage has one log.
-        run.keep("train.jsonl", lambda record: record["stage"] != stage)
+        run.keep("train.jsonl", lambda record: record.get("stage") != stage)
         for record in about["log"]:
             run.append("train.jsonl", record)
         # After the log: a finished checkpoint of its own keeps the run from adopting again.
@@ -160,43 +163,37 @@ class StageCache:
         if path.exists():
             return
         self._folder.mkdir(parents=True, exist_ok=True)
+        drop_partials(self._folder)
         times = run.stage_times()[stage]
-        log = [record for record in run.lines("train.jsonl") if record["stage"] == stage]
+        log = [record for record in run.lines("train.jsonl") if record.get("stage") == stage]
         about = {"format": FORMAT, "stage": stage, "key": self._key, "times": times, "log": log}
         own = run.path / "checkpoints" / f"{stage}.pt"
         # The checkpoint comes last, as others look for it. If two runs publish at a time, one is as good as the other.
-        _place(path.with_suffix(".json"), lambda partial: partial.write_text(json.dumps(about), encoding="utf-8"))
+        write_sealed(path.with_suffix(".json"), about)
         foreign = tuple(role for role, name in self._late.items() if name != stage)
         if foreign:
-            _place(path, lambda partial: _save_without(foreign, own, partial))
+            write_bytes(path, _without(foreign, own))
         else:
-            _place(path, lambda partial: _link(own, partial))
+            _link(own, path)
 
 
-def _place(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file beside `path`, under a name that no other process takes, and move it there."""
-    # In the same folder, because only within one file system is a move a single step.
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        write(partial)
-        partial.replace(path)
-    except OSError as err:
-        raise VgbenchError(f"cannot write {path}: {err.strerror or err}; free some space, then run again") from err
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _save_without(roles: tuple[str, ...], source: Path, target: Path) -> None:
-    """Copy a checkpoint without networks that its stage has not touched and that other runs do not have."""
-    owned = torch.load(source, map_location="cpu", weights_only=True)
-    model = owned["content"]["model"]
-    owned["content"]["model"] = {name: value for name, value in model.items() if name.partition(".")[0] not in roles}
-    torch.save(owned, target)
+def _without(roles: tuple[str, ...], source: Path) -> memoryview:
+    """Return a checkpoint without networks that its stage has not touched and that other runs do not have."""
+    with checkpoints.explained(source):
+        owned = checkpoints.read(source)
+        model = owned["content"]["model"]
+    kept = {name: value for name, value in model.items() if name.partition(".")[0] not in roles}
+    return checkpoints.encode(owned | {"content": owned["content"] | {"model": kept}})
 
 
 def _link(source: Path, target: Path) -> None:
     """Link a file, or copy it where the file system has no links; checkpoints are replaced, never written into."""
     try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+        with replacing(target) as partial:
+            partial.unlink()  # a link is made where nothing is; the name is nobody else's
+            try:
+                os.link(source, partial)
+            except OSError:
+                shutil.copyfile(source, partial)
+    except OSError as err:
+        raise VgbenchError(f"cannot write {target}: {err.strerror or err}; free some space, then run again") from err

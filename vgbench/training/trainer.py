@@ -215,6 +215,8 @@ class Trainer:
         if content is None:
             self._folder.keep("train.jsonl", self._recorded(0))
             return
+        if (damage := self._folder.log_damage()) and self._folder.note(damage):
+            self._loggers.note(damage)
         with self._folder.explained(self.stage.name):
             if content["total"] != self.total:
                 raise ValueError(f"it is of {content['total']} steps, not {self.total}")
@@ -242,6 +244,6 @@ class Trainer:
         """Predicate for the log's lines that belong to the past of the checkpoint."""
 
         def keep(record: dict[str, Any]) -> bool:
-            return record["stage"] != self.stage.name or record["step"] <= reached
+            return record.get("stage") != self.stage.name or record.get("step", 0) <= reached
 
         return keep

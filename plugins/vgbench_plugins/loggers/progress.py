@@ -18,7 +18,8 @@ class Progress:
 
     def __init__(self) -> None:
         """Look at stderr."""
-        self._console = Console(file=sys.stderr)
+        # `vgbench` shows escapes of what is printed in its place, but a bar is drawn with them.
+        self._console = Console(file=getattr(sys.stderr, "terminal", sys.stderr))
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._total, self._first, self._began, self._said, self._unit = 0, 0, 0.0, 0.0, ""

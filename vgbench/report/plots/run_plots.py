@@ -1,7 +1,6 @@
 """The pictures of one run: drawn once, and kept in its folder `plots/` until what they show has changed."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +9,7 @@ from typing import Any
 
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.report.plots.picture import Drawn, Plot, SkippedPlot
-from vgbench.storage.files import Record, read_json, write_atomically, write_json
+from vgbench.storage.files import JSON_BYTES, Record, parse_json, read_bytes, read_json, write_atomically, write_json
 from vgbench.storage.run_folder import other_format
 
 DRAWING = 1
@@ -95,14 +94,16 @@ def _make(folder: Path) -> None:
 def _index(folder: Path) -> dict[str, Any]:
     """What the folder holds already; nothing, if it cannot be read or is of another version."""
     try:
-        content = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        content = parse_json(read_bytes(folder / INDEX, JSON_BYTES))
         if content.pop("format") != DRAWING:
             return {}
         for group in content.values():
             if not {"stamp", "pictures", "left_out"} <= set(group):
                 return {}
             for entry in group["pictures"]:
-                Plot(**entry)
+                # Nor may a record make a page of files from elsewhere.
+                if Path(Plot(**entry).file).name != entry["file"] or (folder / entry["file"]).is_symlink():
+                    return {}
             for entry in group["left_out"]:
                 SkippedPlot(**entry)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -161,10 +162,8 @@ def _records(run: Path) -> Drawn:
 def _most_steps(run: Path) -> int | None:
     """Steps that a task may take, as run.json says."""
     try:
-        return int(
-            json.loads((run / "run.json").read_text(encoding="utf-8"))["identity"]["settings"]["mpc"]["max_steps"]
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        return int(read_json(run / "run.json", ("identity",), "")["identity"]["settings"]["mpc"]["max_steps"])
+    except (VgbenchError, OverflowError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -1,0 +1,211 @@
+"""Campaigns: many seeded attempts at breaking something, each in a process of its own, with a tally at the end.
+
+`pytest -n 0 -m slow tests/campaigns` runs the small form. In full, by hand: VGBENCH_CAMPAIGN=full, or a number by which
+the attempts of the small form are multiplied. VGBENCH_CAMPAIGN_SEED chooses other attempts (0 by default), and
+VGBENCH_CAMPAIGN_CASE=NAME:NUMBER repeats one, as a failure's message says.
+"""
+
+import contextlib
+import json
+import os
+import random
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SMOKE = ["run", "--env", "wall", "--objective", "iql", "--distance", "iqe", "--scale", "smoke", "--threads", "1"]
+SEED = os.environ.get("VGBENCH_CAMPAIGN_SEED", "0")
+HANG = 10.0  # seconds of CPU that a refusal may take
+MEMORY = 2**30  # bytes above the start
+
+
+@dataclass
+class Ended:
+    """How a command ended.
+
+    Attributes:
+        code: exit status, or minus the signal.
+        memory: bytes above those at its start, at most.
+    """
+
+    code: int
+    out: str
+    err: str
+    seconds: float = 0.0
+    memory: int = 0
+
+    def complaint(self) -> str | None:
+        """What is wrong with its end whatever was asked: a crash, a traceback, an error that nobody foresaw."""
+        if self.code < 0:
+            return f"ended by {signal.Signals(-self.code).name}"
+        if "Traceback" in self.err or "run it again with --debug" in self.err:
+            return "an unforeseen error"
+        if self.code not in (0, 1, 2, 130):
+            return f"exit status {self.code}"
+        if self.code in (1, 2) and not self.err.strip():
+            return f"exit status {self.code} without a word"
+        if any(ord(letter) < 32 and letter not in "\n\t" for letter in self.err):
+            return "control characters in its messages"
+        return f"{self.memory >> 20} MiB above its start" if self.memory > MEMORY else None
+
+
+@dataclass
+class Campaign:
+    """Attempts of one kind; those that fail are told together, each with how to repeat it."""
+
+    name: str
+    small: int
+    full: int
+    outcomes: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+
+    def cases(self) -> Iterator[tuple[int, random.Random]]:
+        """Yield the number of each attempt, and the generator that decides all about it."""
+        only, _, number = os.environ.get("VGBENCH_CAMPAIGN_CASE", "").partition(":")
+        form = os.environ.get("VGBENCH_CAMPAIGN", "1")
+        count = self.full if form == "full" else min(self.full, round(self.small * float(form)))
+        chosen = [int(number)] if only == self.name else [] if only else range(count)
+        for case in chosen:
+            yield case, random.Random(f"{SEED}/{self.name}/{case}")
+
+    def fail(self, case: int, what: str, ended: Ended | None = None) -> None:
+        """Note that an attempt has failed."""
+        repeat = f"VGBENCH_CAMPAIGN_SEED={SEED} VGBENCH_CAMPAIGN_CASE={self.name}:{case}"
+        words = f"\n    exit {ended.code}: {ended.err[-1500:]}" if ended else ""
+        self.failures.append(f"{what}{words}\n    repeat: {repeat} python -m pytest -n 0 -m slow tests/campaigns")
+        self.outcomes["FAILED"] += 1
+
+    def close(self) -> None:
+        """Print the tally, and fail if an attempt has."""
+        tally = ", ".join(f"{count} {what}" for what, count in sorted(self.outcomes.items()))
+        print(f"\ncampaign {self.name}, seed {SEED}: {sum(self.outcomes.values())} attempts: {tally}")
+        if out := os.environ.get("VGBENCH_CAMPAIGN_OUT"):
+            with Path(out).open("a") as file:
+                file.write(json.dumps({"campaign": self.name, "seed": SEED, "outcomes": self.outcomes}) + "\n")
+        assert not self.failures, "\n".join([f"{len(self.failures)} failed", *self.failures[:20]])
+
+
+@pytest.fixture
+def campaign() -> Iterator[Callable[[str, int, int], Campaign]]:
+    """Begin a campaign: its name, and the number of attempts in the small and the full form."""
+    made: list[Campaign] = []
+
+    def begin(name: str, small: int, full: int) -> Campaign:
+        made.append(Campaign(name, small, full))
+        return made[-1]
+
+    yield begin
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def warm() -> None:
+    """Import what commands import, so that processes forked from this one need not."""
+    import vgbench.cli
+    import vgbench.experiments.runner
+    import vgbench.python_api
+    import vgbench.report.html  # noqa: F401
+    from vgbench.plugin.registry import Registry, load_plugin
+
+    for entry in Registry().entries():
+        if entry.dist == "vgbench" and entry.name not in ("wandb", "tensorboard"):
+            load_plugin(entry)
+
+
+def memory() -> int:
+    """Return the bytes that this process holds."""
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def forked(work: Callable[[], object], folder: Path, seconds: float = 120.0, cpu: float | None = None) -> Ended:
+    """Do work in a process forked from this one, in a folder; `cpu`: seconds after which it counts as hanging."""
+    began, start = time.monotonic(), memory()
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / ".stdout", folder / ".stderr"]
+    pid = os.fork()
+    if not pid:
+        _become(work, folder, files, cpu)
+    status, usage = None, None
+    while status is None:
+        done, found, usage = os.wait4(pid, os.WNOHANG)
+        if done:
+            status = found
+        elif time.monotonic() - began > seconds:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            status = signal.SIGKILL
+        else:
+            time.sleep(0.002)
+    out, err = (path.read_text(errors="replace") for path in files)
+    peak = usage.ru_maxrss * 1024 - start if usage is not None else 0
+    return Ended(os.waitstatus_to_exitcode(status), out, err, time.monotonic() - began, peak)
+
+
+def _become(work: Callable[[], object], folder: Path, files: list[Path], cpu: float | None) -> None:
+    """Turn this process, just forked, into one for `work`, and end with it."""
+    code: Any = 1
+    try:
+        os.chdir(folder)
+        for number, path in zip((1, 2), files, strict=True):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            os.dup2(descriptor, number)
+        sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+        sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
+        # Until the command has a handler of its own, as for an interpreter that is still starting.
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+        if cpu is not None:
+            resource.setrlimit(resource.RLIMIT_CPU, (int(cpu + time.process_time()) + 1, resource.RLIM_INFINITY))
+        work()
+        code = 0
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def command(*arguments: object, **environ: str) -> Callable[[], None]:
+    """Work for `forked`: a command of vgbench."""
+
+    def work() -> None:
+        os.environ.update(environ)
+        sys.argv = ["vgbench", *map(str, arguments)]
+        from vgbench.cli import main
+
+        main()
+
+    return work
+
+
+@pytest.fixture
+def tools(warm: None) -> Any:
+    """Everything above, for the campaigns."""
+    import types
+
+    return types.SimpleNamespace(forked=forked, command=command, SMOKE=SMOKE, Ended=Ended, HANG=HANG)
+
+
+@pytest.fixture(scope="session")
+def whole(warm: None, made_once: Callable[..., Path]) -> Path:
+    """Folder with a complete smoke run `here`, and the cache `cache` that it has filled."""
+
+    def make(folder: Path) -> None:
+        ended = forked(command(*SMOKE, "--out", "here", VGBENCH_CACHE="cache", VGBENCH_CHECKPOINT_SECONDS="0"), folder)
+        assert ended.code == 0, ended.err
+
+    return made_once("campaigns", make)

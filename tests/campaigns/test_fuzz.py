@@ -1,0 +1,291 @@
+"""Damaged, hostile and merely odd files for everything that is read: refused in a line, in seconds and a gigabyte."""
+
+import copy
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+
+ODD = [None, True, False, 0, -1, 1, 2**63, 10**400, 1e300, -1e-300, float("nan"), float("inf"), "", " ", "x" * 10_000]
+ODD += ["\x1b[31mred", "\u202eback", "\x00", "../../../etc/passwd", "/dev/zero", [], {}, [[]], {"": 0}, [None] * 50]
+ODD += ["nan", "null", "-0", "1e999", {"a": {"b": {"c": []}}}, list(range(300)), "vf", "wall", "iqe", "smoke", 3.5, "3"]
+TOKENS = [
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b":",
+    b",",
+    b'"',
+    b"'",
+    b"&a ",
+    b"*a ",
+    b"<<: *a",
+    b"- ",
+    b"? ",
+    b"!!python/object:os.system ",
+]
+TOKENS += [
+    b"\n",
+    b"\t",
+    b"\x00",
+    b"\xff\xfe",
+    b"\xc3\x28",
+    b"1e999",
+    b"NaN",
+    b"Infinity",
+    b"---\n",
+    b"...\n",
+    b"%YAML 1.1\n",
+    b"#",
+]
+TOKENS += [
+    b"[" * 2000,
+    b"{a: " * 500,
+    b"9" * 5000,
+    b"\\ud800",
+    b"null",
+    b"extends: mine\n",
+    b"\xe2\x80\xae",
+    b"\x1b[2J",
+    b"@",
+    b"|\n",
+]
+
+
+def scrambled(data, rng):
+    """Change bytes: flips, cuts, copies of parts, words that mean something."""
+    data = bytearray(data)
+    for _ in range(rng.choice([1, 1, 2, 5, 20])):
+        place, kind = rng.randrange(len(data) + 1), rng.randrange(5)
+        if kind == 0 and data:
+            data[place % len(data)] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            data[place:place] = rng.choice(TOKENS)
+        elif kind == 2:
+            del data[place : place + rng.choice([1, 4, 50])]
+        elif kind == 3:
+            start = rng.randrange(len(data) + 1)
+            data[place:place] = data[start : start + rng.choice([1, 10, 200])]
+        elif rng.random() < 0.2:
+            del data[place:]
+    return bytes(data)
+
+
+def places(value, at=()):
+    """Yield the path of every value inside of a value."""
+    yield at
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inside:
+        yield from places(item, (*at, key))
+
+
+def changed(value, rng):
+    """Change values and keys of a structure: others, gone, doubled, moved."""
+    value = json.loads(json.dumps(value))
+    for _ in range(rng.choice([1, 1, 1, 2, 4])):
+        paths = [path for path in places(value) if path]
+        if not paths:
+            return value
+        *above, key = rng.choice(paths)
+        owner = value
+        for step in above:
+            owner = owner[step]
+        kind = rng.randrange(5)
+        if kind == 0:
+            del owner[key]
+        elif kind == 1 and isinstance(owner, dict):
+            owner[rng.choice(["", "x", "\x1b", str(key) + "s", "1", "extends", "__class__"])] = owner.pop(key)
+        elif kind == 2 and isinstance(owner, list):
+            owner.insert(key, owner[key])
+        else:
+            owner[key] = copy.deepcopy(rng.choice(ODD))
+    return value
+
+
+def dumped(value, rng, form):
+    """Write a structure, and damage the text now and then."""
+    if form == "yaml":
+        text = yaml.safe_dump(value, allow_unicode=rng.random() < 0.5).encode("utf-8", "surrogatepass")
+    else:
+        text = json.dumps(value).encode()
+    return scrambled(text, rng) if rng.random() < 0.3 else text
+
+
+RECIPES = {
+    "mine": {"summary": "a", "objectives": ["iql"], "distance": "iqe", "training": "separate", "set": {"iql.tau": 0.7}},
+    "other": {"extends": "mine", "objectives": ["iql", "prediction"], "training": "joint", "set": {"iql.gamma": 0.9}},
+    "third": {"extends": "vf", "set": {"mlp.hidden": [8]}},
+}
+
+
+def judge(campaign, case, what, ended, hang):
+    complaint = ended.complaint() or (f"{ended.seconds:.0f} s" if ended.seconds > 12 * hang else None)
+    if complaint:
+        campaign.fail(case, f"{what}: {complaint}", ended)
+    else:
+        campaign.outcomes[f"exit {ended.code}"] += 1
+
+
+@pytest.mark.parametrize("kind", ["config", "recipes"])
+def test_yaml(campaign, tools, whole, tmp_path, kind):
+    fuzz = campaign(f"fuzz-{kind}", small=8, full=2000)
+    source = (whole / "here" / "config.yaml").read_bytes()
+    path = tmp_path / "fuzzed.yaml"
+    for case, rng in fuzz.cases():
+        base = yaml.safe_load(source) if kind == "config" else {"recipes": RECIPES}
+        if rng.random() < 0.6:
+            path.write_bytes(dumped(changed(base, rng), rng, "yaml"))
+        else:
+            path.write_bytes(scrambled(source if kind == "config" else yaml.safe_dump(base).encode(), rng))
+        how = ["--config", path] if kind == "config" else ["--recipes", path, "--env", "wall", "--scale", "smoke"]
+        how += [] if kind == "config" else ["--recipe", rng.choice(["mine", "other", "third"])]
+        ended = tools.forked(tools.command("run", *how, "--dry-run"), tmp_path / "work", cpu=tools.HANG)
+        judge(fuzz, case, kind, ended, tools.HANG)
+
+
+def test_tasks(campaign, tools, whole, tmp_path):
+    """Both with the hash of what is in the file, and with that of what was."""
+    from vgbench.data.task_manifest import digest
+
+    fuzz = campaign("fuzz-tasks", small=8, full=1500)
+    source = (whole / "here" / "tasks.json").read_bytes()
+    path = tmp_path / "tasks.json"
+    for case, rng in fuzz.cases():
+        if rng.random() < 0.7:
+            content = changed({k: v for k, v in json.loads(source).items() if k != "sha256"}, rng)
+            try:
+                content["sha256"] = digest(content)
+            except (ValueError, TypeError):
+                content["sha256"] = "0" * 64
+            path.write_bytes(json.dumps(content).encode())
+        else:
+            path.write_bytes(scrambled(source, rng))
+        work = tools.command(*tools.SMOKE, "--tasks", path, "--dry-run")
+        judge(fuzz, case, "tasks", tools.forked(work, tmp_path / "work", cpu=tools.HANG), tools.HANG)
+
+
+def hostile(path, rng):
+    """Change a data set as somebody might who knows HDF5."""
+    with h5py.File(path, "r+") as file:
+        name = rng.choice(
+            ["actions", *(f"{g}/{n}" for g in ("states", "static", "observations") if g in file for n in file[g])]
+        )
+        array = file[name][()]
+        kind = rng.randrange(12)
+        if kind < 8:
+            del file[name]
+        if kind == 0:
+            file[name] = h5py.ExternalLink("/etc/passwd", "/x")
+        elif kind == 1:
+            file[name] = h5py.SoftLink(rng.choice(["/", "/actions", "/nowhere", f"/{name}"]))
+        elif kind == 2:
+            file.create_dataset(name, shape=(10**9, 10), dtype="f4", chunks=(1024, 1))
+        elif kind == 3:
+            file.create_group(name)
+        elif kind == 4:
+            file[name] = rng.choice([1.0, "text", h5py.Empty("f4"), np.array([b"x" * 9])])
+        elif kind == 5:
+            file[name] = array.astype(rng.choice(["f8", "i4", "bool", "c8", "f2"]))
+        elif kind == 6:
+            file[name] = rng.choice(
+                [array[:-1], array[:, :-1], array[..., None], array * np.float32(np.nan), array[:0]]
+            )
+        elif kind == 7:
+            layout = h5py.VirtualLayout(array.shape, array.dtype)
+            layout[...] = h5py.VirtualSource("/nowhere.h5", "x", array.shape)
+            file.create_virtual_dataset(name, layout)
+        elif kind == 8:
+            key = rng.choice(list(file.attrs))
+            file.attrs[key] = rng.choice(
+                [0, -1, "x", "[" * 5000, "{}", np.zeros(3), b"\xff", json.dumps({"trajectories": 1e9})]
+            )
+        elif kind == 9:
+            spec = changed(json.loads(file.attrs["specification"]), rng)
+            file.attrs["specification"] = json.dumps(spec)
+        elif kind == 10:
+            del file.attrs[rng.choice(list(file.attrs))]
+        else:
+            file.move(name, rng.choice(["x", "states/x", "static/x", "observations/x"]))
+        if rng.random() < 0.8:  # somebody who knows how checksums are made
+            from vgbench.data import files
+
+            if "sha256" in file.attrs:
+                file.attrs["sha256"] = files._header_hash(file)
+
+
+def test_hdf5(campaign, tools, whole, tmp_path):
+    fuzz = campaign("fuzz-hdf5", small=8, full=2000)
+    source = next((whole / "cache" / "data").glob("*.h5"))
+    path = tmp_path / "fuzzed.h5"
+    for case, rng in fuzz.cases():
+        if rng.random() < 0.5:
+            path.write_bytes(scrambled(source.read_bytes(), rng))
+        else:
+            shutil.copyfile(source, path)
+            hostile(path, rng)
+        work = tools.command("tasks", "--env", "wall", "--scale", "smoke", "--data", path, "--out", "t.json")
+        judge(fuzz, case, "HDF5", tools.forked(work, tmp_path / "work", cpu=tools.HANG), tools.HANG)
+
+
+def test_checkpoints(campaign, tools, whole, tmp_path):
+    """Without result.json, so that the run goes on from them."""
+    fuzz = campaign("fuzz-checkpoints", small=3, full=500)
+    for case, rng in fuzz.cases():
+        work = tmp_path / str(case)
+        shutil.copytree(whole, work)
+        (work / "here" / "result.json").unlink()
+        path = rng.choice(sorted((work / "here" / "checkpoints").glob("*.pt")))
+        path.write_bytes(scrambled(path.read_bytes(), rng))
+        ended = tools.forked(tools.command(*tools.SMOKE, "--out", "here", VGBENCH_CACHE="cache"), work)
+        judge(fuzz, case, path.name, ended, tools.HANG)
+        if ended.code == 0 and path.read_bytes() != (whole / "here" / "checkpoints" / path.name).read_bytes():
+            want, found = ((folder / "here" / "episodes.jsonl").read_text() for folder in (whole, work))
+            if found != want:
+                fuzz.fail(case, f"{path.name}: other rows without a word", ended)
+        shutil.rmtree(work)
+
+
+def test_records(campaign, tools, whole, tmp_path):
+    """One odd record beside a whole one: the report is of the other."""
+    fuzz = campaign("fuzz-records", small=6, full=2500)
+    one, other = (tmp_path / "runs" / name for name in ("one", "other"))
+    shutil.copytree(whole / "here", other)
+    for case, rng in fuzz.cases():
+        shutil.rmtree(one, ignore_errors=True)
+        shutil.copytree(whole / "here", one)
+        (one / "SHA256SUMS").unlink()
+        path = one / rng.choice(["run.json", "result.json", "episodes.jsonl", "train.jsonl", "baseline-random.jsonl"])
+        if path.suffix == ".json" and rng.random() < 0.7:
+            content = json.loads(path.read_bytes())
+            content.pop("sha256", None)
+            path.write_bytes(dumped(changed(content, rng), rng, "json"))
+        elif path.suffix == ".jsonl" and rng.random() < 0.7:
+            rows = changed([json.loads(line) for line in path.read_text().splitlines()], rng)
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        else:
+            path.write_bytes(scrambled(path.read_bytes(), rng))
+        form = rng.choice([["--format", "table"], ["--format", "md"], ["--format", "json"], ["--html", "page.html"]])
+        work = tools.command("report", "runs", "--scale", "smoke", *form)
+        ended = tools.forked(work, tmp_path, cpu=3 * tools.HANG)
+        judge(fuzz, case, f"{path.name}, {form}", ended, tools.HANG)
+        if ended.code != 0:
+            fuzz.fail(case, f"{path.name}, {form}: no report for one bad record", ended)
+
+
+def test_suite_folders(campaign, tools, tmp_path):
+    fuzz = campaign("fuzz-suites", small=3, full=500)
+    base = {"format": 2, "kind": "suite", "name": "paper_table_2", "scale": "smoke", "commands": [], "versions": {}}
+    base |= {"runs": [{"labels": {"protocol": "maze", "recipe": "vf", "seed": 0}, "key": "x", "folder": "maze/vf/s0"}]}
+    path = tmp_path / "work" / "out" / "suite.json"
+    path.parent.mkdir(parents=True)
+    for case, rng in fuzz.cases():
+        path.write_bytes(dumped(changed(base, rng), rng, "json"))
+        how = ["--scale", "smoke", "--only", "vf,wall_small", "--seeds", "1", "--out", "out", "--dry-run"]
+        work = tools.command("suite", "paper_table_2", *how)
+        judge(fuzz, case, "suite.json", tools.forked(work, tmp_path / "work", cpu=3 * tools.HANG), tools.HANG)

@@ -1,0 +1,160 @@
+"""What a plugin does to the process is put back and told; what it raises, and how long it takes, too."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+import pytest
+import torch
+
+from vgbench.errors import PluginFailed, RunFailed, UsageError
+from vgbench.plugin import guard
+from vgbench.plugin.attribution import attribute_errors
+
+CHANGES = {
+    "the working directory": lambda: os.chdir("/"),
+    "torch's default dtype": lambda: torch.set_default_dtype(torch.float64),
+    "torch's default device": lambda: torch.set_default_device("meta"),
+    "torch's number of threads": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
+    "torch's global seed": lambda: torch.manual_seed(torch.initial_seed() + 1),
+    "whether gradients are recorded": lambda: torch.set_grad_enabled(False),
+    "the precision of matrix products": lambda: torch.set_float32_matmul_precision("medium"),
+    "the handler of SIGINT": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    "the handler of SIGTERM": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+    "sys.stdout": lambda: setattr(sys, "stdout", None),
+}
+
+
+def state():
+    made = torch.zeros(1)
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    return made.dtype, made.device, torch.get_num_threads(), torch.is_grad_enabled(), os.getcwd(), handlers, sys.stdout  # noqa: PTH109
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_change_of_what_belongs_to_all_is_put_back_and_told(what, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = state()
+    with (
+        pytest.raises(PluginFailed, match=f"mine: loss, or what it calls, changed {what} "),
+        guard.calling(lambda: "mine", "loss"),
+    ):
+        CHANGES[what]()
+    assert state() == before
+
+
+def test_what_is_put_back_by_the_plugin_itself_is_its_own_matter():
+    with guard.calling(lambda: "mine", "loss"):
+        with torch.random.fork_rng(), torch.no_grad():
+            torch.manual_seed(3)
+            torch.set_default_dtype(torch.float64)
+        torch.set_default_dtype(torch.float32)
+
+
+class Odd(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("error", [StopIteration(), Odd("x"), SystemExit(0), GeneratorExit()])
+def test_what_handlers_and_generators_let_pass_is_told(error):
+    with (
+        pytest.raises(PluginFailed, match=f"mine: plan raised {type(error).__name__}"),
+        guard.calling(lambda: "mine", "plan"),
+    ):
+        raise error
+
+
+def test_errors_that_others_wait_for_pass():
+    with pytest.raises(ZeroDivisionError), guard.calling(lambda: "mine", "plan"):
+        raise ZeroDivisionError
+
+
+def test_what_a_hook_may_not_do_is_told_in_the_caller_s_words():
+    with (
+        pytest.raises(RunFailed, match=r"put back.*\. Try again$"),
+        attribute_errors(RunFailed, "Try again"),
+        guard.calling(lambda: "mine", "loss"),
+    ):
+        torch.set_default_dtype(torch.float64)
+
+
+@pytest.mark.parametrize("hang", [lambda: time.sleep(30), lambda: exec("while True: pass")])
+def test_a_hook_has_the_time_that_it_is_given(hang):
+    began = time.monotonic()
+    with (
+        guard.time_limit(1),
+        pytest.raises(PluginFailed, match=r"mine: step raised Stopped: it took more than 1 s"),
+        guard.calling(lambda: "mine", "step"),
+    ):
+        hang()
+    assert time.monotonic() - began < 15
+    with guard.calling(lambda: "mine", "step"):
+        time.sleep(0.01)
+
+
+def test_progress_is_a_sign_of_life():
+    with guard.time_limit(1), guard.calling(lambda: "mine", "collect"):
+        for _ in range(5):
+            time.sleep(0.4)
+            guard.alive()
+
+
+@pytest.mark.parametrize("text", ["-1", "x", "nan", "inf"])
+def test_a_time_that_is_none_is_refused(monkeypatch, text):
+    monkeypatch.setenv(guard.VARIABLE, text)
+    with pytest.raises(UsageError, match=f"{guard.VARIABLE}={text}: expected a number of seconds"):
+        guard.limit()
+
+
+def test_a_signal_and_a_child_end_processes_that_run_a_plugin(tmp_plugin, vgbench_cli, tmp_path):
+    """The handler of the command line on top of a plugin's frames, as Ctrl-C calls it; and a plugin's own child."""
+    body = """if calls == 6:
+                    from vgbench.cli import _quit
+                    for end, status in ((lambda: os._exit(7), 7), (lambda: _quit(2, None), 130)):
+                        pid = os.fork()
+                        if not pid:
+                            end()
+                        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == status"""
+    tmp_plugin(DISTANCE.format(body), distances={"mine": "Mine"}, dist="vgx-mine", version="0.3")
+    result = vgbench_cli(*RUN, "--out", "here")
+    assert result.exit_code == 0, result.stderr
+
+
+DISTANCE = """
+    import os, sys, time
+    import torch
+    from vgbench.api import *
+    calls = 0
+
+    class Mine(Distance):
+        def forward(self, x, y):
+            global calls
+            calls += 1
+            if calls > 4 and "MENDED" not in os.environ:
+                {}
+            return (x - y).abs().sum(-1)
+"""
+RUN = ["run", "--env", "wall", "--objective", "iql", "--distance", "mine", "--scale", "smoke", "--threads", "1"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("os._exit(0)", r"distance 'mine' \(vgx-mine 0\.3\): forward raised Stopped: it called os\._exit\(0\)"),
+        ("time.sleep(60)", r"distance 'mine' \(vgx-mine 0\.3\): forward raised Stopped: it took more than 2 s"),
+        ("os.chdir('/')", r"distance 'mine' \(vgx-mine 0\.3\): it called chdir, and changed the working directory"),
+    ],
+)
+def test_a_plugin_that_another_s_hook_calls_is_named_and_the_run_goes_on(
+    tmp_plugin, vgbench_cli, tmp_path, monkeypatch, body, words
+):
+    import re
+
+    tmp_plugin(DISTANCE.format(body), distances={"mine": "Mine"}, dist="vgx-mine", version="0.3")
+    failed = vgbench_cli(*RUN, "--out", "here", "--plugin-timeout", "2")
+    assert failed.exit_code == 1 and re.search(words, failed.stderr), failed.stderr
+    assert json.loads((tmp_path / "here" / "run.json").read_text())["status"] == "failed"
+    monkeypatch.setenv("MENDED", "1")
+    assert vgbench_cli(*RUN, "--out", "here").exit_code == 0

@@ -1,0 +1,118 @@
+"""What a command writes to: control characters made visible, and what plugins print kept out of the results."""
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any, TextIO, cast
+
+from vgbench.errors import VgbenchError
+from vgbench.text import printable
+
+
+class Output(io.TextIOBase):
+    """Standard output or error of a command, as text that a terminal only shows.
+
+    Attributes:
+        terminal: the stream itself, for who draws on it what no plugin, file or user has written.
+        others: where that goes which is not written by vgbench itself; None: to the stream, too.
+        failed: whether a result could not be written.
+    """
+
+    def __init__(self, stream: TextIO, others: TextIO | None = None) -> None:
+        """Take the place of `stream`."""
+        self.terminal, self.others = stream, others
+        self.failed = False
+
+    def write(self, text: str) -> int:
+        """Write text; characters that the stream's encoding does not have are written as escapes."""
+        if self.others is not None and not _ours(sys._getframe(1)):
+            return self.others.write(text)
+        shown = printable(text)
+        try:
+            self.terminal.write(shown)
+        except UnicodeEncodeError:
+            encoding = self.terminal.encoding or "ascii"
+            self.terminal.write(shown.encode(encoding, "backslashreplace").decode(encoding))
+        except BrokenPipeError:
+            raise
+        except OSError:
+            # Of an error that cannot be told nobody hears; the result that cannot be written is one.
+            if self.others is not None:
+                self.failed = True
+                raise
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is kept back."""
+        try:
+            self.terminal.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:
+            if self.others is not None:
+                self.failed = True
+                raise
+
+    def isatty(self) -> bool:
+        """Tell whether it is a terminal."""
+        return self.terminal.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self.terminal.fileno()
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the stream."""
+        return self.terminal.encoding
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.terminal, name)
+
+
+def _ours(frame: FrameType) -> bool:
+    """Whether vgbench itself prints, not a plugin, nor a library that one uses."""
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in ("vgbench", "click", "typer")
+
+
+@contextmanager
+def outputs() -> Iterator[None]:
+    """Put both streams in place while a command runs.
+
+    Raises:
+        VgbenchError: standard output cannot be written.
+    """
+    stdout, stderr = sys.stdout, sys.stderr
+    # A command inside of another has them in place already.
+    results = stdout if isinstance(stdout, Output) else Output(stdout, cast("TextIO", Output(stderr)))
+    if results is not stdout:
+        sys.stdout, sys.stderr = cast("TextIO", results), cast("TextIO", results.others)
+    try:
+        try:
+            yield
+        finally:
+            results.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as err:
+        if not results.failed:
+            raise
+        _close(results.terminal)
+        raise VgbenchError(f"the result cannot be written to standard output: {err.strerror or err}") from err
+    finally:
+        sys.stdout, sys.stderr = stdout, stderr
+
+
+def _close(stream: TextIO) -> None:
+    """Let a stream that cannot be written go nowhere: the interpreter would try once more at its end."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -1,0 +1,339 @@
+"""What a plugin may not do to the process that it runs in, and for how long: looked at around each of its hooks.
+
+A working directory, a default type or a seed belongs to everybody. A hook that changes one would change what others
+compute, or where they write; it is put back, and the run ends with the name of the plugin.
+"""
+
+import functools
+import math
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any, NoReturn
+
+from vgbench.errors import PluginFailed, UsageError, VgbenchError
+from vgbench.plugin.entry import HOME
+
+VARIABLE = "VGBENCH_PLUGIN_TIMEOUT"
+"""Variable with the seconds that a hook may take, as `--plugin-timeout` sets it, for worker processes, too."""
+
+HOOKS = {
+    "environment": (
+        *("collect", "sample_tasks", "check_tasks", "step", "observe"),
+        *("goal_observation", "goal_distance", "success", "expert"),
+    ),
+    "objective": ("loss", "after_step"),
+    "planner": ("plan",),
+    "network": ("build",),
+}
+"""Methods of each kind that are watched; networks and distances run inside of these, or of the core's own calls."""
+
+
+_FOLDER = "the working directory"
+_HANDLERS = "the handler"
+
+
+class Stopped(BaseException):
+    """Ends a hook that took too long, or that would have ended the process; plugins rarely catch it."""
+
+
+class _Watch:
+    """The hook that is running, if one is, and the time that it has."""
+
+    def __init__(self) -> None:
+        self.depth, self.who = 0, ""
+        self.ends = math.inf  # when the process is ended, if the hook still runs then
+        self.thread: threading.Thread | None = None
+        self.process = 0  # in which plugins are seen to end it
+        self.setters: dict[str, str] = {}  # plugin that has set a value last, by the value's name
+
+    def limit(self) -> float:
+        return limit() if threading.current_thread() is threading.main_thread() else 0.0
+
+
+_watch = _Watch()
+
+
+def limit() -> float:
+    """Return the seconds that a hook may take; 0: any number.
+
+    Raises:
+        UsageError: the variable is no such number.
+    """
+    text = os.environ.get(VARIABLE) or "0"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e9:
+        raise UsageError(f"{VARIABLE}={text}: expected a number of seconds, 0 for no limit")
+    return seconds
+
+
+@contextmanager
+def time_limit(seconds: int | None) -> Iterator[None]:
+    """Set the seconds that a hook may take inside, for this process and the workers that it starts.
+
+    Raises:
+        UsageError: it is no number of seconds.
+    """
+    before = os.environ.get(VARIABLE)
+    if seconds is not None:
+        if seconds < 0:
+            raise UsageError(f"--plugin-timeout {seconds}: expected a number of seconds, 0 for no limit")
+        os.environ[VARIABLE] = str(seconds)
+    limit()
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(VARIABLE, None)
+        else:
+            os.environ[VARIABLE] = before
+
+
+def alive() -> None:
+    """Begin the time of the running hook anew: it has told of its progress."""
+    if _watch.depth and (seconds := _watch.limit()):
+        _arm(seconds)
+
+
+@contextmanager
+def calling(who: Callable[[], str], hook: str, streams: bool = True) -> Iterator[None]:
+    """Watch a hook of a plugin; inside of another hook this does nothing.
+
+    Args:
+        who: returns words for the plugin, for messages.
+        hook: its name.
+        streams: whether the hook has to leave standard streams and handlers of signals alone, too.
+
+    Raises:
+        PluginFailed: it took too long, ended the process or raised what is no error, or changed the process's state,
+            which is as it was again.
+    """
+    if _watch.depth:
+        yield
+        return
+    before, seconds = State(streams), _watch.limit()
+    _watch.depth += 1
+    if seconds:
+        _watch.who = f"{who()}: {hook}"
+        _arm(seconds)
+    try:
+        yield
+    except (VgbenchError, KeyboardInterrupt):
+        raise
+    except BaseException as err:
+        # Generators of the core would turn a StopIteration into their own end; what is no Exception passes handlers.
+        if isinstance(err, Exception) and not isinstance(err, StopIteration | StopAsyncIteration):
+            raise
+        raise PluginFailed(_explained(err, who, hook)) from err
+    finally:
+        _watch.depth -= 1
+        if seconds:
+            _watch.ends = math.inf
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        changed = before.restored()
+    if changed:
+        keys = (name.split(" of SIG")[0] for name in changed)
+        known = next((_watch.setters[key] for key in keys if key in _watch.setters), None)
+        raise PluginFailed(
+            f"{known or f'{who()}: {hook}, or what it calls,'} changed {' and '.join(changed.values())}, which others "
+            "depend on; it was put back. A plugin has to leave the process as it finds it"
+        )
+
+
+def _explained(err: BaseException, who: Callable[[], str], hook: str) -> str:
+    from vgbench.plugin.attribution import explain
+
+    what = f"{type(err).__name__}: {err}" if str(err) else type(err).__name__
+    return explain(err) or f"{who()}: {hook} raised {what}"
+
+
+def guarded(made: Any, kind: str) -> Any:
+    """Have the hooks of a plugin's object watched, and return it."""
+    for hook in HOOKS[kind]:
+        if callable(method := getattr(made, hook, None)):
+            with suppress(AttributeError):  # an object without room for it
+                object.__setattr__(made, hook, _watched(made, kind, hook, method))
+    return made
+
+
+def _watched(made: object, kind: str, hook: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    def who() -> str:
+        from vgbench.plugin.attribution import describe_plugin
+
+        return describe_plugin(made, kind)
+
+    @functools.wraps(method)
+    def call(*arguments: Any, **named: Any) -> Any:
+        if _watch.depth:
+            return method(*arguments, **named)
+        with calling(who, hook):
+            return method(*arguments, **named)
+
+    return call
+
+
+class State:
+    """State of the process that a plugin must leave alone, as it is when this is made."""
+
+    def __init__(self, streams: bool = True) -> None:
+        """Look at it; `streams`: also at standard streams and handlers of signals."""
+        self._folder = _folder()
+        # By what is imported: a command without PyTorch does not import it for this.
+        self._settings = _settings("torch" in sys.modules, streams)
+        self._values = [get() for _, get, _ in self._settings]
+
+    def restored(self) -> dict[str, str]:
+        """Put back what has changed since, and say what that was, by its name."""
+        changed = {}
+        if (folder := _folder()) != self._folder and self._folder is not None:
+            changed[_FOLDER] = f"{_FOLDER} (to {folder})"
+            with suppress(OSError):
+                os.chdir(self._folder)
+        for before, (name, get, put) in zip(self._values, self._settings, strict=True):
+            now = get()
+            if now is not before and now != before:
+                changed[name] = f"{name} (from {_shown(before)} to {_shown(now)})"
+                put(before)
+        return changed
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:60]
+
+
+def _folder() -> str | None:
+    try:
+        return os.getcwd()  # noqa: PTH109 - a Path would take ten times as long, and this is asked at each step
+    except OSError:  # it was deleted
+        return None
+
+
+@functools.cache
+def _settings(torch_too: bool, streams: bool) -> list[tuple[str, Callable[[], Any], Callable[[Any], object]]]:
+    """Return the name of each value, how to read and how to set it."""
+    found: list[tuple[str, Callable[[], Any], Callable[[Any], object]]] = []
+    if torch_too:
+        import torch
+
+        found += [
+            ("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
+            ("torch's default device", torch.get_default_device, _set_device),
+            ("torch's number of threads", torch.get_num_threads, torch.set_num_threads),
+            ("torch's global seed", torch.initial_seed, torch.manual_seed),
+            ("whether gradients are recorded", torch.is_grad_enabled, torch.set_grad_enabled),
+            (
+                "the precision of matrix products",
+                torch.get_float32_matmul_precision,
+                torch.set_float32_matmul_precision,
+            ),
+        ]
+    if streams:
+        found += [
+            ("sys.stdout", lambda: sys.stdout, lambda stream: setattr(sys, "stdout", stream)),
+            ("sys.stderr", lambda: sys.stderr, lambda stream: setattr(sys, "stderr", stream)),
+        ]
+    if streams and threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            read, put = functools.partial(signal.getsignal, number), functools.partial(signal.signal, number)
+            found.append((f"{_HANDLERS} of {number.name}", read, put))
+    return found
+
+
+def _set_device(device: Any) -> None:
+    import torch
+
+    torch.set_default_device(None if device == torch.device("cpu") else device)
+
+
+def _arm(seconds: float) -> None:
+    """Have the running hook ended after some seconds, and the process if it catches that."""
+    _watch.ends = time.monotonic() + 2 * seconds + 20
+    signal.signal(signal.SIGALRM, _time_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 5.0)
+    if _watch.thread is None:
+        _watch.thread = threading.Thread(target=_end_if_stuck, daemon=True)
+        _watch.thread.start()
+
+
+def _time_up(number: int, frame: FrameType | None) -> NoReturn:
+    raise Stopped(f"it took more than {limit():g} s (--plugin-timeout)")
+
+
+def _end_if_stuck() -> None:
+    """End the process where a hook does not, as in code that is not Python's: nothing interrupts that."""
+    while True:
+        time.sleep(1.0)
+        if time.monotonic() > _watch.ends:
+            words = f"error: {_watch.who} took more than {limit():g} s (--plugin-timeout), and cannot be interrupted\n"
+            os.write(2, words.encode())
+            _exit(1)
+
+
+_exit = os._exit
+
+
+def _end(code: int = 0) -> NoReturn:
+    """Take the place of `os._exit`: a plugin's would end the run without a word."""
+    from vgbench.plugin.attribution import caller
+
+    # A handler of a signal ends the process on top of whatever runs, and a child that a plugin has forked ends itself.
+    ours = str(sys._getframe(1).f_globals.get("__name__", "")).partition(".")[0] == HOME
+    if not ours and os.getpid() == _watch.process and caller():
+        raise Stopped(f"it called os._exit({code})")
+    _exit(code)
+
+
+@contextmanager
+def seen() -> Iterator[None]:
+    """See inside which plugin ends the process or sets what belongs to all: the message can then name it.
+
+    Once for all of a run, not around each hook: networks and distances are called by hooks of others.
+    """
+    import torch
+
+    places: list[tuple[str, Any, str]] = [
+        (_FOLDER, os, "chdir"),
+        ("torch's default dtype", torch, "set_default_dtype"),
+        ("torch's default device", torch, "set_default_device"),
+        ("torch's number of threads", torch, "set_num_threads"),
+        ("torch's global seed", torch, "manual_seed"),
+        (_HANDLERS, signal, "signal"),
+    ]
+    old = [getattr(place, name) for _, place, name in places]
+    _watch.process = os.getpid()
+    os._exit = _end  # type: ignore[assignment]
+    for (what, place, name), function in zip(places, old, strict=True):
+        setattr(place, name, _noting(what, name, function))
+    try:
+        yield
+    finally:
+        os._exit = _exit
+        for (_, place, name), function in zip(places, old, strict=True):
+            setattr(place, name, function)
+
+
+def _noting(what: str, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*arguments: Any, **named: Any) -> Any:
+        from vgbench.plugin.attribution import caller
+
+        if who := caller():
+            _watch.setters[what] = f"{who}: it called {name}, and"
+        return function(*arguments, **named)
+
+    return call
+
+
+def built(kind: str, who: object, make: Callable[[], Any]) -> Any:
+    """Make a plugin's object with its constructor watched, and have its hooks watched."""
+    with calling(lambda: str(who), "__init__"):
+        made = make()
+    return guarded(made, kind) if kind in HOOKS else made
