@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ import h5py
 import numpy as np
 
 from vgbench.api import Environment, Trajectories
+from vgbench.data import episode_file
+from vgbench.data.data_files import hashes
+from vgbench.data.stored import StoredArray
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.settings import DataSettings
 from vgbench.version import __version__
@@ -31,6 +34,7 @@ def specification(name: str, environment: Environment, settings: DataSettings, s
         **settings.identity(),
         "seed": seed,
         "format": FORMAT,
+        **({"data_files": found} if (found := hashes(environment)) else {}),
     }
 
 
@@ -45,15 +49,32 @@ def digest(content: Any) -> str:
 
 
 def fingerprint(data: Trajectories) -> str:
-    """Return the hash of the arrays' names, types, shapes and bytes, 16 hex digits."""
+    """Return the hash of the arrays' names, types, shapes and bytes, 16 hex digits.
+
+    Where lengths differ, they are part of it, and what stands behind the end of a trajectory is not.
+    """
     state = hashlib.sha256()
-    for group in (data.states, data.static, {"actions": data.actions}, data.observations or {}):
+    counts = {"states": data.lengths, "static": None, "observations": data.lengths}
+    counts["actions"] = None if data.lengths is None else data.lengths - 1
+    groups = {"states": data.states, "static": data.static, "actions": {"actions": data.actions}}
+    groups["observations"] = data.observations or {}
+    for kind, group in groups.items():
         # Sorted: a file gives its arrays back by name, not in the order in which they were written.
         for name, array in sorted(group.items()):
             # With names, types and shapes: the bytes of a [2, 3] and a [3, 2] may be the same.
             state.update(f"{name}:{array.dtype}:{array.shape}".encode())
-            state.update(np.ascontiguousarray(array).data)
+            for piece in _pieces(array, counts[kind]):
+                state.update(np.ascontiguousarray(piece).data)
+    if data.lengths is not None:
+        state.update(f"lengths:{data.lengths.tolist()}".encode())
     return state.hexdigest()[:16]
+
+
+def _pieces(array: Any, counts: np.ndarray | None) -> Iterable[np.ndarray]:
+    """All of an array [N, T, ...], up to the end of each trajectory."""
+    if isinstance(array, StoredArray):
+        return array.blocks()
+    return [array] if counts is None else (row[:count] for row, count in zip(array, counts, strict=True))
 
 
 def save(path: Path, data: Trajectories, spec: dict[str, Any], source: Mapping[str, str] | None = None) -> None:
@@ -61,6 +82,9 @@ def save(path: Path, data: Trajectories, spec: dict[str, Any], source: Mapping[s
 
     `source` has the hashes of the modules of the environment that collected it, see `vgbench.plugin.source`.
     """
+    if data.lengths is not None:
+        episode_file.write(path, data.lengths, episode_file.episodes_of(data), spec, data.card, source)
+        return
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,13 +121,17 @@ def load(path: Path) -> tuple[Trajectories, dict[str, Any]]:
         VgbenchError: the file is not a whole data set of this format, or its arrays are not those that were written.
     """
     with _opened(path) as file:
-        groups = [{name: item[()] for name, item in file[group].items()} if group in file else {} for group in _GROUPS]
-        card, actions = json.loads(file.attrs["card"]), file["actions"][()]
         spec, expected = json.loads(file.attrs["specification"]), file.attrs["fingerprint"]
-    data = Trajectories(groups[0], groups[1], actions, card, groups[2] or None)
+        data = episode_file.read(path) if file.attrs["format"] == episode_file.FORMAT else _whole(file)
     if fingerprint(data) != expected:
         raise VgbenchError(f"the arrays in {path} are not those that were written (damaged or edited); {_HINT}")
     return data, spec
+
+
+def _whole(file: Any) -> Trajectories:
+    groups = [{name: item[()] for name, item in file[group].items()} if group in file else {} for group in _GROUPS]
+    card = json.loads(file.attrs["card"])
+    return Trajectories(groups[0], groups[1], file["actions"][()], card, groups[2] or None)
 
 
 _HEADER = ("environment", "package", "version", "params", "trajectories", "length", "seed")
@@ -117,7 +145,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with h5py.File(path, "r") as file:
             if "specification" not in file.attrs:
                 raise VgbenchError(f"{path} is an HDF5 file, but not a vgbench data set; {_HINT}")
-            if file.attrs["format"] != FORMAT:
+            if file.attrs["format"] not in (FORMAT, episode_file.FORMAT):
                 raise VgbenchError(f"{path} has data format {file.attrs['format']}; this is format {FORMAT}; {_HINT}")
             header = json.loads(file.attrs["specification"])
             missing = [key for key in _HEADER if not isinstance(header, dict) or key not in header]

@@ -1,13 +1,16 @@
 """Runs a resolved specification in a folder, which keeps it resumable and marks it complete."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from vgbench.data.recorded import RECORDED
 from vgbench.errors import RunFailed, UsageError, VgbenchError
 from vgbench.experiments.build import dry_build
 from vgbench.experiments.run_steps import RunSteps
 from vgbench.experiments.trained import Trained
+from vgbench.experiments.training_record import TRAINING, training_record
 from vgbench.hardware import keep_freed_memory
 from vgbench.model import precision
 from vgbench.plugin.attribution import attribute_errors
@@ -17,7 +20,6 @@ from vgbench.spec import RunSpec
 from vgbench.storage import source_changes
 from vgbench.storage.files import write_json
 from vgbench.storage.interrupt import deferred_interrupts
-from vgbench.storage.record_types import ResultFile
 from vgbench.storage.run_folder import RunFolder
 
 
@@ -29,7 +31,8 @@ def run(
     share: Path | None = None,
     again: bool = False,
     trained: Trained | None = None,
-) -> ResultFile:
+    train_only: bool = False,
+) -> Any:
     """Run a specification to its end and return the content of result.json.
 
     A run that was interrupted goes on; one that is complete returns its result at once.
@@ -42,6 +45,7 @@ def run(
         share: folder of finished training stages, which this run takes over where they are its own, and adds to.
         again: repeat a run whose plugins have changed since; the old folder is kept beside it.
         trained: a run whose model is taken, so that nothing is trained.
+        train_only: stop when the model is trained, which needs no simulator, and return the content of training.json.
 
     Raises:
         UsageError: the folder holds something else, or was made before a plugin changed, or the parts of the run do not
@@ -51,13 +55,20 @@ def run(
     if spec.trained and trained is None:
         raise UsageError(f"this is an evaluation of the model of run {spec.trained}; use vgbench evaluate RUN")
     folder = folder_of(spec, out)
+    if spec.environment.entry == RECORDED and not train_only:
+        raise UsageError(
+            f"{spec.data_file or 'recorded data'}: there is no simulator to play tasks in; train with `vgbench train` "
+            "and judge with `vgbench offline`, or import the recordings for an environment of your own (--env NAME)"
+        )
     folder.check(spec)
     replaced = source_changes.must_be_replaced(folder, spec, again)
     if again and not replaced and (folder.path / "run.json").exists():
         (loggers or Loggers()).note(f"--again: {folder.path} was made with the source that its plugins have now")
-    result = None if replaced else folder.result()
+    result: Mapping[str, Any] | None = None
+    if not replaced:
+        result = training_record(folder) if train_only else folder.result()
     if result is not None:
-        return result | {"run_dir": str(folder.path)}
+        return {**result, "run_dir": str(folder.path)}
     # Early, since it does nothing for arrays that are there already.
     keep_freed_memory()
     # Before the folder is opened: what does not fit leaves no trace.
@@ -74,11 +85,14 @@ def run(
             with attribute_errors(
                 RunFailed, f"What was done is kept in {folder.path}: fix it and give the same command again"
             ):
-                result = RunSteps(spec, folder, loggers, stop, share, trained).execute()
-            folder.update(status="done", error=None, plugin_errors=loggers.errors)
+                steps = RunSteps(spec, folder, loggers, stop, share, trained)
+                result = steps.train_alone() if train_only else steps.execute()
+            played = (folder.path / "result.json").exists()
+            done = "trained" if train_only and not played else "done"
+            folder.update(status=done, error=None, plugin_errors=loggers.errors)
             # Last of all: a folder that has this file is taken for complete.
-            write_json(folder.path / "result.json", result)
-            status = "done"
+            write_json(folder.path / (TRAINING if train_only else "result.json"), result)
+            status = done
         except BaseException as err:
             status = "interrupted" if isinstance(err, KeyboardInterrupt) else "failed"
             with suppress(VgbenchError):  # what went wrong first is what the user has to see
@@ -86,7 +100,8 @@ def run(
             raise
         finally:
             loggers.call("vgbench_run_stopped", status=status)
-        loggers.call("vgbench_run_ended", result=result)
+        if not train_only:
+            loggers.call("vgbench_run_ended", result=result)
         folder.update(plugin_errors=loggers.errors)  # with those of the last two calls
     return result
 
