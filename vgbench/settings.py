@@ -11,8 +11,14 @@ from vgbench.stages import STAGE_SETTINGS
 class DataSettings(Params):
     """The training set."""
 
+    # Records older than `held_out` trained on all.
+    default_preserving: ClassVar[frozenset[str]] = frozenset({"held_out"})
+
     trajectories: int = Field(1000, ge=2, description="number of trajectories collected")
     length: int = Field(64, ge=3, description="states in a trajectory (one more than its actions)")
+    held_out: float = Field(
+        0.0, ge=0, lt=1, description="share of the trajectories that are not trained on; `vgbench train` has .1"
+    )
 
 
 class ModelSettings(Params):

@@ -146,6 +146,7 @@ class RunSpec:
     compute: Compute = field(default_factory=Compute)
     data_file: str | None = None  # a file to train on, instead of collecting; its arrays have this hash
     data_fingerprint: str | None = None
+    data_files: tuple[str, ...] = ()  # hashes of the files that the environment collects from
     tasks_file: str | None = None  # a file to take the tasks from, instead of sampling; those played have this hash
     tasks_sha256: str | None = None
     own: Mapping[str, Any] = field(default_factory=dict)  # recipes, protocols, variants of the user's own, by section
@@ -174,6 +175,8 @@ class RunSpec:
         """
         # The hash of its arrays stands for a file: where it lies does not decide results.
         extra: dict[str, Any] = {"data_fingerprint": self.data_fingerprint} if self.data_file else {}
+        if self.data_files and not self.data_file:
+            extra["data_files"] = list(self.data_files)
         # Only where tasks come from a file: a run that samples them has all that decides them below.
         if self.tasks_file:
             extra["tasks_sha256"] = self.tasks_sha256

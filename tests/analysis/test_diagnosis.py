@@ -330,7 +330,7 @@ def test_a_probe_reads_what_is_linear():
     mixing = torch.from_numpy(generator.normal(size=(2, 16)).astype(np.float32))
 
     class Data:
-        device, length = torch.device("cpu"), 30
+        device, length, ragged = torch.device("cpu"), 30, False
         trajectories = SimpleNamespace(states={"p": place})
 
         def __len__(self):

@@ -119,6 +119,21 @@ def test_a_data_set_comes_back_as_it_was(name, done, tmp_path):
             np.testing.assert_array_equal(array, theirs[key])
 
 
+def test_trajectories_of_different_lengths_come_back_as_they_were(done, tmp_path):
+    steps = [5, 9, 2]
+    place = np.concatenate([np.linspace([8, 8], [20, 20], n + 1) for n in steps])
+    rows = {"position": place, "layout": np.tile([[32.0, 22.0]], (len(place), 1))}
+    actions = np.random.default_rng(0).uniform(-1, 1, (len(place), 2)).astype(np.float32)
+    np.savez(tmp_path / "a.npz", observations=place, **rows, actions=actions, ep_len=np.array(steps) + 1)
+    done("import", tmp_path / "a.npz", "--env", "wall", "--out", "first.h5")
+    done("export", "first.h5", "--minari", "vg/cut-v0")
+    assert minari.load_dataset("vg/cut-v0").total_steps == sum(steps)
+    done("import", "--minari", "vg/cut-v0", "--out", "second.h5")
+    first, second = (files.load(Path(name))[0] for name in ("first.h5", "second.h5"))
+    assert first.counts.tolist() == second.counts.tolist() == [6, 10, 3]
+    assert files.fingerprint(first) == files.fingerprint(second)
+
+
 def test_minari_sees_episodes_of_states(maze, done, places):
     done("export", maze, "--minari", "maze-v3")
     found, (data, _) = minari.load_dataset("maze-v3"), files.load(maze)
@@ -135,7 +150,7 @@ def test_minari_sees_episodes_of_states(maze, done, places):
     assert [path.name for path in places.iterdir()] == ["maze-v3"]
 
 
-def test_point_maze_of_minari_is_cut_into_trajectories_and_trained_on(recorded, umaze, done, vgbench_process, tmp_path):
+def test_point_maze_of_minari_is_cut_if_asked_and_trained_on_whole(recorded, umaze, done, vgbench_process, tmp_path):
     out = tmp_path / "umaze.h5"
     about = done("import", "--minari", "pointmaze/umaze-v0", "--env", "umaze", "--length", 11, "--out", out)
     assert "has no protocol of its own" in about.stderr
@@ -151,8 +166,11 @@ def test_point_maze_of_minari_is_cut_into_trajectories_and_trained_on(recorded, 
     np.testing.assert_array_equal(data.states["observation"][4, 0], np.float32(seen[0]["observation"]))
     np.testing.assert_array_equal(data.actions[6], actions[20:30])
 
+    done("import", "--minari", "pointmaze/umaze-v0", "--env", "umaze", "--out", whole := tmp_path / "whole.h5")
+    data, _ = files.load(whole)
+    assert data.counts.tolist() == [46, 31] and data.card["share_of_steps_left_out"] == 0
     run = shlex.split("run --env umaze --recipe vf --encoder vector --scale smoke --format json")
-    trained = vgbench_process(*run, "--data", str(out), PYTHONPATH=str(umaze), OMP_NUM_THREADS="1")
+    trained = vgbench_process(*run, "--data", str(whole), PYTHONPATH=str(umaze), OMP_NUM_THREADS="1")
     assert trained.returncode == 0, trained.stderr
     result = json.loads(trained.stdout)
     assert result["n"] == 4 and result["data"]["fingerprint"] == files.fingerprint(data)
@@ -228,7 +246,6 @@ def test_an_edited_export_is_refused(maze, refused, done, places):
 
 def test_what_does_not_fit_an_environment(recorded, refused):
     theirs = ("import", "--minari", "pointmaze/umaze-v0", "--out", "new.h5")
-    assert "say with --env which environment it is of" in refused(*theirs)
     words = refused(*theirs, "--env", "wall")
     assert "state 'position' was not recorded; there is achieved_goal, desired_goal, observation" in words
     words = refused(*theirs, "--env", "umaze", "--length", 46)
@@ -236,6 +253,31 @@ def test_what_does_not_fit_an_environment(recorded, refused):
     assert "data.length" in refused(*theirs, "--env", "umaze", "--length", 1)
     assert "Did you mean 'umaze'?" in refused(*theirs, "--env", "umze")
     assert not Path("new.h5").exists()
+
+
+def test_without_an_environment_what_it_saw_is_the_data_set(recorded, done, tmp_path):
+    about = done("import", "--minari", "pointmaze/umaze-v0", "--out", tmp_path / "a.h5", "--format", "json").json()
+    data, spec = files.load(tmp_path / "a.h5")
+    assert (about["environment"], spec["minari"], data.states) == ("recorded", "pointmaze/umaze-v0", {})
+    for number, (seen, actions) in enumerate(recorded):  # goals are no part of what a model sees
+        frames = np.array([s["observation"] for s in seen], np.float32)
+        np.testing.assert_array_equal(data.observations["observation"][number, : len(frames)], frames)
+        np.testing.assert_array_equal(data.actions[number, : len(actions)], actions)
+    assert list(data.observations) == ["observation"]
+
+
+def test_one_broken_episode_is_named(recorded, refused, done, places, tmp_path):
+    """Minari#199: as many observations as actions; Minari#189: infos one short."""
+    with h5py.File(places / "pointmaze" / "umaze-v0" / "data" / "main_data.hdf5", "r+") as file:
+        for name in ("observation", "achieved_goal", "desired_goal"):
+            short = file[f"episode_1/observations/{name}"][:-1]
+            del file[f"episode_1/observations/{name}"]
+            file[f"episode_1/observations/{name}"] = short
+    theirs = ("import", "--minari", "pointmaze/umaze-v0", "--out", "new.h5")
+    for more in ((), ("--env", "umaze")):
+        words = refused(*theirs, *more)
+        assert "episode 1: field 'observation': 30 observations for 30 actions; expected 31" in words
+    assert "1 of 2 episodes" in refused(*theirs, "--skip-bad")
 
 
 def test_a_file_that_is_no_data_set(refused, tmp_path):

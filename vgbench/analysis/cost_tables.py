@@ -96,7 +96,7 @@ def _error(trained: Trained, tasks: Tasks, tables: Tables, goal: Tensor) -> Reco
     generator = torch.Generator().manual_seed(0)
     rows = (torch.arange(CHECKED) % len(tasks)).to(data.device)
     # A trajectory has one action less than it has states.
-    steps = min(8, data.length - 1)
+    steps = min(8, int(data.lengths.min()) - 1)
     which = torch.randint(0, len(data), (CHECKED,), generator=generator).to(data.device)
     state = roll(trained, take_rows(tasks.start, rows), data.actions[which, :steps])[-1]
     distance: Any = trained.model.distance

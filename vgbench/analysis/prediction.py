@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vgbench.analysis.sampling import goal_points, latents
+from vgbench.analysis.sampling import goal_points, latents, windows
 from vgbench.api import State
 from vgbench.experiments.trained import Trained
 from vgbench.model.batching import take_rows
@@ -68,11 +68,11 @@ def rollouts(trained: Trained, seed: int) -> Rollouts:
     data, planner = trained.data, trained.spec.planner
     rng = np.random.default_rng(seed)
     # The actions are a trajectory's, which has one less than states.
-    horizon = min(plan_horizon(planner.cls(planner.params), trained.spec.settings["mpc"]), data.length - 1)
+    horizon = min(plan_horizon(planner.cls(planner.params), trained.spec.settings["mpc"]), data.typical_length - 1)
     rows = torch.arange(ROLLOUTS, device=data.device) % len(trained.tasks)
-    row = torch.from_numpy(rng.integers(0, len(data), ROLLOUTS)).to(data.device)
-    # length - 1 actions leave length - horizon places to begin at; the end is exclusive.
-    first = torch.from_numpy(rng.integers(0, data.length - horizon, ROLLOUTS)).to(data.device)
+    drawn = windows(data, rng, ROLLOUTS, horizon)
+    assert drawn is not None  # half of the trajectories are as long
+    row, first = drawn
     actions = data.actions[row.unsqueeze(1), first.unsqueeze(1) + torch.arange(horizon, device=data.device)]
     start = take_rows(trained.tasks.start, rows)
     states = roll(trained, start, actions)

@@ -45,7 +45,8 @@ def fit_probe(trained: Trained, seed: int) -> tuple[Tensor, tuple[str, ...], dic
     sets = []
     for rows, count in ((order[:half], TRAIN), (order[half:], HELD)):
         row = torch.from_numpy(rng.choice(rows, count)).to(data.device)
-        time = torch.from_numpy(rng.integers(0, data.length, count)).to(data.device)
+        lengths = data.lengths[row].cpu().numpy() if data.ragged else data.length
+        time = torch.from_numpy(rng.integers(0, lengths, count)).to(data.device)
         z = trained.model.encode_blocks(data.observations(row, time)).double()
         state = data.state(row, time)
         sets.append((z, torch.cat([state[name].flatten(1).double() for name in names], dim=1)))

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from vgbench.api import Environment, HasCostToGo, HasStateGrid, State, StateGrid
 from vgbench.api.capabilities import CAPABILITIES, MissingCapability, capability, offers
+from vgbench.data.dataset import Dataset
 from vgbench.experiments.trained import Trained
 from vgbench.model.batching import take_rows
 
@@ -79,6 +80,24 @@ def level_to_goal(trained: Trained, view: GoalSample, level: int | None) -> Tens
         return trained.model.distance.level(level, view.points, view.goal_point).double()
 
 
+def windows(data: Dataset, rng: np.random.Generator, count: int, steps: int) -> tuple[Tensor, Tensor] | None:
+    """Draw trajectory and first state [count] of windows of `steps` actions; None if no trajectory has so many.
+
+    Of trajectories of different lengths, each window is as likely as any other.
+    """
+    free = (data.lengths - steps).clamp_min(0).cpu().numpy()
+    if not free.any():
+        return None
+    if not data.ragged:
+        drawn = rng.integers(0, len(data), count), rng.integers(0, data.length - steps, count)
+    else:
+        ends = np.cumsum(free)
+        index = rng.integers(0, ends[-1], count)
+        row = np.searchsorted(ends, index, side="right")
+        drawn = row, index - (ends - free)[row]
+    return torch.from_numpy(drawn[0]).to(data.device), torch.from_numpy(drawn[1]).to(data.device)
+
+
 class GoalSampler:
     """Samples states around some goals; those of a layout are encoded once."""
 
@@ -94,8 +113,8 @@ class GoalSampler:
             count = min(goals, len(trained.tasks))
             return [self._view(take_rows(trained.tasks.goal, slice(row, row + 1)), None) for row in range(count)]
         data = trained.data
-        chosen = torch.from_numpy(self._rng.integers(0, len(data) * data.length, goals)).to(data.device)
-        return [self._view(data.state(index // data.length, index % data.length), index) for index in chosen.split(1)]
+        chosen = torch.from_numpy(self._rng.integers(0, data.total, goals)).to(data.device)
+        return [self._view(data.state(*data.places(index)), index) for index in chosen.split(1)]
 
     def _view(self, goal: State, index: Tensor | None) -> GoalSample:
         trained = self._trained
@@ -119,10 +138,8 @@ class GoalSampler:
                 grid = capability(trained.environment, HasStateGrid).state_grid(goal)
                 states = grid.states
             else:
-                mates = (data.groups == data.groups[index // data.length]).nonzero().squeeze(1)
-                pick = torch.from_numpy(self._rng.integers(0, len(mates) * data.length, 2 * self._count)).to(
-                    data.device
-                )
-                states = data.state(mates[pick // data.length], pick % data.length)
+                mates = (data.groups == data.groups[data.places(index)[0]]).nonzero().squeeze(1)
+                drawn = self._rng.integers(0, int(data.lengths[mates].sum()), 2 * self._count)
+                states = data.state(*data.places(torch.from_numpy(drawn).to(data.device), mates))
             self._known[key] = states, grid, points(trained, states)
         return self._known[key]

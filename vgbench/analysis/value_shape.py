@@ -4,9 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vgbench.analysis.sampling import GoalSample
+from vgbench.analysis.sampling import GoalSample, windows
 from vgbench.analysis.value_order import value_objective
 from vgbench.api import ValueTerms
+from vgbench.errors import UsageError
 from vgbench.experiments.trained import Trained
 from vgbench.storage.files import Record
 from vgbench.training.compatibility import asked_range
@@ -62,8 +63,10 @@ def one_step(trained: Trained, stride: int, seed: int, level: int | None = None)
     """Compute distances [1024], in a level or all, from random states of the data to those `stride` steps later."""
     data, model = trained.data, trained.model
     rng = np.random.default_rng(seed)
-    row = torch.from_numpy(rng.integers(0, len(data), STEPS)).to(data.device)
-    time = torch.from_numpy(rng.integers(0, data.length - stride, STEPS)).to(data.device)
+    drawn = windows(data, rng, STEPS, stride)
+    if drawn is None:
+        raise UsageError(f"no trajectory has states {stride} steps apart")
+    row, time = drawn
     here, there = (
         model.encode_blocks(data.observations(row, when), points=True).clone() for when in (time, time + stride)
     )

@@ -15,12 +15,16 @@ State = dict[str, Tensor]
 class Trajectories:
     """N trajectories of T + 1 states and T actions.
 
+    Where their lengths differ, arrays have the length of the longest: behind the end of a trajectory stand its last
+    state and actions of 0, which nothing looks at.
+
     Attributes:
         states: arrays that change along a trajectory, [N, T + 1, ...].
         static: arrays that do not (layouts), [N, ...]; the state at (n, t) is the union of both.
         actions: [N, T, A], in the environment's units.
         card: what a reader should know (shares of collisions, of crossings, ...); JSON values.
         observations: only where `restores_state` is False, [N, T + 1, ...].
+        lengths: number of states of each trajectory, [N] int64; None: all have T + 1.
     """
 
     states: dict[str, np.ndarray]
@@ -28,6 +32,7 @@ class Trajectories:
     actions: np.ndarray
     card: dict[str, Any] = field(default_factory=dict)
     observations: dict[str, np.ndarray] | None = None
+    lengths: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Number of trajectories N."""
@@ -35,8 +40,22 @@ class Trajectories:
 
     @property
     def length(self) -> int:
-        """Number of states in a trajectory, T + 1."""
+        """Number of states in the longest trajectory, T + 1."""
         return self.actions.shape[1] + 1
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Number of states of each trajectory, [N] int64."""
+        return np.full(len(self), self.length, np.int64) if self.lengths is None else self.lengths
+
+    def take(self, index: np.ndarray) -> "Trajectories":
+        """Return some of the trajectories, by their numbers [M] int64."""
+        states, static, seen = (
+            {name: array[index] for name, array in group.items()}
+            for group in (self.states, self.static, self.observations or {})
+        )
+        lengths = None if self.lengths is None else self.lengths[index]
+        return Trajectories(states, static, self.actions[index], self.card, seen or None, lengths)
 
 
 @dataclass

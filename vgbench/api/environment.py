@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -207,6 +208,11 @@ class Environment(Plugin, ABC):
         self, trajectories: int, length: int, seed: int, progress: Callable[[int, int], None] | None = None
     ) -> Trajectories:
         """Sample a training set: the same seed gives the same bytes. `progress(done, total)` may be called."""
+
+    @property
+    def data_files(self) -> tuple[str | Path, ...]:
+        """Files that `collect` reads: their content is part of what a data set and a run are, as a parameter is."""
+        return ()
 
     @abstractmethod
     def sample_tasks(self, count: int, seed: int, data: Trajectories) -> Tasks:

@@ -261,7 +261,8 @@ class GymnasiumEnvironment(Environment):
             if observation is not None:
                 goal = {"simulation": start["simulation"]} | self._seen(observation, wanted)
             else:
-                trajectory, time = int(rng.integers(len(data))), int(rng.integers(data.length))
+                trajectory = int(rng.integers(len(data)))
+                time = int(rng.integers(int(data.counts[trajectory])))
                 goal = {name: array[trajectory, time] for name, array in data.states.items()}
                 if not np.isfinite(goal["simulation"]).all():
                     goal["simulation"] = start["simulation"]

@@ -22,6 +22,7 @@ from vgbench.cli import (
     ladder,
     list,
     new,
+    offline,
     plot,
     report,
     rescore,
@@ -31,6 +32,7 @@ from vgbench.cli import (
     suite,
     sweep,
     tasks,
+    train,
 )
 from vgbench.cli.common import examples, say
 from vgbench.cli.console import outputs
@@ -50,7 +52,8 @@ app = typer.Typer(
 _COMMANDS = (
     *(run.run, evaluate.evaluate, suite.suite, sweep.sweep, runs.runs, list.list_, show.show),
     *(report.report, compare.compare, rescore.rescore, figure.figure, plot.plot, diagnose.diagnose, ladder.ladder),
-    *(audit.audit, collect.collect, tasks.tasks, export.export, import_.import_, new.new, check.check, doctor.doctor),
+    *(train.train, offline.offline, audit.audit, collect.collect, tasks.tasks, export.export, import_.import_),
+    *(new.new, check.check, doctor.doctor),
 )
 for command in _COMMANDS:
     # `list_` and `import_` only keep clear of Python's own names.

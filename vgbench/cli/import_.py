@@ -1,4 +1,4 @@
-"""`vgbench import`: another library's data set as a training set."""
+"""`vgbench import`: recordings as a training set."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,57 +7,140 @@ import typer
 
 from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, print_lines, say, takes
 from vgbench.errors import UsageError
-from vgbench.text import same
+from vgbench.text import choice, same
 
 if TYPE_CHECKING:
-    from vgbench.config.request import RunRequest
+    from vgbench.data.importing.importers import ImportOptions
+    from vgbench.data.importing.recording import Recording
 
 EPILOG = examples(
-    "vgbench import --minari vgbench/wall-v0 --out wall.h5",
-    "vgbench import --minari D4RL/pointmaze/umaze-v2 --env umaze --length 64 --out umaze.h5",
-    "vgbench run --env umaze --recipe vf --encoder vector --data umaze.h5",
+    "vgbench import recordings.npz --out data.h5",
+    "vgbench import robot.hdf5 --map observations=frames,actions=u,episodes=done --out data.h5",
+    "vgbench train --data data.h5 --recipe vf --out model",
+    "vgbench import --minari D4RL/pointmaze/umaze-v2 --env umaze --out umaze.h5",
 )
 
 
 @takes("env", "set")
 @handled
 def import_(
-    minari: Annotated[str, typer.Option(metavar="NAME-vN", help="A Minari data set on this machine.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write (HDF5); must not exist.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Recordings: NPZ, HDF5, or the folder of a LeRobot set.")
+    ] = None,
+    minari: Annotated[
+        str | None, typer.Option(metavar="NAME-vN", help="A Minari data set on this machine, in place of FILE.")
+    ] = None,
+    map_: Annotated[
+        str | None,
+        typer.Option("--map", metavar="ROLE=FIELD,...", help="Fields for observations, actions and episodes."),
+    ] = None,
+    frame_skip: Annotated[
+        int, typer.Option(metavar="N", help="Keep every N-th state; the N actions between are joined.")
+    ] = 1,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave bad episodes out, and count them.")] = False,
+    images: Annotated[
+        str | None, typer.Option(metavar="hwc|chw|hw|khwc|kchw|vector", help="Layout, where shapes do not tell.")
+    ] = None,
+    image_range: Annotated[
+        str | None, typer.Option(metavar="LOW:HIGH", help="Values of black and white (default 0:255, or 0:1).")
+    ] = None,
+    action_range: Annotated[
+        str | None, typer.Option(metavar="LOW:HIGH", help="Bounds of actions (default: the data's, or the env's).")
+    ] = None,
     length: Annotated[
-        int | None, typer.Option(help="States of a trajectory, into which episodes are cut (default: the protocol's).")
+        int | None, typer.Option(help="Cut episodes into pieces of so many states (default: they stay whole).")
     ] = None,
     format: Format = "table",
     debug: Debug = False,
     **options: Any,
 ) -> None:
-    """Write a data set of Minari (vgbench[minari]) as a training set for --data.
+    """Write recordings as a training set for --data.
 
-    What `vgbench export` wrote comes back as it was, to the last bit. Of others, the environment reads its states off
-    the observations (and infos) of the same names; where they are not enough to step from, they are for training alone.
+    The format is recognised. Without --env the set is of observations and actions alone: `vgbench train` trains on it.
+    With --env the environment reads its states off the recorded fields of the same names, and tasks can be played. What
+    `vgbench export` wrote comes back as it was, to the last bit.
     """
-    from vgbench.config.request import RunRequest
-    from vgbench.data import files
-    from vgbench.data.minari import importing
+    from vgbench.data.importing.images import LAYOUTS
+    from vgbench.data.importing.importers import ImportOptions
 
+    if (file is None) == (minari is None):
+        raise UsageError("say what to import: FILE, or --minari NAME-vN (one of the two)")
     if out.exists():
         raise UsageError(f"--out {out} exists already; choose another name or delete it")
+    if frame_skip < 1:
+        raise UsageError(f"--frame-skip {frame_skip}: expected 1 or more")
+    if length is not None and length < 3:
+        raise UsageError(f"--length {length}: data.length has to be at least 3")
+    how = ImportOptions(
+        choice(images, LAYOUTS, "--images") if images else None,
+        _range("--image-range", image_range),
+        _range("--action-range", action_range),
+        frame_skip,
+        skip_bad,
+        length,
+    )
+    if minari is not None:
+        about = _of_minari(minari, map_, how, options, out)
+    else:
+        from vgbench.data.importing import sources
+
+        assert file is not None
+        recording = sources.opened(file, map_)
+        check_writable("--out", out)
+        about = {"source": file.name} | _converted(recording, how, options, out, str(file), {"source": file.name})
+    _show({"file": str(out)} | about, format)
+
+
+def _show(about: dict[str, Any], format: str) -> None:
+    for note in about.get("notes", ()):
+        say(f"note: {note}")
+    if format == "json":
+        print_json(about)
+        return
+    plain = {key: value for key, value in about.items() if not isinstance(value, dict | list)}
+    if "lengths" in about:
+        low, middle, high, states = about["lengths"].values()
+        plain["length"] = f"{low} to {high} states, median {middle:g}; {states} in all"
+    print_lines(plain | about.get("fields", {}) | about["card"])
+
+
+def _range(option: str, text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    low, colon, high = text.partition(":")
+    try:
+        found = float(low), float(high)
+    except ValueError:
+        found = (0.0, 0.0)
+    if not colon or not found[0] < found[1] or max(map(abs, found)) == float("inf"):
+        raise UsageError(f"{option} {text}: expected LOW:HIGH with two numbers, such as -1:1")
+    return found
+
+
+def _of_minari(
+    minari: str, map_: str | None, how: "ImportOptions", options: dict[str, Any], out: Path
+) -> dict[str, Any]:
+    """Import a data set of Minari, or one that was exported here as it was."""
+    from vgbench.data import files
+    from vgbench.data.importing.minari import MinariRecording
+    from vgbench.data.minari import importing
+
     found = importing.opened(minari)
     exported = importing.exported_here(found)
-    # After the data set is found: it may make a folder, which a wrong name would leave behind.
-    check_writable("--out", out)
     if exported:
+        # After the data set is found: it may make a folder, which a wrong name would leave behind.
+        check_writable("--out", out)
         name = exported["specification"]["environment"]
-        _as_it_was(minari, name, options.get("env"), {"--length": length, "--set": options.get("set")})
+        others = {"--length": how.length, "--set": options.get("set"), "--map": map_}
+        _as_it_was(minari, name, options.get("env"), others)
         data = importing.restore(found, exported, out)
-    else:
-        name, data = _converted(found, RunRequest(**options), length, out)
-    about: dict[str, Any] = {"file": str(out), "minari": minari, "environment": name, "trajectories": len(data)}
-    about |= {"length": data.length, "fingerprint": files.fingerprint(data)}
-    if format == "json":
-        print_json(about | {"card": data.card})
-    else:
-        print_lines(about | data.card)
+        about = {"minari": minari, "environment": name, "trajectories": len(data), "length": data.length}
+        return about | {"fingerprint": files.fingerprint(data), "card": data.card}
+    recording = MinariRecording(found, map_)
+    check_writable("--out", out)
+    who = f"--minari {found.id}"
+    return {"minari": minari} | _converted(recording, how, options, out, who, {"minari": found.id})
 
 
 def _as_it_was(minari: str, name: str, env: str | None, others: dict[str, Any]) -> None:
@@ -69,18 +152,20 @@ def _as_it_was(minari: str, name: str, env: str | None, others: dict[str, Any]) 
             raise UsageError(f"{option}: {minari} was exported by vgbench and comes back as it was; leave it out")
 
 
-def _converted(found: Any, request: "RunRequest", length: int | None, out: Path) -> tuple[str, Any]:
-    """Import what something else recorded."""
-    from vgbench.config.resolve import resolve_data
-    from vgbench.data.minari import importing
-    from vgbench.plugin.registry import Registry
+def _converted(
+    recording: "Recording", how: "ImportOptions", options: dict[str, Any], out: Path, who: str, source: dict[str, str]
+) -> dict[str, Any]:
+    """Import what something else recorded: for an environment if one is named, else without."""
+    from vgbench.config.resolve import RunRequest, resolve_data
+    from vgbench.data.importing.convert import write
+    from vgbench.data.importing.importers import RecordedImporter, WorldImporter
 
+    request = RunRequest(**options)
     if "env" not in request.options:
-        known = ", ".join(e.address for e in Registry().entries("environment"))
-        raise UsageError(f"{found.id} was not exported by vgbench: say with --env which environment it is of ({known})")
-    if length is not None:
-        request = request.replaced(set=[*request.sets, f"data.length={length}"])
+        if request.sets:
+            raise UsageError("--set: there are no parameters without an environment; add --env NAME, or leave it out")
+        return write(RecordedImporter(recording, how, who), out, source)
     asked = resolve_data(request)
     for note in asked.notes:
         say(f"note: {note}")
-    return asked.environment.name, importing.convert(found, asked, out)
+    return write(WorldImporter(recording, how, who, asked), out, source)

@@ -94,6 +94,10 @@ class Catalogue:
         # Its own first: the one for every environment is only a fallback.
         return next(iter([*own, *(p for p in self.protocols.values() if p.environment is None)]), None)
 
+    def tagged(self, kind: str, *tags: str) -> str:
+        """Name of the first plugin of a kind that has all these tags."""
+        return next(name for name, found in self.components[kind].items() if set(tags) <= set(found.tags))
+
     def component(self, kind: str, name: str) -> Component:
         """Description of a plugin; an empty one if there is none."""
         return self.components.get(kind, {}).get(name, Component())

@@ -8,6 +8,7 @@ from typing import Any
 from vgbench.api import Params
 from vgbench.config.parameters import Assignment
 from vgbench.data import files
+from vgbench.data.recorded import RECORDED
 from vgbench.errors import UsageError, prefix_error
 from vgbench.plugin.entry import Entry
 from vgbench.spec import RunSpec
@@ -39,6 +40,13 @@ class DataFile:
                 f"{environment.name!r}; collect it again with `vgbench collect --env {environment.name}`"
             )
         return cls(path.resolve(), written, environment.name, spec, fingerprint)
+
+    @property
+    def kinds(self) -> set[str]:
+        """Kinds of the observations, `image` or `vector`, of a file without an environment; of others nothing."""
+        return (
+            {kind for _, kind, _ in self.spec["params"]["observations"]} if self.environment == RECORDED.name else set()
+        )
 
     def agree(self, protocol: str, values: Mapping[str, Any]) -> None:
         """Refuse data that were collected in another setting than the one by which the protocol is known."""

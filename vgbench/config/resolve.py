@@ -13,7 +13,7 @@ from vgbench.config.data_file import DataFile
 from vgbench.config.method import Method, PluginSlot, choose_method
 from vgbench.config.parameters import Addresses, Assignment, Target
 from vgbench.config.recipes import Recipe
-from vgbench.config.request import OptionReader, RunRequest
+from vgbench.config.request import Option, OptionReader, RunRequest
 from vgbench.config.resolved_protocol import ResolvedProtocol, choose_plugins, choose_protocol, registered
 from vgbench.config.task_file import TaskFile
 from vgbench.errors import UsageError
@@ -41,9 +41,11 @@ def resolve(request: RunRequest) -> RunSpec:
     resolved = choose_protocol(options, registry, catalogue)
     # After the protocol, which has objectives of later stages; before the plugins: a recipe may bring a network.
     method = choose_method(options, registry, catalogue, resolved.protocol)
+    data = _data_file(options, resolved.environment)
+    if data and data.kinds == {"vector"}:
+        resolved.own["encoder"] = Option(catalogue.tagged("network", "encoder", "vectors"), data.written, data.written)
     plugins = choose_plugins(options, registry, catalogue, resolved, method)
     pieces = [PluginSlot("environment", resolved.environment), *method.pieces(), *plugins]
-    data = _data_file(options, resolved.environment)
     tasks = _task_file(options, resolved)
     if data:
         data.agree(resolved.protocol.name, resolved.protocol.set)
@@ -188,6 +190,7 @@ def _spec(
         selections=selections | machine_picks,
         data_file=str(data.path) if data else None,
         data_fingerprint=data.fingerprint if data else None,
+        data_files=() if data else _data_files(chosen["environment"][0]),
         notes=(*resolved.notes, *method.notes, *rivals, *registry.problems),
     )
     _check(spec)
@@ -216,6 +219,16 @@ def _departures(resolved: ResolvedProtocol, method: Method, values: Mapping[str,
         f"variant {variant.name} departs from the paper in {', '.join(words)}: see `vgbench show variant "
         f"{variant.name}`; --variant literal keeps to its words"
     ]
+
+
+def _data_files(environment: ResolvedPlugin) -> tuple[str, ...]:
+    """Hashes of the files that an environment collects from, if it declares any."""
+    from vgbench.data.data_files import declares_files, hashes
+
+    if not declares_files(environment.cls):
+        return ()
+    with attribute_errors(UsageError):
+        return tuple(hashes(environment.cls(environment.params)))
 
 
 def _data_file(options: OptionReader, environment: Entry) -> DataFile | None:

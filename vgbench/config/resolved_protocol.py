@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from vgbench.api.network import ROLES
@@ -11,11 +12,13 @@ from vgbench.config.parameters import Assignment
 from vgbench.config.protocols import SCALES, Protocol, Scale
 from vgbench.config.request import Option, OptionReader
 from vgbench.config.variants import Variant
+from vgbench.data import files
+from vgbench.data.recorded import RECORDED
 from vgbench.errors import UsageError, prefix_error
 from vgbench.plugin.entry import Entry
 from vgbench.plugin.registry import Registry
 from vgbench.spec import SourcedValue
-from vgbench.text import choice, suggest
+from vgbench.text import choice, same, suggest
 
 
 @dataclass
@@ -28,6 +31,7 @@ class ResolvedProtocol:
     variant: Variant | None = None
     selections: dict[str, SourcedValue] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    own: dict[str, Option] = field(default_factory=dict)  # plugins that the data ask for, above the protocol's
 
     @property
     def block(self) -> Scale:
@@ -47,6 +51,8 @@ class ResolvedProtocol:
 
     def plugin(self, slot: str) -> Option | None:
         """Name of the plugin in a slot: the scale's, or the protocol's."""
+        if slot in self.own:
+            return self.own[slot]
         label = f"protocol {self.protocol.name}"
         for block, source in ((self.block, f"{label}, scale {self.scale}"), (self.protocol, label)):
             name = getattr(block, slot, None)
@@ -69,6 +75,8 @@ def choose_protocol(options: OptionReader, registry: Registry, catalogue: Catalo
         UsageError: nothing is said, something does not exist, or environment and protocol contradict each other.
     """
     env, named = options.get("environment"), options.get("protocol")
+    if env is None and named is None:
+        env = _of_data(options)
     first, second = named or env, env or named  # what says the protocol, and what says the environment
     if first is None or second is None:
         raise UsageError(
@@ -102,8 +110,20 @@ def choose_protocol(options: OptionReader, registry: Registry, catalogue: Catalo
     return resolved
 
 
+def _of_data(options: OptionReader) -> Option | None:
+    """Environment of the data set that was named, where nothing else says where to plan."""
+    asked = options.get("data")
+    if asked is None:
+        return None
+    with prefix_error(asked.written):
+        name = files.read_header(Path(asked.value))[0]["environment"]
+    return Option(name, asked.written, asked.written)
+
+
 def _environment(wanted: Option, registry: Registry, catalogue: Catalogue) -> Entry:
     """Environment that was asked for by name."""
+    if same(wanted.value) == RECORDED.name:
+        return RECORDED
     try:
         with prefix_error(wanted.written):
             return registry.find("environment", wanted.value)
@@ -140,6 +160,8 @@ def _environment_of(
 
 def _meant(environment: Entry, protocol: Protocol) -> list[str]:
     """Say which protocol an environment meant, where the names do not tell."""
+    if environment == RECORDED:
+        return []
     if protocol.environment is None:
         return [f"environment {environment.address!r} has no protocol of its own: values of {protocol.name}"]
     if protocol.name != environment.name:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from vgbench.api import ArraySpec
+from vgbench.api import ArraySpec, Environment, Trajectories
 from vgbench.data.dataset import Dataset
-from vgbench.errors import RunFailed
+from vgbench.errors import RunFailed, UsageError
 from vgbench.plugin.attribution import describe_plugin, describe_value
 
 STRATUM = 40
@@ -27,8 +28,10 @@ def sanity_check_environment(data: Dataset) -> None:
     who, device = describe_plugin(environment, "environment"), data.device
     index = torch.arange(min(ROWS, len(data)), device=device)
     count = len(index)
-    state = data.state(index, torch.zeros_like(index))
     check_arrays(who, "observe", data.observations(index, torch.zeros_like(index)), spec.observations, count)
+    if not spec.state:  # recordings alone: there is nothing to step
+        return
+    state = data.state(index, torch.zeros_like(index))
     check_arrays(who, "goal_observation", environment.goal_observation(state), spec.observations, count)
     after = state
     if all(bool(torch.isfinite(value).all()) for value in state.values()):  # else recorded elsewhere
@@ -62,6 +65,47 @@ def check_arrays(who: str, method: str, found: Any, spec: Mapping[str, ArraySpec
             )
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise RunFailed(f"{who}: {method}: {name!r} is not finite")
+
+
+def check_trajectories(environment: Environment, data: Trajectories, where: str) -> None:
+    """Hold trajectories of a file against what an environment says of itself, as those are that it collects.
+
+    A state that was not recorded is NaN throughout: it is trained on, and not stepped from.
+
+    Raises:
+        UsageError: an array is missing, has another shape or type, or is not finite; names trajectory and field.
+    """
+    spec = environment.spec
+    arrays = {**data.states, **data.static}
+    wanted = {f"state {name!r}": (arrays.get(name), array, name in data.static) for name, array in spec.state.items()}
+    if not spec.restores_state:
+        seen = data.observations or {}
+        wanted |= {f"observation {n!r}": (seen.get(n), array, False) for n, array in spec.observations.items()}
+    wanted["actions"] = (data.actions, ArraySpec((spec.actions.dim,)), False)
+    for what, (found, array, fixed) in wanted.items():
+        shape = () if found is None else tuple(found.shape[1 if fixed else 2 :])
+        if found is None or shape != array.shape or str(found.dtype) != array.dtype:
+            got = "is missing" if found is None else f"is {found.dtype} of shape {shape}"
+            raise UsageError(f"{where}: {what} {got}; expected {array.dtype} of shape {array.shape}")
+        if np.issubdtype(found.dtype, np.floating):
+            _check_finite(found, where, what)
+
+
+def _check_finite(found: Any, where: str, what: str) -> None:
+    """Refuse numbers that are not finite, unless all are NaN."""
+    recorded = 0
+    for number in range(len(found)):
+        row = np.asarray(found[number])
+        bad = ~np.isfinite(row.reshape(len(row), -1)).all(axis=1) if row.ndim else ~np.isfinite(row)[None]
+        if not bad.any():
+            recorded += 1
+            continue
+        if what.startswith("state") and bool(np.isnan(row).all()) and recorded == 0:
+            continue
+        raise UsageError(f"{where}: trajectory {number}: {what} has NaN or infinity at step {int(bad.argmax())}")
+    # Some trajectories with a state and some without would be stepped from by chance.
+    if 0 < recorded < len(found):
+        raise UsageError(f"{where}: {what} is NaN in {len(found) - recorded} of {len(found)} trajectories")
 
 
 def check_strata(who: str, strata: object, count: int) -> None:

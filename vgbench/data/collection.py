@@ -79,6 +79,12 @@ def _check(environment: Environment, data: Trajectories, settings: DataSettings)
     who = describe_plugin(environment, "environment")
     if not isinstance(data, Trajectories):
         raise VgbenchError(f"{who}: collect returned a {type(data).__name__}, expected vgbench.api.Trajectories")
+    counts = data.counts
+    if counts.shape != (n,) or counts.dtype != np.int64 or counts.min() < 2 or counts.max() != length:
+        raise VgbenchError(
+            f"{who}: collect: lengths must be int64 ({n},) from 2 to {length}, the longest among them, but they are "
+            f"{counts.dtype} {counts.shape} from {counts.min()} to {counts.max()}"
+        )
     expected: dict[str, tuple[Any, tuple[int, ...], str]] = {
         "actions": (data.actions, (n, length - 1, spec.actions.dim), "float32")
     }

@@ -1,10 +1,14 @@
 """Training sets: collected once, found again by the hash of their specification, drawn on the device."""
 
+from functools import cached_property
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from vgbench.api import Environment, State, Trajectories
+from vgbench.data.stored import BLOCK, ReadAhead, StoredArray
 
 
 class Dataset:
@@ -14,20 +18,41 @@ class Dataset:
         actions: [N, T, A] divided by `action_scale`, their standard deviation over all components (one number, so
             that a ball of actions stays a ball).
         groups: [N] int64, the same number for trajectories with the same static state (layout).
+        lengths: [N] int64, number of states of each trajectory.
+        ragged: whether these differ.
     """
 
-    def __init__(self, environment: Environment, data: Trajectories, device: torch.device) -> None:
-        """Move the arrays of `data` to `device`."""
+    def __init__(
+        self, environment: Environment, data: Trajectories, device: torch.device, like: "Dataset | None" = None
+    ) -> None:
+        """Move the arrays of `data` to `device`; actions are scaled as those of the set `like`, if one is given."""
         self.environment = environment
         self.trajectories = data
         self.device = device
-        self._states = {name: torch.from_numpy(array).to(device) for name, array in data.states.items()}
+        self.ragged = data.lengths is not None
+        self.lengths = torch.from_numpy(data.counts).to(device)
+        self._ends = self.lengths.cumsum(0)
+        # Arrays that stay in their file are read as states are asked for.
+        self._states = {
+            n: a if isinstance(a, StoredArray) else torch.from_numpy(a).to(device) for n, a in data.states.items()
+        }
         self._static = {name: torch.from_numpy(array).to(device) for name, array in data.static.items()}
         # Not moved to the device as a whole: a batch of them is, when asked for.
-        self._observations = {n: torch.from_numpy(a) for n, a in (data.observations or {}).items()}
+        self._observations = {
+            n: a if isinstance(a, StoredArray) else torch.from_numpy(a) for n, a in (data.observations or {}).items()
+        }
+        self.reads_ahead = any(
+            isinstance(array, StoredArray) for array in (*self._states.values(), *self._observations.values())
+        )
+        """Whether observations come from a file, so that `read_ahead` has an effect."""
+        self._ahead = ReadAhead()
         # About 0, not the mean, so that no action stays none; in double precision, as the sum is over the whole set.
         # Where nothing ever acts, 1 leaves the units as they are.
-        self.action_scale = float(np.sqrt(np.mean(np.square(data.actions, dtype=np.float64)))) or 1.0
+        self.action_scale: float = (
+            like.action_scale
+            if like is not None
+            else float(np.sqrt(np.mean(np.square(_taken(data), dtype=np.float64)))) or 1.0
+        )
         self.actions = torch.from_numpy(data.actions).to(device) / self.action_scale
         self.groups = torch.from_numpy(_layout_groups(data)).to(device)
 
@@ -37,20 +62,74 @@ class Dataset:
 
     @property
     def length(self) -> int:
-        """Number of states in a trajectory."""
+        """Number of states in the longest trajectory."""
         return self.trajectories.length
+
+    @cached_property
+    def typical_length(self) -> int:
+        """Median number of states in a trajectory."""
+        return int(self.lengths.median())
+
+    @cached_property
+    def total(self) -> int:
+        """Number of states in all trajectories together."""
+        return int(self.lengths.sum())
+
+    @property
+    def ids(self) -> Tensor:
+        """Numbers `trajectory * length + time` of all states, [total] int64."""
+        trajectory, time = self.places(torch.arange(self.total, device=self.device))
+        return trajectory * self.length + time
+
+    def places(self, index: Tensor, among: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return trajectory and time of states, which are numbered through all trajectories: all [M] int64.
+
+        With `among` [K] int64 they are numbered through these trajectories alone.
+        """
+        if not self.ragged:
+            row = index // self.length
+            return (row if among is None else among[row]), index % self.length
+        lengths = self.lengths if among is None else self.lengths[among]
+        ends = self._ends if among is None else lengths.cumsum(0)
+        row = torch.searchsorted(ends, index, right=True)
+        return (row if among is None else among[row]), index - (ends - lengths)[row]
 
     def state(self, trajectory: Tensor, time: Tensor) -> State:
         """Return the states at pairs of indices, both [M] int64."""
-        state = {name: array[trajectory, time] for name, array in self._states.items()}
+        state = {name: self._picked(array, trajectory, time) for name, array in self._states.items()}
         return state | {name: array[trajectory] for name, array in self._static.items()}
 
     def observations(self, trajectory: Tensor, time: Tensor) -> dict[str, Tensor]:
         """Return the raw observations [M, ...] at pairs of indices, both [M] int64."""
+        if self.reads_ahead:
+            found: dict[str, Tensor] | None = self._ahead.take((trajectory.cpu().numpy(), time.cpu().numpy()))
+            if found is not None:
+                return found
+        return self._observed(trajectory, time)
+
+    def rows_at_once(self, most: int) -> int:
+        """Return how many states, at most `most`, are looked at together: of those in a file, about as a block has."""
+        arrays = [a for a in (*self._states.values(), *self._observations.values()) if isinstance(a, StoredArray)]
+        size = sum(int(np.prod(array.shape[2:])) * array.dtype.itemsize for array in arrays)
+        # A multiple of 64, as the encoder's blocks are padded to so many.
+        return most if not size else min(most, max(64, BLOCK // size // 64 * 64))
+
+    def read_ahead(self, trajectory: Tensor, time: Tensor) -> None:
+        """Begin to read the observations at pairs of indices, both [M] int64, that will be asked for next."""
+        if self.reads_ahead:
+            key = trajectory.cpu().numpy(), time.cpu().numpy()
+            self._ahead.start(key, lambda: self._observed(trajectory, time))
+
+    def _observed(self, trajectory: Tensor, time: Tensor) -> dict[str, Tensor]:
         if not self._observations:
             return self.environment.observe(self.state(trajectory, time))
         where = trajectory.cpu(), time.cpu()
-        return {name: array[where].to(self.device) for name, array in self._observations.items()}
+        return {name: self._picked(array, *where).to(self.device) for name, array in self._observations.items()}
+
+    def _picked(self, array: Any, trajectory: Tensor, time: Tensor) -> Tensor:
+        if not isinstance(array, StoredArray):
+            return array[trajectory, time]
+        return torch.from_numpy(array.take(trajectory.cpu().numpy(), time.cpu().numpy())).to(self.device)
 
     def statistics(self, samples: int = 512) -> dict[str, tuple[Tensor, Tensor]]:
         """Mean and standard deviation of each observation: by channel for images, by component for vectors."""
@@ -83,9 +162,16 @@ class Dataset:
     def _spread(self, samples: int) -> dict[str, Tensor]:
         """Observations of at most `samples` states, spread evenly over the set."""
         # No random draw: statistics depend on the data alone.
-        flat = torch.linspace(0, len(self) * self.length - 1, min(samples, len(self) * self.length), device=self.device)
-        index = flat.round().to(torch.int64)
-        return self.observations(index // self.length, index % self.length)
+        flat = torch.linspace(0, self.total - 1, min(samples, self.total), device=self.device)
+        # Of more than 2^24 states a float of 32 bits may round the last number up.
+        return self.observations(*self.places(flat.round().to(torch.int64).clamp_max(self.total - 1)))
+
+
+def _taken(data: Trajectories) -> np.ndarray:
+    """Actions without those behind the ends of trajectories."""
+    if data.lengths is None:
+        return data.actions
+    return data.actions[np.arange(data.length - 1) < data.lengths[:, None] - 1]
 
 
 def _layout_groups(data: Trajectories) -> np.ndarray:

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +13,9 @@ import h5py
 import numpy as np
 
 from vgbench.api import Environment, Trajectories
+from vgbench.data import episode_file
+from vgbench.data.data_files import hashes
+from vgbench.data.stored import StoredArray
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.settings import DataSettings
 from vgbench.storage.files import drop_partials, parse_json, replacing
@@ -32,6 +35,7 @@ def specification(name: str, environment: Environment, settings: DataSettings, s
         **settings.identity(),
         "seed": seed,
         "format": FORMAT,
+        **({"data_files": found} if (found := hashes(environment)) else {}),
     }
 
 
@@ -46,15 +50,32 @@ def digest(content: Any) -> str:
 
 
 def fingerprint(data: Trajectories) -> str:
-    """Return the hash of the arrays' names, types, shapes and bytes, 16 hex digits."""
+    """Return the hash of the arrays' names, types, shapes and bytes, 16 hex digits.
+
+    Where lengths differ, they are part of it, and what stands behind the end of a trajectory is not.
+    """
     state = hashlib.sha256()
-    for group in (data.states, data.static, {"actions": data.actions}, data.observations or {}):
+    counts = {"states": data.lengths, "static": None, "observations": data.lengths}
+    counts["actions"] = None if data.lengths is None else data.lengths - 1
+    groups = {"states": data.states, "static": data.static, "actions": {"actions": data.actions}}
+    groups["observations"] = data.observations or {}
+    for kind, group in groups.items():
         # Sorted: a file gives its arrays back by name, not in the order in which they were written.
         for name, array in sorted(group.items()):
             # With names, types and shapes: the bytes of a [2, 3] and a [3, 2] may be the same.
             state.update(f"{name}:{array.dtype}:{array.shape}".encode())
-            state.update(np.ascontiguousarray(array).data)
+            for piece in _pieces(array, counts[kind]):
+                state.update(np.ascontiguousarray(piece).data)
+    if data.lengths is not None:
+        state.update(f"lengths:{data.lengths.tolist()}".encode())
     return state.hexdigest()[:16]
+
+
+def _pieces(array: Any, counts: np.ndarray | None) -> Iterable[np.ndarray]:
+    """All of an array [N, T, ...], up to the end of each trajectory."""
+    if isinstance(array, StoredArray):
+        return array.blocks()
+    return [array] if counts is None else (row[:count] for row, count in zip(array, counts, strict=True))
 
 
 def save(
@@ -68,6 +89,9 @@ def save(
 
     `source` has the hashes of the modules of the environment that collected it, see `vgbench.plugin.source`.
     """
+    if data.lengths is not None:
+        episode_file.write(path, data.lengths, episode_file.episodes_of(data), spec, data.card, source, new)
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         drop_partials(path.parent)
@@ -82,7 +106,7 @@ def save(
                 file.attrs["fingerprint"] = fingerprint(data)
                 if source:
                     file.attrs["source"] = json.dumps(source, sort_keys=True)
-                file.attrs["sha256"] = _header_hash(file)
+                file.attrs["sha256"] = header_hash(file)
                 file.create_dataset("actions", data=data.actions)
                 for group, arrays in zip(_GROUPS, (data.states, data.static, data.observations or {}), strict=True):
                     for name, array in arrays.items():
@@ -131,7 +155,7 @@ class _Disk(io.RawIOBase):
 _HEADER_PARTS = ("generator", "specification", "card", "fingerprint", "source")
 
 
-def _header_hash(file: Any) -> str:
+def header_hash(file: Any) -> str:
     """Return the hash of what a file says of itself; the fingerprint covers its arrays."""
     said = {name: file.attrs[name] for name in _HEADER_PARTS if name in file.attrs}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
@@ -151,21 +175,28 @@ def load(path: Path) -> tuple[Trajectories, dict[str, Any]]:
     """
     with _opened(path) as file:
         spec, expected = parse_json(file.attrs["specification"]), file.attrs["fingerprint"]
-        count, length = spec["trajectories"], spec["length"]
-        leads = ((count, length), (count,), (count, length))
-        found = [(file, "actions", (count, length - 1))]
-        for group, lead in zip(_GROUPS, leads, strict=True):
-            found += [(_hard(file, group), name, lead) for name in (_hard(file, group) if group in file else ())]
-        # All of them before the first is read: a few kilobytes may declare any number of gigabytes.
-        for place, name, lead in found:
-            _check_array(place, name, lead)
-        actions = file["actions"][()]
-        groups = [{n: item[()] for n, item in file[group].items()} if group in file else {} for group in _GROUPS]
-        card = parse_json(file.attrs["card"])
-    data = Trajectories(groups[0], groups[1], actions, card, groups[2] or None)
+        if file.attrs["format"] == episode_file.FORMAT:
+            _check_rows(file)
+            data = episode_file.read(path)
+        else:
+            data = _whole(file, spec)
     if fingerprint(data) != expected:
         raise VgbenchError(f"the arrays in {path} are not those that were written (damaged or edited); {_HINT}")
     return data, spec
+
+
+def _whole(file: Any, spec: Mapping[str, Any]) -> Trajectories:
+    """Trajectories of equal length, all in memory; their sizes are looked at before any of them is read."""
+    count, length = spec["trajectories"], spec["length"]
+    leads = ((count, length), (count,), (count, length))
+    found = [(file, "actions", (count, length - 1))]
+    for group, lead in zip(_GROUPS, leads, strict=True):
+        found += [(_hard(file, group), name, lead) for name in (_hard(file, group) if group in file else ())]
+    # All of them before the first is read: a few kilobytes may declare any number of gigabytes.
+    for place, name, lead in found:
+        _check_array(place, name, lead)
+    groups = [{n: item[()] for n, item in file[group].items()} if group in file else {} for group in _GROUPS]
+    return Trajectories(groups[0], groups[1], file["actions"][()], parse_json(file.attrs["card"]), groups[2] or None)
 
 
 _HEADER = {"environment": str, "package": str, "version": int, "params": dict} | dict.fromkeys(
@@ -199,6 +230,16 @@ def _check_array(place: Any, name: str, lead: tuple[int, ...]) -> None:
         raise ValueError(f"{name!r} declares {array.nbytes} bytes, but the file holds {array.id.get_storage_size()}")
 
 
+def _check_rows(file: Any) -> None:
+    """Refuse a file of whole episodes whose parts lie elsewhere, or declare more than there is."""
+    places = [(file, name) for name in ("lengths", "actions")]
+    for group in _GROUPS:
+        if group in file:
+            places += [(_hard(file, group), name) for name in file[group]]
+    for place, name in places:
+        _check_array(place, name, ())
+
+
 _HINT = "collect it again with `vgbench collect`, or delete it if it lies in the cache"
 
 
@@ -209,7 +250,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with h5py.File(path, "r") as file:
             if "specification" not in file.attrs:
                 raise VgbenchError(f"{path} is an HDF5 file, but not a vgbench data set; {_HINT}")
-            if file.attrs["format"] != FORMAT:
+            if file.attrs["format"] not in (FORMAT, episode_file.FORMAT):
                 raise VgbenchError(f"{path} has data format {file.attrs['format']}; this is format {FORMAT}; {_HINT}")
             header = parse_json(file.attrs["specification"])
             missing = [key for key in _HEADER if not isinstance(header, dict) or key not in header]
@@ -222,7 +263,7 @@ def _opened(path: Path) -> Iterator[Any]:
                     raise VgbenchError(
                         f"{path} is not what vgbench wrote: {key} in its specification is {header[key]!r:.60}; {_HINT}"
                     )
-            if file.attrs.get("sha256", _header_hash(file)) != _header_hash(file):
+            if file.attrs.get("sha256", header_hash(file)) != header_hash(file):
                 raise VgbenchError(f"what {path} says of itself is not what was written (damaged or edited); {_HINT}")
             yield file
     except FileNotFoundError as err:

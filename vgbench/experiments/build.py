@@ -8,6 +8,7 @@ import torch
 
 from vgbench.api import Environment, EnvironmentSpec, Network, Objective, ObjectiveShapes, Planner, Tasks, Trajectories
 from vgbench.data import collection, files, task_files
+from vgbench.data.checks import check_trajectories
 from vgbench.data.dataset import Dataset
 from vgbench.errors import UsageError
 from vgbench.model import jepa
@@ -112,8 +113,12 @@ def load_data(
     name = spec.environment.name
     if spec.data_file:
         path = Path(spec.data_file)
-        return files.load_for(path, name, environment)[0], path
-    return collection.collect(name, environment, spec.settings["data"], spec.data_seed, progress)
+        found = files.load_for(path, name, environment)[0]
+        check_trajectories(environment, found, str(path))
+        return found, path
+    # What is held out of a set is no part of what it is.
+    settings = spec.settings["data"].model_copy(update={"held_out": 0.0})
+    return collection.collect(name, environment, settings, spec.data_seed, progress)
 
 
 def load_tasks(spec: RunSpec, environment: Environment, data: Dataset) -> Tasks:

@@ -3,18 +3,19 @@
 import operator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from vgbench.api import HasExpert, Planner, Tasks
 from vgbench.api.capabilities import offers
-from vgbench.data import files, task_files
+from vgbench.data import files, held_out, task_files
 from vgbench.data.checks import sanity_check_environment
 from vgbench.data.dataset import Dataset
 from vgbench.experiments.build import build_environment, build_model, build_planner, build_terms, load_data
 from vgbench.experiments.rates import rate
 from vgbench.experiments.trained import Trained, last_stage
+from vgbench.experiments.training_record import make_record
 from vgbench.model import jepa, precision
 from vgbench.model.jepa import JEPA
 from vgbench.planning import memory
@@ -29,7 +30,7 @@ from vgbench.storage.interrupt import Stop
 from vgbench.storage.rate_types import BaselineRate
 from vgbench.storage.record_types import EpisodeRow, ResultFile, TasksAbout
 from vgbench.storage.run_folder import FORMAT, RunFolder
-from vgbench.training.latents import encode_all, fit_latent_scale
+from vgbench.training.latents import Latents, encode_all, fit_latent_scale
 from vgbench.training.stage import Stage, strides_of
 from vgbench.training.stage_cache import StageCache
 from vgbench.training.trainer import Trainer
@@ -114,6 +115,12 @@ class RunSteps:
             "cpu_seconds": round(sum(stage["cpu_seconds"] for stage in times.values()), 2),
         }
 
+    def train_alone(self) -> dict[str, Any]:
+        """Train the model, play nothing, and return the content of training.json."""
+        data, path = self._collect()
+        model = self._train(data)
+        return make_record(self.spec, self.folder, data, self.held_out, path, model)
+
     def _collect(self) -> tuple[Dataset, Path]:
         settings = self.spec.settings["data"]
         with self.folder.timed("collect"):
@@ -121,7 +128,8 @@ class RunSteps:
             self.loggers.call("vgbench_stage_started", **start)
             trajectories, path = load_data(self.spec, self.environment, self._progress)
             self.loggers.call("vgbench_stage_ended", stage="collect")
-        data = Dataset(self.environment, trajectories, self.device)
+        kept, self.held_out = held_out.split(trajectories, settings.held_out)
+        data = Dataset(self.environment, kept, self.device)
         sanity_check_environment(data)
         return data, path
 
@@ -159,15 +167,17 @@ class RunSteps:
         self.folder.note(f"the model is that of run {trained.run['key']} ({trained.folder.path.name})")
         return trained.model
 
-    def _encode(self, model: JEPA, data: Dataset) -> Tensor:
+    def _encode(self, model: JEPA, data: Dataset) -> Latents:
         """Encode the whole training set, and fit the scale on which a predictor of its own works."""
         with self.folder.timed("encode"):
-            latents = encode_all(model, data, self.loggers, self.stop)
+            latents = encode_all(model, data, self.loggers, self.stop, folder=self.folder.path)
             if self.spec.training == "separate":  # a predictor trained jointly has learned on latents as they are
-                fit_latent_scale(model, latents, self.spec.settings["model"].latent_scale)
+                # Nothing was encoded behind the ends of trajectories.
+                ids = data.ids if data.ragged else None
+                fit_latent_scale(model, latents, self.spec.settings["model"].latent_scale, ids)
         return latents
 
-    def _stage(self, planned: StageSpec, model: JEPA, data: Dataset, latents: Tensor | None) -> None:
+    def _stage(self, planned: StageSpec, model: JEPA, data: Dataset, latents: Latents | None) -> None:
         terms = build_terms(self.spec, planned.objectives, model, self.environment.spec.actions.dim)
         for term in terms:
             term.objective.to(self.device)

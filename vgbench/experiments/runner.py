@@ -1,13 +1,16 @@
 """Runs a resolved specification in a folder, which keeps it resumable and marks it complete."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from vgbench.data.recorded import RECORDED
 from vgbench.errors import RunFailed, UsageError, VgbenchError
 from vgbench.experiments.build import dry_build
 from vgbench.experiments.run_steps import RunSteps
 from vgbench.experiments.trained import Trained
+from vgbench.experiments.training_record import TRAINING, training_record
 from vgbench.hardware import keep_freed_memory
 from vgbench.model import precision
 from vgbench.plugin import guard
@@ -16,8 +19,8 @@ from vgbench.plugin.loggers import Loggers
 from vgbench.plugin.registry import Registry
 from vgbench.spec import RunSpec
 from vgbench.storage import source_changes
+from vgbench.storage.files import write_json
 from vgbench.storage.interrupt import Stop, deferred_interrupts
-from vgbench.storage.record_types import ResultFile
 from vgbench.storage.run_folder import RunFolder
 from vgbench.text import printable
 
@@ -31,7 +34,8 @@ def run(
     share: Path | None = None,
     again: bool = False,
     trained: Trained | None = None,
-) -> ResultFile:
+    train_only: bool = False,
+) -> Any:
     """Run a specification to its end and return the content of result.json.
 
     A run that was interrupted goes on; one that is complete returns its result at once.
@@ -44,6 +48,7 @@ def run(
         share: folder of finished training stages, which this run takes over where they are its own, and adds to.
         again: repeat a run whose plugins have changed since; the old folder is kept beside it.
         trained: a run whose model is taken, so that nothing is trained.
+        train_only: stop when the model is trained, which needs no simulator, and return the content of training.json.
 
     Raises:
         UsageError: the folder holds something else, or was made before a plugin changed, or the parts of the run do not
@@ -53,13 +58,20 @@ def run(
     if spec.trained and trained is None:
         raise UsageError(f"this is an evaluation of the model of run {spec.trained}; use vgbench evaluate RUN")
     folder = folder_of(spec, out)
+    if spec.environment.entry == RECORDED and not train_only:
+        raise UsageError(
+            f"{spec.data_file or 'recorded data'}: there is no simulator to play tasks in; train with `vgbench train` "
+            "and judge with `vgbench offline`, or import the recordings for an environment of your own (--env NAME)"
+        )
     folder.check(spec)
     replaced = source_changes.must_be_replaced(folder, spec, again)
     if again and not replaced and (folder.path / "run.json").exists():
         (loggers or Loggers()).note(f"--again: {folder.path} was made with the source that its plugins have now")
-    result = None if replaced else folder.result()
+    result: Mapping[str, Any] | None = None
+    if not replaced:
+        result = training_record(folder) if train_only else folder.result()
     if result is not None:
-        return result | {"run_dir": str(folder.path)}
+        return {**result, "run_dir": str(folder.path)}
     # Early, since it does nothing for arrays that are there already.
     keep_freed_memory()
     # Before the folder is opened: what does not fit leaves no trace.
@@ -75,10 +87,16 @@ def run(
                 loggers.note(text)
             kept_words = f"What was done is kept in {folder.path}: fix it and give the same command again"
             with attribute_errors(RunFailed, kept_words), _own_interrupts(stop, kept_words):
-                result = RunSteps(spec, folder, loggers, stop, share, trained).execute()
-            folder.update(status="done", error=None, plugin_errors=loggers.errors)
-            folder.complete(result)
-            status = "done"
+                steps = RunSteps(spec, folder, loggers, stop, share, trained)
+                result = steps.train_alone() if train_only else steps.execute()
+            played = (folder.path / "result.json").exists()
+            done = "trained" if train_only and not played else "done"
+            folder.update(status=done, error=None, plugin_errors=loggers.errors)
+            if train_only:
+                write_json(folder.path / TRAINING, result)
+            else:
+                folder.complete(result)
+            status = done
         except BaseException as err:
             status = "interrupted" if isinstance(err, KeyboardInterrupt) else "failed"
             if isinstance(err, UsageError) and folder.withdrawn():
@@ -89,9 +107,10 @@ def run(
             raise
         finally:
             loggers.call("vgbench_run_stopped", status=status)
-        if not (folder.path / "result.json").exists():
+        if not (folder.path / (TRAINING if train_only else "result.json")).exists():
             raise RunFailed(f"{folder.path} was removed while the run was in it, and its result with it")
-        loggers.call("vgbench_run_ended", result=result)
+        if not train_only:
+            loggers.call("vgbench_run_ended", result=result)
         folder.update(plugin_errors=loggers.errors)  # with those of the last two calls
     return result
 

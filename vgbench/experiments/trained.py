@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from vgbench.api import Environment, Tasks
 from vgbench.config.resolve import RunRequest, resolve
+from vgbench.data import held_out
 from vgbench.data.dataset import Dataset
+from vgbench.data.recorded import RECORDED
 from vgbench.errors import UsageError
 from vgbench.experiments.build import build_environment, build_model, load_data, load_tasks
 from vgbench.hardware import keep_freed_memory
@@ -27,6 +29,7 @@ class Trained:
         run: content of run.json.
         model: with the weights of the last stage, without gradient.
         tasks: those that the run was judged on.
+        held_out: trajectories that were kept from training, with actions in the units of `data`.
     """
 
     folder: RunFolder
@@ -36,9 +39,10 @@ class Trained:
     data: Dataset
     model: JEPA
     tasks: Tasks
+    held_out: Dataset | None = None
 
 
-def load_trained(path: Path, option: str = "RUN") -> Trained:
+def load_trained(path: Path, option: str = "RUN", tasks: bool = True) -> Trained:
     """Load a run folder for reading; the training set is collected again if it is not in the cache.
 
     Raises:
@@ -55,15 +59,21 @@ def load_trained(path: Path, option: str = "RUN") -> Trained:
     if problem := other_format(run["format"]):
         raise UsageError(f"{option} {path} {problem}")
     spec = resolve(RunRequest(config=path / "config.yaml"))
+    if tasks and spec.environment.entry == RECORDED:
+        raise UsageError(f"{option} {path}: it was trained on recordings alone; see `vgbench offline {path}`")
     keep_freed_memory()
     state = _weights(folder, spec, option)
     environment = build_environment(spec.environment)
     model = _model(folder, spec, environment, state)
     device = torch.device(spec.device)
-    data = Dataset(environment, load_data(spec, environment)[0], device)
+    kept, held = held_out.split(load_data(spec, environment)[0], spec.settings["data"].held_out)
+    data = Dataset(environment, kept, device)
     model.to(device)
     precision.accelerate(model, spec)
-    return Trained(folder, run, spec, environment, data, model, load_tasks(spec, environment, data))
+    unseen = Dataset(environment, held, device, like=data) if held else None
+    # Recordings alone have no tasks; `tasks=False` is for what needs none of an environment that has.
+    played = load_tasks(spec, environment, data) if tasks else Tasks({}, {})
+    return Trained(folder, run, spec, environment, data, model, played, unseen)
 
 
 def last_stage(spec: RunSpec) -> str:

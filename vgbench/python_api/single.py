@@ -170,7 +170,8 @@ def perform(
     loggers: Iterable[str] = (),
     note: Callable[[str], None] = lambda text: None,
     again: bool = False,
-) -> "ResultFile":
+    train_only: bool = False,
+) -> Any:
     """Run a prepared specification with loggers by name; return the content of result.json.
 
     Args:
@@ -180,6 +181,7 @@ def perform(
         loggers: those that are used beside the ones that always are.
         note: called with each thing that the user should know before the run starts.
         again: whether a run whose plugins have changed since is repeated.
+        train_only: stop when the model is trained; return the content of training.json.
     """
     # Here, not above: these import torch, without which `import vgbench` is fast.
     from vgbench.experiments import runner
@@ -195,4 +197,4 @@ def perform(
         note(about(spec.device))
     if spec.scale == "smoke":
         note("scale smoke checks that everything works; its numbers mean nothing")
-    return runner.run(spec, out, argv, active, again=again)
+    return runner.run(spec, out, argv, active, again=again, train_only=train_only)

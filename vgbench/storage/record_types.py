@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from vgbench.storage.rate_types import BaselineRate, Rate
 
-Status = Literal["started", "done", "failed", "interrupted"]
+Status = Literal["started", "trained", "done", "failed", "interrupted"]
 
 
 class Times(TypedDict):
@@ -51,7 +51,9 @@ class RunFile(MadeBy):
     title: Annotated[str, "protocol, method, scale and seed, for people"]
     created: Annotated[str, "when the folder was made"]
     resumed: NotRequired[Annotated[list[str], "when the run went on; optional"]]
-    status: NotRequired[Annotated[Status, "`started`, `done`, `failed` or `interrupted`"]]
+    status: NotRequired[
+        Annotated[Status, "`started`, `trained` (by `vgbench train`), `done`, `failed` or `interrupted`"]
+    ]
     error: NotRequired[Annotated[str | None, "message of the failure, or null"]]
     notes: Annotated[list[str], "what happened that the user was told, such as memory that did not suffice"]
     plugin_errors: NotRequired[Annotated[list[str], "loggers that were switched off, and why"]]

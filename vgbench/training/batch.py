@@ -12,6 +12,7 @@ from vgbench.data.dataset import Dataset
 from vgbench.errors import UsageError
 from vgbench.model.jepa import JEPA
 from vgbench.rng import ScalarNoise
+from vgbench.training.latents import Latents
 
 
 class MovingAverages:
@@ -65,7 +66,7 @@ class WindowBatch(Batch):
         window: int,
         noise: ScalarNoise,
         averages: MovingAverages | None = None,
-        latents: Tensor | None = None,
+        latents: Latents | None = None,
         stride: int = 1,
     ) -> None:
         """Windows are (trajectory[b], start[b] + stride * t) for 0 <= t < window."""
@@ -135,18 +136,28 @@ class WindowBatch(Batch):
         if stride == self._stride:
             return self
         if stride not in self._coarse:
-            length = self._data.length
+            length = self._data.typical_length
             window = min(self._time.shape[1], length // stride)  # leaves at least `stride` first states to choose from
             if window < 2:
                 raise UsageError(
                     f"trajectories of {length} states are too short for windows with {stride} steps between states: "
                     f"the stride can be at most {length // 2}"
                 )
-            free = length - (window - 1) * stride
-            start = (self._noise.uniform(len(self._trajectory)) * free).to(torch.int64)
+            span = (window - 1) * stride
+            trajectory = self._reaching(span)
+            free = self._data.lengths[trajectory] - span
+            start = (self._noise.uniform(len(trajectory)) * free).to(torch.int64)
             common = (self._noise, self._averages, self._cache, stride)
-            self._coarse[stride] = WindowBatch(self._data, self._model, self._trajectory, start, window, *common)
+            self._coarse[stride] = WindowBatch(self._data, self._model, trajectory, start, window, *common)
         return self._coarse[stride]
+
+    def _reaching(self, span: int) -> Tensor:
+        """Trajectories of the windows; those with no two states `span` steps apart make way for random others."""
+        if not self._data.ragged:
+            return self._trajectory
+        fit = (self._data.lengths > span).nonzero().squeeze(1)
+        other = fit[(self._noise.uniform(len(self._trajectory)) * len(fit)).to(torch.int64)]
+        return torch.where(self._data.lengths[self._trajectory] > span, self._trajectory, other)
 
     def goals(self, last: Literal["segment", "episode"], random: int, scope: Literal["batch", "same_layout"]) -> Goals:
         """Return the last state of the segment or episode, then random states of the batch."""
@@ -166,7 +177,7 @@ class WindowBatch(Batch):
         """Points [B, 1, D'] and ids [B, 1] of the last states."""
         if last == "segment":
             return self.points[:, -1:], self._ids[:, -1:]
-        ids = (self._trajectory + 1) * self._data.length - 1
+        ids = self._trajectory * self._data.length + self._data.lengths[self._trajectory] - 1
         return self._model.head(self._encode(ids)).unsqueeze(1), ids.unsqueeze(1)
 
     def _random_index(self, count: int, scope: str) -> Tensor:

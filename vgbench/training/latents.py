@@ -1,50 +1,81 @@
 """Training: one stage (joint), or the encoder and then the predictor (separate)."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
 from vgbench.data.dataset import Dataset
+from vgbench.data.stored import LARGE
 from vgbench.errors import RunFailed
 from vgbench.model.jepa import JEPA
 from vgbench.plugin.loggers import Loggers
 from vgbench.storage.interrupt import Stop
+from vgbench.training.latent_file import LatentFile, moments
+
+Latents = Tensor | LatentFile
+"""Latents [N * length, D] of a data set, in memory or on disk."""
 
 
 def encode_all(
-    model: JEPA, data: Dataset, loggers: Loggers | None = None, stop: Stop | None = None, rows: int = 1024
-) -> Tensor:
-    """Return latents [N * length, D] of every state of a data set, without gradient."""
+    model: JEPA,
+    data: Dataset,
+    loggers: Loggers | None = None,
+    stop: Stop | None = None,
+    rows: int = 1024,
+    folder: Path | None = None,
+    large: int = LARGE,
+) -> Latents:
+    """Return latents [N * length, D] of every state of a data set, without gradient; 0 behind a trajectory's end.
+
+    Those of a set that stays in its file are kept in a file of `folder`, too, if they have more than `large` bytes.
+    """
     model.eval()
     loggers = loggers or Loggers()
-    loggers.call("vgbench_stage_started", stage="encode", total=len(data) * data.length, done=0, unit="state")
-    ids = torch.arange(len(data) * data.length, device=data.device)
-    latents = torch.empty(len(ids), 0, device=data.device)
-    for part in ids.split(rows):
+    loggers.call("vgbench_stage_started", stage="encode", total=data.total, done=0, unit="state")
+    count = len(data) * data.length
+    latents: Latents = torch.empty(count, 0, device=data.device)
+    finite = torch.ones((), dtype=torch.bool, device=data.device)
+    parts = torch.arange(data.total, device=data.device).split(data.rows_at_once(rows))
+    for number, part in enumerate(parts):
         if stop is not None and stop.requested:
             raise KeyboardInterrupt
-        block = model.encode_blocks(data.observations(part // data.length, part % data.length))
+        trajectory, time = data.places(part)
+        if number + 1 < len(parts):
+            data.read_ahead(*data.places(parts[number + 1]))
+        block = model.encode_blocks(data.observations(trajectory, time))
         if not latents.shape[1]:
             # One array for all, made when the width is known: joining blocks at the end would hold all latents twice.
-            latents = torch.empty(len(ids), block.shape[1], device=data.device)
-        latents[part] = block
+            on_disk = folder is not None and data.reads_ahead and count * block.shape[1] * 4 > large
+            if on_disk and folder is not None:
+                latents = LatentFile(folder, count, block.shape[1], data.device)
+            else:
+                latents = torch.zeros(count, block.shape[1], device=data.device)
+        latents[trajectory * data.length + time] = block
+        finite &= torch.isfinite(block).all()
         loggers.call("vgbench_stage_progress", stage="encode", done=int(part[-1]) + 1, logs={})
     loggers.call("vgbench_stage_ended", stage="encode")
     # Once at the end, since on a GPU each look waits for the work given so far.
-    if not bool(torch.isfinite(latents).all()):
+    if not bool(finite):
         raise RunFailed("the encoder's latents are not finite: its training has diverged; try a lower train.lr")
     return latents
 
 
-def fit_latent_scale(model: JEPA, latents: Tensor, how: str) -> None:
+def fit_latent_scale(model: JEPA, latents: Latents, how: str, ids: Tensor | None = None) -> None:
     """Set the shift and the scale of the predictor's inputs from the training set's latents [M, D].
 
     How: as `ModelSettings.latent_scale` says. Latents are flat here, so there is no scale per channel of a map.
+    Rows at `ids` [K] alone count, if they are given.
     """
     if how == "none":
         return
-    # correction=0: a single state then has the deviation 0 instead of nan.
-    std = latents.std(dim=0, correction=0)
-    shift = latents.mean(dim=0)
+    if isinstance(latents, LatentFile):
+        every = torch.arange(latents.shape[0]) if ids is None else ids
+        shift, std = (x.to(every.device) for x in moments(latents, every))
+    else:
+        known = latents if ids is None else latents[ids]
+        # correction=0: a single state then has the deviation 0 instead of nan.
+        std, shift = known.std(dim=0, correction=0), known.mean(dim=0)
     if how == "scalar":
         # The deviation from one mean has the spread between dimensions in it, too.
         one = shift.mean()

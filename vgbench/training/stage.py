@@ -13,6 +13,7 @@ from vgbench.errors import UsageError
 from vgbench.plugin.attribution import describe_plugin
 from vgbench.rng import Level, derive
 from vgbench.settings import TrainSettings
+from vgbench.training.short_windows import ShortWindows
 
 
 @dataclass(frozen=True)
@@ -54,31 +55,61 @@ class Stage:
 
 
 class WindowSampler:
-    """All windows of a data set in a random order, epoch after epoch; the order depends on (seed, epoch) alone."""
+    """All windows of a data set in a random order, epoch after epoch; the order depends on (seed, epoch) alone.
 
-    def __init__(self, data: Dataset, settings: TrainSettings, seed: int) -> None:
-        """Check that there is at least one batch of windows."""
-        self._per_trajectory = data.length - settings.window + 1
-        self._count = len(data) * max(self._per_trajectory, 0)
+    Episodes with fewer states than a window, where lengths differ, have shorter windows in batches of their own.
+    """
+
+    def __init__(self, data: Dataset, settings: TrainSettings, seed: int, least: int = 2) -> None:
+        """Check that there is at least one batch of windows; `least` is the fewest states that a window may have."""
+        windows = (data.lengths - settings.window + 1).clamp_min(0)
+        # Windows are numbered trajectory by trajectory; those of trajectory i end before number `ends[i]`.
+        self._ends = windows.cumsum(0)
+        self._begins, self._count = self._ends - windows, int(windows.sum())
         self._batch, self._seed, self._device = settings.batch, seed, data.device
         if self._count < settings.batch:
+            least = int(data.lengths.min())
+            states = f"{least} to {data.length}" if data.ragged else f"{data.length}"
             raise UsageError(
-                f"{len(data)} trajectories of {data.length} states hold {self._count} windows of {settings.window}: "
+                f"{len(data)} trajectories of {states} states hold {self._count} windows of {settings.window}: "
                 f"fewer than a batch of {settings.batch}; lower the window or the batch, or collect more"
             )
         # What is left of an epoch and does not fill a batch is dropped, so that all batches have one size.
-        self.steps_per_epoch = self._count // settings.batch
-        self._epoch, self._order = -1, torch.empty(0)
+        self._whole, self._window = self._count // settings.batch, settings.window
+        self.short = ShortWindows(data, settings.window, settings.batch, least) if data.ragged else None
+        self.steps_per_epoch = self._whole + (self.short.batches if self.short else 0)
+        self._epoch, self._order, self._slots = -1, torch.empty(0), list[int]()
 
     def windows(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the trajectory and first state of the windows of a step, both [B]."""
+        """Return the trajectory and first state of the windows of a step, both [B]; see `size` for their states."""
         epoch, position = divmod(step, self.steps_per_epoch)
+        self._begin(epoch)
+        if self._slots:
+            position = self._slots[position]
+            if position >= self._whole:
+                trajectory, start = self._drawn
+                number = position - self._whole
+                return trajectory[number].to(self._device), start[number].to(self._device)
+        index = self._order[position * self._batch : (position + 1) * self._batch]
+        trajectory = torch.searchsorted(self._ends, index, right=True)
+        return trajectory, index - self._begins[trajectory]
+
+    def size(self, step: int) -> int:
+        """Return how many states the windows of a step have."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        self._begin(epoch)
+        in_short = self.short is not None and bool(self._slots) and self._slots[position] >= self._whole
+        return self.short.window if self.short is not None and in_short else self._window
+
+    def _begin(self, epoch: int) -> None:
+        """Draw the order of an epoch."""
         if epoch != self._epoch:
             # On the CPU, so that the order is the same for every device.
             generator = torch.Generator().manual_seed(derive(self._seed, Level.EPOCH, epoch))
             self._epoch, self._order = epoch, torch.randperm(self._count, generator=generator).to(self._device)
-        index = self._order[position * self._batch : (position + 1) * self._batch]
-        return index // self._per_trajectory, index % self._per_trajectory
+            if self.short is not None and self.short.batches:
+                self._drawn = self.short.drawn(generator)
+                self._slots = torch.randperm(self.steps_per_epoch, generator=generator).tolist()
 
 
 def learning_rate(settings: TrainSettings, step: int, total: int) -> float:

@@ -37,7 +37,8 @@ def stages(spec: RunSpec) -> dict[str, str]:
     these plugins their source. Planner, tasks and the number of threads do not enter.
     """
     late = late_roles(spec)
-    data = {"fingerprint": spec.data_fingerprint} if spec.data_file else {"seed": spec.data_seed}
+    collected = {"seed": spec.data_seed} | ({"files": list(spec.data_files)} if spec.data_files else {})
+    data = {"fingerprint": spec.data_fingerprint} if spec.data_file else collected
     common = spec.compute.identity() | {
         "format": FORMAT,
         "environment": _plugin(spec.environment),

@@ -17,6 +17,7 @@ from vgbench.storage.run_folder import RunFolder, checkpoint_seconds
 from vgbench.training.batch import MovingAverages, WindowBatch
 from vgbench.training.checks import bad_gradient, check_loss
 from vgbench.training.compatibility import check_window
+from vgbench.training.latents import Latents
 from vgbench.training.stage import Stage, WindowSampler, learning_rate, total_steps
 
 LOG_EVERY = 10  # steps
@@ -33,7 +34,7 @@ class Trainer:
         folder: RunFolder,
         loggers: Loggers,
         stop: Stop,
-        latents: Tensor | None = None,
+        latents: Latents | None = None,
     ) -> None:
         """`latents` [N * length, D] are the frozen encoder's, for a stage that does not train it."""
         self.stage, self.model, self.data, self.latents = stage, model, data, latents
@@ -46,7 +47,8 @@ class Trainer:
             weight_decay=stage.settings.weight_decay,
         )
         self._averages = None if latents is not None else MovingAverages(model.encoder)
-        self._sampler = WindowSampler(data, stage.settings, stage.seed)
+        least = max(term.objective.min_length for term in stage.terms)
+        self._sampler = WindowSampler(data, stage.settings, stage.seed, least)
         self.total = total_steps(stage.settings, self._sampler.steps_per_epoch, stage.states(data.length))
         self.step = 0
         self.at_once = data.device.type == "cpu"
@@ -76,6 +78,7 @@ class Trainer:
         self._restore()
         if self.step >= self.total:
             return
+        self._tell_unused()
         self.model.train()
         self._loggers.call(
             "vgbench_stage_started", stage=self.stage.name, total=self.total, done=self.step, unit="step"
@@ -96,6 +99,16 @@ class Trainer:
         self._save()
         self._loggers.call("vgbench_stage_ended", stage=self.stage.name)
 
+    def _tell_unused(self) -> None:
+        """Say, once, that some episodes are too short to be trained on."""
+        unused = self._sampler.short.unused if self._sampler.short else 0
+        words = (
+            f"stage '{self.stage.name}': {unused} of {len(self.data)} trajectories have too few states for its "
+            "objectives and are not trained on"
+        )
+        if unused and self._folder.note(words):
+            self._loggers.note(words)
+
     def _one_step(self) -> dict[str, float]:
         settings = self.stage.settings
         rate = learning_rate(settings, self.step, self.total)
@@ -108,11 +121,12 @@ class Trainer:
             self.model,
             trajectory,
             start,
-            settings.window,
+            self._sampler.size(self.step),
             ScalarNoise(self.stage.seed, self.step, Stream.SAMPLER, device),
             self._averages,
             self.latents,
         )
+        self._read_ahead()
         # A stream of its own: what objectives draw does not change which goals a batch has.
         noise = ScalarNoise(self.stage.seed, self.step, Stream.OBJECTIVE, device)
         # The first step is looked at in any case: a plugin's mistakes show there.
@@ -145,6 +159,14 @@ class Trainer:
             "grad_norm": float(norm),
             "lr": rate,
         }
+
+    def _read_ahead(self) -> None:
+        """Have the windows of the next step read, from a set that stays in its file, while this one is computed."""
+        if self.latents is not None or not self.data.reads_ahead or self.step + 1 >= self.total:
+            return
+        trajectory, start = self._sampler.windows(self.step + 1)
+        times = start.unsqueeze(1) + torch.arange(self._sampler.size(self.step + 1), device=start.device)
+        self.data.read_ahead(trajectory.unsqueeze(1).expand_as(times).flatten(), times.flatten())
 
     def _look(self) -> None:
         """Look at the losses and gradients of the steps since the last look; a run stops at the first bad one."""

@@ -93,17 +93,17 @@ def _write(minari: Any, name: str, data: Trajectories, spec: dict[str, Any], abo
     from gymnasium import spaces
     from minari.data_collector.episode_buffer import EpisodeBuffer
 
-    episodes, steps = [_arrays(data, index) for index in range(len(data))], data.length - 1
+    episodes = [_arrays(data, index) for index in range(len(data))]
     buffers = [
         EpisodeBuffer(
             id=index,
             observations=arrays,
-            actions=data.actions[index],
+            actions=data.actions[index, :steps],
             rewards=[0.0] * steps,
             terminations=[False] * steps,
             truncations=[False] * (steps - 1) + [True],
         )
-        for index, arrays in enumerate(episodes)
+        for index, (arrays, steps) in enumerate(zip(episodes, data.counts - 1, strict=True))
     ]
     reach = np.abs(data.actions).max(axis=(0, 1))
     with warnings.catch_warnings():
@@ -122,9 +122,10 @@ def _write(minari: Any, name: str, data: Trajectories, spec: dict[str, Any], abo
 
 def _arrays(data: Trajectories, index: int) -> dict[str, np.ndarray]:
     """Observations [T + 1, ...] of one episode."""
-    arrays = {name: array[index] for name, array in data.states.items()}
-    arrays |= {name: np.repeat(array[index : index + 1], data.length, axis=0) for name, array in data.static.items()}
-    return arrays | {f"{OBSERVED}{name}": array[index] for name, array in (data.observations or {}).items()}
+    count = int(data.counts[index])
+    arrays = {name: array[index, :count] for name, array in data.states.items()}
+    arrays |= {name: np.repeat(array[index : index + 1], count, axis=0) for name, array in data.static.items()}
+    return arrays | {f"{OBSERVED}{name}": array[index, :count] for name, array in (data.observations or {}).items()}
 
 
 def _space(array: np.ndarray) -> Any:

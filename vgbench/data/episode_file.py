@@ -1,0 +1,153 @@
+"""Data files of whole episodes of any length (format 2): arrays of rows, one episode after another.
+
+`lengths` [N] int64 says how many states each episode has; `states/NAME` and `observations/NAME` [sum of lengths, ...]
+and `actions` [sum of lengths - 1, A] hold its rows, `static/NAME` [N, ...] what does not change. Arrays are in chunks
+of about a quarter of a MiB, uncompressed, so that windows can be read from them without the rest.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from vgbench.api import Trajectories
+from vgbench.data.stored import LARGE, StoredArray
+from vgbench.errors import UsageError, VgbenchError
+from vgbench.storage.files import parse_json, replacing
+from vgbench.version import __version__
+
+FORMAT = 2
+CHUNK = 256 * 1024
+"""Bytes of a chunk, about."""
+Arrays = Mapping[str, np.ndarray]
+
+
+def write(
+    path: Path,
+    lengths: np.ndarray,
+    episodes: Iterable[Mapping[str, Arrays]],
+    spec: Mapping[str, Any],
+    card: Mapping[str, Any],
+    source: Mapping[str, str] | None = None,
+    new: bool = False,
+) -> str:
+    """Write episodes as they come, whole or not at all, and return the fingerprint.
+
+    Args:
+        path: of the file.
+        lengths: [N] int64, states of each episode.
+        episodes: each with the groups `states`, `static`, `observations`, and `actions` under `""`; rows of `lengths`.
+        spec: of the data set, see `vgbench.data.files.specification`.
+        card: what a reader should know.
+        source: hashes of the modules of the environment that collected them, if one did.
+        new: whether a file that is there already is left alone, which is an error.
+
+    Raises:
+        UsageError: there is no room, or no right to write.
+    """
+    from vgbench.data.files import fingerprint, header_hash
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path, new) as partial:
+            with h5py.File(partial, "w") as file:
+                file.attrs["format"] = FORMAT
+                file.attrs["generator"] = f"vgbench {__version__}"
+                file.attrs["specification"] = json.dumps(spec, sort_keys=True)
+                file.attrs["card"] = json.dumps(card, sort_keys=True)
+                if source:
+                    file.attrs["source"] = json.dumps(source, sort_keys=True)
+                file.create_dataset("lengths", data=lengths)
+                _fill(path, file, lengths, episodes)
+            # After the file is closed: it is read as everybody else will read it.
+            found = fingerprint(read(partial))
+            with h5py.File(partial, "a") as file:
+                file.attrs["fingerprint"] = found
+                file.attrs["sha256"] = header_hash(file)
+    except OSError as err:
+        if new and path.is_file():
+            raise UsageError(f"{path} was made by another process meanwhile, and is kept; choose another name") from err
+        raise UsageError(f"cannot write the data set {path}: {err.strerror or err}") from err
+    return found
+
+
+def episodes_of(data: Trajectories) -> Iterator[dict[str, Arrays]]:
+    """Yield the trajectories of a set as `write` takes them."""
+    for number, count in enumerate(data.counts):
+        groups: dict[str, Arrays] = {
+            group: {name: array[number][:count] for name, array in arrays.items()}
+            for group, arrays in (("states", data.states), ("observations", data.observations or {}))
+        }
+        groups["static"] = {name: array[number] for name, array in data.static.items()}
+        yield {**groups, "": {"actions": data.actions[number, : count - 1]}}
+
+
+def _fill(path: Path, file: Any, lengths: np.ndarray, episodes: Iterable[Mapping[str, Arrays]]) -> None:
+    rows = {"static": len(lengths), "": int((lengths - 1).sum())}
+    at: dict[str, int] = {}
+    for episode in episodes:
+        for group, arrays in episode.items():
+            for name, array in arrays.items():
+                full, piece = f"{group}/{name}".lstrip("/"), array[None] if group == "static" else array
+                if full not in at:
+                    count = rows.get(group, int(lengths.sum()))
+                    _make_room(path, count * piece[0].nbytes)
+                    chunk = min(count, max(1, CHUNK // max(1, piece[0].nbytes)))
+                    file.create_dataset(full, (count, *piece.shape[1:]), piece.dtype, chunks=(chunk, *piece.shape[1:]))
+                    at[full] = 0
+                file[full][at[full] : at[full] + len(piece)] = piece
+                at[full] += len(piece)
+
+
+def _make_room(path: Path, size: int) -> None:
+    """See that there is room before anything is written: HDF5 may crash where there is none."""
+    free = shutil.disk_usage(path.parent).free
+    if size > free:
+        raise UsageError(f"cannot write the data set {path}: it needs {size} bytes, but {free} are free there")
+
+
+def read(path: Path, large: int = LARGE) -> Trajectories:
+    """Read the arrays; those of more than `large` bytes stay in the file, see `StoredArray`.
+
+    Raises:
+        VgbenchError: arrays have other shapes than `lengths` says.
+    """
+    with h5py.File(path, "r") as file:
+        lengths = np.asarray(file["lengths"][()], np.int64)
+        card = parse_json(file.attrs["card"])
+        whole, steps, count = int(lengths.sum()), int((lengths - 1).sum()), len(lengths)
+        wanted = {"states": whole, "static": count, "observations": whole}
+        names = {group: list(file[group]) if group in file else [] for group in wanted}
+        for full, rows in [("actions", steps), *((f"{g}/{n}", wanted[g]) for g in wanted for n in names[g])]:
+            if not isinstance(file.get(full), h5py.Dataset) or file[full].shape[:1] != (rows,):
+                raise VgbenchError(f"{path}: {full} is not an array of {rows} rows, as its `lengths` say")
+        same = bool(count) and bool((lengths == lengths[0]).all())
+        actions = padded(file["actions"][()], lengths - 1, fill=0)
+        static = {name: file[f"static/{name}"][()] for name in names["static"]}
+        kept: dict[str, dict[str, Any]] = {"states": {}, "observations": {}}
+        for group, arrays in kept.items():
+            for name in names[group]:
+                item = file[f"{group}/{name}"]
+                arrays[name] = None if item.nbytes > large else padded(item[()], lengths)
+    starts = np.cumsum(lengths) - lengths
+    for group, arrays in kept.items():
+        for name, array in arrays.items():
+            if array is None:
+                arrays[name] = StoredArray.opened(path, f"{group}/{name}", starts, lengths)
+    return Trajectories(kept["states"], static, actions, card, kept["observations"] or None, None if same else lengths)
+
+
+def padded(rows: np.ndarray, counts: np.ndarray, fill: int | None = None) -> np.ndarray:
+    """Rows of episodes one after another as [N, T, ...]; behind an end stands its last row, or `fill`."""
+    most, starts = int(counts.max()), np.cumsum(counts) - counts
+    if (counts == most).all():
+        return rows.reshape(len(counts), most, *rows.shape[1:])
+    time = np.arange(most)
+    found: np.ndarray = rows[starts[:, None] + np.minimum(time, counts[:, None] - 1)]
+    if fill is not None:
+        found[time >= counts[:, None]] = fill
+    return found
