@@ -6,18 +6,24 @@ from torch import Tensor
 
 from vgbench.api import Environment, State, Trajectories
 
+UNEQUAL = 4.0
+"""Times that one component of the actions is larger than another, from which on a user is told."""
+
 
 class Dataset:
     """Trajectories on a device: states are gathered, frames drawn when asked for.
 
     Attributes:
-        actions: [N, T, A] divided by `action_scale`, their standard deviation over all components (one number, so
-            that a ball of actions stays a ball).
+        action_scale: root mean square of the actions: one number over all components (so that a ball stays a ball), or
+            [A] float32, one for each.
+        actions: [N, T, A] divided by `action_scale`.
         groups: [N] int64, the same number for trajectories with the same static state (layout).
     """
 
-    def __init__(self, environment: Environment, data: Trajectories, device: torch.device) -> None:
-        """Move the arrays of `data` to `device`."""
+    def __init__(
+        self, environment: Environment, data: Trajectories, device: torch.device, action_scale: str = "overall"
+    ) -> None:
+        """Move the arrays of `data` to `device`; `action_scale` as `ModelSettings` says."""
         self.environment = environment
         self.trajectories = data
         self.device = device
@@ -25,9 +31,9 @@ class Dataset:
         self._static = {name: torch.from_numpy(array).to(device) for name, array in data.static.items()}
         # Not moved to the device as a whole: a batch of them is, when asked for.
         self._observations = {n: torch.from_numpy(a) for n, a in (data.observations or {}).items()}
-        # About 0, not the mean, so that no action stays none; in double precision, as the sum is over the whole set.
-        # Where nothing ever acts, 1 leaves the units as they are.
-        self.action_scale = float(np.sqrt(np.mean(np.square(data.actions, dtype=np.float64)))) or 1.0
+        self.action_scale: float | Tensor = _overall_scale(data.actions)
+        if action_scale == "component" and environment.spec.actions.separable:
+            self.action_scale = torch.from_numpy(component_scale(data.actions)).to(device)
         self.actions = torch.from_numpy(data.actions).to(device) / self.action_scale
         self.groups = torch.from_numpy(_layout_groups(data)).to(device)
 
@@ -86,6 +92,32 @@ class Dataset:
         flat = torch.linspace(0, len(self) * self.length - 1, min(samples, len(self) * self.length), device=self.device)
         index = flat.round().to(torch.int64)
         return self.observations(index // self.length, index % self.length)
+
+
+def _overall_scale(actions: np.ndarray) -> float:
+    """Root mean square of actions [N, T, A]; 1 where nothing ever acts, which leaves the units as they are."""
+    # About 0, not the mean, so that no action stays none; in double precision, as the sum is over the whole set.
+    return float(np.sqrt(np.mean(np.square(actions, dtype=np.float64)))) or 1.0
+
+
+def component_scale(actions: np.ndarray) -> np.ndarray:
+    """Root mean square of each component of actions [N, T, A], [A] float32; 1 for one that is always 0."""
+    scale = np.sqrt(np.mean(np.square(actions, dtype=np.float64), axis=(0, 1)))
+    return np.where(scale > 0, scale, 1.0).astype(np.float32)
+
+
+def unequal_components(data: Dataset) -> str:
+    """Say that components of the actions differ in size where one unit is taken for all of them; else nothing."""
+    if not data.environment.spec.actions.separable or isinstance(data.action_scale, Tensor):
+        return ""
+    sizes = component_scale(data.trajectories.actions)
+    if float(sizes.max() / sizes.min()) < UNEQUAL:
+        return ""
+    return (
+        f"components of the actions differ in size (root mean squares {sizes.min():.3g} to {sizes.max():.3g}), "
+        "and model.action_scale=overall takes one unit for all, in which planners hardly try the large ones or the "
+        "model hardly sees the small ones; --set model.action_scale=component gives each its own"
+    )
 
 
 def _layout_groups(data: Trajectories) -> np.ndarray:

@@ -11,7 +11,7 @@ from vgbench.api import HasExpert, Planner, Tasks
 from vgbench.api.capabilities import offers
 from vgbench.data import files, task_files
 from vgbench.data.checks import sanity_check_environment
-from vgbench.data.dataset import Dataset
+from vgbench.data.dataset import Dataset, unequal_components
 from vgbench.experiments.build import build_environment, build_model, build_terms, load_data
 from vgbench.experiments.rates import rate
 from vgbench.experiments.trained import Trained, last_stage
@@ -28,6 +28,7 @@ from vgbench.storage.interrupt import Stop
 from vgbench.storage.rate_types import BaselineRate
 from vgbench.storage.record_types import EpisodeRow, ResultFile, TasksAbout
 from vgbench.storage.run_folder import FORMAT, RunFolder
+from vgbench.training.latent_cache import encode_once
 from vgbench.training.latents import encode_all, fit_latent_scale
 from vgbench.training.stage import Stage, strides_of
 from vgbench.training.stage_cache import StageCache
@@ -120,7 +121,9 @@ class RunSteps:
             self.loggers.call("vgbench_stage_started", **start)
             trajectories, path = load_data(self.spec, self.environment, self._progress)
             self.loggers.call("vgbench_stage_ended", stage="collect")
-        data = Dataset(self.environment, trajectories, self.device)
+        data = Dataset(self.environment, trajectories, self.device, self.spec.settings["model"].action_scale)
+        if unequal := unequal_components(data):
+            self._note(unequal)
         sanity_check_environment(data)
         return data, path
 
@@ -138,12 +141,13 @@ class RunSteps:
         model.set_statistics(data.statistics(), whitening)
         model.to(self.device)
         precision.accelerate(model, spec)
-        latents = None
+        latents, frozen = None, jepa.is_frozen(model.encoder)
         for stage in spec.stages:
+            cached = frozen or stage.kind.cached
             # Once: from the first cached stage on the encoder stays as it is.
-            if stage.kind.cached and latents is None:
-                latents = self._encode(model, data)
-            self._stage(stage, model, data, latents if stage.kind.cached else None)
+            if cached and latents is None:
+                latents = self._encode(model, data, frozen)
+            self._stage(stage, model, data, latents if cached else None)
         return model.eval().requires_grad_(False)
 
     def _taken_over(self, trained: Trained) -> JEPA:
@@ -157,11 +161,15 @@ class RunSteps:
         self.folder.note(f"the model is that of run {trained.run['key']} ({trained.folder.path.name})")
         return trained.model
 
-    def _encode(self, model: JEPA, data: Dataset) -> Tensor:
+    def _encode(self, model: JEPA, data: Dataset, frozen: bool) -> Tensor:
         """Encode the whole training set, and fit the scale on which a predictor of its own works."""
         with self.folder.timed("encode"):
-            latents = encode_all(model, data, self.loggers, self.stop)
-            if self.spec.training == "separate":  # a predictor trained jointly has learned on latents as they are
+            if frozen:
+                latents = encode_once(self.spec, model, data, self.loggers, self.stop)
+            else:
+                latents = encode_all(model, data, self.loggers, self.stop)
+            # A predictor trained together with an encoder has learned on latents as they are.
+            if frozen or self.spec.training == "separate":
                 fit_latent_scale(model, latents, self.spec.settings["model"].latent_scale)
         return latents
 
@@ -179,7 +187,10 @@ class RunSteps:
         with self.shared.training(name, lambda: self.stop.requested) if self.shared else nullcontext():
             adopted = self.shared is not None and self.shared.adopt(name, self.folder)
             with nullcontext() if adopted else self.folder.timed(name):
-                Trainer(stage, model, data, self.folder, self.loggers, self.stop, latents).run()
+                trainer = Trainer(stage, model, data, self.folder, self.loggers, self.stop, latents)
+                if rest := trainer.at_rest():
+                    self._note(rest)
+                trainer.run()
             if self.shared:
                 self.shared.publish(name, self.folder)
 

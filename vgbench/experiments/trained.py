@@ -60,7 +60,7 @@ def load_trained(path: Path, option: str = "RUN") -> Trained:
     environment = build_environment(spec.environment)
     model = _model(folder, spec, environment, state)
     device = torch.device(spec.device)
-    data = Dataset(environment, load_data(spec, environment)[0], device)
+    data = Dataset(environment, load_data(spec, environment)[0], device, spec.settings["model"].action_scale)
     model.to(device)
     precision.accelerate(model, spec)
     return Trained(folder, run, spec, environment, data, model, load_tasks(spec, environment, data))

@@ -93,7 +93,7 @@ def load_plugin(entry: Entry) -> type[Any]:
     if not EntryPoint.pattern.match(entry.value):
         raise UsageError(f"{entry.kind} {entry.name!r} from {entry.source}: {entry.value!r} is not `module:Class`")
     try:
-        loaded = point.load()
+        loaded = _imported(point)
     except (Exception, SystemExit) as err:  # whatever importing a third party's module raises
         raise UsageError(
             f"{entry.kind} {entry.name!r} from {entry.source} failed to import ({entry.value}): "
@@ -102,6 +102,28 @@ def load_plugin(entry: Entry) -> type[Any]:
     check_class(entry, loaded, HOME)
     cls: type[Any] = loaded
     return cls
+
+
+def _imported(point: EntryPoint) -> Any:
+    """Import what an entry point names; where MuJoCo cannot draw as MUJOCO_GL says, without drawing."""
+    try:
+        return point.load()
+    except Exception as err:
+        if "MUJOCO_GL" not in os.environ:
+            raise
+        from vgbench.hardware import without_drawing
+
+        if not (why := without_drawing(err)):
+            raise
+    wanted = os.environ["MUJOCO_GL"]
+    # Simulating needs none of it, and the built-in environments draw by themselves.
+    os.environ["MUJOCO_GL"] = "disabled"
+    try:
+        loaded = point.load()
+    finally:
+        os.environ["MUJOCO_GL"] = wanted
+    print(f"note: {why}. Here MuJoCo simulates without drawing", file=sys.stderr)
+    return loaded
 
 
 # Keyed by what decides the result, so that another sys.path is scanned again.

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from vgbench.data.dataset import Dataset
 from vgbench.errors import RunFailed
-from vgbench.model.jepa import JEPA
+from vgbench.model.jepa import JEPA, is_frozen
 from vgbench.plugin.loggers import Loggers
 from vgbench.storage.interrupt import Stop
 
@@ -14,6 +14,7 @@ def encode_all(
     model: JEPA, data: Dataset, loggers: Loggers | None = None, stop: Stop | None = None, rows: int = 1024
 ) -> Tensor:
     """Return latents [N * length, D] of every state of a data set, without gradient."""
+    frozen = is_frozen(model.encoder)
     model.eval()
     loggers = loggers or Loggers()
     loggers.call("vgbench_stage_started", stage="encode", total=len(data) * data.length, done=0, unit="state")
@@ -31,7 +32,8 @@ def encode_all(
     loggers.call("vgbench_stage_ended", stage="encode")
     # Once at the end, since on a GPU each look waits for the work given so far.
     if not bool(torch.isfinite(latents).all()):
-        raise RunFailed("the encoder's latents are not finite: its training has diverged; try a lower train.lr")
+        why = "are its weights whole?" if frozen else "its training has diverged; try a lower train.lr"
+        raise RunFailed(f"the encoder's latents are not finite: {why}")
     return latents
 
 
