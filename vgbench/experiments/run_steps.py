@@ -57,7 +57,7 @@ class RunSteps:
         self.evaluations: dict[str, int] = {}  # of the predictor, by stage
         self.blocks: dict[str, int] = {}  # tasks planned at a time, by stage
         self.expert_steps: list[int | None] = []  # by task
-        self.action_scale = 1.0  # until there are data
+        self.action_scale: float | Tensor = 1.0  # until there are data
 
     def execute(self) -> ResultFile:
         """Take all steps that are not done yet, and return the content of result.json."""
