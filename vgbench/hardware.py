@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 import sysconfig
+import traceback
 from functools import cache
 from pathlib import Path
 
@@ -98,6 +99,18 @@ def no_compiler(device: str) -> str | None:
             "install them (Debian: `apt-get install python3-dev`)"
         )
     return None
+
+
+def without_drawing(err: BaseException) -> str | None:
+    """Say what to do where an import of MuJoCo failed because of how MUJOCO_GL wants it to draw; None: it did not."""
+    wanted = os.environ.get("MUJOCO_GL", "")
+    modules = (str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(err.__traceback__))
+    if not wanted or not any(name.startswith("mujoco.") and name.endswith("gl_context") for name in modules):
+        return None
+    return (
+        f"MUJOCO_GL={wanted} asks MuJoCo to draw in a way that does not work here ({type(err).__name__}: {err}); "
+        "unset it, or say MUJOCO_GL=egl, glfw or disabled"
+    )
 
 
 def thread_count(asked: int) -> int:

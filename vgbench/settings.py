@@ -24,7 +24,13 @@ class DataSettings(Params):
 class ModelSettings(Params):
     """The JEPA around its networks."""
 
+    # Records older than these were made as their defaults say.
+    default_preserving: ClassVar[frozenset[str]] = frozenset({"freeze_encoder", "action_scale"})
+
     latent_dim: int = Field(512, ge=2, description="dimension of the flat latent")
+    freeze_encoder: bool = Field(
+        False, description="leave the encoder's weights as they are built: pre-trained ones, or random features"
+    )
     image_norm: Literal["channel", "whiten"] = Field(
         "channel",
         description="images in units of each channel's standard deviation, or whitened: every direction of colour in "
@@ -32,9 +38,16 @@ class ModelSettings(Params):
     )
     latent_scale: Literal["none", "overall", "per_dimension", "scalar"] = Field(
         "overall",
-        description="separate training: the predictor works on latents less their mean, over their standard deviation "
-        "on the training set. overall: a mean for each dimension, one deviation for all; per_dimension: both for each; "
-        "scalar: both one number for all, so that a latent of places keeps what translation means; none: as they are",
+        description="separate training, or a frozen encoder: the predictor works on latents less their mean, over "
+        "their standard deviation on the training set. overall: a mean for each dimension, one deviation for all; "
+        "per_dimension: both for each; scalar: both one number for all, so that a latent of places keeps what "
+        "translation means; none: as they are",
+    )
+    action_scale: Literal["overall", "component"] = Field(
+        "overall",
+        description="unit of actions, for networks and planners: their root mean square on the training set. overall: "
+        "one number for all components; component: one for each, for a box whose ranges differ in size (a ball and "
+        "discrete actions keep one)",
     )
 
 

@@ -18,6 +18,7 @@ _KINDS = {
             "ArraySpec",
             "NormBall",
             "Box",
+            "Discrete",
             "ActionSet",
             "Trajectories",
             "Tasks",

@@ -378,7 +378,10 @@ def test_images_of_an_env_come_channels_first():
         (lambda: gymnasium.make("CardPole-v1"), "Odd.make failed: NameNotFound: "),
         (lambda: "CartPole-v1", "expected a gymnasium.Env"),
         (Cart, "how to restore its state is not known; define get_state"),
-        (lambda: _changed(action_space=gymnasium.spaces.Discrete(3)), "expected a bounded Box of one dimension"),
+        (
+            lambda: _changed(action_space=gymnasium.spaces.MultiDiscrete([3, 2])),
+            "expected a bounded Box of one dimension",
+        ),
         (
             lambda: _changed(action_space=gymnasium.spaces.Box(-np.inf, np.inf, (2,))),
             "expected a bounded Box of one dimension",

@@ -376,6 +376,32 @@ def test_other_commands_name_the_plugin_too(tmp_plugin, vgbench_cli):
     assert "error: environment 'mine' (vgx-mine 0.3): collect raised ZeroDivisionError" in result.stderr
 
 
+SHARED = (
+    HEAD
+    + environment(step="move(state)")
+    + """
+    def move(state):
+        raise KeyError("boom")
+
+    class Other(Mine):
+        pass
+"""
+)
+
+
+@pytest.mark.parametrize("name", ["first", "second", "other"])
+def test_an_error_names_the_plugin_that_runs_not_those_that_share_its_class_or_module(
+    tmp_plugin, vgbench_cli, tmp_path, name
+):
+    """In a method as in a function of the module; `first` and `second` are one class, `other` inherits from it."""
+    classes = {"first": "Mine", "second": "Mine", "other": "Other"}
+    tmp_plugin(SHARED, environments=classes, dist="vgx-mine", version="0.3")
+    result = vgbench_cli("run", "--env", name, *RUNS["environment"][2:], "--scale", "smoke", "--out", tmp_path / "here")
+    assert result.exit_code in (1, 2), result.stdout
+    problem = result.stderr[result.stderr.index("error:") :]
+    assert f"environment '{name}' (vgx-mine 0.3): move raised KeyError" in problem and " or environment" not in problem
+
+
 def test_the_traceback_is_shown_on_request(tmp_plugin, vgbench_cli):
     tmp_plugin(HEAD + OBJECTIVE.format("Loss(d[999].mean())"), objectives={"mine": "Mine"})
     result = vgbench_cli("run", *RUNS["objective"], "--scale", "smoke", "--debug")

@@ -208,3 +208,19 @@ def test_a_group_that_does_not_exist_is_told_with_the_one_that_was_meant(tmp_plu
     assert problem.startswith("vgx-odd 0.3 registers near, far in vgbench.planner, which is no group of plugins. ")
     assert "Did you mean 'vgbench.planners'?" in problem
     assert Registry().remedies[problem].startswith("correct [project.entry-points] in the pyproject.toml of vgx-odd")
+
+
+def test_a_way_of_drawing_that_mujoco_does_not_have_here_is_told_and_not_in_the_way(vgbench_process):
+    """The mazes are drawn without OpenGL, so MUJOCO_GL cannot matter to them."""
+    what = ["run", "--env", "maze", "--recipe", "vf", "--scale", "smoke", "--device", "cpu", "--dry-run"]
+    done = vgbench_process(*what, cold=True, MUJOCO_GL="nonsense")
+    assert done.returncode == 0, done.stderr
+    assert "note: MUJOCO_GL=nonsense asks MuJoCo to draw in a way that does not work here" in done.stderr
+    assert "glfw or disabled" in done.stderr
+
+
+def test_other_errors_of_an_import_are_told_whatever_mujoco_gl_says(tmp_plugin, monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "nonsense")
+    tmp_plugin("raise RuntimeError('mine alone')", objectives={"mine": "Mine"})
+    with pytest.raises(UsageError, match="RuntimeError: mine alone"):
+        load_plugin(Registry().find("objective", "mine"))

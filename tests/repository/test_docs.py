@@ -19,6 +19,7 @@ from vgbench.storage.schema import json_schema
 
 DOCS = Path(__file__).parents[2] / "docs"
 PLUGIN = (DOCS / "plugin.md").read_text(encoding="utf-8")
+ENCODER = (DOCS / "encoder.md").read_text(encoding="utf-8")
 RUNS = (DOCS / "runs.md").read_text(encoding="utf-8")
 
 BLOCK = re.compile(
@@ -43,21 +44,51 @@ def install(tmp_path, monkeypatch):
         (info / "entry_points.txt").write_text("\n".join(lines))
         monkeypatch.syspath_prepend(project)
         monkeypatch.syspath_prepend(site)
-        sys.modules.pop("my_plugins", None)
+        forget()
         made.append(site)
 
+    def forget():
+        for name in ("my_plugins", "my_encoder"):
+            sys.modules.pop(name, None)
+
     yield install
-    sys.modules.pop("my_plugins", None)
+    forget()
 
 
-def test_the_page_on_plugins_can_be_followed_to_its_end(tmp_path, monkeypatch, vgbench_cli, install):
-    """Files are written and commands are given in the order of the page; only pip and pytest are stood in for."""
-    project = tmp_path / "my-plugins"
+@pytest.fixture
+def follow(tmp_path, monkeypatch, vgbench_cli, install):
+    """Follow a page: write its files and give its commands in their order; only pip and pytest are stood in for."""
+    project = tmp_path / "project"
     project.mkdir()
     monkeypatch.chdir(project)
     monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
+    return lambda page: _given(page, project, vgbench_cli, install)
+
+
+def test_the_page_on_plugins_can_be_followed_to_its_end(follow):
+    assert len(follow(PLUGIN)) == 10
+
+
+def test_the_page_on_encoders_can_be_followed_to_its_end(follow, tmp_path):
+    given = follow(ENCODER)
+    assert len([line for line in given if line.startswith("vgbench run")]) == 2 + importable("timm")
+    result = json.loads((tmp_path / "project" / "there" / "result.json").read_text())
+    assert any("stage 'encoder' is skipped" in note for note in result["notes"])
+
+
+def importable(name):
+    try:
+        __import__(name)
+    except (ImportError, RuntimeError):  # the latter: a torchvision that was built for another torch
+        return False
+    return True
+
+
+def _given(page, project, vgbench_cli, install):
     last, given = "", []
-    for block in BLOCK.finditer(PLUGIN):
+    for block in BLOCK.finditer(page):
+        if block["more"].strip() == "timm" and not importable("timm"):
+            continue
         if block["title"]:
             name, _, continued = block["title"].partition(", ")
             with (project / name).open("a" if continued else "w", encoding="utf-8") as file:
@@ -68,6 +99,10 @@ def test_the_page_on_plugins_can_be_followed_to_its_end(tmp_path, monkeypatch, v
             given.append(line)
             if line == "pip install -e .":
                 install(project)
+            elif line.startswith("pip install "):
+                pass  # what can be imported shows below
+            elif line.startswith("python ") and line.endswith(".py") and "-m" not in line:
+                runpy.run_path(str(project / line.split()[-1]))
             elif line.startswith("python -m pytest "):
                 names = runpy.run_path(str(project / line.split()[-1]))
                 tests = [test for name, test in names.items() if name.startswith("test_")]
@@ -84,7 +119,7 @@ def test_the_page_on_plugins_can_be_followed_to_its_end(tmp_path, monkeypatch, v
                     assert " warn " not in last and " FAIL " not in last, last
                 if arguments[:2] == ["list", "objective"]:
                     assert re.search(r"triplet +my-plugins 0\.1", last)
-    assert len(given) == 10
+    return given
 
 
 @pytest.fixture(scope="module")

@@ -33,13 +33,22 @@ class ActionSet(ABC):
 
     dim: int
 
+    separable: ClassVar[bool] = False
+    """Whether each component has a range of its own, so that `scaled` takes a factor for each."""
+
+    discrete: ClassVar[bool] = False
+    """Whether the set is finite: an average of actions is none, and planners have to say that they can plan in it."""
+
     @abstractmethod
     def clip(self, actions: Tensor) -> Tensor:
         """Project actions [..., dim] into the set; the result has the same shape and dtype."""
 
     @abstractmethod
-    def scaled(self, factor: float) -> "ActionSet":
-        """Return the set {factor * a}: the same set in other units."""
+    def scaled(self, factor: Any) -> "ActionSet":
+        """Return the set {factor * a}: the same set in other units, by a positive number.
+
+        A `separable` set takes one for each component, too: a tensor [dim].
+        """
 
     @abstractmethod
     def boundary(self, directions: Tensor) -> Tensor:
@@ -86,6 +95,8 @@ def _vector(values: tuple[float, ...], like: Tensor) -> Tensor:
 class Box(ActionSet):
     """Actions between `low` and `high`, component by component."""
 
+    separable = True
+
     low: tuple[float, ...]
     high: tuple[float, ...]
     dim: int = field(init=False)
@@ -100,9 +111,11 @@ class Box(ActionSet):
         """Clamp each component."""
         return torch.clamp(actions, _vector(self.low, actions), _vector(self.high, actions))
 
-    def scaled(self, factor: float) -> "Box":
-        """Return the box with both bounds multiplied by `factor` (positive)."""
-        return Box(tuple(x * factor for x in self.low), tuple(x * factor for x in self.high))
+    def scaled(self, factor: float | Tensor) -> "Box":
+        """Return the box with both bounds multiplied by `factor` (positive): one number, or one for each component."""
+        factors = factor.tolist() if isinstance(factor, Tensor) and factor.ndim else [float(factor)] * self.dim
+        low, high = (tuple(x * f for x, f in zip(ends, factors, strict=True)) for ends in (self.low, self.high))
+        return Box(low, high)
 
     def boundary(self, directions: Tensor) -> Tensor:
         """Return the point of the boundary reached by going along each direction from the middle of the box."""
@@ -111,6 +124,38 @@ class Box(ActionSet):
         reach = ((high - low) / 2 / directions.abs().clamp_min(tiny)).amin(dim=-1, keepdim=True)
         moves = (directions != 0).any(dim=-1, keepdim=True)
         return torch.clamp((high + low) / 2 + directions * torch.where(moves, reach, 0.0), low, high)
+
+
+@dataclass(frozen=True)
+class Discrete(ActionSet):
+    """One of `dim` actions, as a vector that is `size` at the action's number and 0 elsewhere (one-hot)."""
+
+    discrete = True
+
+    dim: int
+    size: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a set without a choice."""
+        if self.dim < 2:
+            raise ValueError(f"Discrete({self.dim}): expected at least 2 actions")
+
+    def clip(self, actions: Tensor) -> Tensor:
+        """Return the action of the largest component, the first of several: no other one-hot vector is nearer."""
+        best = torch.argmax(actions, dim=-1, keepdim=True)
+        return torch.zeros_like(actions).scatter_(-1, best, self.size)
+
+    def scaled(self, factor: float) -> "Discrete":
+        """Return the set of vectors of size `factor * size`."""
+        return Discrete(self.dim, self.size * factor)
+
+    def boundary(self, directions: Tensor) -> Tensor:
+        """Return the action nearest to each direction; with directions that are drawn evenly, each is as likely."""
+        return self.clip(directions)
+
+    def number(self, actions: Tensor) -> Tensor:
+        """Return the number of each action, [...] int64 of [..., dim]."""
+        return torch.argmax(actions, dim=-1)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from vgbench.api.data import State, Tasks, Trajectories
-from vgbench.api.environment import ArraySpec, Box, Environment, EnvironmentSpec
+from vgbench.api.environment import ArraySpec, Box, Discrete, Environment, EnvironmentSpec
 from vgbench.errors import UsageError
+from vgbench.hardware import without_drawing
 
 KEYS = ("observation", "achieved_goal", "desired_goal")
 """What an observation of a goal-conditioned env consists of (Gymnasium-Robotics' GoalEnv)."""
@@ -41,8 +42,10 @@ class GymnasiumEnvironment(Environment):
                 return np.concatenate([goal, [0.0, 0.0]])  # there, and at rest
 
     Its observations are a `Dict` with `observation` (a vector, or an image [H, W, C] of uint8), `achieved_goal` and
-    `desired_goal`; its actions a bounded `Box` of one dimension. Rewards, `terminated` and `truncated` are not looked
-    at: an episode goes on until its goal is reached or its steps are used up, so the env has to keep going, too.
+    `desired_goal`; its actions a bounded `Box` of one dimension, or `Discrete`: then they are one-hot vectors here
+    (see `vgbench.api.Discrete`), and planners `cem` and `random` take them. Rewards, `terminated` and `truncated` are
+    not looked at: an episode goes on until its goal is reached or its steps are used up, so the env has to keep going,
+    too.
 
     A state is `simulation` [S] float64, what `set_state` restores; and `observation` and `achieved_goal` as the env
     reported them, float32. Envs of MuJoCo are restored to the last bit as they are (warm start and time included);
@@ -97,9 +100,13 @@ class GymnasiumEnvironment(Environment):
         mujoco.mj_setState(model, data, state, what)  # the solver's warm start, which mj_forward has moved on
 
     def random_actions(self, rng: np.random.Generator, steps: int) -> np.ndarray:
-        """Actions [steps, A] of one trajectory of the data: uniform on the box, each held for `action_hold` steps."""
+        """Actions [steps, A] of one trajectory of the data: uniform on the set, each held for `action_hold` steps."""
         actions: Any = self.spec.actions
-        drawn = rng.uniform(actions.low, actions.high, (-(-steps // self.action_hold), actions.dim))
+        count = -(-steps // self.action_hold)
+        if isinstance(actions, Discrete):
+            drawn = np.eye(actions.dim)[rng.integers(actions.dim, size=count)]
+        else:
+            drawn = rng.uniform(actions.low, actions.high, (count, actions.dim))
         return drawn.repeat(self.action_hold, axis=0)[:steps]
 
     @property
@@ -198,7 +205,8 @@ class GymnasiumEnvironment(Environment):
             try:
                 env = self.make()
             except Exception as err:  # whatever an env's maker raises: a name that is not there, a missing package
-                raise UsageError(f"{type(self).__name__}.make failed: {type(err).__name__}: {err}") from err
+                why = without_drawing(err) or f"{type(err).__name__}: {err}"
+                raise UsageError(f"{type(self).__name__}.make failed: {why}") from err
             if not all(hasattr(env, name) for name in ("reset", "step", "observation_space", "action_space")):
                 raise UsageError(f"{type(self).__name__}.make returned {env!r}; expected a gymnasium.Env")
             env.reset(seed=0)  # Gymnasium refuses steps before the first reset
@@ -227,7 +235,12 @@ class GymnasiumEnvironment(Environment):
             )
         env = self._env()
         self.set_state(env, simulation)
-        return self._state(env.step(action.astype(env.action_space.dtype))[0])
+        if self.spec.actions.discrete:
+            # Gymnasium's may begin with another number than 0.
+            taken = env.action_space.dtype.type(env.action_space.start + int(np.argmax(action)))
+        else:
+            taken = action.astype(env.action_space.dtype)
+        return self._state(env.step(taken)[0])
 
     def _state(self, seen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """State of the env as it is, with what it reported."""
@@ -293,10 +306,12 @@ def _observation_spec(env: Any, who: str) -> ArraySpec:
     return ArraySpec((int(np.prod(space.shape)),), description="observation of the env")
 
 
-def _actions(env: Any, who: str) -> Box:
-    """Box of the actions."""
+def _actions(env: Any, who: str) -> Box | Discrete:
+    """Set of the actions."""
     space = env.action_space
+    if hasattr(space, "n") and hasattr(space, "start"):
+        return Discrete(int(space.n))
     low, high = (getattr(space, name, None) for name in ("low", "high"))
     if low is None or high is None or low.ndim != 1 or not (np.isfinite(low).all() and np.isfinite(high).all()):
-        raise UsageError(f"{who}: the action space is {space}; expected a bounded Box of one dimension")
+        raise UsageError(f"{who}: the action space is {space}; expected a bounded Box of one dimension, or Discrete")
     return Box(tuple(map(float, low)), tuple(map(float, high)))

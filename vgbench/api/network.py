@@ -33,7 +33,8 @@ class NetworkShapes:
 class Network(Plugin, ABC):
     """Builds one module of the model, by `role`:
 
-    * `encoder`: forward({name: float [N, ...]}) -> [N, latent_dim]; inputs are normalised;
+    * `encoder`: forward({name: float [N, ...]}) -> [N, latent_dim]; inputs are normalised, but those that its module
+      names in `raw_observations` are as the environment gives them (images uint8);
     * `predictor`: forward(latents [N, latent_dim], actions [N, action_dim]) -> next latents [N, latent_dim];
     * `action_encoder`: forward(actions [N, a]) -> [N, action_dim]; it states its own `out_dim`;
     * `head`: forward(latents [..., latent_dim]) -> points [..., out_dim] between which distances are taken.
@@ -47,6 +48,9 @@ class Network(Plugin, ABC):
                 return LinearPredictor(shapes.latent_dim, shapes.action_dim)
 
     Rows must not depend on one another (no batch statistics at evaluation).
+
+    Weights without `requires_grad` stay as they are. An encoder that has no others is frozen: all states are encoded
+    once, and stages in which nothing is left to train are skipped.
     """
 
     role: ClassVar[Role]

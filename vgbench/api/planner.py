@@ -76,6 +76,12 @@ class Planner(Plugin, ABC):
     baseline: ClassVar[bool] = False
     """Whether this planner ignores the cost: a baseline for others to beat."""
 
+    discrete: ClassVar[bool] = False
+    """Whether it plans in a finite set of actions, too (`vgbench.api.Discrete`): its plans are actions of the set."""
+
+    not_discrete: ClassVar[str] = "it does not declare `discrete`"
+    """Why it does not, for the message that refuses it there."""
+
     def __init__(self, params: Any) -> None:
         """Keep the validated parameters."""
         self.params = params

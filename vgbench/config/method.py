@@ -10,6 +10,7 @@ from vgbench.config.protocols import Protocol
 from vgbench.config.recipes import Recipe
 from vgbench.config.request import Option, OptionReader
 from vgbench.errors import UsageError, prefix_error
+from vgbench.plugin.attribution import note_use
 from vgbench.plugin.contract import check_use
 from vgbench.plugin.entry import Entry
 from vgbench.plugin.registry import Registry, canonical, load_plugin
@@ -33,6 +34,7 @@ class PluginSlot:
         """The plugin's class, fit to be part of a run."""
         cls = load_plugin(self.entry)
         check_use(self.entry, cls)
+        note_use(self.entry, cls)
         return cls
 
     @property
@@ -257,12 +259,16 @@ def _reweighted(objectives: list[PluginSlot], recipe: Recipe, registry: Registry
 
 
 def _match(method: Method, catalogue: Catalogue, registry: Registry) -> Recipe | None:
-    """Return the recipe with the same objectives, distance and mode, if there is one; the same weights come first."""
+    """Return the recipe with the same objectives, distance and mode, if there is one; the same weights come first.
+
+    One that freezes the encoder has to be named: otherwise nobody has asked for that.
+    """
     ours = {piece.entry for piece in method.objectives}
     fitting = [
         recipe
         for recipe in catalogue.recipes.values()
         if recipe.training == method.training
+        and not recipe.set.get("model.freeze_encoder")
         and registry.find("distance", recipe.distance) == method.distance.entry
         and _same_stages(method, recipe, registry)
         and set(_terms(recipe, registry)) == ours

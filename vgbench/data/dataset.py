@@ -10,22 +10,31 @@ from torch import Tensor
 from vgbench.api import Environment, State, Trajectories
 from vgbench.data.stored import BLOCK, ReadAhead, StoredArray
 
+UNEQUAL = 4.0
+"""Times that one component of the actions is larger than another, from which on a user is told."""
+
 
 class Dataset:
     """Trajectories on a device: states are gathered, frames drawn when asked for.
 
     Attributes:
-        actions: [N, T, A] divided by `action_scale`, their standard deviation over all components (one number, so
-            that a ball of actions stays a ball).
+        action_scale: root mean square of the actions: one number over all components (so that a ball stays a ball), or
+            [A] float32, one for each.
+        actions: [N, T, A] divided by `action_scale`.
         groups: [N] int64, the same number for trajectories with the same static state (layout).
         lengths: [N] int64, number of states of each trajectory.
         ragged: whether these differ.
     """
 
     def __init__(
-        self, environment: Environment, data: Trajectories, device: torch.device, like: "Dataset | None" = None
+        self,
+        environment: Environment,
+        data: Trajectories,
+        device: torch.device,
+        action_scale: str = "overall",
+        like: "Dataset | None" = None,
     ) -> None:
-        """Move the arrays of `data` to `device`; actions are scaled as those of the set `like`, if one is given."""
+        """Move the arrays of `data` to `device`; `action_scale` as `ModelSettings` says, or that of the set `like`."""
         self.environment = environment
         self.trajectories = data
         self.device = device
@@ -46,13 +55,11 @@ class Dataset:
         )
         """Whether observations come from a file, so that `read_ahead` has an effect."""
         self._ahead = ReadAhead()
-        # About 0, not the mean, so that no action stays none; in double precision, as the sum is over the whole set.
-        # Where nothing ever acts, 1 leaves the units as they are.
-        self.action_scale: float = (
-            like.action_scale
-            if like is not None
-            else float(np.sqrt(np.mean(np.square(_taken(data), dtype=np.float64)))) or 1.0
-        )
+        self.action_scale: float | Tensor = _overall_scale(_taken(data))
+        if action_scale == "component" and environment.spec.actions.separable:
+            self.action_scale = torch.from_numpy(component_scale(_taken(data))).to(device)
+        if like is not None:
+            self.action_scale = like.action_scale
         self.actions = torch.from_numpy(data.actions).to(device) / self.action_scale
         self.groups = torch.from_numpy(_layout_groups(data)).to(device)
 
@@ -168,10 +175,36 @@ class Dataset:
 
 
 def _taken(data: Trajectories) -> np.ndarray:
-    """Actions without those behind the ends of trajectories."""
+    """Actions [n, A] without those behind the ends of trajectories."""
     if data.lengths is None:
-        return data.actions
+        return data.actions.reshape(-1, data.actions.shape[-1])
     return data.actions[np.arange(data.length - 1) < data.lengths[:, None] - 1]
+
+
+def _overall_scale(actions: np.ndarray) -> float:
+    """Root mean square of actions [n, A]; 1 where nothing ever acts, which leaves the units as they are."""
+    # About 0, not the mean, so that no action stays none; in double precision, as the sum is over the whole set.
+    return float(np.sqrt(np.mean(np.square(actions, dtype=np.float64)))) or 1.0
+
+
+def component_scale(actions: np.ndarray) -> np.ndarray:
+    """Root mean square of each component of actions [n, A], [A] float32; 1 for one that is always 0."""
+    scale = np.sqrt(np.mean(np.square(actions, dtype=np.float64), axis=0))
+    return np.where(scale > 0, scale, 1.0).astype(np.float32)
+
+
+def unequal_components(data: Dataset) -> str:
+    """Say that components of the actions differ in size where one unit is taken for all of them; else nothing."""
+    if not data.environment.spec.actions.separable or isinstance(data.action_scale, Tensor):
+        return ""
+    sizes = component_scale(_taken(data.trajectories))
+    if float(sizes.max() / sizes.min()) < UNEQUAL:
+        return ""
+    return (
+        f"components of the actions differ in size (root mean squares {sizes.min():.3g} to {sizes.max():.3g}), "
+        "and model.action_scale=overall takes one unit for all, in which planners hardly try the large ones or the "
+        "model hardly sees the small ones; --set model.action_scale=component gives each its own"
+    )
 
 
 def _layout_groups(data: Trajectories) -> np.ndarray:

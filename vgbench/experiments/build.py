@@ -17,6 +17,8 @@ from vgbench.model.jepa import JEPA
 from vgbench.planning import memory
 from vgbench.plugin import guard
 from vgbench.plugin.attribution import attribute_errors, explain
+from vgbench.plugin.entry import Entry
+from vgbench.plugin.registry import Registry, load_plugin
 from vgbench.spec import ResolvedPlugin, RunSpec
 from vgbench.training.compatibility import check_terms, check_window
 from vgbench.training.stage import Term
@@ -42,6 +44,7 @@ def _dry_build(spec: RunSpec) -> tuple[Environment, JEPA, tuple[Term, ...]]:
         raise UsageError(
             f"model.image_norm={spec.settings['model'].image_norm}: environment '{spec.environment.name}' has no images"
         )
+    check_action_set(spec, environment)
     model, action_dim = build_model(spec, environment), environment.spec.actions.dim
     built = [build_terms(spec, stage.objectives, model, action_dim) for stage in spec.stages]
     for stage, terms in zip(spec.stages, built, strict=True):
@@ -49,6 +52,32 @@ def _dry_build(spec: RunSpec) -> tuple[Environment, JEPA, tuple[Term, ...]]:
     sanity_check_model(spec, model, environment.spec)
     memory.check_budget(spec, model, environment)
     return environment, model, built[0]
+
+
+def check_action_set(spec: RunSpec, environment: Environment) -> None:
+    """Check that the planner and the baseline can plan in the environment's actions.
+
+    Raises:
+        UsageError: they are discrete and one of the two is not made for that; it says why, and which planners are.
+    """
+    if not environment.spec.actions.discrete:
+        return
+    for option, chosen in (("--planner", spec.planner), ("baseline", spec.baseline)):
+        if chosen is None or chosen.cls.discrete:
+            continue
+        fitting = [entry.address for entry in Registry().entries("planner") if _plans_discrete(entry)]
+        raise UsageError(
+            f"{option} {chosen.name}: environment '{spec.environment.name}' has {environment.spec.actions.dim} "
+            f"discrete actions, in which {chosen.entry} cannot plan: {chosen.cls.not_discrete}. Planners that can: "
+            f"{', '.join(fitting)}"
+        )
+
+
+def _plans_discrete(entry: Entry) -> bool:
+    try:
+        return bool(load_plugin(entry).discrete)
+    except UsageError:  # one that cannot be imported is no suggestion
+        return False
 
 
 def build_environment(chosen: ResolvedPlugin) -> Environment:
@@ -66,6 +95,8 @@ def build_model(spec: RunSpec, environment: Environment) -> JEPA:
     networks = {role: _network(chosen) for role, chosen in spec.networks.items()}
     with _fitting("networks and distance"):
         model, dim = jepa.build(networks, environment.spec, spec.settings["model"].latent_dim)
+        if spec.settings["model"].freeze_encoder:
+            model.encoder.requires_grad_(False)
         # After the networks, with which it shares the stream of weights.
         chosen = spec.distance
         model.distance = guard.built("distance", chosen.entry, lambda: chosen.cls(chosen.params, dim))

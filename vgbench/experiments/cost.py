@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vgbench.api import Environment
 from vgbench.experiments.build import dry_build
-from vgbench.model.jepa import JEPA
+from vgbench.model.jepa import ENCODER_BLOCK, JEPA, input_dtype, is_frozen
 from vgbench.model.precision import in_force
 from vgbench.planning.controller import block_rows, plan_horizon
 from vgbench.planning.memory import most_tasks, task_bytes
@@ -29,7 +29,7 @@ def estimate(spec: RunSpec) -> dict[str, Any]:
     size = model_flops(model, spec, environment)
     evaluations, strides = predictor_evaluations(spec), strides_of(terms)
     states = states_of_window(strides, spec.settings["train"].window, spec.settings["data"].length)
-    frames = _frames(spec, states)
+    frames = _frames(spec, states, is_frozen(model.encoder))
     # Times 3: the backward pass takes about twice as many operations as the forward one.
     flops = {name: 3.0 * count * size["encoder"] for name, count in frames["trained"].items()}
     for stage in spec.stages:
@@ -67,8 +67,8 @@ def predictor_evaluations(spec: RunSpec) -> int:
 
 def model_flops(model: JEPA, spec: RunSpec, environment: Environment) -> dict[str, float]:
     """Return the floating-point operations of the encoder and of the predictor for one row."""
-    shapes, action_dim = environment.spec.observations, environment.spec.actions.dim
-    observations = {name: torch.zeros(1, *array.shape) for name, array in shapes.items()}
+    action_dim = environment.spec.actions.dim
+    observations = _frame(model, environment)
     latent = torch.zeros(1, spec.settings["model"].latent_dim)
     result = {}
     with torch.no_grad():
@@ -89,32 +89,42 @@ def _windows(spec: RunSpec, stage: StageSpec, states: int) -> float:
     return float(total_steps(settings, max(per_epoch, 1), states) * settings.batch * (settings.window - 1))
 
 
-def _frames(spec: RunSpec, states: int) -> dict[str, Any]:
+def _frames(spec: RunSpec, states: int, frozen: bool) -> dict[str, Any]:
     """Frames through the encoder: with gradient by stage, and without."""
     data, transitions = spec.settings["data"], spec.settings["train"].window - 1
-    trained = {s.name: _windows(spec, s, states) * states / transitions for s in spec.stages if not s.kind.cached}
-    return {"trained": trained, "encoded": data.trajectories * data.length if _cached(spec) else 0}
+    encoding = [] if frozen else [stage for stage in spec.stages if not stage.kind.cached]
+    trained = {stage.name: _windows(spec, stage, states) * states / transitions for stage in encoding}
+    return {"trained": trained, "encoded": data.trajectories * data.length if _cached(spec, frozen) else 0}
 
 
-def _cached(spec: RunSpec) -> bool:
+def _cached(spec: RunSpec, frozen: bool) -> bool:
     """Whether a stage works on the latents of the whole data set."""
-    return any(stage.kind.cached for stage in spec.stages)
+    return frozen or any(stage.kind.cached for stage in spec.stages)
 
 
 def _memory(spec: RunSpec, model: JEPA, environment: Environment, states: int) -> int:
     """Weights, gradients and Adam's moments, the cached latents, and the activations of a block of plans."""
-    # Four numbers (weight, gradient, Adam's two moments) of four bytes.
-    weights = sum(p.numel() for p in model.parameters()) * 4 * 4
+    # Four numbers (weight, gradient, Adam's two moments) of four bytes; of a frozen weight, one.
+    frozen = is_frozen(model.encoder)
+    weights = sum(p.numel() * (4 if p.requires_grad else 1) for p in model.parameters()) * 4
     data, dim = spec.settings["data"], spec.settings["model"].latent_dim
-    latents = data.trajectories * data.length * dim * 4 if _cached(spec) else 0
+    latents = data.trajectories * data.length * dim * 4 if _cached(spec, frozen) else 0
     planner = spec.planner.cls(spec.planner.params)
     tasks = max(1, block_rows(spec.settings["mpc"], spec.device, padded=False) // planner.candidates)
     tasks = min(tasks, most_tasks(spec, planner, model, environment) or tasks)
     train = spec.settings["train"]
     # The activations of a batch are kept for the backward pass, and their gradients come beside them.
-    activations = 2.0 * _activations(model, environment) * train.batch * states
+    # A frozen encoder sees blocks of rows, once.
+    rows = 0.5 * ENCODER_BLOCK if frozen else train.batch * states
+    activations = 2.0 * _activations(model, environment) * rows
     plans = tasks * task_bytes(spec, planner, model, environment)
     return int(_LIBRARIES + weights + latents + max(activations, plans))
+
+
+def _frame(model: JEPA, environment: Environment) -> dict[str, torch.Tensor]:
+    """Observations of one state, as the encoder is given them."""
+    shapes = environment.spec.observations
+    return {n: torch.zeros(1, *array.shape, dtype=input_dtype(model.encoder, n, array)) for n, array in shapes.items()}
 
 
 def _activations(model: JEPA, environment: Environment) -> float:
@@ -129,7 +139,7 @@ def _activations(model: JEPA, environment: Environment) -> float:
     hooks = [module.register_forward_hook(note) for module in model.encoder.modules()]
     shapes = environment.spec.observations
     with torch.no_grad():
-        model.encoder({name: torch.zeros(1, *array.shape) for name, array in shapes.items()})
+        model.encoder(_frame(model, environment))
     for hook in hooks:
         hook.remove()
     return float(sum(sizes) + sum(4 * torch.Size(array.shape).numel() for array in shapes.values()))

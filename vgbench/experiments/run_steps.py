@@ -11,7 +11,7 @@ from vgbench.api import HasExpert, Planner, Tasks
 from vgbench.api.capabilities import offers
 from vgbench.data import files, held_out, task_files
 from vgbench.data.checks import sanity_check_environment
-from vgbench.data.dataset import Dataset
+from vgbench.data.dataset import Dataset, unequal_components
 from vgbench.experiments.build import build_environment, build_model, build_planner, build_terms, load_data
 from vgbench.experiments.rates import rate
 from vgbench.experiments.trained import Trained, last_stage
@@ -30,6 +30,7 @@ from vgbench.storage.interrupt import Stop
 from vgbench.storage.rate_types import BaselineRate
 from vgbench.storage.record_types import EpisodeRow, ResultFile, TasksAbout
 from vgbench.storage.run_folder import FORMAT, RunFolder
+from vgbench.training.latent_cache import encode_once
 from vgbench.training.latents import Latents, encode_all, fit_latent_scale
 from vgbench.training.stage import Stage, strides_of
 from vgbench.training.stage_cache import StageCache
@@ -58,7 +59,7 @@ class RunSteps:
         self.evaluations: dict[str, int] = {}  # of the predictor, by stage
         self.blocks: dict[str, int] = {}  # tasks planned at a time, by stage
         self.expert_steps: list[int | None] = []  # by task
-        self.action_scale = 1.0  # until there are data
+        self.action_scale: float | Tensor = 1.0  # until there are data
 
     def execute(self) -> ResultFile:
         """Take all steps that are not done yet, and return the content of result.json."""
@@ -129,7 +130,9 @@ class RunSteps:
             trajectories, path = load_data(self.spec, self.environment, self._progress)
             self.loggers.call("vgbench_stage_ended", stage="collect")
         kept, self.held_out = held_out.split(trajectories, settings.held_out)
-        data = Dataset(self.environment, kept, self.device)
+        data = Dataset(self.environment, kept, self.device, self.spec.settings["model"].action_scale)
+        if unequal := unequal_components(data):
+            self._note(unequal)
         sanity_check_environment(data)
         return data, path
 
@@ -148,12 +151,13 @@ class RunSteps:
         model.set_statistics(data.statistics(), whitening)
         model.to(self.device)
         precision.accelerate(model, spec)
-        latents = None
+        latents, frozen = None, jepa.is_frozen(model.encoder)
         for stage in spec.stages:
+            cached = frozen or stage.kind.cached
             # Once: from the first cached stage on the encoder stays as it is.
-            if stage.kind.cached and latents is None:
-                latents = self._encode(model, data)
-            self._stage(stage, model, data, latents if stage.kind.cached else None)
+            if cached and latents is None:
+                latents = self._encode(model, data, frozen)
+            self._stage(stage, model, data, latents if cached else None)
         return model.eval().requires_grad_(False)
 
     def _taken_over(self, trained: Trained) -> JEPA:
@@ -167,11 +171,16 @@ class RunSteps:
         self.folder.note(f"the model is that of run {trained.run['key']} ({trained.folder.path.name})")
         return trained.model
 
-    def _encode(self, model: JEPA, data: Dataset) -> Latents:
+    def _encode(self, model: JEPA, data: Dataset, frozen: bool) -> Latents:
         """Encode the whole training set, and fit the scale on which a predictor of its own works."""
         with self.folder.timed("encode"):
-            latents = encode_all(model, data, self.loggers, self.stop, folder=self.folder.path)
-            if self.spec.training == "separate":  # a predictor trained jointly has learned on latents as they are
+            latents: Latents
+            if frozen:
+                latents = encode_once(self.spec, model, data, self.loggers, self.stop, self.folder.path)
+            else:
+                latents = encode_all(model, data, self.loggers, self.stop, folder=self.folder.path)
+            # A predictor trained together with an encoder has learned on latents as they are.
+            if frozen or self.spec.training == "separate":
                 # Nothing was encoded behind the ends of trajectories.
                 ids = data.ids if data.ragged else None
                 fit_latent_scale(model, latents, self.spec.settings["model"].latent_scale, ids)
@@ -191,7 +200,10 @@ class RunSteps:
         with self.shared.training(name, lambda: self.stop.requested) if self.shared else nullcontext():
             adopted = self.shared is not None and self.shared.adopt(name, self.folder)
             with nullcontext() if adopted else self.folder.timed(name):
-                Trainer(stage, model, data, self.folder, self.loggers, self.stop, latents).run()
+                trainer = Trainer(stage, model, data, self.folder, self.loggers, self.stop, latents)
+                if rest := trainer.at_rest():
+                    self._note(rest)
+                trainer.run()
             if self.shared:
                 self.shared.publish(name, self.folder)
 

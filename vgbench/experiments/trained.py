@@ -67,7 +67,7 @@ def load_trained(path: Path, option: str = "RUN", tasks: bool = True) -> Trained
     model = _model(folder, spec, environment, state)
     device = torch.device(spec.device)
     kept, held = held_out.split(load_data(spec, environment)[0], spec.settings["data"].held_out)
-    data = Dataset(environment, kept, device)
+    data = Dataset(environment, kept, device, spec.settings["model"].action_scale)
     model.to(device)
     precision.accelerate(model, spec)
     unseen = Dataset(environment, held, device, like=data) if held else None

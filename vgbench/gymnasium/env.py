@@ -23,7 +23,7 @@ FEW = 20
 """Trajectories that are collected where no data set is given: they decide the layout of the tasks, no more."""
 
 
-class TaskEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
+class TaskEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
     """A goal-conditioned `gymnasium.Env` of any environment of vgbench.
 
     Observation: `observation`, `achieved_goal` and `desired_goal`, for `observation="state"` all three the arrays of
@@ -32,7 +32,8 @@ class TaskEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     image (a velocity) has keys of its own, `NAME` and `goal_NAME`; the other two are still states, for
     `compute_reward`, which a policy on pixels must not look at.
 
-    Action: in the environment's own units, a box around its set; actions outside of the set are projected onto it.
+    Action: in the environment's own units, a box around its set; actions outside of the set are projected onto it. Of a
+    discrete set, the number of the action.
 
     Reward: 0 in the step that reaches the goal, which ends the episode (`terminated`), and -1 in every other. Gymnasium
     truncates after the steps of the environment's usual protocol; `gymnasium.make(..., max_episode_steps=N)` says
@@ -108,15 +109,13 @@ class TaskEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._steps = 0
         return self._seen(), self._info()
 
-    def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Act for one step, see the class for reward and end.
 
         Raises:
             UsageError: the action has another shape than the action space.
         """
-        taken = torch.as_tensor(np.asarray(action, np.float32))
-        if taken.shape != self.action_space.shape:
-            raise UsageError(f"an action has shape {tuple(taken.shape)}; expected {self.action_space.shape}")
+        taken = self._taken(action)
         noise = None
         if self._world.spec.noise_dim:
             keyed = KeyedNoise(self._seed, torch.tensor([self._index]), self._steps, Stream.ENVIRONMENT)
@@ -125,6 +124,17 @@ class TaskEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._steps += 1
         info = self._info()
         return self._seen(), float(info["is_success"]) - 1.0, info["is_success"], False, info
+
+    def _taken(self, action: Any) -> Tensor:
+        """Vector [A] of an action."""
+        if isinstance(self.action_space, spaces.Discrete):
+            if not self.action_space.contains(action):
+                raise UsageError(f"an action is {action!r}; expected a number of 0 to {self.action_space.n - 1}")
+            return torch.eye(int(self.action_space.n))[int(action)]
+        taken = torch.as_tensor(np.asarray(action, np.float32))
+        if taken.shape != self.action_space.shape:
+            raise UsageError(f"an action has shape {tuple(taken.shape)}; expected {self.action_space.shape}")
+        return taken
 
     def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: Any) -> np.ndarray | float:
         """Reward [...] of states [..., S] and goals [..., S], for relabelled goals (hindsight); `info` is not used."""
@@ -246,8 +256,10 @@ def _data(asked: DataSpec, world: Environment) -> Trajectories:
     return world.collect(settings.trajectories, settings.length, asked.seed)
 
 
-def _action_space(world: Environment) -> spaces.Box:
-    """Box around the action set: as far as it reaches along each axis."""
+def _action_space(world: Environment) -> spaces.Box | spaces.Discrete:
+    """Box around the action set, as far as it reaches along each axis; or the numbers of discrete actions."""
+    if world.spec.actions.discrete:
+        return spaces.Discrete(world.spec.actions.dim)
     actions, axes = world.spec.actions, torch.eye(world.spec.actions.dim)
     # Row i is the boundary along axis i, of which entry i is the extent.
     high, low = actions.boundary(axes).diagonal(), actions.boundary(-axes).diagonal()

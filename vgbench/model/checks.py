@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vgbench.api import EnvironmentSpec
 from vgbench.errors import UsageError
-from vgbench.model.jepa import JEPA, out_dim
+from vgbench.model.jepa import JEPA, input_dtype, is_frozen, out_dim
 from vgbench.plugin.attribution import describe_value
 from vgbench.spec import RunSpec
 
@@ -59,12 +59,18 @@ def _try_parts(spec: RunSpec, model: JEPA, environment: EnvironmentSpec) -> None
             raise UsageError(f"{who}: as {role} it returned no gradient (detached?), expected {wanted} with one")
         return result
 
+    # What has weights to train must have a gradient.
     actions = draw(environment.actions.dim)
     if "action_encoder" in spec.networks:
         module, out = model.action_encoder, out_dim(model.action_encoder)
-        actions = ask("action_encoder", (ROWS, out), lambda: module(draw(environment.actions.dim)), _learns(module))
-    inputs = {name: draw(*array.shape) for name, array in environment.observations.items()}
-    latents = ask("encoder", (ROWS, dim), lambda: model.encoder(inputs), _learns(model.encoder))
+        actions = ask(
+            "action_encoder", (ROWS, out), lambda: module(draw(environment.actions.dim)), not is_frozen(module)
+        )
+    inputs = {}
+    for name, array in environment.observations.items():
+        # As bytes where the encoder takes images raw.
+        inputs[name] = draw(*array.shape).to(input_dtype(model.encoder, name, array))
+    latents = ask("encoder", (ROWS, dim), lambda: model.encoder(inputs), not is_frozen(model.encoder))
     # A leaf of its own: the predictor has to pass a gradient on even where the encoder is frozen.
     latents = latents.detach().requires_grad_()
     ask("predictor", (ROWS, dim), lambda: model.predictor(latents, actions))
@@ -75,8 +81,3 @@ def _try_parts(spec: RunSpec, model: JEPA, environment: EnvironmentSpec) -> None
     # The first of the three is the goal itself, where the distance has to be finite, too.
     many = torch.stack([points, points.flip(0), points * 2], dim=1)
     ask("distance", (ROWS, 3), lambda: model.distance.prepare(points.detach())(many))
-
-
-def _learns(module: nn.Module) -> bool:
-    """Whether a module has weights that are not frozen: then its results must have a gradient."""
-    return any(parameter.requires_grad for parameter in module.parameters())

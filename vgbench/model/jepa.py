@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vgbench.api import Distance, EnvironmentSpec, Network, NetworkShapes
+from vgbench.api import ArraySpec, Distance, EnvironmentSpec, Network, NetworkShapes
 from vgbench.errors import UsageError
 from vgbench.model.batching import in_blocks
 from vgbench.plugin.attribution import describe_plugin
@@ -66,10 +66,15 @@ class JEPA(nn.Module):
         return chosen
 
     def normalise(self, observations: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the raw observations [N, ...] in units of their standard deviation (or whitened), float32."""
-        result = {}
+        """Return the raw observations [N, ...] in units of their standard deviation (or whitened), float32.
+
+        Those that the encoder normalises by itself (its `raw_observations`) stay as they are.
+        """
+        result, raw = {}, raw_observations(self.encoder)
         for name, (mean, std) in self.statistics.items():
-            if name in self.whitening:
+            if name in raw:
+                result[name] = observations[name]
+            elif name in self.whitening:
                 result[name] = whitened(observations[name], mean, self.whitening[name])
             elif observations[name].dtype == torch.uint8 and observations[name].ndim == 4:
                 result[name] = _scaled_image(observations[name], mean, 1 / std, _layout(self.encoder))
@@ -190,6 +195,22 @@ def _built(network: Network, shapes: NetworkShapes) -> nn.Module:
     if network.role in ("action_encoder", "head") and not isinstance(getattr(module, "out_dim", None), int):
         raise UsageError(f"{who}: the {network.role} that it builds has no out_dim, expected its output's size (int)")
     return module
+
+
+def raw_observations(encoder: nn.Module) -> frozenset[str]:
+    """Return the observations that an encoder takes as the environment gives them."""
+    return frozenset(getattr(encoder, "raw_observations", ()))
+
+
+def input_dtype(encoder: nn.Module, name: str, array: ArraySpec) -> torch.dtype:
+    """Return the type in which an encoder is given an observation."""
+    raw: torch.dtype = getattr(torch, array.dtype)
+    return raw if name in raw_observations(encoder) else torch.float32
+
+
+def is_frozen(module: nn.Module) -> bool:
+    """Whether a module, as it was built, has no weight that training may change."""
+    return not any(parameter.requires_grad for parameter in module.parameters())
 
 
 def parameter_count(module: nn.Module) -> int:

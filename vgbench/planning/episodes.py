@@ -104,7 +104,7 @@ class Episodes:
         environment: Environment,
         tasks: Tasks,
         settings: MpcSettings,
-        action_scale: float,
+        action_scale: float | Tensor,
         seed: int,
         whole: bool = False,
         name: str = "episodes",

@@ -26,7 +26,7 @@ class Evaluation:
         environment: Environment,
         tasks: Tasks,
         controller: Controller,
-        action_scale: float,
+        action_scale: float | Tensor,
         folder: RunFolder,
         loggers: Loggers,
         stop: Stop,

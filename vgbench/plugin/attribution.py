@@ -25,8 +25,17 @@ def describe_plugin(made: object, kind: str) -> str:
     Not for where time counts: all entry points are gone through.
     """
     cls = made if isinstance(made, type) else type(made)
-    entry = next((entry for entry, loaded in _loaded() if loaded is cls), None)
+    entry = _of_class(cls)
     return str(entry) if entry else f"{kind} {cls.__name__}"
+
+
+_USED: dict[type[Any], Entry] = {}
+"""Entry by which a class was last chosen: several may share it."""
+
+
+def note_use(entry: Entry, cls: type[Any]) -> None:
+    """Note that a class takes part under the name of `entry`, which is then the one that messages give."""
+    _USED[cls] = entry
 
 
 def describe_value(value: object) -> str:
@@ -77,6 +86,13 @@ def explain(err: BaseException) -> str | None:
         found = _called_wrongly(err)
         return f"{found} does not fit its contract: {what}" if found else None
     frame, line = frames[inner]
+    # A function of a module with several plugins: it belongs to the one that called it.
+    objects = [_of_object(outer) for outer, _ in frames[:inner]]
+    near = next(
+        (entry for entry in reversed(objects) if entry and entry.module == frame.f_globals.get("__name__")), None
+    )
+    if near and not _of_object(frame) and str(near) in str(owners[inner]).split(" or "):
+        owners[inner] = str(near)
     callers = [name for name in owners[:inner] if name and name != owners[inner]]
     called = f", called by {callers[-1]}" if callers else ""
     place = f"{Path(frame.f_code.co_filename).name}, line {line}"
@@ -99,9 +115,14 @@ def _owner(frame: FrameType) -> str | None:
     module = str(frame.f_globals.get("__name__", ""))
     if module.partition(".")[0] in (HOME, "torch"):  # methods of the base classes run on a plugin's objects, too
         return None
+    entry = _of_object(frame)
+    return str(entry) if entry else _of_module(module, frame.f_locals.get("self"))
+
+
+def _of_object(frame: FrameType) -> Entry | None:
+    """Entry of the object whose method a frame is, if it is a plugin."""
     mine = frame.f_locals.get("self")
-    entry = _registered(type(mine)) if mine is not None else None
-    return str(entry) if entry else _of_module(module, mine)
+    return _registered(type(mine)) if mine is not None else None
 
 
 def _of_module(module: str, mine: object) -> str | None:
@@ -120,9 +141,15 @@ def _of_module(module: str, mine: object) -> str | None:
 
 def _registered(cls: type[Any]) -> Entry | None:
     """Entry of a class, or of the nearest one that it descends from."""
-    # Reversed: of two entries with one class the first stands.
-    known = {id(loaded): entry for entry, loaded in reversed(list(_loaded()))}
-    return next((known[id(base)] for base in cls.__mro__ if id(base) in known), None)
+    known = {id(loaded) for _, loaded in _loaded()}
+    return next((_of_class(base) for base in cls.__mro__ if id(base) in known), None)
+
+
+def _of_class(cls: type[Any]) -> Entry | None:
+    """Entry of just this class: the one by which it was chosen, else the first."""
+    entries = [entry for entry, loaded in _loaded() if loaded is cls]
+    used = _USED.get(cls)
+    return used if used in entries else next(iter(entries), None)
 
 
 def _loaded() -> Iterator[tuple[Entry, type[Any]]]:

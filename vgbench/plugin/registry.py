@@ -95,7 +95,7 @@ def load_plugin(entry: Entry) -> type[Any]:
         raise UsageError(f"{entry.kind} {entry.name!r} from {entry.source}: {entry.value!r} is not `module:Class`")
     before = State()
     try:
-        loaded = point.load()
+        loaded = _imported(point)
     except KeyboardInterrupt:
         raise
     except BaseException as err:  # whatever importing a third party's module raises
@@ -108,6 +108,28 @@ def load_plugin(entry: Entry) -> type[Any]:
     check_class(entry, loaded, HOME)
     cls: type[Any] = loaded
     return cls
+
+
+def _imported(point: EntryPoint) -> Any:
+    """Import what an entry point names; where MuJoCo cannot draw as MUJOCO_GL says, without drawing."""
+    try:
+        return point.load()
+    except Exception as err:
+        if "MUJOCO_GL" not in os.environ:
+            raise
+        from vgbench.hardware import without_drawing
+
+        if not (why := without_drawing(err)):
+            raise
+    wanted = os.environ["MUJOCO_GL"]
+    # Simulating needs none of it, and the built-in environments draw by themselves.
+    os.environ["MUJOCO_GL"] = "disabled"
+    try:
+        loaded = point.load()
+    finally:
+        os.environ["MUJOCO_GL"] = wanted
+    print(f"note: {why}. Here MuJoCo simulates without drawing", file=sys.stderr)
+    return loaded
 
 
 # Keyed by what decides the result, so that another sys.path is scanned again.

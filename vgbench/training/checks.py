@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from vgbench.training.stage import Term
 
 
-def check_loss(term: "Term", loss: Any, thoroughly: bool) -> None:
+def check_loss(term: "Term", loss: Any, thoroughly: bool, learns: bool = True) -> None:
     """Refuse what is no scalar; `thoroughly`, also one without gradient, and figures to be logged that are no numbers.
 
-    Nothing here waits for a GPU.
+    A loss that has nothing to train (`learns` is False: all of it is frozen) may be without gradient. Nothing here
+    waits for a GPU.
 
     Raises:
         RunFailed: names the objective.
@@ -30,7 +31,7 @@ def check_loss(term: "Term", loss: Any, thoroughly: bool) -> None:
     # What follows depends on how a loss is written, not on its batch: the first step shows it.
     if not thoroughly:
         return
-    if not value.requires_grad:
+    if learns and not value.requires_grad:
         parts = ", ".join(sorted(term.objective.trains))
         raise RunFailed(
             f"{term.who}: loss returned a value without gradient (detached?), expected one that depends on what it "

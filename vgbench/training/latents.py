@@ -8,7 +8,7 @@ from torch import Tensor
 from vgbench.data.dataset import Dataset
 from vgbench.data.stored import LARGE
 from vgbench.errors import RunFailed
-from vgbench.model.jepa import JEPA
+from vgbench.model.jepa import JEPA, is_frozen
 from vgbench.plugin.loggers import Loggers
 from vgbench.storage.interrupt import Stop
 from vgbench.training.latent_file import LatentFile, moments
@@ -30,6 +30,7 @@ def encode_all(
 
     Those of a set that stays in its file are kept in a file of `folder`, too, if they have more than `large` bytes.
     """
+    frozen = is_frozen(model.encoder)
     model.eval()
     loggers = loggers or Loggers()
     loggers.call("vgbench_stage_started", stage="encode", total=data.total, done=0, unit="state")
@@ -57,7 +58,8 @@ def encode_all(
     loggers.call("vgbench_stage_ended", stage="encode")
     # Once at the end, since on a GPU each look waits for the work given so far.
     if not bool(finite):
-        raise RunFailed("the encoder's latents are not finite: its training has diverged; try a lower train.lr")
+        why = "are its weights whole?" if frozen else "its training has diverged; try a lower train.lr"
+        raise RunFailed(f"the encoder's latents are not finite: {why}")
     return latents
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vgbench.data.dataset import Dataset
 from vgbench.errors import RunFailed
-from vgbench.model.jepa import JEPA
+from vgbench.model.jepa import JEPA, is_frozen
 from vgbench.plugin.loggers import Loggers
 from vgbench.rng import ScalarNoise, Stream
 from vgbench.storage.interrupt import Stop
@@ -18,7 +18,7 @@ from vgbench.training.batch import MovingAverages, WindowBatch
 from vgbench.training.checks import bad_gradient, check_loss
 from vgbench.training.compatibility import check_window
 from vgbench.training.latents import Latents
-from vgbench.training.stage import Stage, WindowSampler, learning_rate, total_steps
+from vgbench.training.stage import Stage, Term, WindowSampler, learning_rate, total_steps
 
 LOG_EVERY = 10  # steps
 
@@ -41,16 +41,19 @@ class Trainer:
         self._folder, self._loggers, self._stop = folder, loggers, stop
         check_window(stage.group, stage.settings.window, stage.terms)
         self._parts = self._trained()
+        weights = [p for p in self._parts.parameters() if p.requires_grad]
+        self.idle = not any(self._learns(term) for term in stage.terms)
+        """Whether nothing that the stage trains has weights to train: then it takes no step."""
+        # Adam refuses to have none.
         self._optimizer = torch.optim.Adam(
-            [p for p in self._parts.parameters() if p.requires_grad],
-            lr=stage.settings.lr,
-            weight_decay=stage.settings.weight_decay,
+            weights or [torch.zeros(1)], lr=stage.settings.lr, weight_decay=stage.settings.weight_decay
         )
         self._averages = None if latents is not None else MovingAverages(model.encoder)
-        least = max(term.objective.min_length for term in stage.terms)
-        self._sampler = WindowSampler(data, stage.settings, stage.seed, least)
-        self.total = total_steps(stage.settings, self._sampler.steps_per_epoch, stage.states(data.length))
-        self.step = 0
+        self.total = self.step = 0
+        if not self.idle:
+            least = max(term.objective.min_length for term in stage.terms)
+            self._sampler = WindowSampler(data, stage.settings, stage.seed, least)
+            self.total = total_steps(stage.settings, self._sampler.steps_per_epoch, stage.states(data.length))
         self.at_once = data.device.type == "cpu"
         """Whether losses and gradients are looked at as they come, or together when they are logged.
 
@@ -73,9 +76,29 @@ class Trainer:
                 modules[f"own{index}"] = term.objective
         return modules
 
+    def _learns(self, term: Term) -> bool:
+        """Whether something that an objective of the stage trains has weights to train."""
+        index = self.stage.terms.index(term)
+        names = {f"own{index}" if part == "own" else part for part in term.objective.trains}
+        if self.latents is not None:
+            names.discard("encoder")  # it is not asked again
+        return not all(is_frozen(module) for name, module in self._parts.items() if name in names)
+
+    def at_rest(self) -> str:
+        """Say what of the stage trains nothing, for want of weights that may change (a frozen encoder); or nothing."""
+        resting = [term for term in self.stage.terms if not self._learns(term)]
+        parts = ", ".join(sorted({part for term in resting for part in term.objective.trains}))
+        if self.idle:
+            return f"stage '{self.stage.name}' is skipped: nothing that it trains ({parts}) has weights that may change"
+        names = " or ".join(term.who for term in resting)
+        words = f"stage '{self.stage.name}': nothing that {names} trains ({parts}) has weights that may change"
+        return words if resting else ""
+
     def run(self) -> None:
         """Train to the end of the stage, saving on the way; return at once if it is complete."""
-        self._restore()
+        found = self._restore()
+        if self.idle and not found:
+            self._save()  # whoever loads the run looks for the checkpoint of its last stage
         if self.step >= self.total:
             return
         self._tell_unused()
@@ -187,7 +210,7 @@ class Trainer:
         logs: dict[str, Any] = {}
         for term in self.stage.terms:
             loss = term.objective.loss(batch, self.model, noise)
-            check_loss(term, loss, thoroughly=not self._checked)
+            check_loss(term, loss, thoroughly=not self._checked, learns=self._checked or self._learns(term))
             value = loss.value
             if at_once and not bool(torch.isfinite(value)):
                 raise self._failure(f"the loss of {term.who} is {float(value.detach())}")
@@ -232,11 +255,12 @@ class Trainer:
         }
         self._folder.save_checkpoint(self.stage.name, content)
 
-    def _restore(self) -> None:
+    def _restore(self) -> bool:
+        """Go on from the last checkpoint; say whether there is one."""
         content = self._folder.load_checkpoint(self.stage.name)
         if content is None:
             self._folder.keep("train.jsonl", self._recorded(0))
-            return
+            return False
         if (damage := self._folder.log_damage()) and self._folder.note(damage):
             self._loggers.note(damage)
         with self._folder.explained(self.stage.name):
@@ -255,6 +279,7 @@ class Trainer:
             self.step = int(content["step"])
         # The steps after the checkpoint are taken, and logged, again.
         self._folder.keep("train.jsonl", self._recorded(self.step))
+        return True
 
     def _load_model(self, state: dict[str, Tensor]) -> None:
         """Load weights; those of a head that is still untrained may be missing (runs without one share them)."""

@@ -63,6 +63,36 @@ class ConvEncoder(nn.Module):
         return features[0] if len(features) == 1 else torch.cat(features, dim=1)
 
 
+SMALLEST, LARGEST = 32, 256
+"""Pixels a side of the images that convolutional encoders take."""
+
+_PLACES = 256
+"""Places of a map that is an eighth of the image a side, from which on it is halved: 16 x 16, of 128 x 128 pixels.
+
+So the last layer, which has weights for every place, is about as large for images of 256 pixels as for those of 64.
+"""
+
+
+def further_halvings(observations: Mapping[str, ArraySpec], network: str) -> int:
+    """Return how often the map of an encoder made for 64 pixels is halved beyond that, for images of this size.
+
+    0 up to 127 x 127 pixels, 1 up to 255 x 255, 2 at 256 x 256.
+
+    Raises:
+        ValueError: a side has fewer than 32 or more than 256 pixels.
+    """
+    height, width = next(spec.shape[1:] for spec in observations.values() if spec.kind == "image")
+    if min(height, width) < SMALLEST or max(height, width) > LARGEST:
+        raise ValueError(
+            f"network {network} takes images of {SMALLEST} to {LARGEST} pixels a side, but the environment's have "
+            f"{height} x {width}: let the environment draw or resize them within that"
+        )
+    places, halvings = (height / 8) * (width / 8), 0
+    while places >= _PLACES:
+        places, halvings = places / 4, halvings + 1
+    return halvings
+
+
 def image_channels(observations: Mapping[str, ArraySpec], network: str) -> int:
     """Return the number of channels of all images together.
 

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 import vgbench.api
-from vgbench.api import Plan, PlannerState, Problem
+from vgbench.api import Discrete, Plan, PlannerState, Problem
 from vgbench_plugins.planners.sampling import SamplingPlanner, cheaper, cheapest, draw, fit
 
 
@@ -20,11 +20,18 @@ class CEM(SamplingPlanner):
 
     Candidates of NaN or infinite cost are no elites; if there are no others, mean and std stay.
 
+    In a discrete action set the law of a step is categorical (de Boer et al. 2005): `mean` is made of the shares of
+    each action among the elites, the share s / (s + size) of the draws is uniform, where s is `noise` in the first
+    round and `least_noise` in those after it and `size` the length of an action's vector, and the plan takes the action
+    of the largest share. A candidate is drawn as the largest log probability plus Gumbel noise.
+
     `info`: `ess` is the number of elites, `cost` the smallest and `cost_mean` the mean cost of the last round's
     candidates, each [B].
 
     Units: actions and noise are in normalised units (of the standard deviation of the training actions).
     """
+
+    discrete = True
 
     class Params(vgbench.api.Params):
         """Samples, elites and warm start."""
@@ -108,6 +115,9 @@ class CEM(SamplingPlanner):
     def _candidates(self, problem: Problem, mean: Tensor, std: Tensor, number: int, state: PlannerState) -> Tensor:
         """Candidates [B, K, H, A] of a round, admissible."""
         noise = draw(problem, self.samples(number), self.params.noise_hold, self.params.noise_beta)
+        if isinstance(problem.action_set, Discrete):
+            spread = self.params.noise if number == 0 else self.params.least_noise
+            return categorical(problem.action_set, mean.unsqueeze(1), spread, noise)
         return problem.action_set.clip(mean.unsqueeze(1) + std.unsqueeze(1) * noise)
 
     def samples(self, number: int) -> int:
@@ -128,6 +138,22 @@ class CEM(SamplingPlanner):
     def _keep(self, mean: Tensor, plan: Tensor, elites: Tensor, costs: Tensor) -> PlannerState:
         """What the next plan begins with."""
         return {"mean": mean}
+
+
+def categorical(actions: Discrete, mean: Tensor, spread: float, noise: Tensor) -> Tensor:
+    """Draw actions [B, K, H, A] of a discrete set by standard normals of that shape.
+
+    Args:
+        actions: the set, of vectors that are `size` at one place and 0 elsewhere.
+        mean: [B, 1, H, A], `size` times the probability of each action; all 0: nothing is known.
+        spread: the share spread / (spread + size) of the draws is uniform.
+        noise: [B, K, H, A].
+    """
+    uniform = spread / (spread + actions.size)
+    # In double precision: of a normal far out the distribution function must not be 1, nor its logarithm 0.
+    chance = (1 - uniform) * mean.double() / actions.size + uniform / mean.shape[-1]
+    gumbel = -torch.log(-torch.special.log_ndtr(noise.double()))
+    return actions.clip((chance.log() + gumbel).to(mean.dtype))
 
 
 def info(asked: Tensor, costs: Tensor) -> dict[str, Tensor]:

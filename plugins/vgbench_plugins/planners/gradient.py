@@ -38,6 +38,7 @@ class Gradient(SamplingPlanner):
     """
 
     gradient = True
+    not_discrete = "it moves actions by small steps, and there is none from one of them to the next"
 
     class Params(vgbench.api.Params):
         """Starts, steps of Adam and warm start."""

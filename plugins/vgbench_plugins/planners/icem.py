@@ -26,6 +26,9 @@ class ICEM(CEM):
     `info` is CEM's. Units: actions and noise are in normalised units.
     """
 
+    discrete = False
+    not_discrete = "its coloured noise and its mean as a candidate are those of continuous actions"
+
     class Params(CEM.Params):
         """Samples, elites and warm start."""
 

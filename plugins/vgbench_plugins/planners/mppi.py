@@ -31,6 +31,8 @@ class MPPI(SamplingPlanner):
     Units: actions and noise are in normalised units (of the standard deviation of the training actions).
     """
 
+    not_discrete = "its plan is an average of sequences, and an average of actions is none of them"
+
     class Params(vgbench.api.Params):
         """Samples, noise, temperature and warm start."""
 

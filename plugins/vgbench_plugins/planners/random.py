@@ -17,6 +17,7 @@ class Random(Planner):
     """
 
     baseline = True
+    discrete = True
     version = 2  # in 1 the default of `hold` was 1
 
     class Params(vgbench.api.Params):
@@ -63,7 +64,8 @@ class Random(Planner):
         """Actions [B, count, A] of the chosen law."""
         noise = problem.noise(count, problem.action_dim + 1)
         actions = problem.action_set.boundary(noise[..., :-1])
-        if self.params.norm == "uniform":
+        # Of a discrete set every action is on its boundary.
+        if self.params.norm == "uniform" and not problem.action_set.discrete:
             # The normal distribution function of a standard normal is uniform.
             actions = actions * torch.special.ndtr(noise[..., -1:])
         return actions

@@ -68,6 +68,24 @@ def test_several_images_other_sizes_and_the_norm(network):
 
 
 @pytest.mark.parametrize("network", [Impala, Strided])
+@pytest.mark.parametrize("size", [(32, 32), (48, 48), (96, 128), (127, 127), (128, 128), (224, 224), (256, 256)])
+def test_the_last_layer_stays_small_for_large_images(network, size):
+    """Up to 256 pixels a side the last layer has at most four times the weights that it has for 64."""
+    observations = {"image": ArraySpec((3, *size), "uint8", "image")}
+    encoder = build(network, observations, latent_dim=16)
+    assert encoder(inputs(observations, 2)).shape == (2, 16)
+    at_64 = build(network, {"image": ArraySpec((3, 64, 64), "uint8", "image")}, latent_dim=16).out.in_features
+    assert at_64 / 4 <= encoder.out.in_features <= 4 * at_64
+
+
+@pytest.mark.parametrize("network", [Impala, Strided])
+@pytest.mark.parametrize("size", [(31, 64), (64, 257), (8, 8)])
+def test_a_size_out_of_range_is_refused_with_the_range(network, size):
+    with pytest.raises(ValueError, match=rf"32 to 256 pixels a side.*{size[0]} x {size[1]}"):
+        build(network, {"image": ArraySpec((3, *size), "uint8", "image")})
+
+
+@pytest.mark.parametrize("network", [Impala, Strided])
 def test_worlds_that_do_not_fit(network):
     with pytest.raises(ValueError, match=r"needs an image.*velocity"):
         build(network, {"velocity": ArraySpec((2,))})

@@ -5,8 +5,9 @@ from typing import Any, get_args
 import torch
 from torch import Tensor, nn
 
-from vgbench.api import ArraySpec, NetworkShapes
+from vgbench.api import ArraySpec, Network, NetworkShapes
 from vgbench.api.network import Role
+from vgbench.model.jepa import is_frozen, raw_observations
 from vgbench.testing.check import Collector, Failure, Skip, expect
 from vgbench.testing.isolation import changed, snapshot
 from vgbench.testing.subject import Subject, equal, largest_gap, near
@@ -29,22 +30,55 @@ def make(subject: Subject) -> dict[str, nn.Module]:
     role = getattr(network, "role", None)
     allowed = ", ".join(get_args(Role))
     expect(role in get_args(Role), f"a role among {allowed}", repr(role), "`role` is not set on the class")
-    made, refused = {}, ""
-    for name, observations in WORLDS.items() if role == "encoder" else [(str(role), WORLDS["vectors"])]:
+    if role == "encoder":
+        return _encoders(subject, network)
+    module = network.build(NetworkShapes(WORLDS["vectors"], LATENT, ACTION))
+    _expect_module(module)
+    return {str(role): module}
+
+
+def _expect_module(module: object) -> None:
+    expect(isinstance(module, nn.Module), "a torch.nn.Module from build", type(module).__name__, "a missing return")
+
+
+def _encoders(subject: Subject, network: Network) -> dict[str, nn.Module]:
+    """Its modules by sort of observations: those that it accepts.
+
+    What raises a ValueError in `build` is refused. And one that is for images may fail on vectors in any way, as one
+    for vectors may on images.
+    """
+    made: dict[str, nn.Module] = {}
+    errors: dict[str, Exception] = {}
+    refused = ""
+    for name, observations in WORLDS.items():
         try:
-            made[name] = network.build(NetworkShapes(observations, LATENT, ACTION))
+            module = network.build(NetworkShapes(observations, LATENT, ACTION))
+            _expect_module(module)
+            made[name] = module.eval()
+            with torch.no_grad():
+                apply(subject, module, inputs(subject, name, module)[0])
+            module.train()
         except ValueError as err:
             refused = str(err)
-            if role != "encoder":
-                raise
+            made.pop(name, None)
+        except Exception as err:  # whatever a third party's code raises
+            errors[name] = err
+    working = [_has_image(name) for name in made if name not in errors]
+    for name, error in errors.items():
+        if (not _has_image(name)) in working:
+            made.pop(name, None)
+        elif name not in made:
+            raise error
     if not made:
         raise Failure(f"one of these to be accepted: {', '.join(WORLDS)}", refused, "it is for other observations")
-    for module in made.values():
-        expect(isinstance(module, nn.Module), "a torch.nn.Module from build", type(module).__name__, "a missing return")
     return made
 
 
-def inputs(subject: Subject, name: str) -> list[dict[str, Tensor]]:
+def _has_image(name: str) -> bool:
+    return any(spec.kind == "image" for spec in WORLDS[name].values())
+
+
+def inputs(subject: Subject, name: str, module: nn.Module) -> list[dict[str, Tensor]]:
     """Arguments of the module `name`, as tensors by name."""
     generator = torch.Generator().manual_seed(0)
 
@@ -52,7 +86,10 @@ def inputs(subject: Subject, name: str) -> list[dict[str, Tensor]]:
         return torch.randn(ROWS, *shape, generator=generator)
 
     if subject.cls.role == "encoder":
-        return [{key: draw(*spec.shape) for key, spec in WORLDS[name].items()}]
+        # Raw images are bytes: numbers of a normal distribution about grey.
+        raw = raw_observations(module)
+        drawn = {key: draw(*spec.shape) for key, spec in WORLDS[name].items()}
+        return [{k: (128 + 32 * v).clamp(0, 255).to(torch.uint8) if k in raw else v for k, v in drawn.items()}]
     sizes = {"predictor": {"latents": LATENT, "actions": ACTION}, "action_encoder": {"actions": ACTION}}
     return [{key: draw(size) for key, size in sizes.get(subject.cls.role, {"latents": LATENT}).items()}]
 
@@ -68,7 +105,7 @@ def outputs(subject: Subject, made: dict[str, nn.Module]) -> list[Tensor]:
     results = []
     for name, module in made.items():
         module.eval()
-        results += [apply(subject, module, given).detach() for given in inputs(subject, name)]
+        results += [apply(subject, module, given).detach() for given in inputs(subject, name, module)]
     return results
 
 
@@ -86,7 +123,7 @@ def works(subject: Subject) -> None:
     """Its module has the shapes of its role, in float32."""
     for name, module in subject.make().items():
         module.eval()
-        for given in inputs(subject, name):
+        for given in inputs(subject, name, module):
             out: Any = apply(subject, module, given)
             expect(isinstance(out, Tensor), "a tensor", type(out).__name__, "a tuple or a distribution is returned")
             want = [ROWS, _width(subject, module)]
@@ -113,7 +150,9 @@ def leading_dimensions(subject: Subject) -> None:
 def gradient(subject: Subject) -> None:
     """Every parameter gets a finite gradient."""
     for name, module in subject.make().items():
-        for given in inputs(subject, name):
+        if is_frozen(module):
+            raise Skip("it has no weights that may be trained")
+        for given in inputs(subject, name, module):
             apply(subject, module, given).square().sum().backward()
         for which, parameter in module.named_parameters():
             if parameter.requires_grad:
@@ -128,7 +167,7 @@ def inputs_used(subject: Subject) -> None:
     """Everything that it is given changes the result."""
     for name, module in subject.make().items():
         module.eval()
-        for given in inputs(subject, name):
+        for given in inputs(subject, name, module):
             out = apply(subject, module, given)
             for key in given:
                 other = apply(subject, module, {**given, key: given[key] + 1})
@@ -140,7 +179,7 @@ def rows(subject: Subject) -> None:
     """At evaluation a row alone gives the same as in a batch."""
     for name, module in subject.make().items():
         module.eval()
-        for given in inputs(subject, name):
+        for given in inputs(subject, name, module):
             together = apply(subject, module, given)
             singles = [{key: value[i : i + 1] for key, value in given.items()} for i in range(ROWS)]
             alone = torch.cat([apply(subject, module, single) for single in singles])
@@ -164,7 +203,7 @@ def training_leaves_globals(subject: Subject) -> None:
     for name, module in subject.make().items():
         module.train()
         before = snapshot()
-        for given in inputs(subject, name):
+        for given in inputs(subject, name, module):
             apply(subject, module, given)
         cause = "a dropout layer, whose draws no checkpoint brings back"
         expect(not changed(before), "a process as it was before", ", ".join(changed(before)), cause)
@@ -174,7 +213,7 @@ def training_leaves_globals(subject: Subject) -> None:
 def inputs_untouched(subject: Subject) -> None:
     """It does not change its inputs in place."""
     for name, module in subject.make().items():
-        for given in inputs(subject, name):
+        for given in inputs(subject, name, module):
             before = {key: value.clone() for key, value in given.items()}
             apply(subject, module, given)
             same = all(torch.equal(before[key], value) for key, value in given.items())

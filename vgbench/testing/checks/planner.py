@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vgbench.api import ActionSet, Box, NormBall, Plan, Planner
+from vgbench.api import ActionSet, Box, Discrete, NormBall, Plan, Planner
 from vgbench.testing.check import Collector, Skip, expect
 from vgbench.testing.quadratic import Quadratic
 from vgbench.testing.subject import Subject, equal, largest_gap, near
@@ -63,9 +63,9 @@ def works(subject: Subject) -> None:
 
 @check()
 def bounds(subject: Subject) -> None:
-    """Plans lie in the action set, a ball or a box."""
+    """Plans lie in the action set: a ball or a box, and a discrete one if it declares that it plans in such, too."""
     made = subject.make()
-    for actions in SETS:
+    for actions in (*SETS, *([Discrete(2, 1.5)] if made.discrete else [])):
         for seed in range(3):
             plan = solve(made, problem(made, action_set=actions, seed=seed)).actions
             cause = "a missing `problem.action_set.clip`"
