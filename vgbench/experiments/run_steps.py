@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vgbench.api import HasExpert, Planner, Tasks
 from vgbench.api.capabilities import offers
