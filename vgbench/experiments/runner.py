@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from vgbench.data.recorded import RECORDED
 from vgbench.errors import RunFailed, UsageError, VgbenchError
@@ -95,7 +95,7 @@ def run(
             if train_only:
                 write_json(folder.path / TRAINING, result)
             else:
-                folder.complete(result)
+                folder.complete(cast("ResultFile", result))
             status = done
         except BaseException as err:
             status = "interrupted" if isinstance(err, KeyboardInterrupt) else "failed"
