@@ -21,6 +21,7 @@ from vgbench.spec import RunSpec
 from vgbench.storage import source_changes
 from vgbench.storage.files import write_json
 from vgbench.storage.interrupt import Stop, deferred_interrupts
+from vgbench.storage.record_types import ResultFile
 from vgbench.storage.run_folder import RunFolder
 from vgbench.text import printable
 
