@@ -216,7 +216,7 @@ def hostile(path, rng):
             from vgbench.data import files
 
             if "sha256" in file.attrs:
-                file.attrs["sha256"] = files._header_hash(file)
+                file.attrs["sha256"] = files.header_hash(file)
 
 
 def test_hdf5(campaign, tools, whole, tmp_path):

@@ -208,6 +208,7 @@ def test_data_files_are_held_to_what_collected_data_are(model, vgbench_cli, tmp_
         found = files.fingerprint(episode_file.read(tmp_path / "bad.h5"))
         with h5py.File(tmp_path / "bad.h5", "r+") as file:
             file.attrs["fingerprint"] = found
+            file.attrs["sha256"] = files.header_hash(file)
         out = vgbench_cli(
             "train", "--data", "bad.h5", "--recipe", "vf", "--scale", "smoke", "--out", field.replace("/", "-")
         )

@@ -99,7 +99,7 @@ def test_an_logger_that_calls_exit_does_not_end_the_run(tmp_plugin):
         "nothing: logger 'nothing' (vgx-mine 0.1) is no logger: vgx_mine:Nothing must be a class with at least one "
         "method marked @vgbench.api.hookimpl (vgbench_run_started, vgbench_stage_started, vgbench_stage_progress, "
         "vgbench_stage_ended, vgbench_noted, vgbench_run_stopped, vgbench_run_ended)",
-        "late: SystemExit in vgbench_run_started: 3 (vgx-mine 0.1)",
+        "late: logger 'late' (vgx-mine 0.1): vgbench_run_started raised SystemExit: 3 (vgx_mine.py, line 15)",
     ]
 
 

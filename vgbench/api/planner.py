@@ -93,8 +93,8 @@ class Planner(Plugin, ABC):
 
     @property
     def hold(self) -> int:
-        """Steps for which its candidates hold each action; a random baseline beside it holds its own as long."""
-        return int(getattr(self.params, "noise_hold", 1))
+        """Steps for which its candidates hold each action, by default 1; a random baseline holds its own as long."""
+        return 1
 
     def beside(self, planner: "Planner") -> "Planner":
         """Return this planner as a baseline for another one: by default itself, whatever the other one does."""

@@ -75,9 +75,9 @@ class Loggers:
             except KeyboardInterrupt:
                 raise
             except BaseException as err:  # whatever a third party's code raises
-                source = f" ({self._sources[name]})" if name in self._sources else ""
-                what = str(err) if isinstance(err, PluginFailed) else f"{type(err).__name__} in {hook}: {err}"
-                self._report(name, f"{what}{source}")
+                failed = isinstance(err, PluginFailed)  # which names the package
+                source = f" ({self._sources[name]})" if name in self._sources and not failed else ""
+                self._report(name, f"{err if failed else f'{type(err).__name__} in {hook}: {err}'}{source}")
                 self._manager.unregister(implementation.plugin)
 
     def note(self, text: str) -> None:

@@ -68,6 +68,11 @@ class CEM(SamplingPlanner):
             return self
 
     @property
+    def hold(self) -> int:
+        """Steps for which each draw of the noise is held."""
+        return int(self.params.noise_hold)
+
+    @property
     def elites(self) -> int:
         """Number of elites: at least two, which a standard deviation needs, where there are two candidates."""
         asked, samples = float(self.params.elites), int(self.params.samples)

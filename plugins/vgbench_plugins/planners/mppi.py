@@ -77,6 +77,11 @@ class MPPI(SamplingPlanner):
             return self
 
     @property
+    def hold(self) -> int:
+        """Steps for which each draw of the noise is held."""
+        return int(self.params.noise_hold)
+
+    @property
     def noise_std(self) -> float:
         """Standard deviation of the noise, normalised action units."""
         size = float(self.params.noise)

@@ -163,7 +163,11 @@ def test_what_the_data_leave_no_room_for_is_refused():
         env.sample_tasks(4, 0, env.collect(3100, 2, 0))
     env = make(cells=(4, 5), open=(0.5, 0.5), longest=6, training_layouts=100_000)
     with pytest.raises(ValueError, match=r"no layout but \d+ found, .* smaller maze.training_layouts"):
-        env.collect(5, 2, 0)
+        env.collect(100_000, 2, 0)
+    # No more layouts are drawn than there are trajectories.
+    few, many = make(**SIX, training_layouts=5), make(**SIX, training_layouts=10**9)
+    codes = [torch.as_tensor(env.collect(5, 2, 0).static["layout"]) for env in (few, many)]
+    assert torch.equal(*codes)
     data = make(**SIX, longest=9).collect(5, 2, 0)
     with pytest.raises(ValueError, match="no layouts of the data with start and goal 12 to 13 cells apart"):
         make(**SIX, tasks="seen", distance=(12, 13)).sample_tasks(3, 0, data)

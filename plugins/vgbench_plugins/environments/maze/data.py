@@ -26,8 +26,9 @@ def training_codes(
         return np.full(trajectories, fixed)
     # As it was before there were larger mazes: from the stream of all else.
     own = rng if rules.listed else np.random.default_rng([seed, LAYOUTS])
-    chosen = generator.distinct(own, rules, layouts)
-    return rng.permutation(chosen[np.arange(trajectories) % layouts])
+    # No more than there are trajectories: drawing takes its time. The listed ones are drawn at once, as ever.
+    chosen = generator.distinct(own, rules, layouts if rules.listed else min(layouts, trajectories))
+    return rng.permutation(chosen[np.arange(trajectories) % len(chosen)])
 
 
 def free_positions(
