@@ -68,6 +68,11 @@ class Campaign:
     outcomes: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 
+    @property
+    def whole(self) -> bool:
+        """Whether this is the full form: then a campaign may go through all there is, in its order."""
+        return os.environ.get("VGBENCH_CAMPAIGN") == "full" or bool(os.environ.get("VGBENCH_CAMPAIGN_CASE"))
+
     def cases(self) -> Iterator[tuple[int, random.Random]]:
         """Yield the number of each attempt, and the generator that decides all about it."""
         only, _, number = os.environ.get("VGBENCH_CAMPAIGN_CASE", "").partition(":")
