@@ -1,4 +1,4 @@
-"""Each place that makes a tensor on the run's device, or moves one there, forgets to: a test on another device sees it."""
+"""Each place that makes a tensor on the run's device, or moves one there, forgets to: on another device that is seen."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,6 @@ RUNS = [
     {"protocol": "wall_gamble", "recipe": "regressive", "planner": "random"},
     {"protocol": "wall_big", "recipe": "two_space", "planner": "gradient", "set": ["projector.hidden=[16]"]},
 ]
-HARMLESS = "harmless: a number, which CUDA takes from the CPU, or not used where it was made"
 
 
 def test_forgotten_devices(campaign, tools, whole, offered, tmp_path):
@@ -48,23 +47,13 @@ def test_forgotten_devices(campaign, tools, whole, offered, tmp_path):
     for case, rng in forgotten.cases():
         number, site = places[case] if forgotten.whole else rng.choice(places)
         ended = played(number, tmp_path / str(case), site)
-        if "two devices" in ended.err or "is on device" in ended.err:
-            forgotten.outcomes["noticed"] += 1
-        elif ended.code == 0:
-            line = source(site)
-            forgotten.outcomes[f"not noticed: {site} {line}"] += 1
-        else:
-            forgotten.outcomes["noticed"] += 1
+        # A number of no dimension is taken from the CPU by CUDA, too; some are not used where they were made.
+        forgotten.outcomes["noticed" if ended.code else f"not noticed: {source(site)}"] += 1
 
 
 def source(site):
-    """The line of a place."""
+    """The line of a place, and where it is."""
     name, _, number = site.partition(":")
     root = Path(__file__).parents[2]
-    path = next(
-        path
-        for top in ("vgbench", "plugins")
-        for path in (root / top).rglob(Path(name).name)
-        if str(path).endswith(name)
-    )
-    return path.read_text().splitlines()[int(number) - 1].strip()
+    paths = [path for top in ("vgbench", "plugins") for path in (root / top).glob(f"**/{name}")]
+    return f"{paths[0].read_text().splitlines()[int(number) - 1].strip()} ({site})"

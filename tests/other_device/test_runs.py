@@ -101,24 +101,17 @@ def looked_at(played, elsewhere):
     found = []
 
     def make(**how):
-        spec, folder = played("cpu", **how)
+        folder = played("cpu", **how)[1]
         for device in ("cpu", elsewhere):
             trained = load_trained(folder)
-            data = Dataset(
-                trained.environment,
-                trained.data.trajectories,
-                torch.device(device),
-                spec.settings["model"].action_scale,
-            )
-            found.append(
-                replace(
-                    trained,
-                    spec=replace(trained.spec, device=device),
-                    data=data,
-                    model=trained.model.to(device),
-                    tasks=trained.tasks.to(device),
-                )
-            )
+            scale = trained.spec.settings["model"].action_scale
+            moved = {
+                "spec": replace(trained.spec, device=device),
+                "data": Dataset(trained.environment, trained.data.trajectories, torch.device(device), scale),
+                "model": trained.model.to(device),
+                "tasks": trained.tasks.to(device),
+            }
+            found.append(replace(trained, **moved))
         return found
 
     return make
