@@ -1,4 +1,4 @@
-"""Each place that makes a tensor on the run's device, or moves one there, forgets to: on another device that is seen."""
+"""Each place that makes a tensor on the device of a run, or moves one there, forgets to: on another one it is seen."""
 
 from dataclasses import replace
 from pathlib import Path
