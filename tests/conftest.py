@@ -1,5 +1,6 @@
 """Shared fixtures. `tmp_plugin` comes from vgbench itself (`vgbench.testing.pytest_plugin`)."""
 
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -221,6 +222,24 @@ def folder(tmp_path):
     """A run folder without the runner around it."""
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     return RunFolder(tmp_path / "run")
+
+
+@pytest.fixture(scope="session")
+def offered() -> Callable[..., Any]:
+    """`with offered(forget=SITE):` has a device that is not the CPU: see `tests/other_device/device.py`."""
+    name = "vgbench_tests_other_device"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "other_device" / "device.py")
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[name].other_device
+
+
+@pytest.fixture
+def elsewhere(offered: Callable[..., Any]) -> Iterator[str]:
+    """The name of that device."""
+    with offered():
+        yield "elsewhere:0"
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 `pytest -n 0 -m slow tests/campaigns` runs the small form. In full, by hand: VGBENCH_CAMPAIGN=full, or a number by which
 the attempts of the small form are multiplied. VGBENCH_CAMPAIGN_SEED chooses other attempts (0 by default), and
-VGBENCH_CAMPAIGN_CASE=NAME:NUMBER repeats one, as a failure's message says.
+VGBENCH_CAMPAIGN_CASE=NAME:NUMBER repeats one, as a failure's message says. VGBENCH_CAMPAIGN_SECONDS ends each campaign
+after a time, and VGBENCH_CAMPAIGN_OUT=FILE has the tallies: a line for each campaign, of its last time.
 """
 
 import contextlib
@@ -65,8 +66,14 @@ class Campaign:
     name: str
     small: int
     full: int
+    planned: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """Whether this is the full form: then a campaign may go through all there is, in its order."""
+        return os.environ.get("VGBENCH_CAMPAIGN") == "full" or bool(os.environ.get("VGBENCH_CAMPAIGN_CASE"))
 
     def cases(self) -> Iterator[tuple[int, random.Random]]:
         """Yield the number of each attempt, and the generator that decides all about it."""
@@ -74,7 +81,11 @@ class Campaign:
         form = os.environ.get("VGBENCH_CAMPAIGN", "1")
         count = self.full if form == "full" else min(self.full, round(self.small * float(form)))
         chosen = [int(number)] if only == self.name else [] if only else range(count)
+        self.planned = len(chosen)
+        ends = time.monotonic() + float(os.environ.get("VGBENCH_CAMPAIGN_SECONDS") or "inf")
         for case in chosen:
+            if time.monotonic() > ends:
+                return
             yield case, random.Random(f"{SEED}/{self.name}/{case}")
 
     def fail(self, case: int, what: str, ended: Ended | None = None) -> None:
@@ -88,9 +99,12 @@ class Campaign:
         """Print the tally, and fail if an attempt has."""
         tally = ", ".join(f"{count} {what}" for what, count in sorted(self.outcomes.items()))
         print(f"\ncampaign {self.name}, seed {SEED}: {sum(self.outcomes.values())} attempts: {tally}")
-        if out := os.environ.get("VGBENCH_CAMPAIGN_OUT"):
-            with Path(out).open("a") as file:
-                file.write(json.dumps({"campaign": self.name, "seed": SEED, "outcomes": self.outcomes}) + "\n")
+        if (out := os.environ.get("VGBENCH_CAMPAIGN_OUT")) and self.outcomes:
+            about = {"campaign": self.name, "seed": SEED, "planned": self.planned, "outcomes": self.outcomes}
+            path = Path(out)
+            lines = path.read_text().splitlines() if path.exists() else []
+            lines = [line for line in lines if json.loads(line)["campaign"] != self.name]
+            path.write_text("".join(f"{line}\n" for line in sorted([*lines, json.dumps(about, sort_keys=True)])))
         assert not self.failures, "\n".join([f"{len(self.failures)} failed", *self.failures[:20]])
 
 

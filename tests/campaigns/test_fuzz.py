@@ -1,5 +1,6 @@
 """Damaged, hostile and merely odd files for everything that is read: refused in a line, in seconds and a gigabyte."""
 
+import contextlib
 import copy
 import json
 import shutil
@@ -216,7 +217,8 @@ def hostile(path, rng):
             from vgbench.data import files
 
             if "sha256" in file.attrs:
-                file.attrs["sha256"] = files.header_hash(file)
+                with contextlib.suppress(TypeError):  # what it says of itself is no text any more
+                    file.attrs["sha256"] = files.header_hash(file)
 
 
 def test_hdf5(campaign, tools, whole, tmp_path):

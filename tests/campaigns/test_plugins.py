@@ -167,6 +167,8 @@ BEHAVIOURS = {
     "device": "torch.set_default_device('meta')",
     "threads": "torch.set_num_threads(2)",
     "seed": "torch.manual_seed(99)",
+    "random": "random.random()",
+    "numpy's random": "numpy.random.seed(3)",
     "no gradients": "torch.set_grad_enabled(False)",
     "handler": "signal.signal(signal.SIGINT, signal.SIG_IGN)",
     "hangs": "time.sleep(60)",
@@ -175,9 +177,10 @@ BEHAVIOURS = {
     "stdout gone": "sys.stdout = None",
 }
 HARMLESS = {"print"}
-ALLOWED = {("logger", "handler"), ("logger", "stdout gone")}  # services that collect what is printed do so
+ALLOWED = {("logger", name) for name in ("handler", "stdout gone", "random", "numpy's random")}
+"""Services that collect what is printed do so; what a logger draws is put back."""
 
-INSIDE = {(kind, name) for kind in ("distance", "network") for name in ("no gradients", "stdout gone")}
+INSIDE = {(kind, name) for kind in ("distance", "network") for name in ("no gradients", "stdout gone", "random")}
 """Found when the hook that called them returns: the message has that one's plugin, "or what it calls"."""
 
 

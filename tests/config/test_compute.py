@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from dataclasses import replace
 
@@ -281,3 +282,33 @@ def test_a_run_on_a_gpu(how, tmp_path):
         protocol="wall_small", recipe="vf_quasi", scale="smoke", device="cuda", out=tmp_path / "r", **how
     )
     assert result.record["device"] == "cuda" and result.record["precision"] == how.get("precision", "float32")
+
+
+# memory of the networks
+
+
+@pytest.mark.parametrize("hidden", ["[512000,512000]", "[3000000,3000000]", "[1000000000]"])
+def test_a_network_that_does_not_fit_is_refused_before_memory_is_taken(hidden, vgbench_process):
+    """Terabytes, of two matrices or of one: the command itself stays small."""
+    done = vgbench_process("run", *SMOKE, "--set", f"mlp.hidden={hidden}", "--dry-run")
+    assert done.returncode == 2, done.stderr
+    assert re.search(r"^error: network 'mlp' \(vgbench .*\): its weights take [\d.]+[TG]iB or more, and ", done.stderr)
+
+
+def test_networks_that_fit_have_the_weights_that_they_had():
+    """Looking at what is asked for draws nothing: weights made plainly, from the same seed."""
+    from vgbench.api import NetworkShapes
+    from vgbench.model.allocation import WithinMemory
+    from vgbench_plugins.networks.mlp import MLP
+
+    weights = []
+    for looked_at in (False, True):
+        torch.manual_seed(3)
+        network, shapes = MLP(MLP.Params(hidden=(8, 4))), NetworkShapes({}, 6, 2)
+        if looked_at:
+            with WithinMemory(lambda: "mine"):
+                made = network.build(shapes)
+        else:
+            made = network.build(shapes)
+        weights.append(torch.cat([p.detach().flatten() for p in made.parameters()]))
+    assert torch.equal(*weights)

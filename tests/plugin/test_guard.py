@@ -2,10 +2,12 @@
 
 import json
 import os
+import random
 import signal
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,6 +25,8 @@ CHANGES = {
     "the precision of matrix products": lambda: torch.set_float32_matmul_precision("medium"),
     "the handler of SIGINT": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     "the handler of SIGTERM": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+    "the global random state of Python": random.random,
+    "the global random state of NumPy": np.random.rand,
     "sys.stdout": lambda: setattr(sys, "stdout", None),
 }
 
@@ -30,7 +34,9 @@ CHANGES = {
 def state():
     made = torch.zeros(1)
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    return made.dtype, made.device, torch.get_num_threads(), torch.is_grad_enabled(), os.getcwd(), handlers, sys.stdout  # noqa: PTH109
+    values = made.dtype, made.device, torch.get_num_threads(), torch.is_grad_enabled(), handlers, sys.stdout
+    drawn = random.getstate(), [part.tolist() for part in map(np.asarray, np.random.get_state())]
+    return *values, os.getcwd(), *drawn  # noqa: PTH109
 
 
 @pytest.mark.parametrize("what", CHANGES)
@@ -43,6 +49,27 @@ def test_a_change_of_what_belongs_to_all_is_put_back_and_told(what, tmp_path, mo
     ):
         CHANGES[what]()
     assert state() == before
+
+
+def test_generators_that_are_drawn_from_are_as_they_were():
+    want = []
+    for spoilt in (False, True):
+        random.seed(5), np.random.seed(6)
+        if spoilt:
+            for draw in (random.random, np.random.randn, lambda: random.seed(9), lambda: np.random.seed(9)):
+                with pytest.raises(PluginFailed, match="drawn from, or seeded"), guard.calling(lambda: "mine", "loss"):
+                    draw()
+        want.append((random.random(), np.random.randn(), np.random.randn()))
+    assert want[0] == want[1]
+
+
+def test_a_logger_may_draw_and_changes_nothing():
+    random.seed(5)
+    with guard.calling(lambda: "mine", "vgbench_run_started", streams=False):
+        random.random(), np.random.rand()
+    drawn = random.random()
+    random.seed(5)
+    assert random.random() == drawn
 
 
 def test_what_is_put_back_by_the_plugin_itself_is_its_own_matter():
@@ -123,7 +150,8 @@ def test_a_signal_and_a_child_end_processes_that_run_a_plugin(tmp_plugin, vgbenc
 
 
 DISTANCE = """
-    import os, sys, time
+    import os, random, sys, time
+    import numpy as np
     import torch
     from vgbench.api import *
     calls = 0
@@ -144,6 +172,11 @@ RUN = ["run", "--env", "wall", "--objective", "iql", "--distance", "mine", "--sc
     [
         ("os._exit(0)", r"distance 'mine' \(vgx-mine 0\.3\): forward raised Stopped: it called os\._exit\(0\)"),
         ("time.sleep(60)", r"distance 'mine' \(vgx-mine 0\.3\): forward raised Stopped: it took more than 2 s"),
+        (
+            "np.random.seed(3)",
+            r"distance 'mine' \(vgx-mine 0\.3\): it called seed, and changed the global random state of NumPy",
+        ),
+        ("random.random()", r"or what it calls, changed the global random state of Python"),
         ("os.chdir('/')", r"distance 'mine' \(vgx-mine 0\.3\): it called chdir, and changed the working directory"),
     ],
 )

@@ -235,3 +235,40 @@ def test_an_older_record_is_read_before_anything_is_measured(tmp_path):
         path.write_text(text)
         with pytest.raises(UsageError, match="--against"):
             command.parse(["solve", "--against", str(path)])
+
+
+def gpu(out, *arguments):
+    environ = {"OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin", "HOME": str(out.parent)}
+    call = [sys.executable, "-m", "benchmarks.gpu", "--out", out, "--device", "cpu", "--scale", "smoke", *arguments]
+    return subprocess.run(call, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=500)
+
+
+def test_what_a_gpu_is_measured_by_runs_on_a_cpu(tmp_path):
+    done = gpu(tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "out" / "gpu.json").read_text())
+    parts = record["parts"]
+    assert list(parts) == ["tests", "solve", "epoch", "cell"] and record["device"] == "cpu"
+    assert parts["tests"]["collected"] >= 5
+    one, block = parts["solve"]["one task"], parts["solve"]["a block of tasks"]
+    assert one["tasks"] == 1 < block["tasks"] and one["median_seconds"] > 0
+    epoch = parts["epoch"]
+    assert epoch["steps"] == epoch["of"] > 0 and not epoch["out_of_time"]
+    cell = parts["cell"]
+    assert cell["exit"] == 0 and cell["result"]["n"] == 4 and not cell["out_of_time"]
+    assert json.loads((tmp_path / "out" / "cell" / "result.json").read_text())["recipe"] == "vf_quasi"
+
+
+def test_a_cell_that_is_not_done_in_time_is_saved_and_told(tmp_path):
+    done = gpu(tmp_path / "out", "--seconds", "1")
+    assert done.returncode == 0, done.stderr
+    parts = json.loads((tmp_path / "out" / "gpu.json").read_text())["parts"]
+    assert parts["cell"]["out_of_time"] and "result" not in parts["cell"]
+    assert parts["epoch"]["out_of_time"] and parts["epoch"]["steps"] < parts["epoch"]["of"]
+
+
+def test_the_gpu_s_script_refuses_what_is_not_there(tmp_path):
+    done = gpu(tmp_path / "out", "--scale", "smoky")
+    assert done.returncode == 2 and "smoke" in done.stderr
+    done = gpu(tmp_path / "out", "--device", "cuda:7")
+    assert done.returncode == 2 and "--device cuda:7" in done.stderr

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from vgbench.api import ArraySpec, Distance, EnvironmentSpec, Network, NetworkShapes
 from vgbench.errors import UsageError
+from vgbench.model.allocation import WithinMemory
 from vgbench.model.batching import in_blocks
 from vgbench.plugin.attribution import describe_plugin
 from vgbench.plugin.guard import calling
@@ -186,9 +187,10 @@ def _built(network: Network, shapes: NetworkShapes) -> nn.Module:
     """Module of a network; one whose size the core must ask for has to tell it.
 
     Raises:
-        UsageError: it is no module, or does not tell.
+        UsageError: it is no module, does not tell, or needs more memory than there is.
     """
-    module = network.build(shapes)
+    with WithinMemory(lambda: describe_plugin(network, "network")):
+        module = network.build(shapes)
     who = describe_plugin(network, "network")
     if not isinstance(module, nn.Module):
         raise UsageError(f"{who}: build returned a {type(module).__name__}, expected a torch.nn.Module")

@@ -29,7 +29,7 @@ def in_force(spec: RunSpec) -> Iterator[None]:
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = tf32
     try:
-        with nullcontext() if spec.device_kind == "cpu" else torch.cuda.device(spec.device):
+        with torch.cuda.device(spec.device) if spec.device_kind == "cuda" else nullcontext():
             yield
     finally:
         torch.set_num_threads(before[0])

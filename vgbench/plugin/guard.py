@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from vgbench.errors import PluginFailed, UsageError, VgbenchError
 from vgbench.plugin.entry import HOME
+from vgbench.plugin.process_state import RANDOM, State, setters
 
 VARIABLE = "VGBENCH_PLUGIN_TIMEOUT"
 """Variable with the seconds that a hook may take, as `--plugin-timeout` sets it, for worker processes, too."""
@@ -32,10 +33,6 @@ HOOKS = {
     "network": ("build",),
 }
 """Methods of each kind that are watched; networks and distances run inside of these, or of the core's own calls."""
-
-
-_FOLDER = "the working directory"
-_HANDLERS = "the handler"
 
 
 class Stopped(BaseException):
@@ -139,6 +136,9 @@ def calling(who: Callable[[], str], hook: str, streams: bool = True) -> Iterator
             _watch.ends = math.inf
             signal.setitimer(signal.ITIMER_REAL, 0)
         changed = before.restored()
+    if not streams:
+        # What loggers call, services mostly, may draw: nothing that is computed does, and it is as it was again.
+        changed = {name: words for name, words in changed.items() if name not in RANDOM}
     if changed:
         keys = (name.split(" of SIG")[0] for name in changed)
         known = next((_watch.setters[key] for key in keys if key in _watch.setters), None)
@@ -178,79 +178,6 @@ def _watched(made: object, kind: str, hook: str, method: Callable[..., Any]) -> 
             return method(*arguments, **named)
 
     return call
-
-
-class State:
-    """State of the process that a plugin must leave alone, as it is when this is made."""
-
-    def __init__(self, streams: bool = True) -> None:
-        """Look at it; `streams`: also at standard streams and handlers of signals."""
-        self._folder = _folder()
-        # By what is imported: a command without PyTorch does not import it for this.
-        self._settings = _settings("torch" in sys.modules, streams)
-        self._values = [get() for _, get, _ in self._settings]
-
-    def restored(self) -> dict[str, str]:
-        """Put back what has changed since, and say what that was, by its name."""
-        changed = {}
-        if (folder := _folder()) != self._folder and self._folder is not None:
-            changed[_FOLDER] = f"{_FOLDER} (to {folder})"
-            with suppress(OSError):
-                os.chdir(self._folder)
-        for before, (name, get, put) in zip(self._values, self._settings, strict=True):
-            now = get()
-            if now is not before and now != before:
-                changed[name] = f"{name} (from {_shown(before)} to {_shown(now)})"
-                put(before)
-        return changed
-
-
-def _shown(value: object) -> str:
-    return repr(value)[:60]
-
-
-def _folder() -> str | None:
-    try:
-        return os.getcwd()  # noqa: PTH109 - a Path would take ten times as long, and this is asked at each step
-    except OSError:  # it was deleted
-        return None
-
-
-@functools.cache
-def _settings(torch_too: bool, streams: bool) -> list[tuple[str, Callable[[], Any], Callable[[Any], object]]]:
-    """Return the name of each value, how to read and how to set it."""
-    found: list[tuple[str, Callable[[], Any], Callable[[Any], object]]] = []
-    if torch_too:
-        import torch
-
-        found += [
-            ("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
-            ("torch's default device", torch.get_default_device, _set_device),
-            ("torch's number of threads", torch.get_num_threads, torch.set_num_threads),
-            ("torch's global seed", torch.initial_seed, torch.manual_seed),
-            ("whether gradients are recorded", torch.is_grad_enabled, torch.set_grad_enabled),
-            (
-                "the precision of matrix products",
-                torch.get_float32_matmul_precision,
-                torch.set_float32_matmul_precision,
-            ),
-        ]
-    if streams:
-        found += [
-            ("sys.stdout", lambda: sys.stdout, lambda stream: setattr(sys, "stdout", stream)),
-            ("sys.stderr", lambda: sys.stderr, lambda stream: setattr(sys, "stderr", stream)),
-        ]
-    if streams and threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            read, put = functools.partial(signal.getsignal, number), functools.partial(signal.signal, number)
-            found.append((f"{_HANDLERS} of {number.name}", read, put))
-    return found
-
-
-def _set_device(device: Any) -> None:
-    import torch
-
-    torch.set_default_device(None if device == torch.device("cpu") else device)
 
 
 def _arm(seconds: float) -> None:
@@ -297,16 +224,7 @@ def seen() -> Iterator[None]:
 
     Once for all of a run, not around each hook: networks and distances are called by hooks of others.
     """
-    import torch
-
-    places: list[tuple[str, Any, str]] = [
-        (_FOLDER, os, "chdir"),
-        ("torch's default dtype", torch, "set_default_dtype"),
-        ("torch's default device", torch, "set_default_device"),
-        ("torch's number of threads", torch, "set_num_threads"),
-        ("torch's global seed", torch, "manual_seed"),
-        (_HANDLERS, signal, "signal"),
-    ]
+    places = setters()
     old = [getattr(place, name) for _, place, name in places]
     _watch.process = os.getpid()
     os._exit = _end  # type: ignore[assignment]

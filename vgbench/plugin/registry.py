@@ -17,7 +17,7 @@ from typing import Any
 from vgbench.errors import UsageError
 from vgbench.plugin.contract import check_class
 from vgbench.plugin.entry import CATALOGUES, EXECUTORS, GROUPS, HOME, Entry
-from vgbench.plugin.guard import State
+from vgbench.plugin.process_state import State
 from vgbench.text import RENAMED, same, suggest
 
 _OTHERS = (CATALOGUES, EXECUTORS)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vgbench.errors import VgbenchError
-from vgbench.storage.files import Record, write_bytes
+from vgbench.storage.files import Record, read_whole, write_bytes
 
 _MARK = b"vgbench sha256 "
 _COMMENT = len(_MARK) + 64  # bytes, with the hash in hex digits
@@ -90,7 +90,7 @@ def read(path: Path) -> Record:
     Raises:
         Damaged, OSError, and what else `decode` raises.
     """
-    return decode(path.read_bytes())
+    return decode(read_whole(path))
 
 
 def load(path: Path, key: str | None) -> tuple[Record, Record | None]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vgbench.errors import VgbenchError
-from vgbench.storage.files import write_text
+from vgbench.storage.files import read_whole, write_text
 
 NAME = "SHA256SUMS"
 # Not run.json, which changes after the end and has a hash of its own, nor what other commands add.
@@ -21,7 +21,7 @@ _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
 def write(folder: Path, added: Mapping[str, bytes]) -> None:
     """Write the checksums of a folder's files, and of those that are about to be written (`added`)."""
-    contents = {p.name: p.read_bytes() for p in folder.iterdir() if _RECORDS.fullmatch(p.name)} | dict(added)
+    contents = {p.name: read_whole(p) for p in folder.iterdir() if _RECORDS.fullmatch(p.name)} | dict(added)
     text = "".join(f"{_hash(content)}  {name}\n" for name, content in sorted(contents.items()))
     write_text(folder / NAME, f"{_FIRST}{_hash(text.encode())}\n{text}")
 
@@ -34,7 +34,7 @@ def verify(folder: Path) -> None:
     """
     path = folder / NAME
     try:
-        first, _, text = path.read_text(encoding="utf-8").partition("\n")
+        first, _, text = read_whole(path).decode().partition("\n")
     except FileNotFoundError:
         return
     except (OSError, ValueError) as err:
@@ -49,7 +49,7 @@ def verify(folder: Path) -> None:
         if found is None or file is None or file.name != found[2]:
             raise VgbenchError(f"{path} is not what vgbench wrote: {line!r}; {_advice(path)}")
         try:
-            changed = file.is_file() and _hash(file.read_bytes()) != found[1]
+            changed = file.is_file() and _hash(read_whole(file)) != found[1]
         except OSError as err:
             raise VgbenchError(f"{file} cannot be read: {err.strerror or err}") from err
         if changed:

@@ -126,6 +126,37 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from err
 
 
+def read_whole(path: Path) -> bytes:
+    """Read a file.
+
+    Raises:
+        OSError: it cannot be read; names the file also where the disk failed after it was opened.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as err:
+        raise named(err, path) from err
+
+
+def read_lines(path: Path) -> list[Record]:
+    """Read the records of a JSONL file, up to a line that was cut off; none where there is no file."""
+    records: list[Record] = []
+    for line in read_whole(path).splitlines() if path.exists() else ():
+        try:
+            record = parse_json(line)
+        except ValueError:
+            break  # cut off when the process was killed: it is the last one
+        if not isinstance(record, dict):
+            break
+        records.append(record)
+    return records
+
+
+def named(err: OSError, path: Path) -> OSError:
+    """Return an error of the system with the name of its file, which those of an open file lack."""
+    return err if err.filename is not None else OSError(err.errno, err.strerror or str(err), str(path))
+
+
 def read_bytes(path: Path, most: int) -> bytes:
     """Read a file of at most `most` bytes; its size is looked at before memory is taken.
 
@@ -133,8 +164,11 @@ def read_bytes(path: Path, most: int) -> bytes:
         ValueError: it has more.
         OSError: it cannot be read.
     """
-    with path.open("rb") as file:
-        content = file.read(most + 1)
+    try:
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except OSError as err:
+        raise named(err, path) from err
     if len(content) > most:
         raise ValueError(f"it has more than {most} bytes")
     return content

@@ -17,7 +17,17 @@ from vgbench.storage.record_types import MadeBy, ResultFile, RunFile, Times
 
 if TYPE_CHECKING:
     from vgbench.spec import RunSpec
-from vgbench.storage.files import Record, drop_partials, json_text, now, parse_json, read_json, write_sealed, write_text
+from vgbench.storage.files import (
+    Record,
+    drop_partials,
+    json_text,
+    now,
+    read_json,
+    read_lines,
+    read_whole,
+    write_sealed,
+    write_text,
+)
 
 _NEEDED = ("format", "key", "title", "identity", "stages")
 """Fields of run.json without which a folder cannot be gone on with."""
@@ -240,16 +250,7 @@ class RunFolder:
 
     def lines(self, name: str) -> list[Record]:
         """Records of a JSONL file, up to a line that was cut off."""
-        path, records = self.path / name, []
-        for line in path.read_bytes().splitlines() if path.exists() else ():
-            try:
-                record = parse_json(line)
-            except ValueError:
-                break  # cut off when the process was killed: it is the last one
-            if not isinstance(record, dict):
-                break
-            records.append(record)
-        return records
+        return read_lines(self.path / name)
 
     def checkpoint(self, name: str) -> Path:
         """File of a stage's checkpoint, whether it is there or not."""
@@ -277,7 +278,7 @@ class RunFolder:
     def _log_state(self, size: int | None = None) -> Record:
         """Bytes of train.jsonl so far, or the first `size` of them, and their hash."""
         path = self.path / "train.jsonl"
-        content = (path.read_bytes() if path.exists() else b"")[:size]
+        content = (read_whole(path) if path.exists() else b"")[:size]
         return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
     def log_damage(self) -> str | None:

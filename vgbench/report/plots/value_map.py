@@ -80,7 +80,7 @@ def _alike(a: State, b: State) -> bool:
 
 def layout_alone(images: Tensor) -> np.ndarray:
     """Picture [H, W, 3] of what images [M, C, H, W] of many states have in common: the agent is in each elsewhere."""
-    some = images[torch.linspace(0, len(images) - 1, min(len(images), 65)).long()]
+    some = images[torch.linspace(0, len(images) - 1, min(len(images), 65), device=images.device).long()]
     return rgb(some.median(dim=0).values.cpu().numpy())
 
 
