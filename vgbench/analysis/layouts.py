@@ -26,11 +26,11 @@ class Layout:
         """Return the numbers [B] of the states of the grid whose latents are nearest to `latents` [B, D]."""
         return torch.cdist(latents, self.latents).argmin(dim=1)
 
-    def beside_wall(self, state: State) -> bool:
-        """Tell whether a state (leading 1) is at a wall or an edge: its nearest state lacks a neighbour."""
-        numbers, weights = self.grid.locate(state)
-        number = numbers[0, weights[0].argmax()]
-        return bool((self.grid.neighbours[number] < 0).any())
+    def beside_wall(self, states: State) -> Tensor:
+        """Return [B], whether states are at a wall or an edge: their nearest state of the grid lacks a neighbour."""
+        numbers, weights = self.grid.locate(states)
+        nearest = numbers.gather(1, weights.argmax(dim=1, keepdim=True)).squeeze(1)
+        return (self.grid.neighbours[nearest] < 0).any(dim=1)
 
 
 @dataclass
