@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from vgbench.errors import UsageError, VgbenchError
+from vgbench.report.plots.heading import baseline_files, heading
 from vgbench.report.plots.picture import Drawn, Plot, SkippedPlot
 from vgbench.storage.files import JSON_BYTES, Record, parse_json, read_bytes, read_json, write_atomically, write_json
 from vgbench.storage.run_folder import other_format
 
-DRAWING = 1
+DRAWING = 2
 """Version of the pictures; raised where they begin to look otherwise."""
 INDEX = "plots.json"
 MODEL_KINDS = "Value map, prediction error and rollouts"
@@ -167,6 +168,11 @@ def _most_steps(run: Path) -> int | None:
         return None
 
 
+def _baselines(run: Path) -> list[tuple[str, str]]:
+    """Hashes of the baselines' episodes."""
+    return [(name, hashlib.sha256(path.read_bytes()).hexdigest()) for name, path in baseline_files(run).items()]
+
+
 def _model(run: Path) -> Drawn:
     """Pictures that need the trained model."""
     from vgbench.experiments.trained import load_trained
@@ -182,7 +188,7 @@ def _model(run: Path) -> Drawn:
     if not (run / "diagnosis.json").exists():
         from vgbench.analysis import prediction as dynamics
 
-        yield diagnosis.prediction(dynamics.prediction(trained, dynamics.rollouts(trained, 0)))
+        yield diagnosis.prediction(dynamics.prediction(trained, dynamics.rollouts(trained, 0)), heading(run).title)
     yield from rollouts.rollouts(atlas)
 
 
@@ -197,13 +203,13 @@ def _diagnosis(run: Path) -> Drawn:
             yield SkippedPlot(drawing.kind, why or block["skipped"])
             continue
         try:
-            yield drawing.draw(block)
+            yield drawing.draw(block, heading(run).title)
         except (KeyError, TypeError, ValueError) as err:
             yield SkippedPlot(drawing.kind, f"diagnosis.json cannot be used: {err}")
 
 
 GROUPS = (
-    Group("records", ("train.jsonl", "episodes.jsonl", "baseline.jsonl"), _records, also=lambda run: _most_steps(run)),
+    Group("records", ("run.json", "train.jsonl", "episodes.jsonl"), _records, also=lambda run: _baselines(run)),
     Group("model", ("result.json",), _model, slow=True),
     Group("diagnosis", ("run.json", "diagnosis.json"), _diagnosis),
 )
