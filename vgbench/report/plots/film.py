@@ -17,7 +17,7 @@ TRACE, PLAN, IMAGINED, GOAL = "#ffffff", "#E69F00", "#56B4E9", "#F0E442"
 """Colours of the way so far, of where a plan leads, of where the model expects it to lead, and of the goal."""
 BAR, LAST = 56, 1500
 """Height of the caption, px, and how long the last frame stays, ms."""
-_WORDS = ((TRACE, "way"), (PLAN, "plan, really"), (IMAGINED, "plan, as the model expects"))
+_WORDS = ((GOAL, "goal, radius"), (TRACE, "way"), (PLAN, "plan, really"), (IMAGINED, "plan, as the model expects"))
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def captioned(picture: Image.Image, text: str, way: bool, expected: bool) -> Ima
     pen = ImageDraw.Draw(made)
     pen.text((10, picture.height + 6), text, fill="white", font=_font(17))
     x = 10.0
-    for colour, words in _WORDS[: 2 + expected] if way else ():
+    for colour, words in _WORDS[: 3 + expected] if way else ():
         pen.ellipse((x, picture.height + 36, x + 10, picture.height + 46), fill=colour)
         pen.text((x + 15, picture.height + 33), words, fill="#d6d8dd", font=_font(13))
         x += 33 + pen.textlength(words, font=_font(13))

@@ -184,7 +184,7 @@ def _model(run: Path) -> Drawn:
         yield SkippedPlot(MODEL_KINDS, str(err))
         return
     atlas = value_map.ValueMaps(trained)
-    yield from value_map.value(atlas)
+    yield from value_map.value(atlas, title=heading(run).title)
     if not (run / "diagnosis.json").exists():
         from vgbench.analysis import prediction as dynamics
 
@@ -210,7 +210,7 @@ def _diagnosis(run: Path) -> Drawn:
 
 GROUPS = (
     Group("records", ("run.json", "train.jsonl", "episodes.jsonl"), _records, also=lambda run: _baselines(run)),
-    Group("model", ("result.json",), _model, slow=True),
+    Group("model", ("result.json", "episodes.jsonl"), _model, slow=True),
     Group("diagnosis", ("run.json", "diagnosis.json"), _diagnosis),
 )
 """All pictures of a run, in their order; of two with the same file, the later one is shown."""
