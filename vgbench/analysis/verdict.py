@@ -1,4 +1,4 @@
-"""The verdict of a diagnosis: one line that says which of value, model and planning falls short, and by which figure."""
+"""The verdict of a diagnosis: one line that says whether value or model falls short, and by which figure."""
 
 from typing import Any
 

@@ -11,7 +11,11 @@ from vgbench.report.plots.picture import Plot
 
 PREDICTION = "Prediction error over the horizon"
 _LATENT = {"latent": "actions as executed", "latent_shuffled": "another rollout's actions"}
-_COST = {"cost": "actions as executed", "cost_shuffled": "another rollout's actions", "cost_unchanged": "no change predicted"}
+_COST = {
+    "cost": "actions as executed",
+    "cost_shuffled": "another rollout's actions",
+    "cost_unchanged": "no change predicted",
+}
 
 
 def prediction(block: Mapping[str, Any], title: str = "") -> Plot:
@@ -30,7 +34,9 @@ def prediction(block: Mapping[str, Any], title: str = "") -> Plot:
         for index, name in enumerate(names):
             width = {"linewidth": 3.0 - 0.8 * index}
             few = {"marker": "o", "markersize": 4} if len(steps) < 3 else {}
-            axes.plot(steps, [float(value) for value in block[name]], label=names[name], **style.line(index) | width | few)
+            axes.plot(
+                steps, [float(value) for value in block[name]], label=names[name], **style.line(index) | width | few
+            )
         axes.set_xlabel("steps predicted")
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

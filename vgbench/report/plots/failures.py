@@ -39,7 +39,9 @@ def draw_failures(trained: Trained, record: Record, traces: Sequence[EpisodeTrac
         more = f", the first {len(shown)} shown" if len(shown) < record["failed"] else ""
         title = f"{record['title']}: {record['failed']} of {record['tasks']} tasks failed{more}"
         made.suptitle(title, fontsize=10)
-        signs = {label: sign for axes in made.axes for sign, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+        signs = {
+            label: sign for axes in made.axes for sign, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
         ncols = 5 if columns > 2 else 2
         made.legend(signs.values(), signs.keys(), loc="outside lower center", ncols=ncols, fontsize=8)
         content = style.svg(made)
@@ -69,7 +71,9 @@ def _panel(axes: Axes, trained: Trained, row: Record, trace: EpisodeTrace) -> No
     axes.plot(*way[0], "s", color="white", markeredgecolor="black", markersize=5, label="start")
     axes.plot(*way[-1], "o", color="white", markeredgecolor="black", markersize=5, label="end")
     axes.plot(*goal, "*", color="#F0E442", markeredgecolor="black", markersize=9, label="goal, success radius")
-    axes.add_patch(Circle((goal[0], goal[1]), float(trained.environment.success_radius), fill=False, edgecolor="#F0E442"))
+    axes.add_patch(
+        Circle((goal[0], goal[1]), float(trained.environment.success_radius), fill=False, edgecolor="#F0E442")
+    )
     # The colour of the ground, where an environment has no image.
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", facecolor="#55575e", xticks=[], yticks=[])
     wall = " at a wall" if row["at_wall"] else ""

@@ -71,7 +71,9 @@ def _undrawable(trained: Trained) -> str:
     """Why an environment has no animations; empty if it has."""
     if image_name(trained.environment) is not None or offers(trained.environment, HasMapPlace):
         return ""
-    return f"environment '{trained.spec.environment.name}' has neither images nor map_place, so there is nothing to draw"
+    return (
+        f"environment '{trained.spec.environment.name}' has neither images nor map_place, so there is nothing to draw"
+    )
 
 
 def _text(played: EpisodeTrace, recorded: dict[str, Any]) -> str:

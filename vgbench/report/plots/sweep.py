@@ -101,13 +101,17 @@ def _front(axes: Axes, index: int, rows: Sequence[Record]) -> None:
     if len(places) > 1:
         axes.plot(*zip(*places, strict=True), color=colour, linestyle=style.DASHES[index % len(style.DASHES)])
     for place, row in zip(places, rows, strict=True):
-        words = str(row["settings"]).replace(" ", "\n")
+        words = "\n".join(_short(word) for word in str(row["settings"]).split())
         axes.annotate(words, place, (5, -4), textcoords="offset points", fontsize=6, va="top", color=colour)
 
 
-def _points(
-    axes: Axes, index: int, label: str, places: Sequence[float], rows: Sequence[Record], joined: bool
-) -> None:
+def _short(setting: str) -> str:
+    """Return `noise=2` for `icem.noise=2`."""
+    name, mark, value = setting.partition("=")
+    return name.rpartition(".")[2] + mark + value
+
+
+def _points(axes: Axes, index: int, label: str, places: Sequence[float], rows: Sequence[Record], joined: bool) -> None:
     """Draw points with their intervals, in their own colour and marker; `joined`: by lines."""
     axes.errorbar(
         places,

@@ -1,6 +1,7 @@
 """A table as a picture: a panel for each protocol, a row for each recipe, ours with its interval beside the paper's."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -69,6 +70,6 @@ def _dots(
         return
     rates = [rate for rate, _, _ in values]
     errors = [[max(0.0, rate - low) for rate, low, _ in values], [max(0.0, high - rate) for rate, _, high in values]]
-    look = {"color": style.COLOURS[index % len(style.COLOURS)], "fmt": "osD^vP"[index % 6]}
-    face = {"markerfacecolor": "white"} if label == PUBLISHED else {}
+    look: dict[str, Any] = {"color": style.COLOURS[index % len(style.COLOURS)], "fmt": "osD^vP"[index % 6]}
+    face: dict[str, Any] = {"markerfacecolor": "white"} if label == PUBLISHED else {}
     axes.errorbar(rates, places, xerr=errors, label=label, markersize=4, elinewidth=1, **look, **face)

@@ -40,7 +40,7 @@ def training(folder: Path) -> Drawn:
     made.suptitle(f"{title}: training", fontsize=10)
     text = (
         "Weighted sum of the losses and its terms on training batches: each logged one faint, their moving mean on "
-        "top. Stages train one after the other. A value loss (iql) need not fall: its targets grow with what is learned."
+        "top. Stages train one after the other. A value loss (iql) need not fall: its targets grow as it learns."
     )
     yield Plot("training.svg", TRAINING, text, content=style.svg(made))
     panels, constant = _panels(rows)
@@ -50,9 +50,11 @@ def training(folder: Path) -> Drawn:
 
 
 def _panels(rows: Sequence[Record]) -> tuple[list[tuple[str, str]], list[str]]:
-    """Stages and names of what the objectives logged, and the names of those that never changed, which have no panel."""
+    """Stages and names of what the objectives logged, and the names of those that never changed, left out of them."""
     names = dict.fromkeys((row["stage"], name) for row in rows for name in row if "." in name)
-    seen = {(stage, name): {row[name] for row in rows if row["stage"] == stage and name in row} for stage, name in names}
+    seen = {
+        (stage, name): {row[name] for row in rows if row["stage"] == stage and name in row} for stage, name in names
+    }
     lines = {stage: sum(row["stage"] == stage for row in rows) for stage, _ in names}
     constant = [pair for pair in names if len(seen[pair]) == 1 and lines[pair[0]] > 1]
     return [pair for pair in names if pair not in constant], [name for _, name in constant]

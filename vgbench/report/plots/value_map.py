@@ -169,7 +169,9 @@ def _text(known: bool) -> str:
         if known
         else " The environment does not know the true cost to go, so there is nothing to hold it against."
     )
-    return f"Learned distance from every free place to the goal (star; square: the start), with lines of equal value.{beside}"
+    return (
+        f"Learned distance from every free place to the goal (star; square: start), with lines of equal value.{beside}"
+    )
 
 
 def draw_map(
