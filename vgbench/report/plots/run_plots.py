@@ -168,9 +168,10 @@ def _most_steps(run: Path) -> int | None:
         return None
 
 
-def _baselines(run: Path) -> list[tuple[str, str]]:
-    """Hashes of the baselines' episodes."""
-    return [(name, hashlib.sha256(path.read_bytes()).hexdigest()) for name, path in baseline_files(run).items()]
+def _shown_of(run: Path) -> list[object]:
+    """What else `_records` shows: titles, most steps, and hashes of the baselines' episodes."""
+    files = baseline_files(run).items()
+    return [heading(run), _most_steps(run), *((n, hashlib.sha256(p.read_bytes()).hexdigest()) for n, p in files)]
 
 
 def _model(run: Path) -> Drawn:
@@ -209,7 +210,7 @@ def _diagnosis(run: Path) -> Drawn:
 
 
 GROUPS = (
-    Group("records", ("run.json", "train.jsonl", "episodes.jsonl"), _records, also=lambda run: _baselines(run)),
+    Group("records", ("train.jsonl", "episodes.jsonl"), _records, also=lambda run: _shown_of(run)),
     Group("model", ("result.json", "episodes.jsonl"), _model, slow=True),
     Group("diagnosis", ("run.json", "diagnosis.json"), _diagnosis),
 )
