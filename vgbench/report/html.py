@@ -85,7 +85,7 @@ def page(
         "scores_note": markdown.SCORES,
         "claim_headers": headers,
         "families": groups,
-        "claim_notes": markdown.claims_notes(findings, table.suite.families)[: 3 if findings else 0],
+        "claim_notes": overview.claim_notes(findings, table),
         "runs": runs,
         "extra": [(section, entries) for section, entries, _ in extra if entries],
         "left_out": [*left_out, *(line for _, _, unread in extra for line in unread)],

@@ -9,7 +9,7 @@ from vgbench.errors import VgbenchError
 from vgbench.report.claim_fields import VERDICTS
 from vgbench.report.claims import Finding
 from vgbench.report.fields import figure, span
-from vgbench.report.markdown import claims_grid, plural
+from vgbench.report.markdown import claims_grid, claims_notes, plural
 from vgbench.report.table import Table
 from vgbench.storage.files import read_json
 from vgbench.storage.records import RunRecord
@@ -127,10 +127,19 @@ def families(table: Table, findings: Sequence[Finding]) -> tuple[list[str], list
         words = [f"{counts[verdict]} {VERDICTS[verdict]}" for verdict in _ORDER if counts[verdict]]
         words += [f"{counts['missing']} without records"] if counts["missing"] else []
         claims = {found.claim.name: found.claim.text for found, _ in members}
-        title = claims[name] if alone else table.suite.families[name]
+        # Several claims may have the same words.
+        title = f"{claims[name]}: {name}" if alone else table.suite.families[name]
         family = Family(_capital(title), ", ".join(words), [row for _, row in members], list(claims.items()))
         made.append((-counts["confirmed"] - counts["contradicted"], counts["missing"] == len(members), family))
     return headers, [family for *_, family in sorted(made, key=lambda one: one[:2])]
+
+
+def claim_notes(findings: Sequence[Finding], table: Table) -> list[str]:
+    """Say how the claims were tested; what they say stands with their families."""
+    if not findings:
+        return []
+    names = tuple(f"{found.claim.name}: " for found in findings)
+    return [line for line in claims_notes(findings, table.suite.families) if not line.startswith(("Family ", *names))]
 
 
 def _rank(found: Finding) -> int:

@@ -17,7 +17,7 @@ TRACE, PLAN, IMAGINED, GOAL = "#ffffff", "#E69F00", "#56B4E9", "#F0E442"
 """Colours of the way so far, of where a plan leads, of where the model expects it to lead, and of the goal."""
 BAR, LAST = 56, 1500
 """Height of the caption, px, and how long the last frame stays, ms."""
-_WORDS = ((GOAL, "goal, radius"), (TRACE, "way"), (PLAN, "plan, really"), (IMAGINED, "plan, as the model expects"))
+_WORDS = ((GOAL, "goal, radius"), (TRACE, "way"), (PLAN, "plan, really"), (IMAGINED, "plan, by the model"))
 
 
 @dataclass(frozen=True)
