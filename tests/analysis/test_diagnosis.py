@@ -277,7 +277,8 @@ def test_a_predictor_that_ignores_actions_is_named():
 @pytest.mark.parametrize(
     ("value", "model", "both", "said"),
     [
-        (99, 98, 97, "nothing that these tasks show is missing"),
+        (99, 98, 97, "no shortfall shown on these tasks"),
+        (91, 99, 97, "the value falls short; of the model no shortfall shown"),  # its own row does not save the value
         (80, 98, 81, "the value falls short"),
         (99, 70, 71, "the model falls short"),
         (80, 70, 60, "the value and the model fall short"),
@@ -298,6 +299,15 @@ def test_a_ladder_says_which_half_falls_short(value, model, both, said):
     ]
     (sentence,) = verdicts({"rows": rows})
     assert sentence.startswith("r: ") and said in sentence
+
+
+def test_ten_tasks_are_too_few_to_tell():
+    # 7 of 10 against 10 of 10: Newcombe's interval of the difference is about [-.05, .60].
+    conditions = [("exact", "true", 10, {}), ("exact", "learned", 7, {"run": "r"})]
+    conditions += [("learned", "true", 9, {"run": "r"}), ("learned", "learned", 7, {"run": "r"})]
+    rows = [{"dynamics": d, "value": v, "n": 10, "successes": k, **more} for d, v, k, more in conditions]
+    (sentence,) = verdicts({"rows": rows})
+    assert sentence.startswith("r: too few tasks to tell (")
 
 
 def test_descent_by_hand():

@@ -52,7 +52,11 @@ def test_a_record_without_checkpoints_has_its_curves(record, plot):
     made = plot(record)
     assert [Path(p["file"]).name for p in made["pictures"]] == ["success.svg", "training.svg", "training-logs.svg"]
     assert {"optimiser step", "loss", "stage encoder", "stage predictor"} <= set(words(record / "plots/training.svg"))
-    assert {"steps in the environment", "planner", "baseline"} <= set(words(record / "plots/success.svg"))
+    assert {"steps in the environment", "vf_quasi: mppi on the learned model", "random actions"} <= set(
+        words(record / "plots/success.svg")
+    )
+    # What a copied picture is of.
+    assert "maze, vf_quasi, seed 0: 64 of 80 tasks solved" in words(record / "plots/success.svg")
     (left_out,) = made["left_out"]
     assert "Value map" in left_out["kind"] and "no checkpoint at all" in left_out["why"]
     for picture in made["pictures"]:
@@ -160,7 +164,8 @@ def test_a_trained_run_has_all_pictures(environment, tmp_path, vgbench_cli, plot
     kinds = [picture["kind"] for picture in made["pictures"]]
     assert {"Value map", "Prediction error over the horizon", "Rollouts"} <= set(kinds)
     titles = words(run / "plots" / "value.svg")
-    assert {"learned distance d(s, g)", "true cost to go (steps)", "goal of task 0"} <= set(titles)
+    assert {"learned distance d(s, g)", "true cost to go (steps)", "share of the largest value"} <= set(titles)
+    assert any(title and title.startswith("task 0, ") for title in titles)
     rows = {row["task"]: row for row in map(json.loads, (run / "episodes.jsonl").read_text().splitlines())}
     films = [picture for picture in made["pictures"] if picture["kind"] == "Rollouts"]
     assert films
@@ -171,7 +176,7 @@ def test_a_trained_run_has_all_pictures(environment, tmp_path, vgbench_cli, plot
         with Image.open(film["file"]) as image:
             # A step that a wall cancels leaves the picture as it is: the format then shows one frame for longer.
             frames = rows[task]["steps"] + 1
-            assert image.size == (224, 224) and milliseconds(image) == (frames - 1) * max(60, 4000 // frames) + 1500
+            assert image.size == (448, 504) and milliseconds(image) == (frames - 1) * max(60, 4000 // frames) + 1500
 
 
 def test_pictures_of_the_model_outlive_its_checkpoints(tmp_path, vgbench_cli, plot, monkeypatch):

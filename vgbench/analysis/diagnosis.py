@@ -8,6 +8,7 @@ from vgbench.analysis.probe import probe, probe_lines
 from vgbench.analysis.sampling import GoalSample, GoalSampler
 from vgbench.analysis.value_order import descent, descent_lines, fixed_point, fixed_point_lines, rank, rank_lines
 from vgbench.analysis.value_shape import metric, metric_lines, scale, scale_lines
+from vgbench.analysis.verdict import verdict
 from vgbench.api.capabilities import MissingCapability
 from vgbench.errors import UsageError
 from vgbench.experiments.trained import Trained
@@ -61,7 +62,12 @@ BLOCKS = (
         lambda x: fixed_point(x.trained, x.views),
         fixed_point_lines,
     ),
-    Block("descent", "Descent: can one walk down to the goal?", lambda x: descent(x.trained, x.views), descent_lines),
+    Block(
+        "descent",
+        "Greedy descent: share of states that reach the goal",
+        lambda x: descent(x.trained, x.views),
+        descent_lines,
+    ),
     Block("scale", "Scale and saturation", lambda x: scale(x.trained, x.views, x.seed), scale_lines),
     Block("metric", "Symmetry and triangle inequality", lambda x: metric(x.trained, x.views, x.seed), metric_lines),
     Block("prediction", "Prediction over the horizon", lambda x: prediction(x.trained, x.rollouts), prediction_lines),
@@ -122,8 +128,8 @@ def _measured(block: Block, seen: Inspected) -> Record:
 
 
 def text(record: Record) -> str:
-    """Return the record of a diagnosis as lines of text, one block after another."""
-    parts = [f"{record['title']}: {record['goals']} goals, {record['states']} states each"]
+    """Return the record of a diagnosis as lines of text: its verdict, then one block after another."""
+    parts = [verdict(record), f"{record['title']}: {record['goals']} goals, {record['states']} states each"]
     for block in BLOCKS:
         found = record["blocks"].get(block.name)
         if found is None:

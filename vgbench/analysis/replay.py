@@ -51,8 +51,13 @@ class EpisodeTrace:
         return len(self.moments) - 1
 
 
-def replay(trained: Trained, tasks: Sequence[int], until: int | None = None) -> list[EpisodeTrace]:
-    """Play tasks again, to their ends or for the first `until` steps; noise is keyed by the task: they play as then."""
+def replay(
+    trained: Trained, tasks: Sequence[int], until: int | None = None, imagine: bool = True
+) -> list[EpisodeTrace]:
+    """Play tasks again, to their ends or for the first `until` steps; noise is keyed by the task: they play as then.
+
+    `imagine=False` leaves out what the model predicts, which takes most of the memory.
+    """
     spec, environment, scale = trained.spec, trained.environment, trained.data.action_scale
     settings, planner = spec.settings["mpc"], spec.planner.cls(spec.planner.params)
     # Plans are in the units of the data's normalised actions; `keep` turns them back.
@@ -65,7 +70,7 @@ def replay(trained: Trained, tasks: Sequence[int], until: int | None = None) -> 
     def keep(step: Step) -> None:
         nonlocal imagined
         # At index 0 a plan begins: until the next one nothing else is imagined.
-        if step.index == 0 and controller.model is not None:
+        if imagine and step.index == 0 and controller.model is not None:
             imagined = _imagine(controller.model, observe(step.before, step.ids)["latent"], step.plan.actions)
         for row, (task, of_plan) in enumerate(zip(step.ids.tolist(), step.rows.tolist(), strict=True)):
             one = torch.tensor([row], device=step.ids.device)

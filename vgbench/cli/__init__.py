@@ -17,6 +17,7 @@ from vgbench.cli import (
     doctor,
     evaluate,
     export,
+    failures,
     figure,
     import_,
     ladder,
@@ -51,7 +52,8 @@ app = typer.Typer(
 )
 _COMMANDS = (
     *(run.run, evaluate.evaluate, suite.suite, sweep.sweep, runs.runs, list.list_, show.show),
-    *(report.report, compare.compare, rescore.rescore, figure.figure, plot.plot, diagnose.diagnose, ladder.ladder),
+    *(report.report, compare.compare, rescore.rescore, figure.figure, plot.plot, diagnose.diagnose),
+    *(failures.failures, ladder.ladder),
     *(train.train, offline.offline, audit.audit, collect.collect, tasks.tasks, export.export, import_.import_),
     *(new.new, check.check, doctor.doctor),
 )

@@ -9,11 +9,13 @@ from vgbench.cli.common import Debug, examples, handled, print_json, print_table
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.text import choice
 
-PICTURES = ("svg", "png", "pdf")
+PICTURES, FILMS = ("svg", "png", "pdf"), ("gif", "mp4", "webp")
 EPILOG = examples(
     "vgbench plot runs/wall_big-vf_quasi-quick-s0-1a2b3c4d",
     "vgbench plot results/quick/maze-vf-s0 --out pictures",
     "vgbench plot runs/NAME --format json",
+    "vgbench plot runs/NAME --task 6 --format gif",
+    "vgbench plot runs/NAME --task 6 --task 8 --format mp4 --out films",
     "vgbench plot runs/paper_table_2-quick --format pdf --out success.pdf",
 )
 
@@ -27,10 +29,17 @@ def plot(
         Path | None,
         typer.Option(metavar="DIR|FILE", help="Of one run: the folder (default plots/ in RUN). Of several: the file."),
     ] = None,
+    task: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="Only an animation of this task, of one run; may be repeated."),
+    ] = None,
     layout: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="table|json|svg|png|pdf", help="What is printed; or the picture of several runs."
+            "--format",
+            metavar="table|json|svg|png|pdf|gif|mp4|webp",
+            help="What is printed; the picture of several runs (svg, png, pdf); the animation of --task (gif, mp4, "
+            "webp; default gif).",
         ),
     ] = None,
     debug: Debug = False,
@@ -41,14 +50,26 @@ def plot(
     one, the prediction error and the animations (WebP) of solved and failed tasks need its checkpoints, and take about
     a minute. Pictures that are there already and still hold are not drawn again.
 
+    With --task, the whole episode of a task is drawn instead, as GIF, MP4 (needs `vgbench[video]`) or WebP: the way,
+    the goal with its success radius, where the plan leads, and where the model expects it to lead. `vgbench failures`
+    lists failed tasks.
+
     Of several runs, or of a folder of runs, success against steps is drawn: a curve for each recipe, a panel for each
     protocol, seeds together.
     """
-    form = choice(layout or "table", ("table", "json", *PICTURES), "--format")
+    form = choice(layout or ("gif" if task else "table"), ("table", "json", *PICTURES, *FILMS), "--format")
     for path in run:
         if not path.is_dir():
             raise UsageError(f"RUN {path}: there is no such folder; expected the folder of a run, or of runs")
-    if len(run) == 1 and (run[0] / "run.json").exists():
+    one = len(run) == 1 and (run[0] / "run.json").exists()
+    if form in FILMS and not task:
+        raise UsageError(f"--format {form}: it is for the animation of one task; give --task N as well")
+    if task:
+        if not one or form in PICTURES:
+            expected = f"--format {' or '.join(FILMS)}" if one else "the folder of one run"
+            raise UsageError(f"--task {task[0]}: an animation is drawn; expected {expected}")
+        _task(run[0], task, out, form)
+    elif one:
         if form in PICTURES:
             raise UsageError(
                 f"--format {form}: of one run all pictures are drawn, as SVG and WebP; it is for several runs"
@@ -72,6 +93,30 @@ def _one(run: Path, out: Path | None, form: str) -> None:
     print_table(["PICTURE", "FILE"], [[p.kind, str(made.folder / p.file)] for p in made.pictures])
     for entry in made.left_out:
         say(f"note: {entry.kind}: left out, {entry.why}")
+
+
+def _task(run: Path, tasks: list[int], out: Path | None, form: str) -> None:
+    from vgbench.experiments.trained import load_trained
+    from vgbench.report.plots.film import require_mp4
+    from vgbench.report.plots.rollouts import rollout
+    from vgbench.storage.files import write_atomically
+
+    folder = out or run / "plots"
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--out {folder} is a file; expected a folder")
+    film = form if form in FILMS else "gif"
+    if film == "mp4":
+        require_mp4()  # now, not after a minute of drawing
+    trained, made = load_trained(run), []
+    for picture in rollout(trained, tasks, film):
+        path, content = folder / picture.file, picture.content
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda partial, content=content: partial.write_bytes(content))  # type: ignore[misc]
+        made.append({"file": str(path), "kind": picture.kind, "text": picture.text, "legend": picture.legend})
+        if form != "json":
+            print(f"{path}  {picture.text}")
+    if form == "json":
+        print_json({"dir": str(folder), "pictures": made})
 
 
 def _several(runs: list[Path], out: Path | None, form: str) -> None:

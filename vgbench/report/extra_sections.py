@@ -1,8 +1,8 @@
 """Records that lie beside the runs, and what a report shows of them: ladders, and success against budget of sweeps."""
 
 import tempfile
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vgbench.analysis.ladder.verdicts import verdicts
@@ -26,6 +26,7 @@ class Entry:
         picture: a PNG, if there is one, with what it shows (`alt`) and how to read it (`caption`).
         sentences: what follows from the rows.
         note: what the rows are of.
+        shared: what entries have in common whose rows without a run (the last column) are the same; empty: nothing.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class Entry:
     caption: str = ""
     sentences: tuple[str, ...] = ()
     note: str = ""
+    shared: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,18 @@ class Section:
             # Some other file of that name is left out; it must not end the report.
             except (AttributeError, KeyError, TypeError, ValueError) as err:
                 left_out.append(f"{path} is not what `{self.command}` wrote: {type(err).__name__}: {err}")
-        return found, left_out
+        return list(_without_repeats(found)), left_out
+
+
+def _without_repeats(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Leave out the rows without a run, those of baselines and of the exact model, that an earlier entry has."""
+    seen: set[tuple[str, ...]] = set()
+    for entry in entries:
+        rows = [row for row in entry.rows if not entry.shared or row[-1] or (entry.shared, *row) not in seen]
+        seen |= {(entry.shared, *row) for row in entry.rows if entry.shared and not row[-1]}
+        left = len(entry.rows) - len(rows)
+        more = f" {left} rows without a run are as above." if left else ""
+        yield replace(entry, rows=rows, note=entry.note + more)
 
 
 def _ladder(path: Path, record: Record, table: Table) -> Entry:
@@ -77,7 +90,7 @@ def _ladder(path: Path, record: Record, table: Table) -> Entry:
     budget = f", {record['budget']} samples a plan" if record.get("budget") else ""
     note = f"The first {record['tasks']} tasks of {record['protocol']}{budget}; 95 % Wilson intervals."
     rows = [_rung(row) for row in record["rows"]]
-    return Entry(path, record["protocol"], rows, sentences=tuple(verdicts(record)), note=note)
+    return Entry(path, record["protocol"], rows, sentences=tuple(verdicts(record)), note=note, shared=note)
 
 
 def _rung(row: Record) -> list[str]:

@@ -9,14 +9,13 @@ from typing import Any
 from urllib.parse import quote
 
 from vgbench.errors import VgbenchError
-from vgbench.report import markdown, ranking
+from vgbench.report import markdown, overview, ranking
 from vgbench.report.claims import Finding
 from vgbench.report.extra_sections import SECTIONS
 from vgbench.report.fields import CELL, figure, span, words
 from vgbench.report.plots.picture import LOGS, SkippedPlot
 from vgbench.report.plots.run_plots import Gallery, gallery, read_diagnosis
 from vgbench.report.table import Table, TableCell
-from vgbench.statistics import wilson
 from vgbench.storage.records import RunRecord
 from vgbench.version import __version__
 
@@ -62,15 +61,16 @@ def page(
         runs.setdefault(cell.protocol, []).append(_run(cell, record, draw, table.side_by_side))
     places = [*folders, *(record.path for _, record in records)]
     extra = [(section, *section.find(places, table)) for section in SECTIONS]
-    headers, rows = markdown.claims_grid(findings)
-    tested, open_claims = (
-        [row for row, finding in zip(rows, findings, strict=True) if bool(finding.rates) is judged]
-        for judged in (True, False)
-    )
+    headers, groups = overview.families(table, findings)
+    recipes = [r for r in dict.fromkeys(recipe for recipe, *_ in table.cells) if _shown(r, table)]
     content = {
         "table": table,
         "cells": {place: _cell(cell) for place, cell in table.cells.items()},
-        "recipes": [r for r in dict.fromkeys(recipe for recipe, *_ in table.cells) if _shown(r, table)],
+        "summary": overview.summary(table, findings),
+        "origin": overview.origin(table),
+        "single": len(records) == 1,
+        "chart": _chart(table, recipes),
+        "recipes": recipes,
         "baselines": {
             (p, v): [f"{b['planner']} {figure(b['rate'])} {span(b['ci95'])}" for b in table.baselines(p, v)]
             for p in table.suite.protocols
@@ -84,8 +84,8 @@ def page(
         "scores": markdown.scores_grid(table),
         "scores_note": markdown.SCORES,
         "claim_headers": headers,
-        "claims": {"tested": tested, "without records": open_claims},
-        "claim_notes": markdown.claims_notes(findings, table.suite.families),
+        "families": groups,
+        "claim_notes": overview.claim_notes(findings, table),
         "runs": runs,
         "extra": [(section, entries) for section, entries, _ in extra if entries],
         "left_out": [*left_out, *(line for _, _, unread in extra for line in unread)],
@@ -93,6 +93,14 @@ def page(
         "version": __version__,
     }
     return jinja.get_template(TEMPLATE).render(content)
+
+
+def _chart(table: Table, recipes: Sequence[str]) -> str:
+    """The table as a picture (a data URI); empty without records."""
+    from vgbench.report.plots.table_chart import draw_table
+
+    content = draw_table(table, recipes)
+    return uri(content, ".svg") if content else ""
 
 
 def _curves(table: Table) -> list[tuple[str, str]]:
@@ -118,10 +126,6 @@ def _shown(recipe: str, table: Table) -> bool:
     return recipe in table.suite.recipes or ran
 
 
-def _rate(successes: int, n: int) -> str:
-    return f"{figure(successes / n)} {span(wilson(successes, n))}"
-
-
 def _cell(cell: TableCell) -> dict[str, Any]:
     """A cell of the table: our figure, the published one, and what is to be said of it."""
     paper = cell.published
@@ -143,8 +147,9 @@ def _run(cell: TableCell, record: RunRecord, draw: bool, side_by_side: bool) -> 
     """One run: its figures, its pictures by kind, and its diagnosis."""
     about = {
         "anchor": _anchor(record),
-        "title": f"{record.recipe}, {f'variant {cell.variant}, ' if side_by_side else ''}seed {record.seed}",
-        "rate": _rate(record.episodes.successes, len(record.episodes)),
+        "title": f"{record.label}, {f'variant {cell.variant}, ' if side_by_side else ''}seed {record.seed}",
+        "rate": overview.rate(record),
+        "curve": overview.small_curve(record),
         "count": f"{record.episodes.successes} of {len(record.episodes)}",
         "baseline": ", ".join(f"{name} {b.successes} of {len(b)}" for name, b in record.baselines.items()),
         "path": record.path.as_posix(),

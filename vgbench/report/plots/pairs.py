@@ -26,7 +26,7 @@ def plot_rates(path: Path, rates: Sequence[dict[str, Any]]) -> None:
             axes.errorbar(places, values, yerr=errors, fmt="osD^vP"[number % 6], color=colour, capsize=3, label=group)
         axes.set_xticks(range(len(protocols)), protocols)
         axes.set_xlim(-0.6, len(protocols) - 0.4)
-        axes.set_ylim(-0.02, 1.02)
+        style.rate_axis(axes, [row["ci95"][0] for row in rates])
         axes.set_ylabel("success (95 % interval)")
         style.grid(axes)
         axes.legend()

@@ -95,11 +95,13 @@ def draw(figure: Figure, panels: Sequence[Prepared], path: Path) -> list[Record]
         axes = [grid[0, index]] if single else list(grid[index])
         with prefix_error(f"figure {figure.name}, {prepared.panel.title}"):
             about.append(_draw_panel(prepared, picture, axes))
-        axes[0].set_ylabel("row (px)" if single else f"{prepared.panel.title}\nrow (px)")
         if single:
             axes[0].set_title(prepared.panel.title, fontsize=10)
-    for axis in grid[-1]:
-        axis.set_xlabel("column (px)")
+        else:
+            axes[0].set_ylabel(prepared.panel.title)
+    for axis in grid.ravel():
+        # Pixel numbers of a picture tell nothing.
+        axis.set(xticks=[], yticks=[])
     style.save_png(picture, path, DPI)
     return about
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from vgbench.errors import UsageError, VgbenchError
+from vgbench.report.plots.heading import baseline_files, heading
 from vgbench.report.plots.picture import Drawn, Plot, SkippedPlot
 from vgbench.storage.files import JSON_BYTES, Record, parse_json, read_bytes, read_json, write_atomically, write_json
 from vgbench.storage.run_folder import other_format
 
-DRAWING = 1
+DRAWING = 2
 """Version of the pictures; raised where they begin to look otherwise."""
 INDEX = "plots.json"
 MODEL_KINDS = "Value map, prediction error and rollouts"
@@ -167,6 +168,12 @@ def _most_steps(run: Path) -> int | None:
         return None
 
 
+def _shown_of(run: Path) -> list[object]:
+    """What else `_records` shows: titles, most steps, and hashes of the baselines' episodes."""
+    files = baseline_files(run).items()
+    return [heading(run), _most_steps(run), *((n, hashlib.sha256(p.read_bytes()).hexdigest()) for n, p in files)]
+
+
 def _model(run: Path) -> Drawn:
     """Pictures that need the trained model."""
     from vgbench.experiments.trained import load_trained
@@ -178,11 +185,11 @@ def _model(run: Path) -> Drawn:
         yield SkippedPlot(MODEL_KINDS, str(err))
         return
     atlas = value_map.ValueMaps(trained)
-    yield from value_map.value(atlas)
+    yield from value_map.value(atlas, title=heading(run).title)
     if not (run / "diagnosis.json").exists():
         from vgbench.analysis import prediction as dynamics
 
-        yield diagnosis.prediction(dynamics.prediction(trained, dynamics.rollouts(trained, 0)))
+        yield diagnosis.prediction(dynamics.prediction(trained, dynamics.rollouts(trained, 0)), heading(run).title)
     yield from rollouts.rollouts(atlas)
 
 
@@ -197,14 +204,14 @@ def _diagnosis(run: Path) -> Drawn:
             yield SkippedPlot(drawing.kind, why or block["skipped"])
             continue
         try:
-            yield drawing.draw(block)
+            yield drawing.draw(block, heading(run).title)
         except (KeyError, TypeError, ValueError) as err:
             yield SkippedPlot(drawing.kind, f"diagnosis.json cannot be used: {err}")
 
 
 GROUPS = (
-    Group("records", ("train.jsonl", "episodes.jsonl", "baseline.jsonl"), _records, also=lambda run: _most_steps(run)),
-    Group("model", ("result.json",), _model, slow=True),
+    Group("records", ("train.jsonl", "episodes.jsonl"), _records, also=lambda run: _shown_of(run)),
+    Group("model", ("result.json", "episodes.jsonl"), _model, slow=True),
     Group("diagnosis", ("run.json", "diagnosis.json"), _diagnosis),
 )
 """All pictures of a run, in their order; of two with the same file, the later one is shown."""

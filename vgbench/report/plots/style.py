@@ -1,6 +1,8 @@
 """How pictures look: SVG that is legible on a light and on a dark page, in colours that everybody can tell apart."""
 
+import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,8 @@ def save_png(made: Figure, path: Path, dpi: int) -> None:
     write_atomically(path, lambda partial: made.savefig(partial, format="png", dpi=dpi))
 
 
+CEILING = 0.6
+"""Rates that are all above it have an axis that begins below the lowest."""
 FORMATS = ("png", "pdf", "svg")
 """What a picture may be written as."""
 
@@ -92,6 +96,13 @@ def grid(axes: Axes) -> None:
     """Faint lines at the ticks, below the curves."""
     axes.grid(True)
     axes.set_axisbelow(True)
+
+
+def rate_axis(axes: Axes, lows: Iterable[float]) -> None:
+    """Show rates from 0 to 1; from the lowest end of an interval up where all are near 1, and so would be one line."""
+    lowest = min(lows, default=0.0)
+    bottom = math.floor(20 * (lowest - 0.01)) / 20 if lowest > CEILING else -0.02
+    axes.set_ylim(bottom, 1 + 0.02 * (1 - max(bottom, 0.0)))
 
 
 def svg(made: Figure) -> bytes:

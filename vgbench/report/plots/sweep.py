@@ -14,6 +14,8 @@ from vgbench.storage.files import Record
 COLOURS = (*style.COLOURS, "#000000")
 """Okabe and Ito's, which colour-blind readers can tell apart; markers and lines differ as well."""
 _MARKERS = "osD^vPX"
+TICKS = 10
+"""Values at most that have a tick each."""
 
 
 def write_budget(root: Path, found: Sequence[Record], title: str) -> Path:
@@ -26,12 +28,13 @@ def write_budget(root: Path, found: Sequence[Record], title: str) -> Path:
 def plot(path: Path, rows: Sequence[Record], title: str) -> None:
     """Draw the rows of `vgbench.experiments.sweep_results.figures` as PNG; points without a result are left out."""
     panels = list(dict.fromkeys(row["over"] for row in rows))
-    figure = style.canvas(5.2 * len(panels), 4.0)
-    for index, over in enumerate(panels):
-        axes = figure.add_subplot(1, len(panels), index + 1)
-        _panel(axes, over, [row for row in rows if row["over"] == over])
-    figure.suptitle(title, fontsize=11)
-    style.save_png(figure, path, dpi=150)
+    with style.style():
+        figure = style.canvas(5.2 * len(panels), 4.0)
+        for index, over in enumerate(panels):
+            axes = figure.add_subplot(1, len(panels), index + 1)
+            _panel(axes, over, [row for row in rows if row["over"] == over])
+        figure.suptitle(title, fontsize=11)
+        style.save(figure, path)
 
 
 def _panel(axes: Axes, over: str, rows: Sequence[Record]) -> None:
@@ -39,42 +42,77 @@ def _panel(axes: Axes, over: str, rows: Sequence[Record]) -> None:
     places = _numbers(texts)
     if places is None:  # words: side by side, in the order in which they were given
         places = {text: float(index) for index, text in enumerate(texts)}
+    if len(places) <= TICKS:
+        # At the values that were run, and nowhere else.
         axes.set_xticks(list(places.values()), list(places))
-    for index, curve in enumerate(dict.fromkeys(row["curve"] for row in rows)):
+    curves = list(dict.fromkeys(row["curve"] for row in rows))
+    # Beside each other, so that intervals of several curves do not hide each other.
+    apart = 0.012 * (max(places.values()) - min(places.values()))
+    for index, curve in enumerate(curves):
         known = [row for row in rows if row["curve"] == curve and row["success_rate"] is not None]
         known.sort(key=lambda row: places[row["value"]])
-        _curve(axes, index, curve, [places[row["value"]] for row in known], known)
-    _finish(axes, over)
+        shift = apart * (index - (len(curves) - 1) / 2)
+        _points(axes, index, curve, [places[row["value"]] + shift for row in known], known, joined=True)
+    _finish(axes, over, rows)
 
 
 def plot_budget(path: Path, rows: Sequence[Record], title: str) -> None:
     """Draw `vgbench.experiments.budget.rows` as PNG: success over evaluations per task, on a log scale.
 
-    A planner that asks for none is a level line.
+    Settings are points; a line joins those of a planner that no cheaper setting of it equals (its Pareto front), which
+    are named. A planner that asks for no evaluation is a level line.
     """
-    figure = style.canvas(6.4, 4.4)
-    axes = figure.add_subplot()
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    costs = [row["evaluations_per_task"] for row in rows if row["evaluations_per_task"]]
-    if costs:  # a log scale finds no limits for a single point
-        axes.set_xlim(min(costs) / 1.5, max(costs) * 1.5)
-    for index, curve in enumerate(dict.fromkeys(row["curve"] for row in rows)):
-        known = [row for row in rows if row["curve"] == curve and row["success_rate"] is not None]
-        paid = [row for row in known if row["evaluations_per_task"]]
-        _curve(axes, index, curve, [row["evaluations_per_task"] for row in paid], paid)
-        for row in known:
-            if row["evaluations_per_task"] == 0:
-                axes.axhline(row["success_rate"], color=COLOURS[index % len(COLOURS)], linestyle=":")
-    _finish(axes, "evaluations of the predictor per task")
-    figure.suptitle(title, fontsize=11)
-    style.save_png(figure, path, dpi=150)
+    with style.style():
+        figure = style.canvas(6.8, 4.6)
+        axes = figure.add_subplot()
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        costs = [row["evaluations_per_task"] for row in rows if row["evaluations_per_task"]]
+        if costs:  # a log scale finds no limits for a single point
+            axes.set_xlim(min(costs) / 1.5, max(costs) * 1.5)
+        for index, curve in enumerate(dict.fromkeys(row["curve"] for row in rows)):
+            known = [row for row in rows if row["curve"] == curve and row["success_rate"] is not None]
+            paid = [row for row in known if row["evaluations_per_task"]]
+            _points(axes, index, curve, [row["evaluations_per_task"] for row in paid], paid, joined=False)
+            _front(axes, index, front(paid))
+            for row in known:
+                if row["evaluations_per_task"] == 0:
+                    axes.axhline(row["success_rate"], color=COLOURS[index % len(COLOURS)], linestyle=":")
+        _finish(axes, "evaluations of the predictor per task (lines: Pareto fronts)", rows)
+        figure.suptitle(title, fontsize=11)
+        style.save(figure, path)
 
 
-def _curve(axes: Axes, index: int, label: str, places: Sequence[float], rows: Sequence[Record]) -> None:
-    """Draw a curve with its intervals, in its own colour, marker and line."""
+def front(rows: Sequence[Record]) -> list[Record]:
+    """Return the rows that solve more than every cheaper one, from the cheapest on."""
+    found: list[Record] = []
+    for row in sorted(rows, key=lambda row: (row["evaluations_per_task"], -row["success_rate"])):
+        if not found or row["success_rate"] > found[-1]["success_rate"]:
+            found.append(row)
+    return found
+
+
+def _front(axes: Axes, index: int, rows: Sequence[Record]) -> None:
+    """Join the rows of a front, and write their settings beside them."""
+    places = [(row["evaluations_per_task"], row["success_rate"]) for row in rows]
+    colour = COLOURS[index % len(COLOURS)]
+    if len(places) > 1:
+        axes.plot(*zip(*places, strict=True), color=colour, linestyle=style.DASHES[index % len(style.DASHES)])
+    for place, row in zip(places, rows, strict=True):
+        words = "\n".join(_short(word) for word in str(row["settings"]).split())
+        axes.annotate(words, place, (5, -4), textcoords="offset points", fontsize=6, va="top", color=colour)
+
+
+def _short(setting: str) -> str:
+    """Return `noise=2` for `icem.noise=2`."""
+    name, mark, value = setting.partition("=")
+    return name.rpartition(".")[2] + mark + value
+
+
+def _points(axes: Axes, index: int, label: str, places: Sequence[float], rows: Sequence[Record], joined: bool) -> None:
+    """Draw points with their intervals, in their own colour and marker; `joined`: by lines."""
     axes.errorbar(
         places,
         [row["success_rate"] for row in rows],
@@ -86,17 +124,20 @@ def _curve(axes: Axes, index: int, label: str, places: Sequence[float], rows: Se
         label=label,
         color=COLOURS[index % len(COLOURS)],
         marker=_MARKERS[index % len(_MARKERS)],
-        linestyle=style.DASHES[index % len(style.DASHES)],
-        capsize=3,
+        markersize=5,
+        linestyle=style.DASHES[index % len(style.DASHES)] if joined else "none",
+        linewidth=1.4,
+        elinewidth=0.9,
+        capsize=2,
     )
 
 
-def _finish(axes: Axes, what: str) -> None:
+def _finish(axes: Axes, what: str, rows: Sequence[Record]) -> None:
     axes.set_xlabel(what)
     axes.set_ylabel("planning success (95 % interval)")
-    axes.set_ylim(-0.02, 1.02)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=9)
+    style.rate_axis(axes, [row["ci95"][0] for row in rows if row["ci95"]])
+    style.grid(axes)
+    axes.legend(loc="best")
 
 
 def _numbers(texts: Sequence[str]) -> dict[str, float] | None:

@@ -1,6 +1,7 @@
 """Pictures that need nothing but the JSONL files of a run folder: training, and success against steps."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from matplotlib.axes import Axes
 
 from vgbench import scores
 from vgbench.report.plots import style
+from vgbench.report.plots.heading import baseline_files, heading
 from vgbench.report.plots.picture import LOGS, Drawn, Plot, SkippedPlot
 from vgbench.statistics import wilson
 from vgbench.storage.files import Record
@@ -18,6 +20,8 @@ from vgbench.text import scores_text
 TRAINING, STEPS = "Training", "Success against steps"
 _AXES = ("stage", "step")
 _NOT_LOSSES = ("grad_norm", "lr")
+SMOOTHED = 20
+"""From so many values on, a curve is smoothed, over about a tenth of them."""
 MOST_LOGS = 12
 """Panels of an objective's own figures, at most."""
 
@@ -28,18 +32,32 @@ def training(folder: Path) -> Drawn:
     if not rows:
         yield SkippedPlot(TRAINING, "train.jsonl has no line that can be read (a run without training has none)")
         return
+    title = heading(folder).title
     stages = list(dict.fromkeys(row["stage"] for row in rows))
-    made = style.figure(3.6 * len(stages), 2.6)
+    made = style.figure(3.6 * len(stages), 2.9)
     for axes, stage in zip(made.subplots(1, len(stages), squeeze=False)[0], stages, strict=True):
         _losses(axes, stage, [row for row in rows if row["stage"] == stage])
+    made.suptitle(f"{title}: training", fontsize=10)
     text = (
-        "Weighted sum of the losses and its terms, on the batch of every tenth optimiser step (training data). "
-        "Stages train one after the other."
+        "Weighted sum of the losses and its terms on training batches: each logged one faint, their moving mean on "
+        "top. Stages train one after the other. A value loss (iql) need not fall: its targets grow as it learns."
     )
     yield Plot("training.svg", TRAINING, text, content=style.svg(made))
-    panels = dict.fromkeys((row["stage"], name) for row in rows for name in row if "." in name)
+    panels, constant = _panels(rows)
     if panels:
-        yield Plot("training-logs.svg", LOGS, _logs_text(len(panels)), content=_logs(rows, list(panels)[:MOST_LOGS]))
+        content = _logs(rows, panels[:MOST_LOGS], title)
+        yield Plot("training-logs.svg", LOGS, _logs_text(len(panels), constant), content=content)
+
+
+def _panels(rows: Sequence[Record]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Stages and names of what the objectives logged, and the names of those that never changed, left out of them."""
+    names = dict.fromkeys((row["stage"], name) for row in rows for name in row if "." in name)
+    seen = {
+        (stage, name): {row[name] for row in rows if row["stage"] == stage and name in row} for stage, name in names
+    }
+    lines = {stage: sum(row["stage"] == stage for row in rows) for stage, _ in names}
+    constant = [pair for pair in names if len(seen[pair]) == 1 and lines[pair[0]] > 1]
+    return [pair for pair in names if pair not in constant], [name for _, name in constant]
 
 
 def _is_log(row: Any) -> bool:
@@ -56,69 +74,99 @@ def _losses(axes: Axes, stage: str, rows: Sequence[Record]) -> None:
     values = [row[name] for row in rows for name in names if name in row]
     for index, name in enumerate(names):
         _curve(axes, rows, name, name, index)
-    if values and min(values) > 0 and max(values) > 10 * min(values):
+    if log := bool(values and min(values) > 0 and max(values) > 10 * min(values)):
         axes.set_yscale("log")
-    axes.set(title=f"stage {stage}", xlabel="optimiser step", ylabel="loss")
+    axes.set(title=f"stage {stage}", xlabel="optimiser step", ylabel="loss, log scale" if log else "loss")
     style.grid(axes)
     axes.legend()
 
 
 def _curve(axes: Axes, rows: Sequence[Record], name: str, label: str, index: int) -> None:
+    """Draw logged values, faint, and their moving mean; few values as points."""
     known = [row for row in rows if name in row and math.isfinite(row[name])]
-    axes.plot([row["step"] for row in known], [row[name] for row in known], label=label, **style.line(index))
+    steps, values = [row["step"] for row in known], [row[name] for row in known]
+    line = style.line(index)
+    if len(known) < SMOOTHED:
+        axes.plot(steps, values, label=label, marker="o" if len(known) < 3 else None, markersize=4, **line)
+        return
+    axes.plot(steps, values, color=line["color"], linewidth=0.6, alpha=0.35)
+    axes.plot(steps, moving_mean(values, max(2, len(known) // SMOOTHED)), label=label, **line)
 
 
-def _logs(rows: Sequence[Record], panels: Sequence[tuple[str, str]]) -> bytes:
+def moving_mean(values: Sequence[float], width: int) -> list[float]:
+    """Return the mean of each value and those up to `width` places before and after it; fewer at the ends."""
+    return [statistics.fmean(values[max(0, at - width) : at + width + 1]) for at in range(len(values))]
+
+
+def _logs(rows: Sequence[Record], panels: Sequence[tuple[str, str]], title: str) -> bytes:
     """Draw a small panel for each figure that an objective logged."""
     columns = min(4, len(panels))
     lines = math.ceil(len(panels) / columns)
-    made = style.figure(2.6 * columns, 1.9 * lines)
+    made = style.figure(2.6 * columns, 1.9 * lines + 0.3)
     for number, (stage, name) in enumerate(panels, start=1):
         axes = made.add_subplot(lines, columns, number)
         _curve(axes, [row for row in rows if row["stage"] == stage], name, name, 0)
         axes.set_title(name, fontsize=8)
         axes.set_xlabel(f"step of stage {stage}", fontsize=8)
+        axes.locator_params(nbins=5)
         style.grid(axes)
+    made.suptitle(f"{title}: what the objectives logged", fontsize=10)
     return style.svg(made)
 
 
-def _logs_text(count: int) -> str:
+def _logs_text(count: int, constant: Sequence[str]) -> str:
     more = f" {count - MOST_LOGS} more are in train.jsonl." if count > MOST_LOGS else ""
-    return f"Figures that the objectives logged beside their losses; their units are the objectives' own.{more}"
+    same = f" Not drawn, since they never changed: {', '.join(constant)}." if constant else ""
+    return f"Figures that the objectives logged beside their losses; their units are the objectives' own.{more}{same}"
 
 
 def success(folder: Path, most: int | None = None) -> Drawn:
-    """Draw the share of tasks solved within so many steps, of planner, baseline and expert, with Wilson intervals.
+    """Draw the share of tasks solved within so many steps, of planner, baselines and expert, with Wilson intervals.
 
     `most` is the largest number of steps allowed; by default the most that any task took.
     """
-    curves = {
-        name: _episodes(folder / f"{file}.jsonl") for name, file in (("planner", "episodes"), ("baseline", "baseline"))
-    }
-    if not curves["planner"]:
+    about, rows = heading(folder), _episodes(folder / "episodes.jsonl")
+    if not rows:
         yield SkippedPlot(STEPS, "episodes.jsonl has no whole row for each task")
         return
-    curves["expert"] = _expert(curves["planner"])
+    baselines = {name: _episodes(path) for name, path in baseline_files(folder).items()}
+    expert = _expert(rows)
+    curves = {about.label(): rows, **baselines, "expert of the environment": expert}
     last = most or max(row["steps"] for rows in curves.values() for row in rows)
-    made = style.figure(4.6, 2.8)
+    made = style.figure(5.6, 3.0)
     axes = made.subplots()
-    for index, (name, rows) in enumerate((name, rows) for name, rows in curves.items() if rows):
-        share = [sum(row["success"] and row["steps"] <= step for row in rows) for step in range(last + 1)]
-        band = {count: wilson(count, len(rows)) for count in set(share)}
-        line = style.line(index)
-        axes.step(range(last + 1), [count / len(rows) for count in share], where="post", label=name, **line)
-        low, high = zip(*(band[count] for count in share), strict=True)
-        axes.fill_between(range(last + 1), low, high, step="post", color=line["color"], alpha=0.2, linewidth=0)
+    for index, (name, found) in enumerate((name, found) for name, found in curves.items() if found):
+        solved = _steps(axes, found, last, name, style.line(index))
+        axes.annotate(
+            f"{solved / len(found):.2f}",
+            (1.01, solved / len(found)),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            color=style.line(index)["color"],
+            fontsize=8,
+        )
     axes.set(xlim=(0, last), ylim=(0, 1.02), xlabel="steps in the environment", ylabel="share of tasks solved")
     style.grid(axes)
     axes.legend(loc="best")
-    baseline = "" if curves["baseline"] else " There are no episodes of a baseline."
+    solved = sum(row["success"] for row in rows)
+    axes.set_title(f"{about.title}: {solved} of {len(rows)} tasks solved", fontsize=10)
+    baseline = "" if any(baselines.values()) else " There are no episodes of a baseline."
     text = f"Share of the tasks solved within so many steps, with 95 % Wilson intervals at each step.{baseline}"
-    if curves["expert"]:
-        known = {name: scores.mean(name, curves["planner"]) for name in ("spl", "timely")}
+    if expert:
+        known = {name: scores.mean(name, rows) for name in ("spl", "timely")}
         figures = scores_text(known).removeprefix(", ")
         text += f" The expert is the environment's own, without noise. Against its steps the planner has {figures}."
     yield Plot("success.svg", STEPS, text, content=style.svg(made))
+
+
+def _steps(axes: Axes, rows: list[Record], last: int, name: str, line: dict[str, Any]) -> int:
+    """Draw one curve with its band; return how many tasks were solved in the end."""
+    counts = [sum(row["success"] and row["steps"] <= step for row in rows) for step in range(last + 1)]
+    band = {count: wilson(count, len(rows)) for count in set(counts)}
+    axes.step(range(last + 1), [count / len(rows) for count in counts], where="post", label=name, **line)
+    low, high = zip(*(band[count] for count in counts), strict=True)
+    axes.fill_between(range(last + 1), low, high, step="post", color=line["color"], alpha=0.15, linewidth=0)
+    return counts[-1]
 
 
 def _expert(rows: list[Record]) -> list[Record]:

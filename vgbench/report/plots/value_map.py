@@ -1,6 +1,6 @@
 """Maps of the learned distance to a goal over one layout, beside the true one where the environment knows it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,8 @@ from vgbench.report.plots.images import image_name, rgb
 from vgbench.report.plots.picture import Drawn, Plot, SkippedPlot
 
 VALUE = "Value map"
-GOALS = 3
+EACH = 2
+"""Goals of solved tasks, and of failed ones."""
 
 
 @dataclass
@@ -89,15 +90,20 @@ def row(state: State, index: int) -> State:
     return {name: value[index : index + 1] for name, value in state.items()}
 
 
-def value(atlas: ValueMaps, tasks: Sequence[int] = range(GOALS)) -> Drawn:
-    """Draw the distance to the goals of some tasks over the free space of their layouts."""
+def value(atlas: ValueMaps, tasks: Sequence[int] | None = None, title: str = "") -> Drawn:
+    """Draw the distance to the goals of some tasks over the free space of their layouts.
+
+    `tasks` are by default the first that were solved and the first that failed. Maps of one kind have one range: 1 is
+    the largest value on any of them.
+    """
     trained = atlas.trained
     if atlas.missing:
         yield SkippedPlot(VALUE, f"{atlas.missing}, which a map needs")
         return
-    tasks = [task for task in tasks if task < len(trained.tasks)]
+    became = {row["task"]: "solved" if row["success"] else "failed" for row in trained.folder.lines("episodes.jsonl")}
+    tasks = [task for task in tasks or _chosen(became) if task < len(trained.tasks)]
     known, place = offers(trained.environment, HasCostToGo), capability(trained.environment, HasMapPlace)
-    made = style.figure(2.3 * len(tasks) + 0.9, 2.3 * (1 + known) + 0.2)
+    made = style.figure(2.3 * len(tasks) + 1.0, 2.3 * (1 + known) + 0.7)
     panels = made.subplots(1 + known, len(tasks), squeeze=False)
     learned, true, sheets = [], [], []
     for task in tasks:
@@ -109,16 +115,30 @@ def value(atlas: ValueMaps, tasks: Sequence[int] = range(GOALS)) -> Drawn:
     unit = trained.environment.spec.distance_unit
     rows = [("learned distance d(s, g)", learned)] + ([("true cost to go (steps)", true)] if known else [])
     for line, (name, values) in zip(panels, rows, strict=True):
-        low, high = (float(f([f(v[np.isfinite(v)]) for v in values])) for f in (min, max))
+        most = max((float(v[np.isfinite(v)].max(initial=0.0)) for v in values), default=0.0) or 1.0
         for axes, task, sheet, d in zip(line, tasks, sheets, values, strict=True):
-            mesh = draw_map(axes, sheet, d, place, (low, high))
+            mesh = draw_map(axes, sheet, d / most, place, (0.0, 1.0))
             star(axes, place, row(trained.tasks.goal, task))
-            axes.set_xlabel(f"x ({unit})" if unit else "x")
-        line[0].set_ylabel(f"y ({unit})" if unit else "y")
-        made.colorbar(mesh, ax=list(line), label=name, shrink=0.9, pad=0.02)
-    for axes, title in zip(panels[0], _titles(tasks, learned, true), strict=True):
-        axes.set_title(title)
+            x, y = place.map_place(row(trained.tasks.start, task))[0].tolist()
+            axes.plot([x], [y], "s", markersize=6, color="white", markeredgecolor="black")
+            axes.locator_params(nbins=4)
+        line[0].set_ylabel(f"{name}\n1 is {most:.3g}; y ({unit})" if unit else f"{name}\n1 is {most:.3g}")
+    for axes in panels[-1]:
+        axes.set_xlabel(f"x ({unit})" if unit else "x")
+    made.colorbar(mesh, ax=panels.ravel().tolist(), label="share of the largest value", shrink=0.8, pad=0.02)
+    for axes, words in zip(panels[0], _titles(tasks, became, learned, true), strict=True):
+        axes.set_title(words)
+    made.suptitle(f"{title}: {VALUE.lower()}".removeprefix(": "), fontsize=10)
     yield Plot("value.svg", VALUE, _text(known), content=style.svg(made))
+
+
+def _chosen(became: Mapping[int, str]) -> list[int]:
+    """Return the first tasks that were solved and the first that failed; without episodes, the first ones."""
+    kinds = [[task for task, word in became.items() if word == kind] for kind in ("solved", "failed")]
+    solved, failed = (min(len(kind), EACH) for kind in kinds)
+    # Where there are too few of one kind, more of the other.
+    few = [*kinds[0][: 2 * EACH - failed], *kinds[1][: 2 * EACH - solved]]
+    return few or list(range(2 * EACH))
 
 
 def _truth(environment: HasCostToGo, states: State, goal: State) -> np.ndarray:
@@ -129,10 +149,12 @@ def _truth(environment: HasCostToGo, states: State, goal: State) -> np.ndarray:
     return np.where(np.isfinite(steps), steps, np.nan)
 
 
-def _titles(tasks: Sequence[int], learned: list[np.ndarray], true: list[np.ndarray]) -> list[str]:
+def _titles(
+    tasks: Sequence[int], became: Mapping[int, str], learned: list[np.ndarray], true: list[np.ndarray]
+) -> list[str]:
     from scipy.stats import spearmanr
 
-    titles = [f"goal of task {task}" for task in tasks]
+    titles = [f"task {task}" + (f", {became[task]}" if task in became else "") for task in tasks]
     for index, (d, steps) in enumerate(zip(learned, true, strict=False)):
         whole = np.isfinite(steps) & np.isfinite(d)
         rank = float(spearmanr(d[whole], steps[whole]).statistic) if whole.sum() > 2 else float("nan")
@@ -147,7 +169,9 @@ def _text(known: bool) -> str:
         if known
         else " The environment does not know the true cost to go, so there is nothing to hold it against."
     )
-    return f"Learned distance from every free place to the goal (star), with lines of equal value.{beside}"
+    return (
+        f"Learned distance from every free place to the goal (star; square: start), with lines of equal value.{beside}"
+    )
 
 
 def draw_map(
