@@ -106,16 +106,27 @@ def choice(value: str, known: Iterable[str], option: object) -> str:
     raise UsageError(f"{str(option).rstrip(': ')}: unknown value {value!r}. {suggest(str(value), names)}")
 
 
+def share_text(share: float) -> str:
+    """Return a rate as the literature prints it: `.94`, `1.00`, `-.05`."""
+    text = f"{share:.2f}"
+    return text.removeprefix("0") if share >= 0 else text.replace("-0.", "-.")
+
+
+def interval_text(interval: Iterable[float]) -> str:
+    """Return the interval of a rate: `[.88, .97]`."""
+    return f"[{', '.join(map(share_text, interval))}]"
+
+
 def rate_text(rate: Mapping[str, Any]) -> str:
-    """Return a success rate with its interval: `0.950 [0.888, 0.978]  95 of 100`."""
-    low, high = rate["ci95"]
-    return f"{rate['success_rate']:.3f} [{low:.3f}, {high:.3f}]  {rate['successes']} of {rate['n']}"
+    """Return a success rate with its interval: `.95 [.89, .98]  95 of 100`."""
+    share = f"{share_text(rate['success_rate'])} {interval_text(rate['ci95'])}"
+    return f"{share}  {rate['successes']} of {rate['n']}"
 
 
 def scores_text(rate: Mapping[str, Any]) -> str:
-    """Return the scores beside a success rate: `, SPL 0.812, timely 0.900`; nothing where they are not known."""
+    """Return the scores beside a success rate: `, SPL .81, timely .90`; nothing where they are not known."""
     named = (("SPL", rate.get("spl")), ("timely", rate.get("timely")))
-    return "".join(f", {name} {value:.3f}" for name, value in named if value is not None)
+    return "".join(f", {name} {share_text(value)}" for name, value in named if value is not None)
 
 
 def figure_text(value: Any) -> str:
@@ -126,6 +137,11 @@ def figure_text(value: Any) -> str:
         low, high = value["ci95"]
         return f"{value['mean']:.3f} [{low:.3f}, {high:.3f}]"
     return f"{value:.4g}"
+
+
+def number_text(value: Any) -> Any:
+    """Return a number of a table with three digits that count, `0.0782`; anything else as it is."""
+    return f"{value:.3g}" if isinstance(value, float) else value
 
 
 def duration(seconds: float) -> str:

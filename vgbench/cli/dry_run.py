@@ -1,9 +1,9 @@
-"""What `vgbench run --dry-run` prints."""
+"""Print what `vgbench run --dry-run` finds."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vgbench.cli.common import print_json, print_table, say
+from vgbench.cli.common import note, print_json, print_table
 from vgbench.text import duration, shown
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ def print_plan(spec: "RunSpec", format: str, out: Path | None = None) -> None:
             }
         )
         return
-    for note in spec.notes:
-        say(f"note: {note}")
+    for text in spec.notes:
+        note(text)
     if changed:
-        say(f"note: {folder.path} was made before a change of {'; '.join(changed)}; --again repeats the run")
+        note(f"{folder.path} was made before a change of {'; '.join(changed)}; --again repeats the run")
     print(f"{spec.title()} (key {spec.key()})\n")
     _print_values(spec.selections | spec.values)
     if spec.unused:
-        print("\nwithout effect (their plugins are not part of this run)")
+        print("\nunused (their plugins are not part of this run)")
         _print_values(spec.unused)
     print("\nestimates, if no task is solved before its end")
     print(f"predictor evaluations  {cost['predictor_evaluations']:.3g}")

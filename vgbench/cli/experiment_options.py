@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vgbench.cli.common import print_json, print_table, say
+from vgbench.cli.common import note, print_json, print_table, progress
 from vgbench.errors import UsageError
 from vgbench.text import duration, rate_text
 
@@ -26,43 +26,46 @@ class Execution:
 
     seeds: Annotated[
         str | None,
-        typer.Option(metavar="SEEDS", help="0, or 0,2 or 0-4; 5x: five, from 0 on. By default those of NAME, or 0."),
+        typer.Option(
+            metavar="SEEDS", help="Seeds: 0, or 0,2, or 0-4; 5x: five seeds from 0 (default: those of NAME, or 0)."
+        ),
     ] = None
-    num_seeds: Annotated[int | None, typer.Option(metavar="N", help="So many seeds, from 0 on.")] = None
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default runs/NAME-SCALE.")] = None
+    num_seeds: Annotated[int | None, typer.Option(metavar="N", help="Number of seeds, from 0.")] = None
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the runs (default: runs/NAME-SCALE).")] = (
+        None
+    )
     executor: Annotated[
-        str, typer.Option(metavar="local|ray|slurm", help="Processes of this machine, a Ray cluster, Slurm jobs.")
+        str, typer.Option(metavar="local|ray|slurm", help="Where to run: this machine, a Ray cluster or Slurm jobs.")
     ] = "local"
     shard: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts of the runs, I from 1; for job arrays.")
+        str | None, typer.Option(metavar="I/N", help="Only part I of N of the runs (I from 1), for job arrays.")
     ] = None
     devices: Annotated[
         str | None,
-        typer.Option(metavar="LIST", help="Devices of this machine, one run at a time on each: cuda:0,cuda:1."),
+        typer.Option(metavar="LIST", help="Devices of this machine, one run at a time on each, such as cuda:0,cuda:1."),
     ] = None
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Runs at once; by default as many as there are cores.")
-    ] = None
-    threads: Annotated[
-        int, typer.Option(metavar="N", help="Threads of a run; 0: the cores, divided among --workers (without: 1).")
-    ] = 1
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Runs in parallel (default: one per core).")] = None
+    threads: Annotated[int, typer.Option(metavar="N", help="Threads per run; 0: the cores divided by --workers.")] = 1
     address: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS", help="Existing Ray cluster: auto, HOST:PORT or ray://HOST:PORT; without, a local one."
+            metavar="ADDRESS",
+            help="Existing Ray cluster: auto, HOST:PORT or ray://HOST:PORT (default: start a local one).",
         ),
     ] = None
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed/--keep-failed", help="Whether to try again what failed before.")
+        bool, typer.Option("--retry-failed/--keep-failed", help="Run failed runs again, or leave them.")
     ] = True
     again: Annotated[
         bool | None,
-        typer.Option("--again/--keep", help="Repeat complete runs whose plugins have changed since, or keep them."),
+        typer.Option("--again/--keep", help="Repeat complete runs whose plugins have changed, or keep them."),
     ] = None
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and what their folders hold.")] = False
-    estimate: Annotated[
-        bool, typer.Option("--estimate", help="With --dry-run: FLOPs and time of each run here, too.")
-    ] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and their state without running them.")] = (
+        False
+    )
+    estimate: Annotated[bool, typer.Option("--estimate", help="With --dry-run: also FLOPs and time of each run.")] = (
+        False
+    )
 
     @classmethod
     def taken_from(cls, options: dict[str, Any]) -> "tuple[Execution, Resources]":
@@ -73,7 +76,7 @@ class Execution:
         """
         made = cls(**{field.name: options.pop(field.name) for field in fields(cls)})
         if made.estimate and not made.dry_run:
-            raise UsageError("--estimate goes with --dry-run")
+            raise UsageError("--estimate needs --dry-run")
         return made, made._resources()
 
     def _resources(self) -> "Resources":
@@ -90,7 +93,7 @@ class Execution:
         most = cores() if here else 4096
         if not 0 <= threads <= most:
             have = f" (this process may use {most} core{'' if most == 1 else 's'})" if here else ""
-            raise UsageError(f"--threads {threads}: expected a whole number from 1 to {most}{have}, or 0: chosen here")
+            raise UsageError(f"--threads {threads}: expected a whole number from 1 to {most}{have}, or 0: automatic")
         if threads == 0:
             threads = max(1, cores() // workers) if workers and here else 1
         resources = Resources(workers, threads, self.address, devices=self._devices())
@@ -107,9 +110,11 @@ class Execution:
         if not found or not all(re.fullmatch(known, name) for name in found):
             raise UsageError(f"--devices {self.devices}: expected a list such as cuda:0,cuda:1")
         if len({name.partition(":")[0] for name in found}) > 1:
-            raise UsageError(f"--devices {self.devices}: expected devices of one kind, which all runs are computed on")
+            raise UsageError(f"--devices {self.devices}: expected devices of one kind")
         if self.workers is not None:
-            raise UsageError("--devices contradicts --workers: one run at a time on each device")
+            raise UsageError(
+                "--devices contradicts --workers (one run at a time on each device); leave one of them out"
+            )
         return found
 
     def part_of(self, requests: "list[CellRequest]") -> "list[CellRequest]":
@@ -128,7 +133,7 @@ class Execution:
             raise UsageError(f"--shard {self.shard}: expected 1/{max(parts, 1)} to {max(parts, 1)}/{max(parts, 1)}")
         kept = requests[number - 1 :: parts]
         if not kept:
-            raise UsageError(f"--shard {self.shard}: there are {len(requests)} runs, so part {number} is empty")
+            raise UsageError(f"--shard {self.shard}: part {number} is empty: there are only {len(requests)} runs")
         return kept
 
     def campaign(self, kind: str, name: str, requests: "list[CellRequest]", base: "RunRequest") -> "Campaign":
@@ -156,12 +161,12 @@ class Execution:
         if spec.selections["device"].source == "found":
             from vgbench.hardware import about
 
-            say(f"note: {about(spec.device)}")
+            note(about(spec.device))
         # Only now: the device is that of the resolved runs.
         resources = replace(resources, gpu=spec.device_kind != "cpu")
         argv = ["vgbench", *sys.argv[1:]]
         with time_limit(plugin_timeout):
-            return campaign.run(self.executor, resources, argv, say, self.retry_failed, self.again)
+            return campaign.run(self.executor, resources, argv, progress, self.retry_failed, self.again)
 
 
 def default_folder(name: str, request: "RunRequest") -> Path:
@@ -206,9 +211,9 @@ def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> No
     )
     for cell in campaign.cells:
         if cell.stale:
-            say(f"note: {cell.name}: {cell.stale['folder']} holds a run with other values, which stays (stale)")
+            note(f"{cell.name}: {cell.stale['folder']} holds a run with other values (stale); it is kept")
     for line in changed_sources(campaign.cells):
-        say(f"note: made before a change of {line}; --again repeats them, --keep leaves complete ones as they are")
+        note(f"runs made before a change of {line}: --again repeats them, --keep keeps complete ones")
     states = Counter(cell.state for cell in campaign.cells)
     if estimated:
         total = sum(float(row["seconds"]) for row in rows)

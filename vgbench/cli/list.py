@@ -1,10 +1,10 @@
-"""`vgbench list`: what is installed. Nothing of it is imported."""
+"""`vgbench list`: list what is installed, without importing it."""
 
 from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import KINDS, Debug, Format, examples, handled, print_json, print_table, say
+from vgbench.cli.common import KINDS, Debug, Format, examples, handled, note, print_json, print_table
 from vgbench.config import SECTIONS
 from vgbench.text import choice
 
@@ -23,7 +23,7 @@ def list_(
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """List plugins of every kind, recipes, protocols, variants, suites and sweeps."""
+    """List plugins, recipes, protocols, variants, suites, sweeps and figures."""
     from vgbench.config.catalogue_files import problems
     from vgbench.plugin.entry import GROUPS
     from vgbench.plugin.registry import Registry
@@ -42,10 +42,10 @@ def list_(
             [[row["kind"], row["name"], f"{row['dist']} {row['version']}", row["summary"]] for row in rows],
         )
     for problem in (*registry.problems, *problems()):
-        say(f"note: {problem}")
+        note(problem)
     for entry in registry.entries():
         if entry.shadowed:
-            say(f"note: {entry} shares its name with another one and is reached as {entry.address}")
+            note(f"{entry} shares its name with another plugin; use {entry.address}")
 
 
 def items(registry: Any) -> list[dict[str, str]]:

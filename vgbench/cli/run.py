@@ -1,4 +1,4 @@
-"""`vgbench run`: collect, train, plan and judge, or go on with it."""
+"""`vgbench run`: collect data, train, plan and evaluate, or resume."""
 
 import sys
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, say, takes
+from vgbench.cli.common import Debug, Format, examples, handled, note, print_json, takes
 from vgbench.config.options import OPTIONS, RunOptions
 from vgbench.errors import UsageError
 from vgbench.text import rate_text, scores_text, task_name
@@ -32,21 +32,20 @@ EPILOG = examples(
 @handled
 def run(
     seeds: Annotated[
-        str | None, typer.Option(metavar="SEEDS", help="Several runs: 0,2 or 0-4; 5x: five, from 0 on.")
+        str | None, typer.Option(metavar="SEEDS", help="Several runs: 0,2 or 0-4; 5x: five seeds from 0.")
     ] = None,
-    num_seeds: Annotated[int | None, typer.Option(metavar="N", help="Several runs: N seeds, from 0 on.")] = None,
+    num_seeds: Annotated[int | None, typer.Option(metavar="N", help="Several runs: N seeds, from 0.")] = None,
     format: Format = "table",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print every value with its source, and the cost.")
+        bool, typer.Option("--dry-run", help="Print every value with its source and the estimated cost; run nothing.")
     ] = False,
     debug: Debug = False,
     **options: Unpack[RunOptions],
 ) -> None:
-    """Collect data, train, plan and judge.
+    """Collect data, train a model, plan with it and report the success rate.
 
-    A run that was interrupted goes on; one that is complete is printed again. Where the source of its plugins has
-    changed since, the command stops: --again repeats the run. With several seeds each has a folder of its own, DIR/sN
-    for --out DIR.
+    Resumes an interrupted run; prints the result of a finished one. If a plugin's source has changed since, the command
+    stops: --again repeats the run. With several seeds each run has its own folder, DIR/sN for --out DIR.
     """
     from vgbench.config.request import RunRequest
     from vgbench.python_api.single import prepare
@@ -77,7 +76,7 @@ def _of_seeds(base: "RunRequest", seeds: str | None, number: int | None) -> "lis
     from vgbench.experiments.cells import seeds as read
 
     if "seed" in base.options:
-        raise UsageError("--seed contradicts --seeds and --num-seeds; leave one of them out")
+        raise UsageError("--seed contradicts --seeds and --num-seeds; use one of them")
     out = base.options.get("out")
     found = read(seeds, number, ())
     return [base.replaced(seed=seed, **({"out": out / f"s{seed}"} if out is not None else {})) for seed in found]
@@ -94,7 +93,7 @@ def _perform(request: "RunRequest", spec: "RunSpec") -> "ResultFile":
             asked.get("out"),
             ["vgbench", *sys.argv[1:]],
             asked.get("logger", ()),
-            note=lambda text: say(f"note: {text}"),
+            note=note,
             again=asked.get("again", False),
         )
 
