@@ -153,6 +153,15 @@ def duration(seconds: float) -> str:
     return f"{_two_digits(seconds / 86400)} days"
 
 
+def span(low: float, high: float) -> str:
+    """Return a range of times: `4 to 12 min`, `50 s to 3.5 min`; one time where both read alike."""
+    first, last = duration(low), duration(high)
+    if first == last:
+        return last
+    number, _, unit = first.partition(" ")
+    return f"{number if last.endswith(f' {unit}') else first} to {last}"
+
+
 def _two_digits(value: float) -> str:
     """Write a number with two digits that count, and never as `1.1e+02`."""
     return f"{float(f'{value:.2g}'):g}"

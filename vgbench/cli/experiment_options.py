@@ -11,12 +11,14 @@ import typer
 
 from vgbench.cli.common import note, print_json, print_table, progress
 from vgbench.errors import UsageError
-from vgbench.text import duration, rate_text
+from vgbench.text import duration, rate_text, span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vgbench.config.request import RunRequest
     from vgbench.experiments.campaign import Campaign
-    from vgbench.experiments.cells import CellOutcome, CellRequest
+    from vgbench.experiments.cells import CellOutcome, CellRequest, RunCell
     from vgbench.experiments.executors.base import Resources
 
 
@@ -183,6 +185,25 @@ def default_folder(name: str, request: "RunRequest") -> Path:
     return Path("runs") / "-".join([*parts, *(["compile"] if asked.get("compile") else [])])
 
 
+_TIMES = ("seconds_low", "seconds_high", "seconds")
+
+
+def estimates(cells: "Sequence[RunCell]") -> list[dict[str, Any]]:
+    """Estimate what each run costs: once for runs that differ in their seeds alone, with one look at the machine."""
+    from vgbench.experiments.cost import estimate, speed_of
+
+    speed, known = None, dict[tuple[Any, ...], dict[str, Any]]()
+    for cell in cells:
+        speed = speed or speed_of(cell.spec)
+        if _method(cell) not in known:
+            known[_method(cell)] = estimate(cell.spec, speed)
+    return [known[_method(cell)] for cell in cells]
+
+
+def _method(cell: "RunCell") -> tuple[Any, ...]:
+    return tuple((name, str(value)) for name, value in cell.labels.items() if name != "seed")
+
+
 def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> None:
     """Print the runs with the state of their folders, and what each would cost if that is asked for."""
     from vgbench.experiments.cells import changed_sources
@@ -192,21 +213,22 @@ def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> No
         | {"stale": cell.stale["folder"] if cell.stale else None, "changed_sources": list(map(str, cell.changes))}
         for cell in campaign.cells
     ]
-    if estimated:
-        from vgbench.experiments.cost import estimate
-
-        for cell, row in zip(campaign.cells, rows, strict=True):
-            cost = estimate(cell.spec)
-            row |= {name: cost[name] for name in ("flops", "seconds", "memory_bytes", "flops_per_second")}
+    costs = estimates(campaign.cells) if estimated else []
+    for row, cost in zip(rows, costs, strict=False):
+        names = ("flops", "seconds", "seconds_low", "seconds_high", "memory_bytes", "flops_per_second")
+        row |= {name: cost[name] for name in names}
     if format == "json":
         print_json({campaign.kind: campaign.name, "scale": campaign.scale, "dir": str(campaign.root), "runs": rows})
         return
-    costs = [[f"{row['flops']:.2g}", duration(row["seconds"])] if estimated else [] for row in rows]
+    figures = [[f"{cost['flops']:.2g}", span(cost["seconds_low"], cost["seconds_high"])] for cost in costs] or [
+        [] for _ in rows
+    ]
+    about = [(cell.name, cell.state, cell.spec.key(), str(cell.folder)) for cell in campaign.cells]
     print_table(
         ["RUN", "STATE", "KEY", *(["FLOPS", "TIME"] if estimated else []), "FOLDER"],
         [
-            [cell.name, cell.state, cell.spec.key(), *cost, str(cell.folder)]
-            for cell, cost in zip(campaign.cells, costs, strict=True)
+            [row_name, state, key, *cost, folder]
+            for (row_name, state, key, folder), cost in zip(about, figures, strict=True)
         ],
     )
     for cell in campaign.cells:
@@ -216,8 +238,8 @@ def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> No
         note(f"runs made before a change of {line}: --again repeats them, --keep keeps complete ones")
     states = Counter(cell.state for cell in campaign.cells)
     if estimated:
-        total = sum(float(row["seconds"]) for row in rows)
-        print(f"{duration(total)} in all, if runs are computed one at a time and no task is solved before its end")
+        low, high, worst = (sum(float(cost[name]) for cost in costs) for name in _TIMES)
+        print(f"{span(low, high)} in total, one run at a time ({duration(worst)} if no task is solved)")
     print(f"{len(campaign.cells)} runs: {', '.join(f'{count} {state}' for state, count in states.items())}")
 
 
