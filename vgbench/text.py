@@ -155,7 +155,8 @@ def duration(seconds: float) -> str:
 
 def span(low: float, high: float) -> str:
     """Return a range of times: `4 to 12 min`, `50 s to 3.5 min`; one time where both read alike."""
-    first, last = duration(low), duration(high)
+    # An estimate is not known to fractions of a second.
+    first, last = (duration(max(round(time), 1) if time < 10 else time) for time in (low, high))
     if first == last:
         return last
     number, _, unit = first.partition(" ")

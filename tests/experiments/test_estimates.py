@@ -1,4 +1,4 @@
-"""Estimates of time: a range that records and this machine's speed inform; the records' file is in step with results/."""
+"""Estimates of time: a range that records and this machine's speed inform; shipped records are those of results/."""
 
 import json
 import runpy

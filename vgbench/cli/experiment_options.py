@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vgbench.cli.common import note, print_json, print_table, progress
+from vgbench.cli.common import note, print_json, print_table
 from vgbench.errors import UsageError
 from vgbench.text import duration, rate_text, span
 
@@ -154,6 +154,7 @@ class Execution:
         self, campaign: "Campaign", resources: "Resources", plugin_timeout: int | None = None
     ) -> "list[CellOutcome]":
         """Compute what is not complete, after a look at the machine; say which device it is on, if nobody named one."""
+        from vgbench.cli.live import Live
         from vgbench.model.precision import check_compiler
         from vgbench.plugin.guard import time_limit
 
@@ -166,9 +167,9 @@ class Execution:
             note(about(spec.device))
         # Only now: the device is that of the resolved runs.
         resources = replace(resources, gpu=spec.device_kind != "cpu")
-        argv = ["vgbench", *sys.argv[1:]]
+        argv, live = ["vgbench", *sys.argv[1:]], Live(resources.threads)
         with time_limit(plugin_timeout):
-            return campaign.run(self.executor, resources, argv, progress, self.retry_failed, self.again)
+            return campaign.run(self.executor, resources, argv, live.say, self.retry_failed, self.again, live)
 
 
 def default_folder(name: str, request: "RunRequest") -> Path:
@@ -188,13 +189,13 @@ def default_folder(name: str, request: "RunRequest") -> Path:
 _TIMES = ("seconds_low", "seconds_high", "seconds")
 
 
-def estimates(cells: "Sequence[RunCell]") -> list[dict[str, Any]]:
+def estimates(cells: "Sequence[RunCell]", threads: int = 1) -> list[dict[str, Any]]:
     """Estimate what each run costs: once for runs that differ in their seeds alone, with one look at the machine."""
     from vgbench.experiments.cost import estimate, speed_of
 
     speed, known = None, dict[tuple[Any, ...], dict[str, Any]]()
     for cell in cells:
-        speed = speed or speed_of(cell.spec)
+        speed = speed or speed_of(cell.spec, threads)
         if _method(cell) not in known:
             known[_method(cell)] = estimate(cell.spec, speed)
     return [known[_method(cell)] for cell in cells]

@@ -12,9 +12,9 @@ from typing import Any, Generic, TypeVar
 from vgbench.report.table import Published, TableCell
 from vgbench.statistics import hierarchical_bootstrap, t_interval
 from vgbench.storage.records import RunRecord
-from vgbench.text import interval_text as span
-from vgbench.text import share_text as figure
+from vgbench.text import interval_text, share_text
 
+figure, span = share_text, interval_text
 NONE = "–"  # noqa: RUF001
 _T = TypeVar("_T")
 
