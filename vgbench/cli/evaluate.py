@@ -29,7 +29,7 @@ def evaluate(
     planner takes its values from the protocol, not from the old planner. With another protocol the model is evaluated
     in an environment that it was not trained in.
     """
-    from vgbench.cli.run import print_result
+    from vgbench.cli.result import print_result
     from vgbench.experiments.evaluate import evaluate as again
     from vgbench.plugin.loggers import Loggers
     from vgbench.plugin.registry import Registry

@@ -1,17 +1,19 @@
 """`vgbench run`: collect data, train, plan and evaluate, or resume."""
 
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Unpack
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, note, print_json, takes
+from vgbench.cli.common import Debug, Format, examples, handled, note, print_json, progress, takes, verbosity
 from vgbench.config.options import OPTIONS, RunOptions
 from vgbench.errors import UsageError
-from vgbench.text import rate_text, scores_text, task_name
+from vgbench.text import rate_text, span
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vgbench.config.request import RunRequest
     from vgbench.spec import RunSpec
     from vgbench.storage.record_types import ResultFile
@@ -65,6 +67,8 @@ def run(
     if format == "json":
         print_json(results[0] if one else results)
         return
+    from vgbench.cli.result import print_result
+
     for result in results:
         print_result(result)
     if len(results) > 1:
@@ -88,6 +92,7 @@ def _perform(request: "RunRequest", spec: "RunSpec") -> "ResultFile":
 
     asked = request.options
     with time_limit(asked.get("plugin_timeout")):
+        _print_estimate(spec, asked.get("out"))
         return perform(
             spec,
             asked.get("out"),
@@ -96,6 +101,19 @@ def _perform(request: "RunRequest", spec: "RunSpec") -> "ResultFile":
             note=note,
             again=asked.get("again", False),
         )
+
+
+def _print_estimate(spec: "RunSpec", out: "Path | None") -> None:
+    """Print how long a run will take that has not begun."""
+    from vgbench.experiments.cost import estimate
+    from vgbench.experiments.runner import folder_of
+
+    if verbosity() < 0 or spec.scale == "smoke" or (folder_of(spec, out).path / "run.json").exists():
+        return
+    # Whatever is wrong with a plugin, the run itself reports.
+    with suppress(Exception):
+        cost = estimate(spec)
+        progress(f"estimated time {span(cost['seconds_low'], cost['seconds_high'])}")
 
 
 def _print_seeds(results: "list[ResultFile]") -> None:
@@ -111,25 +129,3 @@ def _print_seeds(results: "list[ResultFile]") -> None:
     solved, n = sum(map(sum, rows)), sum(map(len, rows))
     rate = {"success_rate": solved / n, "successes": solved, "n": n, "ci95": (low, high)}
     print(f"{len(results)} seeds: {rate_text(rate)}")
-
-
-def print_result(result: Mapping[str, Any]) -> None:
-    """Print what a run came to; the run folder is the last line."""
-    method = result.get("recipe") or f"{' + '.join(result['objectives'])} with {result['distance']}"
-    method = ", ".join([method, *result.get("reweighted", [])])  # what makes it another method than the recipe
-    where = task_name(result.get("environment", ""), result.get("protocol") or result["title"])
-    print(f"{where}, {method}, scale {result['scale']}")
-    if result["scale"] == "smoke":
-        print("scale smoke: these numbers mean nothing")
-    print(f"success  {rate_text(result)}{scores_text(result)}")
-    strata = result.get("strata", {})
-    width = max(map(len, strata), default=0)
-    for name, rate in strata.items():
-        print(f"  {name:<{width}}  {rate_text(rate)}{scores_text(rate)}")
-    for baseline in result.get("baselines", ()):
-        print(f"baseline {rate_text(baseline)}{scores_text(baseline)}  ({baseline['planner']})")
-    stages = result.get("stages", {})
-    width = max(map(len, (*stages, "all")))
-    for name, times in (*stages.items(), ("all", result)):
-        print(f"{name:<{width}}{times['seconds']:>9.1f} s{times['cpu_seconds']:>10.1f} CPU-s")
-    print(result["run_dir"])

@@ -1,5 +1,6 @@
 """`vgbench suite`: run recipes x protocols x seeds, or resume them."""
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ import typer
 
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, takes
 from vgbench.cli.experiment_options import Execution, print_outcomes, print_plan
+from vgbench.cli.result import print_next
 from vgbench.config.options import SHARED
 from vgbench.errors import UsageError
 from vgbench.text import rate_text
@@ -110,6 +112,7 @@ def finish(root: Path, name: str, outcomes: "list[CellOutcome]", format: str) ->
         print_json({"suite": name, "dir": str(root), "runs": [outcome.record() for outcome in outcomes]})
     else:
         print_outcomes(outcomes)
+        print_next(f"report {shlex.quote(str(root))}")
         print(root)
     if any(outcome.status not in ("done", "complete") for outcome in outcomes):
         raise typer.Exit(1)

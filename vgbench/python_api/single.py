@@ -196,5 +196,5 @@ def perform(
     if spec.selections["device"].source == "found":
         note(about(spec.device))
     if spec.scale == "smoke":
-        note("scale smoke checks that everything works; its numbers mean nothing")
+        note("smoke scale: results are not meaningful")
     return runner.run(spec, out, argv, active, again=again, train_only=train_only)
