@@ -151,7 +151,7 @@ def test_show_settings(vgbench_cli):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["run"], "say where to plan"),
+        (["run"], "missing --env NAME or --protocol NAME"),
         (["run", "--env", "wal", "--recipe", "vf"], "Did you mean 'wall'?"),
         (["run", "--env", "wall", "--recipe", "vff"], "Did you mean 'vf'?"),
         (
@@ -202,7 +202,7 @@ def test_unforeseen_errors_are_short_and_exit_1(vgbench_cli, monkeypatch):
     monkeypatch.setattr("vgbench.config.resolve.resolve", lambda request: 1 / 0)
     result = vgbench_cli("run")
     assert result.exit_code == 1
-    assert result.stderr == "error: ZeroDivisionError: division by zero (run it again with --debug to see where)\n"
+    assert result.stderr == "error: ZeroDivisionError: division by zero (run again with --debug for the traceback)\n"
 
 
 def test_interrupt_exits_130(vgbench_cli, monkeypatch):

@@ -3,7 +3,14 @@
 import re
 
 TINY = ["data.trajectories=8", "train.steps=90", "train_predictor.steps=2", "evaluation.tasks=2", "mpc.max_steps=4"]
-TINY += ["train.batch=4", "mpc.block_rows=64", "strided.stem=4", "strided.channels=4", "mlp.hidden=[16]", "model.latent_dim=16"]
+TINY += [
+    "train.batch=4",
+    "mpc.block_rows=64",
+    "strided.stem=4",
+    "strided.channels=4",
+    "mlp.hidden=[16]",
+    "model.latent_dim=16",
+]
 SETS = [part for value in TINY for part in ("--set", value)]
 RUN = ["run", "--protocol", "wall_big", "--recipe", "vf_quasi", "--device", "cpu", *SETS, "--out", "here"]
 SUITE = ["suite", "paper_table_2", "--only", "vf,regressive,wall_big", "--seeds", "0", "--device", "cpu", *SETS]
@@ -15,7 +22,7 @@ def test_a_stage_keeps_name_count_rate_and_time_left_at_80_columns(terminal):
     assert screen.code == 0, screen.text
     drawn = [line for line in screen.lines if line.startswith("encoder") and "loss" in line]
     assert drawn
-    pattern = r"encoder {9} [━┄]+ {2}[ \d]{2}/90 {2}.{5}/s {2} *\S+ left {2}loss [\d.e-]+"
+    pattern = r"encoder {12} [━┄]+ {2}[ \d]{2}/90 {2}.{5}/s {2} *\S+ left {2}loss [\d.e-]+"
     for line in drawn:
         assert re.fullmatch(pattern, line) and len(line) <= 80, line
     # Nothing moves: the columns of all lines begin at the same places.

@@ -61,7 +61,12 @@ BLOCKS = (
         lambda x: fixed_point(x.trained, x.views),
         fixed_point_lines,
     ),
-    Block("descent", "Descent: can one walk down to the goal?", lambda x: descent(x.trained, x.views), descent_lines),
+    Block(
+        "descent",
+        "Greedy descent: share of states that reach the goal",
+        lambda x: descent(x.trained, x.views),
+        descent_lines,
+    ),
     Block("scale", "Scale and saturation", lambda x: scale(x.trained, x.views, x.seed), scale_lines),
     Block("metric", "Symmetry and triangle inequality", lambda x: metric(x.trained, x.views, x.seed), metric_lines),
     Block("prediction", "Prediction over the horizon", lambda x: prediction(x.trained, x.rollouts), prediction_lines),

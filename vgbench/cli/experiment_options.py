@@ -115,7 +115,7 @@ class Execution:
             raise UsageError(f"--devices {self.devices}: expected devices of one kind")
         if self.workers is not None:
             raise UsageError(
-                "--devices contradicts --workers (one run at a time on each device); leave one of them out"
+                "--devices contradicts --workers (one run at a time on each device); leave out one of them"
             )
         return found
 

@@ -58,7 +58,7 @@ def rescore(
     if radius is not None and not 0 < radius < float("inf"):
         raise UsageError(f"--radius {radius:g}: expected a number above 0")
     if question.at == "end" and question.score != "success":
-        raise UsageError(f"--score {question.score} counts steps to the first success, so it goes with --at ever")
+        raise UsageError(f"--score {question.score} counts steps to the first success, so it needs --at ever")
     for folder in folders:
         if not folder.is_dir():
             near = [p.name for p in folder.parent.iterdir() if p.is_dir()] if folder.parent.is_dir() else []

@@ -62,7 +62,8 @@ def beside(folder: Path) -> list[tuple[str, str]]:
         folder: of the finished run.
 
     Returns:
-        Pairs of a name, "paper" or "recorded", and a text; empty for a run that belongs to no row.
+        Pairs of a name, "paper" or "recorded", and a text, then what sets this run apart from the row; empty for a run
+        that belongs to no row.
     """
     from vgbench.experiments import recorded
     from vgbench.storage.records import read
@@ -75,7 +76,7 @@ def beside(folder: Path) -> list[tuple[str, str]]:
     lines = [("paper", text) for text in _published(record)]
     lines += [("recorded", _recorded(row))] if row else []
     other = _other_values(record) if lines else ""
-    return [(name, f"{text}{other}") for name, text in lines]
+    return [*lines, *([("", other)] if other else [])]
 
 
 def _published(record: "RunRecord") -> list[str]:
@@ -107,4 +108,4 @@ def _other_values(record: "RunRecord") -> str:
     if not values:
         return ""
     more = f" and {len(values) - 2} more" if len(values) > 2 else ""
-    return f"; this run has other values: {', '.join(values[:2])}{more}"
+    return f"this run has other values: {', '.join(values[:2])}{more}"

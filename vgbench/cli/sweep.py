@@ -79,7 +79,7 @@ def sweep(
 def _alone(name: str, grid: list[str] | None, request: "RunRequest") -> None:
     for option in ("recipe", "recipes", "protocol", "grid"):
         if grid if option == "grid" else option in request.options:
-            raise UsageError(f"--{option} contradicts sweep {name!r}, which sets it; leave one of them out")
+            raise UsageError(f"--{option} contradicts sweep {name!r}, which sets it; leave out one of them")
 
 
 def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], format: str) -> None:

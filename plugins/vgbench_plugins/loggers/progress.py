@@ -14,8 +14,8 @@ from rich.text import Text
 from vgbench.api import hookimpl
 
 _LINE_EVERY = 30.0  # seconds between two lines where stderr is a file
-_NAME, _NOTE = 16, 17
-"""Columns of the stage's name and of the loss, in a terminal of 72 or more."""
+_NAME, _NOTE = 19, 17  # the longest is baseline-uninformed
+"""Columns of the stage's name and of the loss, in a terminal of 74 or more."""
 
 
 class Progress:
@@ -136,7 +136,7 @@ def parts(
     left = clock((total - done) / rate) if rate > 0 else "-:--"
     count = f"  {done:>{digits}}/{total}"
     speed, time_left = f"  {short(rate) if rate > 0 else '-':>5}/s", f"  {left:>7} left"
-    columns = _NAME if width >= 71 else max(6, min(10, width - len(count) - len(time_left)))
+    columns = _NAME if width >= 74 else max(6, min(10, width - len(count) - len(time_left)))
     rest = count + (speed if columns + len(count) + len(speed) + len(time_left) <= width else "") + time_left
     free = width - columns - len(rest)
     room = min(_NOTE, free - 8)
