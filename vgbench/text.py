@@ -35,6 +35,23 @@ _LONGEST = 300
 """Characters of a word in a message that are shown, and of its beginning and end together."""
 
 
+_PLAIN = str.maketrans(
+    {"–": "-", "—": "-", "…": "...", "×": "x", "±": "+-", "↑": "^", "↓": "v", "≤": "<=", "≥": ">=", "·": "-", "‘": "'"}  # noqa: RUF001
+    | {"’": "'", "“": '"', "”": '"', "−": "-", "→": "->"}  # noqa: RUF001
+)
+"""Typographic characters, as they are written with a keyboard."""
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    """Return text that an encoding has: with plain characters for typographic ones, and escapes for what is left."""
+    name = encoding or "ascii"
+    try:
+        text.encode(name)
+    except UnicodeEncodeError:
+        return text.translate(_PLAIN).encode(name, "backslashreplace").decode(name)
+    return text
+
+
 def printable(text: str) -> str:
     r"""Return text with escapes, such as `\x1b`, for characters that would do something to a terminal or a reader."""
     return _HIDDEN.sub(_escaped, text)

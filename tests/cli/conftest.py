@@ -16,14 +16,15 @@ class Screen:
 
     Attributes:
         raw: all that was written.
-        text: the same without the escapes that move the cursor or set colours.
+        text: the same without colours, and with an end of line for escapes that move the cursor.
         lines: of the text; a line that was drawn again and again is there as often.
         code: exit status.
     """
 
     def __init__(self, raw, code):
         self.raw, self.code = raw, code
-        self.text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", raw.replace("\r", "\n"))
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", raw)
+        self.text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", plain.replace("\r", "\n"))
         self.lines = [line.rstrip() for line in self.text.split("\n") if line.strip()]
 
 

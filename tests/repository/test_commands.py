@@ -81,9 +81,6 @@ def made(folder, start):
         _, err = process.communicate(timeout=600)
         assert process.returncode == 0, err
 
-    for recipe in ("vf", "vf_quasi", "pred_vcreg"):
-        place = f"{TABLE}/wall_big/{recipe}/s0"
-        call("run", "--protocol", "wall_big", "--recipe", recipe, *TINY, "--out", place)
     only = ["--only", "vf,vf_quasi,pred_vcreg,wall_big", "--seeds", "0"]
     call("suite", "paper_table_2", *TINY, *only, "--out", TABLE)
     shutil.copytree(folder / TABLE, folder / "shared" / "table")

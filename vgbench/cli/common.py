@@ -20,7 +20,7 @@ from vgbench.cli.console import outputs
 from vgbench.config import options
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.plugin.entry import GROUPS
-from vgbench.text import choice, message, printable
+from vgbench.text import choice, encodable, message, printable
 
 P = ParamSpec("P")
 
@@ -199,7 +199,8 @@ def print_json(value: Any) -> None:
     """Print one JSON value as the result."""
     # JSON's own escapes, which read back as the character.
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    print(json.dumps(value, indent=2) if printable(text) != text else text)
+    plain = printable(text) == text == encodable(text, sys.stdout.encoding)
+    print(text if plain else json.dumps(value, indent=2))
 
 
 def print_lines(about: Mapping[str, Any]) -> None:
@@ -228,5 +229,5 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], wrap: int
         table.add_column(header, no_wrap=not folds, overflow="fold", min_width=20 if folds else None)
     for row in rows:
         # Text: a plain str with brackets, as in [0.88, 0.97], is read as markup.
-        table.add_row(*(Text(printable(cell)) for cell in row))
+        table.add_row(*(Text(encodable(printable(cell), sys.stdout.encoding)) for cell in row))
     Console(file=getattr(sys.stdout, "terminal", sys.stdout), no_color=bool(os.environ.get("NO_COLOR"))).print(table)

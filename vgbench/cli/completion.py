@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from contextlib import suppress
 
+import typer
+
 from vgbench.config.options import RunOption
 
 Complete = Callable[[str], list[str]]
@@ -42,6 +44,12 @@ def kinds(*more: str) -> Complete:
         return _starting([*GROUPS, *SECTIONS, *more], incomplete)
 
     return complete
+
+
+def of_kind(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete a name of the kind that stands before it, in `vgbench show KIND NAME`."""
+    kind = str(context.params.get("kind", "")).removesuffix("s")
+    return names(kind)(incomplete)
 
 
 def of_option(option: RunOption) -> Complete | None:

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any, TextIO, cast
 
 from vgbench.errors import VgbenchError
-from vgbench.text import printable
+from vgbench.text import encodable, printable
 
 
 class Output(io.TextIOBase):
@@ -36,8 +36,7 @@ class Output(io.TextIOBase):
         try:
             self.terminal.write(shown)
         except UnicodeEncodeError:
-            encoding = self.terminal.encoding or "ascii"
-            self.terminal.write(shown.encode(encoding, "backslashreplace").decode(encoding))
+            self.terminal.write(encodable(shown, self.terminal.encoding))
         except BrokenPipeError:
             raise
         except OSError:

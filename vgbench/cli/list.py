@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vgbench.cli import completion
 from vgbench.cli.common import KINDS, Debug, Format, examples, handled, note, print_json, print_table
 from vgbench.config import SECTIONS
 from vgbench.text import choice
@@ -18,6 +19,7 @@ def list_(
         typer.Argument(
             metavar="[KIND]",
             help=f"One of: {KINDS}, {', '.join(SECTIONS)}.",
+            autocompletion=completion.kinds(),
         ),
     ] = None,
     format: Format = "table",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vgbench.cli.common import progress, verbosity
 from vgbench.experiments.progress import Snapshot, Watcher
-from vgbench.text import duration, printable, span
+from vgbench.text import duration, encodable, printable, span
 
 if TYPE_CHECKING:
     from vgbench.experiments.cells import RunCell
@@ -42,9 +42,9 @@ class Live(Watcher):
         if self._display is None:
             progress(text)
             return
-        encoding = self._console.encoding
-        shown = printable(text).encode(encoding, "backslashreplace").decode(encoding)
-        self._console.print(shown, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(
+            encodable(printable(text), self._console.encoding), markup=False, highlight=False, soft_wrap=True
+        )
 
     def planned(self, cells: "Sequence[RunCell]", complete: int, slots: int, share: Path) -> str:
         """Print the number of runs, how many run at once, and how long it will take; see `Watcher`."""
@@ -87,9 +87,8 @@ class Live(Watcher):
         from rich.text import Text
 
         width, height = self._console.size
-        encoding = self._console.encoding
         lines = table([(printable(name), position) for name, position in now.running], width - 1, height - 3)
-        text = "\n".join([head[: width - 1], *lines]).encode(encoding, "replace").decode(encoding)
+        text = encodable("\n".join([head[: width - 1], *lines]), self._console.encoding)
         if self._display is None:
             self._display = Display(
                 console=self._console,

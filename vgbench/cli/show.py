@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vgbench.cli import completion
 from vgbench.cli.common import KINDS, Debug, Format, examples, handled, print_json, print_table
 from vgbench.config import SECTIONS
 from vgbench.errors import UsageError
@@ -20,12 +21,19 @@ EPILOG = examples(
 @handled
 def show(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help=f"One of: {KINDS}, {', '.join(SECTIONS)}, setting, schema.")
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help=f"One of: {KINDS}, {', '.join(SECTIONS)}, setting, schema.",
+            autocompletion=completion.kinds("setting", "schema"),
+        ),
     ],
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="Name as `vgbench list` prints it; for schema a file name, or nothing for all."
+            metavar="NAME",
+            help="Name as `vgbench list` prints it; for schema a file name, or nothing for all.",
+            autocompletion=completion.of_kind,
         ),
     ] = "",
     format: Format = "table",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vgbench.cli import completion
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, takes
 from vgbench.cli.experiment_options import Execution, print_outcomes, print_plan
 from vgbench.cli.result import print_next
@@ -38,7 +39,11 @@ WATCHED = 5.0
 def suite(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME|FILE.yaml", help="Suite, such as paper_table_2, or a YAML file with one."),
+        typer.Argument(
+            metavar="NAME|FILE.yaml",
+            help="Suite, such as paper_table_2, or a YAML file with one.",
+            autocompletion=completion.names("suite"),
+        ),
     ] = None,
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME[,NAME]", help="Only these recipes and protocols of the suite.")

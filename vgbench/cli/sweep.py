@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vgbench.cli import completion
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, takes
 from vgbench.cli.experiment_options import Execution, print_outcomes, print_plan
 from vgbench.config.options import SHARED
@@ -27,7 +28,12 @@ EPILOG = examples(
 @handled
 def sweep(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A sweep of registry.yaml, such as paper_figure_3.")
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="A sweep of registry.yaml, such as paper_figure_3.",
+            autocompletion=completion.names("sweep"),
+        ),
     ] = None,
     grid: Annotated[
         list[str] | None,

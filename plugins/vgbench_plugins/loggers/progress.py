@@ -14,6 +14,8 @@ from rich.text import Text
 from vgbench.api import hookimpl
 
 _LINE_EVERY = 30.0  # seconds between two lines where stderr is a file
+_LONGEST = 40
+"""Columns of a bar."""
 _NAME, _NOTE = 19, 17  # the longest is baseline-uninformed
 """Columns of the stage's name and of the loss, in a terminal of 74 or more."""
 
@@ -47,7 +49,9 @@ class Progress:
         self._total, self._first, self._unit = total, done, unit
         self._began = self._said = time.monotonic()
         if self._live:
-            self._bar = Bar(_Line(self._console), console=self._console, disable=self._verbosity < 0)
+            self._bar = Bar(
+                _Line(self._console, self._verbosity > 0), console=self._console, disable=self._verbosity < 0
+            )
             self._task = self._bar.add_task(stage, total=total, completed=done, rate=0.0, note="")
             self._bar.start()
 
@@ -103,20 +107,21 @@ class Progress:
 class _Line(ProgressColumn):
     """A stage in one line, made for the whole width: rich itself would share the width out and crop every part."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, verbose: bool) -> None:
         super().__init__()
-        self._console = console
+        self._console, self._room = console, 200 if verbose else _NOTE
 
     def render(self, task: Task) -> Text:
         encoding, width = self._console.encoding.lower().replace("-", ""), self._console.width
         done, total = int(task.completed), int(task.total or 0)
         rate, note = task.fields["rate"], task.fields["note"]
-        name, bar, rest = parts(task.description, done, total, rate, note, width - 1, encoding.startswith("utf"))
+        shown = parts(task.description, done, total, rate, note, width - 1, encoding.startswith("utf"), self._room)
+        name, bar, rest = shown
         return Text.assemble(name, (bar, "cyan"), rest, no_wrap=True, overflow="crop")
 
 
 def parts(
-    name: str, done: int, total: int, rate: float, note: str, width: int, unicode: bool = True
+    name: str, done: int, total: int, rate: float, note: str, width: int, unicode: bool = True, room: int = _NOTE
 ) -> tuple[str, str, str]:
     """Return name, bar and the rest of a stage's line, together at most `width` characters.
 
@@ -131,6 +136,7 @@ def parts(
         note: the loss.
         width: of the line.
         unicode: whether the terminal has the characters of the bar.
+        room: columns for the note.
     """
     digits = len(str(total))
     left = clock((total - done) / rate) if rate > 0 else "-:--"
@@ -139,12 +145,12 @@ def parts(
     columns = _NAME if width >= 74 else max(6, min(10, width - len(count) - len(time_left)))
     rest = count + (speed if columns + len(count) + len(speed) + len(time_left) <= width else "") + time_left
     free = width - columns - len(rest)
-    room = min(_NOTE, free - 8)
+    room = min(room, free - 8)
     if room >= 8:
         # Held open while there is no loss yet, so that nothing moves when it comes.
         rest += f"  {_cropped(note, room - 2, unicode):<{room - 2}}"
         free -= room
-    bar = _bar(done / total if total else 0.0, free - 1, unicode) if free >= 6 else ""
+    bar = _bar(done / total if total else 0.0, min(free - 1, _LONGEST), unicode) if free >= 6 else ""
     return f"{_cropped(name, columns, unicode):<{columns}}", f" {bar}" if bar else "", rest
 
 
