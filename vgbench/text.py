@@ -113,6 +113,13 @@ def task_name(environment: str, protocol: str) -> str:
     return protocol if protocol.startswith(environment) else f"{environment}-{protocol}"
 
 
+def choice_of_kind(value: str, known: Iterable[str], option: object) -> str:
+    """Return the kind that `value` names, in the singular or the plural; as `choice`, which quotes what was written."""
+    names = list(known)
+    written = same(value).lower()
+    return choice(written.removesuffix("s") if written.removesuffix("s") in names else value, names, option)
+
+
 def choice(value: str, known: Iterable[str], option: object) -> str:
     """Return the one of `known` that `value` names, or raise a UsageError that names the option or place in a file."""
     from vgbench.errors import UsageError

@@ -7,7 +7,7 @@ import typer
 from vgbench.cli import completion
 from vgbench.cli.common import KINDS, Debug, Format, examples, handled, note, print_json, print_table
 from vgbench.config import SECTIONS
-from vgbench.text import choice
+from vgbench.text import choice_of_kind
 
 EPILOG = examples("vgbench list", "vgbench list objective", "vgbench list recipe --format json")
 
@@ -33,8 +33,7 @@ def list_(
     registry = Registry()
     rows = items(registry)
     if kind is not None:
-        singular = kind.lower().removesuffix("s")
-        wanted = choice(singular, (*GROUPS, *SECTIONS), "KIND")
+        wanted = choice_of_kind(kind, (*GROUPS, *SECTIONS), "KIND")
         rows = [row for row in rows if row["kind"] == wanted]
     if format == "json":
         print_json(rows)
