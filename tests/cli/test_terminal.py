@@ -2,6 +2,12 @@
 
 import re
 
+import pytest
+
+from vgbench.cli.live import table
+from vgbench.experiments.stage_file import StagePosition
+from vgbench_plugins.loggers.progress import clock, parts, short
+
 TINY = ["data.trajectories=8", "train.steps=90", "train_predictor.steps=2", "evaluation.tasks=2", "mpc.max_steps=4"]
 TINY += [
     "train.batch=4",
@@ -76,3 +82,45 @@ def test_a_pipe_gets_whole_lines_without_escapes(vgbench_process, tmp_path):
     assert "2 runs: all to compute, 2 at once" in lines
     assert [line for line in lines if line.startswith("[2/2] ")] == [lines[-1]]
     assert "next      vgbench report" in done.stdout
+
+
+@pytest.mark.parametrize("width", [24, 39, 60, 79, 200])
+def test_lines_of_running_runs_fit_and_keep_name_and_percent(width):
+    names = ["wall_small/vf_quasi_pred/s0", "maze/vf/s11", "iql.tau=0.7,mppi.samples=1024/s2", "maze/new/s0"]
+    positions = [StagePosition("baseline-uninformed", 40, 100, 7322.0), StagePosition("encoder", 7, 90, 12.4)]
+    lines = table(list(zip(names, [*positions, StagePosition("encode", 0, 0), None], strict=True)), width, 9)
+    assert all(len(line) <= width for line in lines) and len(lines) == 4
+    assert [re.search(r"(\d+) %", line)[1] for line in lines[:3]] == ["40", "7", "0"]
+    assert lines[1].split()[0].endswith("s11") and "starting" in lines[3]
+    assert ("2 h left" in lines[0] and "12 s left" in lines[1]) == (width >= 70)
+    assert len({line.index(" %") for line in lines[:3]}) == 1
+
+
+def test_more_runs_than_the_terminal_has_lines_are_counted():
+    lines = table([(f"run/s{i}", None) for i in range(50)], 79, 6)
+    assert len(lines) == 6 and lines[-1].strip() == "... and 45 more"
+
+
+@pytest.mark.parametrize("width", [39, 55, 79, 140])
+@pytest.mark.parametrize("unicode", [True, False])
+def test_the_line_of_a_stage_fits_and_loses_the_loss_first(width, unicode):
+    name, bar, rest = parts("baseline-uninformed", 123, 4000, 12.34, "loss 0.3927 iql 0.4", width, unicode)
+    line = name + bar + rest
+    assert len(line) <= width and "123/4000" in line and "5:15 left" in line
+    assert ("loss 0.3927" in line, "12.3/s" in line) == (width >= 79, width >= 55)
+    assert name.startswith("baseline") and (unicode or line.isascii())
+    # As wide before there is a loss, a rate and a time left.
+    assert len("".join(parts("encoder", 0, 4000, 0.0, "", width, unicode))) == len(line)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "0:01"), (59, "0:59"), (754.1, "12:35"), (10930, "3:02:10"), (183600, "51:00:00")]
+)
+def test_times_left_read_as_on_a_clock(seconds, text):
+    assert clock(seconds) == text
+    assert len(clock(1e8)) <= 10
+
+
+@pytest.mark.parametrize(("value", "text"), [(6.333, "6.33"), (123.4, "123"), (999.7, "1.00k"), (12345, "12.3k")])
+def test_rates_take_five_columns(value, text):
+    assert short(value) == text

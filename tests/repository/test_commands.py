@@ -33,7 +33,7 @@ SMALLER = {
     "ladder": ["--tasks", "2"],
     "report": SMOKE,
     "run": ["--dry-run"],
-    "suite": ["--dry-run"],
+    "suite": ["--dry-run", *SMOKE],
     "sweep": ["--dry-run"],
     "tasks": SMOKE,
     "train": [*SMOKE, *(part for value in TRAIN[1:] for part in ("--set", value))],
@@ -47,14 +47,15 @@ ELSEWHERE = {
     "--device cuda:1": "needs two GPUs",
     "umaze": "an environment of the page's own; tests/gymnasium",
     "vgbench suite NAME": "a pattern, not a command",
-    "my_objective": "a plugin of the page's own",
 }
+READY = ("data.h5", "others.h5", "wall.h5", "maze.h5", "tasks.json", "my_table.yaml")
+"""Files that a command may read which an earlier one on the page has not written."""
 
 MINE = """
 recipes:
   mine: {extends: vf}
 suites:
-  mine: {recipes: [mine, vf], protocols: [wall_small]}
+  mine: {summary: mine, recipes: [mine, vf], protocols: [wall_small]}
 """
 
 
@@ -90,13 +91,18 @@ def made(folder, start):
     call("run", "--protocol", "turnstile", "--recipe", "vf_quasi", *TINY, "--out", "runs/NAME")
     for name in ("quasi", "vf"):
         shutil.copytree(folder / "runs" / "NAME", folder / "runs" / name / "s0")
-    for name in ("literal", "tuned"):
+    for name in ("literal", "tuned", "paper_table_2-smoke", "my_table-quick"):
         shutil.copytree(folder / TABLE, folder / "runs" / name)
+    call("run", "--protocol", "maze_far", "--recipe", "vf", *TINY, "--out", "runs/ranking/vf")
     call("new", "suite", "my_table")
-    call("tasks", "--env", "maze", *SMOKE, "--out", "tasks.json")
+    (folder / "my_table.yaml").rename(folder / "ready-my_table.yaml")
+    (folder / "projects").mkdir()
+    call("tasks", "--env", "maze", *SMOKE, "--out", "ready-tasks.json")
     (folder / "mine.yaml").write_text(MINE)
     for name in ("maze", "wall"):
         call("collect", "--env", name, *SMOKE, "--trajectories", "8", "--out", f"ready-{name}.h5")
+    for name in ("data", "others"):
+        shutil.copy(folder / "ready-wall.h5", folder / f"ready-{name}.h5")
     rng = np.random.default_rng(0)
     frames, actions = rng.integers(0, 255, (90, 16, 16, 3), dtype=np.uint8), rng.uniform(-1, 1, (90, 2))
     done = np.arange(90) % 30 == 29
@@ -115,26 +121,31 @@ def give(made_once, vgbench_start, vgbench_cli, tmp_path, tmp_plugin, monkeypatc
     (tmp_path / "docs" / "figures").mkdir(parents=True)
     monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
-    code = (ROOT / "plugins" / "vgbench_plugins" / "distances" / "euclidean.py").read_text()
-    tmp_plugin(code, dist="my-package", distances={"mine": "Euclidean"})
+    ours = ROOT / "plugins" / "vgbench_plugins"
+    tmp_plugin((ours / "distances" / "euclidean.py").read_text(), dist="my-package", distances={"mine": "Euclidean"})
+    code = (ours / "objectives" / "regressive.py").read_text()
+    tmp_plugin(code, dist="vgbench-my-loss", objectives={"my_loss": "Regressive"})
 
     def one(line):
         if any(part in line for part in ELSEWHERE):
             return
-        words = shlex.split(re.sub(r"\$\{?SLURM_ARRAY_TASK_ID\}?", "3", line))
+        plain = re.sub(r"\$\{?SLURM_ARRAY_TASK_ID\}?", "3", line).replace(
+            "results/quick/NAME", "results/quick/maze-vf-s0"
+        )
+        words = shlex.split(plain)
         while "=" in words[0]:
             name, _, value = words.pop(0).partition("=")
             monkeypatch.setenv(name, value)
         program, verb, *arguments = words
         assert program.endswith("vgbench")
         smaller = SMALLER.get(verb, [])
-        if smaller and smaller[0] not in arguments and "--status" not in arguments and "results" not in line:
+        of_results = verb == "report" and "results" in line
+        if smaller and smaller[0] not in arguments and "--status" not in arguments and not of_results:
             arguments += [*smaller, *(SMOKE if verb == "ladder" and "--run" not in arguments else [])]
-        for stand_in in ("data.h5", "others.h5", "maze.h5", "wall.h5"):
-            given = stand_in in arguments and arguments[arguments.index(stand_in) - 1] != "--out"
-            if given and not (tmp_path / stand_in).exists():
-                kind = "maze" if stand_in.startswith("maze") else "wall"
-                shutil.copy(tmp_path / f"ready-{kind}.h5", tmp_path / stand_in)
+        for name in READY:
+            read = name in arguments and arguments[arguments.index(name) - 1] != "--out"
+            if read and not (tmp_path / name).exists():
+                shutil.copy(tmp_path / f"ready-{name}", tmp_path / name)
         done = vgbench_cli(verb, *arguments)
         assert done.exit_code == 0, (
             f"{line}\n{verb} {shlex.join(arguments)}\n{done.stdout[-1500:]}{done.stderr[-3000:]}"

@@ -10,7 +10,7 @@ from vgbench.text import interval_text, share_text
 
 EPILOG = examples(
     "vgbench audit turnstile",
-    "vgbench audit maze_far --records results/ranking --out audit.json --plot audit.png",
+    "vgbench audit maze_far --records runs/ranking --out audit.json --plot audit.png",
 )
 TUNING_SEED = 1000
 """Seed of data and tasks, so that an audit does not use the tasks that are reported."""

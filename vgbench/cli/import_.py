@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 EPILOG = examples(
     "vgbench import recordings.npz --out data.h5",
-    "vgbench import robot.hdf5 --map observations=frames,actions=u,episodes=done --out data.h5",
+    "vgbench import robot.hdf5 --map observations=frames,actions=u,episodes=done --out robot.h5",
     "vgbench train --data data.h5 --recipe vf --out model",
     "vgbench import --minari D4RL/pointmaze/umaze-v2 --env umaze --out umaze.h5",
 )
