@@ -27,18 +27,18 @@ TINY = ["--scale", "smoke", "--device", "cpu", *(part for value in (*TRAIN, *PLA
 TABLE = "runs/paper_table_2-quick"
 SMOKE = ["--scale", "smoke"]
 SMALLER = {
-    "audit": [*SMOKE, "--tasks", "2"],
-    "collect": SMOKE,
-    "figure": ["--set", "data.trajectories=4"],
-    "ladder": ["--tasks", "2"],
-    "report": SMOKE,
-    "run": ["--dry-run"],
-    "suite": ["--dry-run", *SMOKE],
-    "sweep": ["--dry-run"],
-    "tasks": SMOKE,
-    "train": [*SMOKE, *(part for value in TRAIN[1:] for part in ("--set", value))],
+    "audit": [SMOKE, ["--tasks", "2"]],
+    "collect": [SMOKE],
+    "figure": [["--set", "data.trajectories=4"]],
+    "ladder": [["--tasks", "2"]],
+    "report": [SMOKE],
+    "run": [["--dry-run"]],
+    "suite": [["--dry-run"], SMOKE],
+    "sweep": [["--dry-run"]],
+    "tasks": [SMOKE],
+    "train": [SMOKE, *(["--set", value] for value in TRAIN[1:])],
 }
-"""Options that make a command short, unless it has them."""
+"""Options that make a command short; those that it has already are left out, but for `--set`."""
 ELSEWHERE = {
     "--executor slurm": "needs sbatch; tests/experiments/test_slurm.py",
     "--executor ray": "needs Ray; tests/experiments/test_suite_ray.py",
@@ -104,7 +104,7 @@ def made(folder, start):
     for name in ("data", "others"):
         shutil.copy(folder / "ready-wall.h5", folder / f"ready-{name}.h5")
     rng = np.random.default_rng(0)
-    frames, actions = rng.integers(0, 255, (90, 16, 16, 3), dtype=np.uint8), rng.uniform(-1, 1, (90, 2))
+    frames, actions = rng.integers(0, 255, (90, 64, 64, 3), dtype=np.uint8), rng.uniform(-1, 1, (90, 2))
     done = np.arange(90) % 30 == 29
     for name in ("recordings.npz", "own.npz"):
         np.savez(folder / name, observations=frames, actions=actions.astype(np.float32), terminals=done)
@@ -124,7 +124,6 @@ def give(made_once, vgbench_start, vgbench_cli, tmp_path, tmp_plugin, monkeypatc
     ours = ROOT / "plugins" / "vgbench_plugins"
     tmp_plugin((ours / "distances" / "euclidean.py").read_text(), dist="my-package", distances={"mine": "Euclidean"})
     code = (ours / "objectives" / "regressive.py").read_text()
-    tmp_plugin(code, dist="vgbench-my-loss", objectives={"my_loss": "Regressive"})
 
     def one(line):
         if any(part in line for part in ELSEWHERE):
@@ -138,10 +137,13 @@ def give(made_once, vgbench_start, vgbench_cli, tmp_path, tmp_plugin, monkeypatc
             monkeypatch.setenv(name, value)
         program, verb, *arguments = words
         assert program.endswith("vgbench")
-        smaller = SMALLER.get(verb, [])
-        of_results = verb == "report" and "results" in line
-        if smaller and smaller[0] not in arguments and "--status" not in arguments and not of_results:
-            arguments += [*smaller, *(SMOKE if verb == "ladder" and "--run" not in arguments else [])]
+        if verb == "check" and "my_loss" in arguments:
+            tmp_plugin(code, dist="vgbench-my-loss", objectives={"my_loss": "Regressive"})
+        if "--status" not in arguments and not (verb == "report" and "results" in line):
+            for option, *value in SMALLER.get(verb, []):
+                arguments += [option, *value] if option == "--set" or option not in arguments else []
+        if verb == "ladder" and "--run" not in arguments:
+            arguments += SMOKE
         for name in READY:
             read = name in arguments and arguments[arguments.index(name) - 1] != "--out"
             if read and not (tmp_path / name).exists():

@@ -24,7 +24,7 @@ from vgbench.text import choice, encodable, message, printable
 
 P = ParamSpec("P")
 
-Format = Annotated[str, typer.Option("--format", metavar="table|json", help="Output format (default: table).")]
+Format = Annotated[str, typer.Option("--format", metavar="table|json", help="Output format.")]
 KINDS = ", ".join(GROUPS)
 """Kinds of plugin, for help."""
 

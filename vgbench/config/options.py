@@ -41,7 +41,7 @@ class RunOptions(TypedDict, total=False):
     """Options of a run, as `vgbench.run` takes them: one that is None or empty counts as not given."""
 
     env: Annotated[Text, About("Environment (uses its default protocol).", "NAME", key="environment")]
-    protocol: Annotated[Text, About("Where it is evaluated; see `vgbench list protocol`.", "NAME")]
+    protocol: Annotated[Text, About("Evaluation protocol; see `vgbench list protocol`.", "NAME")]
     recipe: Annotated[Text, About("Objectives, distance and training; see `vgbench list recipe`.", "NAME")]
     recipes: Annotated[File, About("YAML file with your own recipes, for --recipe.", "FILE", key=None)]
     objective: Annotated[Names, About("Term of the loss; repeatable.", "NAME[:WEIGHT]", key="objectives")]
