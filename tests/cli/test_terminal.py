@@ -91,8 +91,8 @@ def test_lines_of_running_runs_fit_and_keep_name_and_percent(width):
     lines = table(list(zip(names, [*positions, StagePosition("encode", 0, 0), None], strict=True)), width, 9)
     assert all(len(line) <= width for line in lines) and len(lines) == 4
     assert [re.search(r"(\d+) %", line)[1] for line in lines[:3]] == ["40", "7", "0"]
-    assert lines[1].split()[0].endswith("s11") and "starting" in lines[3]
-    assert ("2 h left" in lines[0] and "12 s left" in lines[1]) == (width >= 70)
+    assert lines[1].split()[0].endswith("s11") and ("starting" in lines[3]) == (width >= 58)
+    assert ("2 h left" in lines[0] and "12 s left" in lines[1]) == (width >= 72)
     assert len({line.index(" %") for line in lines[:3]}) == 1
 
 

@@ -117,7 +117,7 @@ def table(runs: "Sequence[tuple[str, StagePosition | None]]", width: int, most: 
         most: lines; the rest is counted in the last one.
     """
     shown = runs if len(runs) <= most else runs[: max(most - 1, 0)]
-    stage, left = (17 if width >= 55 else 0), (13 if width >= 70 else 0)
+    stage, left = (20 if width >= 58 else 0), (13 if width >= 72 else 0)
     name = min(max((len(name) for name, _ in shown), default=0), max(width - stage - left - 8, 8))
     lines = []
     for text, position in shown:
@@ -126,7 +126,7 @@ def table(runs: "Sequence[tuple[str, StagePosition | None]]", width: int, most: 
         line = f"  {head:<{name}}"
         if stage:
             line += f" {position.stage if position else 'starting':<{stage - 1}.{stage - 1}}"
-        line += f" {position.percent:>3} %" if position else "" if stage else " starting"
+        line += f" {position.percent:>3} %" if position else "" if stage else "   - %"
         if left and position and position.seconds_left is not None:
             line += f"  {duration(position.seconds_left):>6} left"
         lines.append(line.rstrip())
