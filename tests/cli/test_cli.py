@@ -97,7 +97,7 @@ def test_list_is_whole_when_piped_and_shows_strangers(tmp_plugin, vgbench_cli):
     tmp_plugin("", objectives={name: "Mine", "iql": "Mine"}, dist="vgx-mine")
     result = vgbench_cli("list")
     assert name in result.stdout and "vgx-mine:iql" in result.stdout and "of vgx-mine" in result.stdout
-    assert "is reached as vgx-mine:iql" in result.stderr
+    assert "shares its name with another plugin; use vgx-mine:iql" in result.stderr
 
 
 # show
