@@ -54,8 +54,8 @@ def no_cuda() -> str:
     """Say why there is no CUDA device, and what to do about it."""
     if torch.version.cuda is None:
         return (
-            f"PyTorch {torch.__version__} is a build without CUDA, so it finds no CUDA device; install one with it, as "
-            f"{_CUDA_BUILDS} says"
+            f"PyTorch {torch.__version__} is a CPU-only build; for a CUDA device install "
+            f"another one, see {_CUDA_BUILDS}"
         )
     return (
         f"PyTorch {torch.__version__} is a build for CUDA {torch.version.cuda}, but finds no CUDA device; see what "

@@ -97,7 +97,7 @@ class MpcSettings(Params):
 
 
 class EvaluationSettings(Params):
-    """What is judged."""
+    """What is evaluated."""
 
     # Records older than `stop` were made as its default says.
     default_preserving: ClassVar[frozenset[str]] = frozenset({"stop"})
@@ -105,7 +105,7 @@ class EvaluationSettings(Params):
     tasks: int = Field(100, ge=1, description="planning problems")
     uninformed: bool = Field(
         True,
-        description="judge the run's planner with random numbers for costs, too: a baseline that knows nothing, but "
+        description="evaluate the run's planner with random numbers for costs, too: a baseline that knows nothing, but "
         "moves as the planner does",
     )
     stop: Literal["ever", "never"] = Field(

@@ -35,6 +35,23 @@ _LONGEST = 300
 """Characters of a word in a message that are shown, and of its beginning and end together."""
 
 
+_PLAIN = str.maketrans(
+    {"–": "-", "—": "-", "…": "...", "×": "x", "±": "+-", "↑": "^", "↓": "v", "≤": "<=", "≥": ">=", "·": "-", "‘": "'"}  # noqa: RUF001
+    | {"’": "'", "“": '"', "”": '"', "−": "-", "→": "->"}  # noqa: RUF001
+)
+"""Typographic characters, as they are written with a keyboard."""
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    """Return text that an encoding has: with plain characters for typographic ones, and escapes for what is left."""
+    name = encoding or "ascii"
+    try:
+        text.encode(name)
+    except UnicodeEncodeError:
+        return text.translate(_PLAIN).encode(name, "backslashreplace").decode(name)
+    return text
+
+
 def printable(text: str) -> str:
     r"""Return text with escapes, such as `\x1b`, for characters that would do something to a terminal or a reader."""
     return _HIDDEN.sub(_escaped, text)
@@ -96,6 +113,13 @@ def task_name(environment: str, protocol: str) -> str:
     return protocol if protocol.startswith(environment) else f"{environment}-{protocol}"
 
 
+def choice_of_kind(value: str, known: Iterable[str], option: object) -> str:
+    """Return the kind that `value` names, in the singular or the plural; as `choice`, which quotes what was written."""
+    names = list(known)
+    written = same(value).lower()
+    return choice(written.removesuffix("s") if written.removesuffix("s") in names else value, names, option)
+
+
 def choice(value: str, known: Iterable[str], option: object) -> str:
     """Return the one of `known` that `value` names, or raise a UsageError that names the option or place in a file."""
     from vgbench.errors import UsageError
@@ -106,16 +130,27 @@ def choice(value: str, known: Iterable[str], option: object) -> str:
     raise UsageError(f"{str(option).rstrip(': ')}: unknown value {value!r}. {suggest(str(value), names)}")
 
 
+def share_text(share: float) -> str:
+    """Return a rate as the literature prints it: `.94`, `1.00`, `-.05`."""
+    text = f"{share:.2f}"
+    return text.removeprefix("0") if share >= 0 else text.replace("-0.", "-.")
+
+
+def interval_text(interval: Iterable[float]) -> str:
+    """Return the interval of a rate: `[.88, .97]`."""
+    return f"[{', '.join(map(share_text, interval))}]"
+
+
 def rate_text(rate: Mapping[str, Any]) -> str:
-    """Return a success rate with its interval: `0.950 [0.888, 0.978]  95 of 100`."""
-    low, high = rate["ci95"]
-    return f"{rate['success_rate']:.3f} [{low:.3f}, {high:.3f}]  {rate['successes']} of {rate['n']}"
+    """Return a success rate with its interval: `.95 [.89, .98]  95 of 100`."""
+    share = f"{share_text(rate['success_rate'])} {interval_text(rate['ci95'])}"
+    return f"{share}  {rate['successes']} of {rate['n']}"
 
 
 def scores_text(rate: Mapping[str, Any]) -> str:
-    """Return the scores beside a success rate: `, SPL 0.812, timely 0.900`; nothing where they are not known."""
+    """Return the scores beside a success rate: `, SPL .81, timely .90`; nothing where they are not known."""
     named = (("SPL", rate.get("spl")), ("timely", rate.get("timely")))
-    return "".join(f", {name} {value:.3f}" for name, value in named if value is not None)
+    return "".join(f", {name} {share_text(value)}" for name, value in named if value is not None)
 
 
 def figure_text(value: Any) -> str:
@@ -128,6 +163,11 @@ def figure_text(value: Any) -> str:
     return f"{value:.4g}"
 
 
+def number_text(value: Any) -> Any:
+    """Return a number of a table with three digits that count, `0.0782`; anything else as it is."""
+    return f"{value:.3g}" if isinstance(value, float) else value
+
+
 def duration(seconds: float) -> str:
     """Return a time as people say it: `40 s`, `12 min`, `3.5 h`, `2.1 days`."""
     # Below two of the next unit the smaller one says more: `110 s`, not `1.8 min`.
@@ -135,6 +175,16 @@ def duration(seconds: float) -> str:
         if seconds < limit:
             return f"{_two_digits(seconds / size)} {unit}"
     return f"{_two_digits(seconds / 86400)} days"
+
+
+def span(low: float, high: float) -> str:
+    """Return a range of times: `4 to 12 min`, `50 s to 3.5 min`; one time where both read alike."""
+    # An estimate is not known to fractions of a second.
+    first, last = (duration(max(round(time), 1) if time < 10 else time) for time in (low, high))
+    if first == last:
+        return last
+    number, _, unit = first.partition(" ")
+    return f"{number if last.endswith(f' {unit}') else first} to {last}"
 
 
 def _two_digits(value: float) -> str:

@@ -100,6 +100,8 @@ def test_a_run_is_diagnosed_and_put_on_a_ladder(run_folder, vgbench_cli):
     shutil.rmtree(run_folder / "checkpoints")
     refused = vgbench_cli("ladder", "--run", run_folder)
     assert refused.exit_code == 2 and "--run" in refused.stderr and "no checkpoint at all" in refused.stderr
+    command = f"`vgbench run --config {run_folder}/config.yaml --out runs/{run_folder.name}-again`"
+    assert command in refused.stderr
 
 
 def test_expert_and_true_value_solve_the_wall_and_random_actions_do_not(vgbench_cli, tmp_path, monkeypatch):

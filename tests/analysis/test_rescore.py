@@ -99,7 +99,7 @@ def test_the_interval_spans_the_bounds_and_no_record_changes(record, vgbench_cli
     assert row["ci95"] == pytest.approx([wilson(1, 4)[0], wilson(2, 4)[1]], abs=1e-4)
     assert row["success_rate"] is None and row["rate_bounds"] == [0.25, 0.5] and row["recorded_successes"] == 2
     shown = vgbench_cli("rescore", path, "--radius", "0.3")
-    assert "0.250 to 0.500  1 to 2 of 4" in shown.stdout and "evaluation.stop=never" in shown.stderr
+    assert ".25 to .50  1 to 2 of 4" in shown.stdout and "evaluation.stop=never" in shown.stderr
     exact = vgbench_cli("rescore", path, "--radius", "0.7").stdout
     assert "0.750  3 of 4" in exact and f"[{wilson(3, 4)[0]:.3f}, {wilson(3, 4)[1]:.3f}]" in exact
     assert {p.name: p.read_bytes() for p in path.iterdir() if p.is_file()} == before

@@ -149,7 +149,7 @@ def test_a_record_whose_tasks_cannot_be_had_is_left_out_and_told(vgbench_cli, re
     ("args", "message"),
     [
         (("--score", "slp"), "--score: unknown value 'slp'. Did you mean 'spl'?"),
-        (("--score", "spl", "--at", "end"), "--score spl counts steps to the first success, so it goes with --at ever"),
+        (("--score", "spl", "--at", "end"), "--score spl counts steps to the first success, so it needs --at ever"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(vgbench_cli, args, message):

@@ -48,7 +48,7 @@ class Ended:
         """What is wrong with its end whatever was asked: a crash, a traceback, an error that nobody foresaw."""
         if self.code < 0:
             return f"ended by {signal.Signals(-self.code).name}"
-        if "Traceback" in self.err or "run it again with --debug" in self.err:
+        if "Traceback" in self.err or "run again with --debug" in self.err:
             return "an unforeseen error"
         if self.code not in (0, 1, 2, 130):
             return f"exit status {self.code}"

@@ -51,7 +51,7 @@ def test_cuda_without_a_device_names_the_build_and_where_to_get_another(gpus, mo
     gpus(0)
     monkeypatch.setattr(torch.version, "cuda", None)
     said = refused(device="cuda")
-    assert said.startswith(f"--device cuda: PyTorch {torch.__version__} is a build without CUDA")
+    assert said.startswith(f"--device cuda: PyTorch {torch.__version__} is a CPU-only build")
     assert "https://pytorch.org/get-started/locally" in said and "--device cpu" in said
     monkeypatch.setattr(torch.version, "cuda", "12.8")
     said = refused(device="cuda:1")
@@ -198,7 +198,7 @@ def test_a_run_says_which_device_auto_chose_and_records_how_it_computed(vgbench_
     how = ("--precision", "bfloat16", "--threads", "1", "--memory", "1MiB")
     result = vgbench_cli("run", *SMOKE, *how, "--format", "json")
     assert result.exit_code == 0, result.stderr
-    chosen = f"note: computing on the CPU: PyTorch {torch.__version__} is a build without CUDA"
+    chosen = f"note: computing on the CPU: PyTorch {torch.__version__} is a CPU-only build"
     assert result.stderr.count(chosen) == 1
     record = result.json()
     assert (record["precision"], record["compile"], record["threads"]) == ("bfloat16", False, 1)

@@ -83,7 +83,7 @@ def test_protocol_names_its_environment():
 
 
 def test_places_that_do_not_fit():
-    refused("say where to plan: --env NAME or --protocol NAME", env=None)
+    refused("missing --env NAME or --protocol NAME", env=None)
     refused("--env maze contradicts --protocol wall_big", env="maze", protocol="wall_big")
     refused("no protocol named 'wall_bigg'. Did you mean 'wall_big'?", env=None, protocol="wall_bigg")
     refused("There is a protocol of that name: --protocol wall_small", env="wall_small")
@@ -177,7 +177,7 @@ def test_contradictions():
     refused("is given twice", objective=["iql", "iql:2"])
     refused("--objective iql needs a distance", distance=None)
     refused("--distance iqe needs an objective", objective=[])
-    refused("say what to train: --recipe NAME", objective=[], distance=None)
+    refused("missing --recipe NAME", objective=[], distance=None)
     refused("--training: unknown value 'both'", training="both")
     refused("--scale: unknown value 'qick'. Did you mean 'quick'", scale="qick")
     refused("network 'mlp' .* is for the predictor. Known: impala, strided", encoder="mlp")

@@ -344,7 +344,7 @@ def test_files_that_are_none(refused, tmp_path):
     assert "neither meta/info.json" in refused(tmp_path / "folder")
     np.savez(tmp_path / "objects.npz", observations=np.array([[1], [2, 3]], dtype=object))
     assert "Python objects, whose pickle is never read" in refused(tmp_path / "objects.npz")
-    assert "say what to import" in refused()
+    assert "expected one of FILE and --minari" in refused()
 
 
 def test_truncated_files_are_told(episodes, refused, tmp_path):

@@ -39,7 +39,7 @@ def test_records_that_faced_other_tasks_are_told(record, vgbench_cli):
     for layout in ("table", "md"):
         shown = vgbench_cli("report", "runs", "--format", layout).stdout
         assert (
-            "Warning: records on maze with task seed 0 were not judged on the same tasks: "
+            "Warning: records on maze with task seed 0 were not evaluated on the same tasks: "
             "vf s0, vf_quasi s0 (aaaaaaaa) / vf_pred s0 (bbbbbbbb)."
         ) in shown
 

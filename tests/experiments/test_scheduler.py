@@ -62,7 +62,7 @@ def test_what_died_is_started_again_a_few_times():
     ended, said = run(executor, "ab")
     assert dict(ended) == {"a": "done", "b": "died"}
     assert executor.started == ["a", "a"] + ["b"] * (1 + RETRIES)
-    assert len(said) == 1 + RETRIES and all("goes on" in text for text in said)
+    assert len(said) == 1 + RETRIES and all("resumes" in text for text in said)
 
 
 def test_two_that_want_the_same_do_not_run_together_until_it_is_there():

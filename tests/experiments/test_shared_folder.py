@@ -86,7 +86,7 @@ def test_a_shard_is_every_nth_run_and_all_shards_are_all_runs(vgbench_cli):
         (["--devices", "cpu", "--workers", "2"], "--devices contradicts --workers"),
         (["--executor", "slrm"], "--executor: unknown value 'slrm'. Did you mean 'slurm'?"),
         (["--executor", "slurm", "--address", "host:1"], "slurm, or local to try it here"),
-        (["--watch"], "--watch goes with --status DIR"),
+        (["--watch"], "--watch needs --status DIR"),
     ],
 )
 def test_mistakes_are_named_before_anything_runs(vgbench_cli, tmp_path, options, message):

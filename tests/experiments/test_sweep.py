@@ -379,7 +379,7 @@ VF = ["--recipe", "vf", "--protocol", "wall_small", *SMALL]
             ["--grid mppi.samples=8", "not part of this"],
         ),
         ([*VF, "--grid", "planner=cem", "--grid", "cem.elites=65"], ["--grid cem.elites=65", "more than samples=32"]),
-        ([*VF, "--grid", "planner=mppi,mppi"], ["a value stands there twice"]),
+        ([*VF, "--grid", "planner=mppi,mppi"], ["duplicate value"]),
         (["--recipe", "vq", *VF[2:], "--grid", "iql.tau=0.5"], ["no recipe named", "vf"]),
         ([*VF, "--grid", "train.window=8,65"], ["run vf-train.window=65/s0", "data.length"]),
     ],

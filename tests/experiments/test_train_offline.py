@@ -176,7 +176,7 @@ def test_what_cannot_be(model, vgbench_cli, tmp_path):
         return result.stderr
 
     data = model / "data.h5"
-    assert "say what to train on: --data FILE" in refused("train", "--recipe", "vf")
+    assert "missing --data FILE" in refused("train", "--recipe", "vf")
     assert "there is no simulator" in refused("run", "--data", data, "--recipe", "vf")
     assert "vgbench offline" in refused("diagnose", model / "model")
     assert "no data set at" in refused("train", "--data", "none.h5", "--recipe", "vf")

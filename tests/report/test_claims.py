@@ -81,7 +81,7 @@ def test_different_tasks_are_not_paired(record, report, edit):
     record(recipe="vf_quasi")
     other = record(recipe="vf")
     edit(other / "episodes.jsonl", lambda row: row.update(start_distance=1.0))
-    assert claim(report(), "quasi_over_euclidean")["reason"] == "the two were judged on different tasks"
+    assert claim(report(), "quasi_over_euclidean")["reason"] == "the two were evaluated on different tasks"
 
 
 def test_two_protocols_are_compared_unpaired(record, report):
@@ -186,7 +186,7 @@ def test_the_two_sides_need_the_same_tasks_not_only_the_same_distances(record, j
     record(recipe="vf", tasks="one")
     record(recipe="vf_quasi", tasks="other")
     [found] = judged({"name": "g", "text": "t", "a": "vf_quasi", "b": "vf", "protocols": ["maze"]})
-    assert found.reason == "the two were judged on different tasks"
+    assert found.reason == "the two were evaluated on different tasks"
 
 
 def played(edit, path, steps, expert=10):
@@ -304,7 +304,7 @@ def test_verdicts_read_as_three_values(record, vgbench_cli):
     assert verdict("vcreg_hurts").endswith("shown for this checkpoint")
     assert verdict("quasi_over_euclidean").endswith("not shown for this checkpoint")
     assert verdict("separate_over_joint_vf").endswith("too few tasks to tell for this checkpoint")
-    assert "not judged: no current record of vf_quasi_pred" in verdict("separate_over_joint_quasi")
+    assert "not tested: no current record of vf_quasi_pred" in verdict("separate_over_joint_quasi")
 
 
 # The file

@@ -51,7 +51,7 @@ def test_runs_on_other_tasks_are_compared_as_unpaired_and_it_is_said(record, vgb
     edit(other / "episodes.jsonl", lambda row: row.update(start_distance=1.0))
     done = vgbench_cli("compare", "vf-quasi", "vf", "--in", record.runs)
     assert done.exit_code == 0, done.stderr
-    assert "the two were judged on different tasks, so the rates are compared as of independent tasks" in done.stdout
+    assert "the two were evaluated on different tasks, so the rates are compared as of independent tasks" in done.stdout
     assert "vf-quasi > vf" in done.stdout
 
 
@@ -83,7 +83,7 @@ def test_folders_and_globs_are_groups_of_seeds(record, vgbench_cli, tmp_path):
     ("args", "message"),
     [
         (["vf"], "expected two methods or more"),
-        (["vf", "vf"], "the same method stands there twice"),
+        (["vf", "vf"], "the same method is given twice"),
         (["vf", "vff"], "vff: no finished run of that recipe in runs/paper_table_2-quick; it has vf"),
         (["vf", "vf_pred", "--plot", "c.txt"], "--plot c.txt: expected a file that ends in .png, .pdf, .svg"),
     ],

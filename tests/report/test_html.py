@@ -212,7 +212,7 @@ def test_thirty_drawn_cells_are_quick_and_small(record, vgbench_cli, page, tmp_p
 def test_options_of_the_page(record, vgbench_cli, runs, tmp_path):
     record("maze", "vf_quasi")
     result = vgbench_cli("report", runs, "--draw")
-    assert result.exit_code == 2 and "--draw goes with --html" in result.stderr
+    assert result.exit_code == 2 and "--draw needs --html" in result.stderr
     result = vgbench_cli("report", runs, "--html", tmp_path)
     assert result.exit_code == 2 and "is a folder" in result.stderr
     result = vgbench_cli("report", runs, "--html", tmp_path / "page.html", "--format", "csv")

@@ -301,7 +301,7 @@ def test_csv_has_a_line_for_each_cell_or_claim(record, vgbench_cli):
         (["--scale", "quck"], "--scale: unknown value 'quck'. Did you mean 'quick'?"),
         (["--variant", "litteral"], "--variant litteral: no variant named 'litteral'. Did you mean 'literal'?"),
         (["--format", "markdown"], "--format: unknown value 'markdown'"),
-        (["runs/paper_table_2-quik"], "there is no such folder"),
+        (["runs/paper_table_2-quik"], "expected a folder with runs. Did you mean 'runs/paper_table_2-quick'?"),
         (["--scale", "paper"], "DIR runs/paper_table_2-paper: there is no such folder (`vgbench suite paper_table_2"),
         (["--out", "."], "--out . is a folder"),
         (["--out", "runs/paper_table_2-quick/maze/vf_quasi/s0/run.json/x.md"], "cannot write there"),

@@ -59,7 +59,7 @@ def test_a_name_clash_is_shown_by_list_and_both_can_be_reached(tmp_plugin, vgben
     tmp_plugin(code, objectives={"iql": "M"}, dist="vgx-iql", version="4")
     listed = vgbench_cli("list", "objective", "--format", "json")
     assert {(row["name"], row["dist"]) for row in listed.json()} >= {("iql", "vgbench"), ("vgx-iql:iql", "vgx-iql")}
-    assert "objective 'iql' (vgx-iql 4) shares its name with another one and is reached as vgx-iql:iql" in listed.stderr
+    assert "objective 'iql' (vgx-iql 4) shares its name with another plugin; use vgx-iql:iql" in listed.stderr
     command = ["--env", "wall", "--distance", "iqe", "--scale", "smoke", "--dry-run", "--format", "json"]
     for name, dist in (("iql", "vgbench"), ("vgx-iql:iql", "vgx-iql")):
         result = vgbench_cli("run", "--objective", name, *command)

@@ -65,7 +65,7 @@ def offline(trained: Trained, data: Dataset | None = None, seed: int = 0) -> Rec
     chosen = rng.permutation(len(judged))[:EPISODES]
     pairs = [pair for number in chosen for pair in _pairs(trained, judged, int(number), rng)]
     if not pairs:
-        raise UsageError("the episodes are too short to judge by: expected some of 3 states or more")
+        raise UsageError("the episodes are too short: expected some of 3 states or more")
     of = "given" if data else "held out" if trained.held_out else "training"
     return {
         "format": FORMAT,

@@ -201,5 +201,5 @@ def planning_lines(block: Record) -> list[str]:
     for name, means in block["recorded"].items():
         solved, unsolved = figure_text(means["solved"]), figure_text(means["unsolved"])
         lines.append(f"{name}, mean over the plans of an episode: solved {solved}, unsolved {unsolved}")
-    lines.append(f"The environment keeps {block['kept']:.0%} of the improvement that the model promises.")
+    lines.append(f"Realised improvement: {block['kept']:.0%} of the predicted.")
     return lines

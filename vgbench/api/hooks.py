@@ -14,7 +14,7 @@ hookimpl = pluggy.HookimplMarker("vgbench")
 
 @hookspec
 def vgbench_run_started(title: str, folder: str) -> None:
-    """Announce a run that begins, or goes on."""
+    """Announce a run that begins or resumes."""
 
 
 @hookspec

@@ -35,16 +35,15 @@ from vgbench.cli import (
     tasks,
     train,
 )
-from vgbench.cli.common import examples, say
+from vgbench.cli.common import Quiet, Verbose, examples, handled, level, say, with_verbosity
 from vgbench.cli.console import outputs
 from vgbench.errors import VgbenchError
 from vgbench.text import RENAMED
 
 app = typer.Typer(
     name="vgbench",
-    help="Train, plan and judge: planning with JEPA world models, and plugins for every part of it.",
+    help="Benchmark planning with JEPA world models: collect data, train, plan and evaluate. Every part is a plugin.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -59,7 +58,7 @@ _COMMANDS = (
 )
 for command in _COMMANDS:
     # `list_` and `import_` only keep clear of Python's own names.
-    app.command(command.__name__.rstrip("_"), epilog=sys.modules[command.__module__].EPILOG)(command)
+    app.command(command.__name__.rstrip("_"), epilog=sys.modules[command.__module__].EPILOG)(with_verbosity(command))
 
 
 def _version(asked: bool) -> None:
@@ -72,11 +71,20 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Train, plan and judge: planning with JEPA world models, and plugins for every part of it."""
+    """Benchmark planning with JEPA world models: collect data, train, plan and evaluate. Every part is a plugin."""
+
+    @handled
+    def chosen() -> None:
+        context.obj = level(quiet, verbose)
+
+    chosen()
 
 
 def _quit(number: int, frame: object) -> None:

@@ -1,47 +1,52 @@
-"""`vgbench audit`: may a protocol judge methods?"""
+"""`vgbench audit`: check whether a protocol can tell methods apart."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, say
+from vgbench.cli.common import Debug, Format, examples, handled, note, print_json, print_table, progress
+from vgbench.text import interval_text, share_text
 
 EPILOG = examples(
     "vgbench audit turnstile",
-    "vgbench audit maze_far --records results/ranking --out audit.json --plot audit.png",
+    "vgbench audit maze_far --records runs/ranking --out audit.json --plot audit.png",
 )
 TUNING_SEED = 1000
-"""Of data and tasks: an audit looks at other ones than those that are reported."""
+"""Seed of data and tasks, so that an audit does not use the tasks that are reported."""
 
 
 @handled
 def audit(
     protocol: Annotated[str, typer.Argument(metavar="PROTOCOL", help="wall_big, maze_far, turnstile, ...")],
     records: Annotated[
-        list[Path] | None, typer.Option(metavar="DIR", help="Folder of runs of several recipes on the protocol.")
+        list[Path] | None, typer.Option(metavar="DIR", help="Folder with runs of several recipes on the protocol.")
     ] = None,
     env: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Environment, for a protocol that names none (generic).")
+        str | None, typer.Option(metavar="NAME", help="Environment, for a protocol without one (generic).")
     ] = None,
-    scale: Annotated[str | None, typer.Option(metavar="smoke|quick|paper", help="Default quick.")] = None,
-    variant: Annotated[str | None, typer.Option(metavar="NAME", help="By default that of `vgbench run`.")] = None,
-    tasks: Annotated[int | None, typer.Option(help="How many of its tasks, from the first; by default all.")] = None,
-    data_seed: Annotated[int, typer.Option(help="Seed of the data, and so of layouts.")] = TUNING_SEED,
+    scale: Annotated[
+        str | None, typer.Option(metavar="smoke|quick|paper", help="How much to compute (default: quick).")
+    ] = None,
+    variant: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Variant (default: that of `vgbench run`).")
+    ] = None,
+    tasks: Annotated[int | None, typer.Option(help="Number of tasks, from the first (default: all).")] = None,
+    data_seed: Annotated[int, typer.Option(help="Seed of the data, and so of the layouts.")] = TUNING_SEED,
     task_seed: Annotated[int, typer.Option(help="Seed of the tasks.")] = TUNING_SEED,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter.")
+        list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Set a parameter.")
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the audit as JSON.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it as PNG.")] = None,
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """Hold a protocol against the rules of admission: is it neither luck nor trivial, and does it tell recipes apart?
+    """Check that a protocol is neither luck nor trivial, and that it tells recipes apart.
 
-    Plays the protocol's tasks without a trained model: random actions, the planner with random costs, a straight line,
-    the exact model with the straight distance and with the true value, the expert. With --records it also looks at how
-    recipes fare: which tasks separate them, whether tasks agree, how many tasks a difference needs. Takes minutes.
+    Runs the protocol's tasks without a trained model: random actions, the planner with random costs, a straight line,
+    the exact model with the straight distance and with the true value, the expert. With --records it also compares
+    recipes: which tasks separate them, whether tasks agree, how many tasks a difference needs. Takes minutes.
     """
     from vgbench.analysis.audit import audit as made
     from vgbench.analysis.audit.run import records_of
@@ -69,13 +74,13 @@ def audit(
     spec = setup.spec
     found, left_out = records_of(records or [], spec.protocol, spec.scale, spec.variant)
     for line in left_out:
-        say(f"left out: {line}")
+        note(f"skipped {line}")
     if records and not found:
         raise UsageError(
             f"--records: no finished run of protocol {spec.protocol}, scale {spec.scale}, variant {spec.variant} in "
             f"{', '.join(map(str, records))}"
         )
-    record = made(setup, found, lambda name: say(f"playing: {name}"))
+    record = made(setup, found, lambda name: progress(f"running: {name}"))
     if out is not None:
         write_json(out, record)
     if plot is not None:
@@ -110,7 +115,7 @@ def _print(record: dict[str, Any]) -> None:
 
 
 def _share(row: dict[str, Any]) -> str:
-    return f"{row['success_rate']:.2f}"
+    return share_text(row["success_rate"])
 
 
 def _part(row: dict[str, Any], stratum: str) -> str:
@@ -121,8 +126,7 @@ def _part(row: dict[str, Any], stratum: str) -> str:
 def _rung(row: dict[str, Any], strata: list[str]) -> list[str]:
     if "skipped" in row:
         return [row["name"], f"skipped: {row['skipped']}", *("-" for _ in strata)]
-    low, high = row["ci95"]
-    return [row["name"], f"{_share(row)} [{low:.2f}, {high:.2f}]", *(_part(row, name) for name in strata)]
+    return [row["name"], f"{_share(row)} {interval_text(row['ci95'])}", *(_part(row, name) for name in strata)]
 
 
 def _rule(rule: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`vgbench check`: whether a plugin keeps the contract of its kind."""
+"""`vgbench check`: check that a plugin satisfies its interface."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,16 +21,14 @@ EPILOG = examples(
 def check(
     kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of: {KINDS}.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `vgbench list` prints it; also DIST:NAME.")],
-    only: Annotated[
-        list[str] | None, typer.Option("-k", metavar="ID", help="This check alone; may be given several times.")
-    ] = None,
+    only: Annotated[list[str] | None, typer.Option("-k", metavar="ID", help="Run only this check; repeatable.")] = None,
     format: Format = "table",
     debug: Debug = False,
     **options: Any,
 ) -> None:
-    """Check that a plugin keeps the contract of its kind, in many small checks.
+    """Check that an installed plugin satisfies its interface.
 
-    Each is ok, FAIL, a warning, or skipped for a reason. The exit code is 1 if one is FAIL.
+    Each check is ok, FAIL, a warning, or skipped with a reason. The exit code is 1 if a check fails.
     """
     from vgbench.config.request import RunRequest
     from vgbench.testing import Session
@@ -50,6 +48,6 @@ def check(
 
 
 def _words(outcome: "CheckResult") -> str:
-    """What is promised, or why that is not kept."""
+    """Say what is checked, or why the check failed."""
     where = f" ({outcome.where})" if outcome.where else ""
     return f"{outcome.message}{where}" if outcome.message else outcome.about

@@ -1,15 +1,26 @@
-"""`vgbench collect`: a training set to a file."""
+"""`vgbench collect`: write a training set to a file."""
 
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, print_lines, say, takes
+from vgbench.cli.common import (
+    Debug,
+    Format,
+    check_writable,
+    examples,
+    handled,
+    note,
+    print_json,
+    print_lines,
+    progress,
+    takes,
+)
 from vgbench.errors import UsageError
+from vgbench.text import duration, number_text
 
 EPILOG = examples(
     "vgbench collect --env maze --out maze.h5 --preview maze.png",
@@ -20,16 +31,16 @@ EPILOG = examples(
 @takes("env", "protocol", "scale", "variant", "data_seed", "set")
 @handled
 def collect(
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write (HDF5); must not exist.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="HDF5 file to write; must not exist.")],
     trajectories: Annotated[
-        int | None, typer.Option(help="Number of trajectories; short for --set data.trajectories.")
+        int | None, typer.Option(help="Number of trajectories (short for --set data.trajectories=N).")
     ] = None,
-    preview: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw a few trajectories.")] = None,
+    preview: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw some of the trajectories.")] = None,
     format: Format = "table",
     debug: Debug = False,
     **options: Any,
 ) -> None:
-    """Collect a training set of an environment into a file."""
+    """Collect a training set in an environment and write it to a file."""
     from vgbench.config.resolve import RunRequest, resolve_data
     from vgbench.data import collection, files
 
@@ -39,8 +50,8 @@ def collect(
     if trajectories is not None:
         request = request.replaced(set=[*request.sets, f"data.trajectories={trajectories}"])
     asked = resolve_data(request)
-    for note in asked.notes:
-        say(f"note: {note}")
+    for text in asked.notes:
+        note(text)
     # Before anything is collected.
     for option, path in (("--out", out), ("--preview", preview)):
         if path is not None:
@@ -64,11 +75,13 @@ def collect(
     if format == "json":
         print_json(about | {"card": data.card})
     else:
-        print_lines({key: value for key, value in about.items() if value is not None} | data.card)
+        shown = {key: value for key, value in about.items() if value is not None}
+        # Raw values are in the JSON.
+        print_lines(shown | {key: number_text(value) for key, value in data.card.items()})
 
 
 class Progress:
-    """Counts on stderr, at most once a second, with rate and time left."""
+    """Report counts on stderr, at most once a second, with rate and time left."""
 
     def __init__(self) -> None:
         """Start the clock."""
@@ -81,4 +94,4 @@ class Progress:
             return
         self._last = now
         rate = done / (now - self._began)
-        print(f"{done} of {total} trajectories, {rate:.0f}/s, {(total - done) / rate:.0f} s left", file=sys.stderr)
+        progress(f"{done} of {total} trajectories, {rate:.0f}/s, {duration((total - done) / rate)} left")

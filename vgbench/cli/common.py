@@ -1,4 +1,4 @@
-"""What the commands share: errors to exit codes, tables, JSON."""
+"""Shared by all commands: errors and exit codes, verbosity, tables, JSON."""
 
 import errno
 import functools
@@ -10,20 +10,21 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec, get_args
+from typing import Annotated, Any, ParamSpec, cast, get_args
 
 import typer
 from typer.models import ArgumentInfo
 
+from vgbench.cli import completion
 from vgbench.cli.console import outputs
 from vgbench.config import options
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.plugin.entry import GROUPS
-from vgbench.text import choice, message, printable
+from vgbench.text import choice, encodable, message, printable
 
 P = ParamSpec("P")
 
-Format = Annotated[str, typer.Option("--format", metavar="table|json", help="How to print the result.")]
+Format = Annotated[str, typer.Option("--format", metavar="table|json", help="Output format.")]
 KINDS = ", ".join(GROUPS)
 """Kinds of plugin, for help."""
 
@@ -72,7 +73,10 @@ def _parameter(name: str) -> inspect.Parameter:
     # Only a file for --config could have switched it on.
     flag = f"{option.flag}/--no-{option.name}" if option.kind == options.Switch and option.key else option.flag
     kind: Any = _TYPES[option.kind]
-    annotation = Annotated[kind, typer.Option(flag, metavar=option.about.metavar, help=option.about.help)]
+    about = option.about
+    annotation = Annotated[
+        kind, typer.Option(flag, metavar=about.metavar, help=about.help, autocompletion=completion.of_option(option))
+    ]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
@@ -87,7 +91,7 @@ def handled(command: Callable[P, None]) -> Callable[P, None]:
                     kwargs["format"] = choice(str(kwargs["format"]), ("table", "json"), "--format")
                 command(*args, **kwargs)
         except KeyboardInterrupt:
-            say("interrupted; give the same command again to go on")
+            say("interrupted; the same command resumes")
             raise typer.Exit(130) from None  # 128 + SIGINT, as in a shell
         # Ends of a command that are meant; of a closed pipe (`| head`) typer makes a quiet end.
         except (typer.Exit, typer.Abort, BrokenPipeError):
@@ -104,15 +108,75 @@ def handled(command: Callable[P, None]) -> Callable[P, None]:
             if isinstance(err, OSError) and err.filename is not None and not explain(err):
                 say(f"error: {err.filename}: {err.strerror}")
                 raise typer.Exit(2 if err.errno in _NAMED_WRONGLY else 1) from None
-            hint = "" if kwargs.get("debug") else " (run it again with --debug to see where)"
+            hint = "" if kwargs.get("debug") else " (run again with --debug for the traceback)"
             say(f"error: {explain(err) or f'{type(err).__name__}: {err}{hint}'}")
             raise typer.Exit(1) from None
 
     return wrapper
 
 
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result and errors only.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print more progress: all training metrics, each run that starts.")
+]
+
+
+def level(quiet: bool, verbose: bool) -> int:
+    """Return the verbosity that -q and -v ask for.
+
+    Raises:
+        UsageError: both are given.
+    """
+    if quiet and verbose:
+        raise UsageError("-q and -v contradict each other; leave one out")
+    return int(verbose) - int(quiet)
+
+
+def verbosity() -> int:
+    """Return -1 after -q, 1 after -v, else 0."""
+    return int(getattr(sys.stderr, "verbosity", 0))
+
+
+def with_verbosity(command: Callable[P, None]) -> Callable[P, None]:
+    """Give a command the options -q and -v; they may also stand before its name."""
+
+    @functools.wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        context = cast("typer.Context", kwargs.pop("context"))
+        own = level(bool(kwargs.pop("quiet")), bool(kwargs.pop("verbose")))
+        vars(sys.stderr)["verbosity"] = own or context.find_root().obj or 0
+        command(*args, **kwargs)
+
+    signature = inspect.signature(command)
+    parameters = [
+        *(p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD),
+        *(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+            for name, annotation, default in (
+                ("quiet", Quiet, False),
+                ("verbose", Verbose, False),
+                ("context", typer.Context, inspect.Parameter.empty),
+            )
+        ),
+    ]
+    vars(wrapper)["__signature__"] = signature.replace(parameters=parameters)
+    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+    return handled(wrapper)
+
+
+def note(text: str) -> None:
+    """Print a note to stderr, unless -q was given."""
+    progress(f"note: {text}")
+
+
+def progress(text: str) -> None:
+    """Print a line of progress to stderr, unless -q was given."""
+    if verbosity() >= 0:
+        say(text)
+
+
 def say(text: str) -> None:
-    """Print to stderr: notes, progress and errors, which are no results."""
+    """Print to stderr what is no result: an error, or the end of an interrupted command."""
     with suppress(OSError):  # nobody hears of it, but the exit code tells
         print(message(text), file=sys.stderr, flush=True)
 
@@ -135,7 +199,8 @@ def print_json(value: Any) -> None:
     """Print one JSON value as the result."""
     # JSON's own escapes, which read back as the character.
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    print(json.dumps(value, indent=2) if printable(text) != text else text)
+    plain = printable(text) == text == encodable(text, sys.stdout.encoding)
+    print(text if plain else json.dumps(value, indent=2))
 
 
 def print_lines(about: Mapping[str, Any]) -> None:
@@ -164,5 +229,5 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], wrap: int
         table.add_column(header, no_wrap=not folds, overflow="fold", min_width=20 if folds else None)
     for row in rows:
         # Text: a plain str with brackets, as in [0.88, 0.97], is read as markup.
-        table.add_row(*(Text(printable(cell)) for cell in row))
+        table.add_row(*(Text(encodable(printable(cell), sys.stdout.encoding)) for cell in row))
     Console(file=getattr(sys.stdout, "terminal", sys.stdout), no_color=bool(os.environ.get("NO_COLOR"))).print(table)

@@ -1,4 +1,4 @@
-"""`vgbench compare`: two methods or more, task by task."""
+"""`vgbench compare`: compare methods task by task."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,26 +22,26 @@ EPILOG = examples(
 def compare(
     what: Annotated[
         list[str],
-        typer.Argument(metavar="A B [C]...", help="Run folders, folders of them, globs; or recipes, with --in."),
+        typer.Argument(metavar="A B [C]...", help="Run folders, folders of runs, or globs; with --in, recipes."),
     ],
     inside: Annotated[
         Path | None,
-        typer.Option("--in", metavar="DIR", help="Folder of runs of which A and B are recipes, such as a suite's."),
+        typer.Option("--in", metavar="DIR", help="Folder of runs, such as a suite's; A and B are recipes in it."),
     ] = None,
-    tasks: Annotated[bool, typer.Option("--tasks", help="List the tasks that one of the two alone solves.")] = False,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the rates as PNG, PDF or SVG.")] = None,
+    tasks: Annotated[bool, typer.Option("--tasks", help="List the tasks that only one of the two solves.")] = False,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the success rates (PNG, PDF or SVG).")] = None,
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """Compare methods on the tasks that they share: difference, interval and corrected test, for each protocol.
+    """Compare methods: for each protocol, the difference in success with its interval and a corrected test.
 
-    Runs of several seeds belong together, where an argument names them. Tasks are compared one by one where both were
-    judged on the same ones; where not, the rates are compared as independent, which is said.
+    An argument that names runs of several seeds stands for all of them. Methods evaluated on the same tasks are
+    compared task by task. Otherwise the rates are compared as independent samples, and the output says so.
     """
     if len(what) < 2:
-        raise UsageError("expected two methods or more: folders of runs, or recipes with --in DIR")
+        raise UsageError("expected at least two methods: folders of runs, or recipes with --in DIR")
     if len(set(what)) < len(what):
-        raise UsageError("the same method stands there twice")
+        raise UsageError("A B: the same method is given twice")
     if plot is not None:
         from vgbench.report.plots.style import FORMATS
 
@@ -64,7 +64,7 @@ def compare(
         if row.reason:
             where = f"{row.protocol}: " if row.protocol else ""
             kind = (
-                "so the rates are compared as of independent tasks" if row.result else "so there is nothing to compare"
+                "so the rates are compared as independent samples" if row.result else "so there is nothing to compare"
             )
             print(f"{where}{row.a}, {row.b}: {row.reason}, {kind}")
     if tasks:

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any, TextIO, cast
 
 from vgbench.errors import VgbenchError
-from vgbench.text import printable
+from vgbench.text import encodable, printable
 
 
 class Output(io.TextIOBase):
@@ -19,12 +19,14 @@ class Output(io.TextIOBase):
         terminal: the stream itself, for who draws on it what no plugin, file or user has written.
         others: where that goes which is not written by vgbench itself; None: to the stream, too.
         failed: whether a result could not be written.
+        verbosity: -1 after -q, 1 after -v, else 0; progress and notes go by that of standard error.
     """
 
     def __init__(self, stream: TextIO, others: TextIO | None = None) -> None:
         """Take the place of `stream`."""
         self.terminal, self.others = stream, others
         self.failed = False
+        self.verbosity = 0
 
     def write(self, text: str) -> int:
         """Write text; characters that the stream's encoding does not have are written as escapes."""
@@ -34,8 +36,7 @@ class Output(io.TextIOBase):
         try:
             self.terminal.write(shown)
         except UnicodeEncodeError:
-            encoding = self.terminal.encoding or "ascii"
-            self.terminal.write(shown.encode(encoding, "backslashreplace").decode(encoding))
+            self.terminal.write(encodable(shown, self.terminal.encoding))
         except BrokenPipeError:
             raise
         except OSError:

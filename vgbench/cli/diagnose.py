@@ -1,11 +1,11 @@
-"""`vgbench diagnose`: where a trained run falls short."""
+"""`vgbench diagnose`: find out where a trained run fails."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, say
+from vgbench.cli.common import Debug, Format, examples, handled, note, print_json
 
 EPILOG = examples(
     "vgbench diagnose runs/wall_big-vf_quasi-quick-s0-1a2b3c4d",
@@ -15,20 +15,21 @@ EPILOG = examples(
 
 @handled
 def diagnose(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run, with its checkpoints.")],
-    goals: Annotated[int, typer.Option(help="Goals: those of the first tasks.")] = 16,
-    states: Annotated[int, typer.Option(help="States for each goal.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 0,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run with its checkpoints.")],
+    goals: Annotated[int, typer.Option(help="Number of goals (taken from the first tasks).")] = 16,
+    states: Annotated[int, typer.Option(help="Number of states for each goal.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the sampled states.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The record; by default diagnosis.json in RUN.")
+        Path | None, typer.Option(metavar="FILE", help="File to write (default: diagnosis.json in RUN).")
     ] = None,
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """Compare what a run has learned with the truth: value, model and planner.
+    """Find out where a trained run fails: in its value, its model or its planner.
 
-    Rank correlation with the true cost to go and with the fixed point of the value loss, descent, saturation, symmetry,
-    prediction error over the horizon, promised and realised cost, and a probe. Takes about a minute on one core.
+    Measures the rank correlation with the true cost to go and with the fixed point of the value loss, greedy descent,
+    saturation, symmetry, prediction error over the horizon, predicted and realised cost, and a linear probe. Takes
+    about a minute on one core.
     """
     from vgbench.analysis.diagnosis import diagnose, text
     from vgbench.errors import UsageError
@@ -46,6 +47,6 @@ def diagnose(
         print_json(record)
     else:
         if record["meaningless"]:
-            say("note: scale smoke: these numbers mean nothing")
+            note("smoke scale: results are not meaningful")
         print(text(record))
         print(f"\n{target}")

@@ -1,4 +1,4 @@
-"""`vgbench doctor`: is this installation sound, and what to do if it is not."""
+"""`vgbench doctor`: check the installation and say how to fix it."""
 
 from typing import Annotated, Any
 
@@ -12,12 +12,12 @@ EPILOG = examples("vgbench doctor", "vgbench doctor --format json", "VGBENCH_PLU
 @handled
 def doctor(
     format: Format = "table",
-    every: Annotated[bool, typer.Option("--all", help="Also list the plugins and packages that are well.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also list plugins and packages without problems.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Load every plugin in turn, look over packages, machine and cache, and say what to do about each problem.
+    """Check plugins, packages, machine and cache; report problems and how to fix them.
 
-    Exit code 1 if vgbench or anything installed for it is broken.
+    The exit code is 1 if vgbench or a plugin is broken.
     """
     from vgbench.testing.installation import examine
 
@@ -40,7 +40,7 @@ def _print(record: dict[str, Any], every: bool) -> None:
         print_table(headers, rows)
         print()
     own = [row for row in plugins if row["dist"] == "vgbench"]
-    print(f"plugins   {len(own)} built in, {len(plugins) - len(own)} of other packages")
+    print(f"plugins   {len(own)} built in, {len(plugins) - len(own)} from other packages")
     wrong = [row["name"] for row in needs if row["status"] != "ok"]
     print(f"packages  {len(needs)} needed, {len(needs) - len(wrong)} ok")
     if every:
@@ -59,8 +59,8 @@ def _print(record: dict[str, Any], every: bool) -> None:
     cache = record["cache"]
     if cache:
         print(f"cache     {cache['folder']}: {cache['files']} files, {cache['bytes'] / 1e6:.1f} MB")
-    for note in record["notes"]:
-        print(f"note      {note}")
+    for text in record["notes"]:
+        print(f"note      {text}")
     for problem in record["problems"]:
-        print(f"\nproblem   {problem['what']}\n     try  {problem['fix']}")
-    print("\nall is well" if record["ok"] else f"\n{len(record['problems'])} to fix")
+        print(f"\nproblem   {problem['what']}\n     fix  {problem['fix']}")
+    print("\nno problems found" if record["ok"] else f"\nproblems found: {len(record['problems'])}")

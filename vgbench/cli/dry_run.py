@@ -1,10 +1,10 @@
-"""What `vgbench run --dry-run` prints."""
+"""Print what `vgbench run --dry-run` finds."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vgbench.cli.common import print_json, print_table, say
-from vgbench.text import duration, shown
+from vgbench.cli.common import note, print_json, print_table
+from vgbench.text import duration, shown, span
 
 if TYPE_CHECKING:
     from vgbench.spec import RunSpec, SourcedValue
@@ -36,20 +36,22 @@ def print_plan(spec: "RunSpec", format: str, out: Path | None = None) -> None:
             }
         )
         return
-    for note in spec.notes:
-        say(f"note: {note}")
+    for text in spec.notes:
+        note(text)
     if changed:
-        say(f"note: {folder.path} was made before a change of {'; '.join(changed)}; --again repeats the run")
+        note(f"{folder.path} was made before a change of {'; '.join(changed)}; --again repeats the run")
     print(f"{spec.title()} (key {spec.key()})\n")
     _print_values(spec.selections | spec.values)
     if spec.unused:
-        print("\nwithout effect (their plugins are not part of this run)")
+        print("\nunused (their plugins are not part of this run)")
         _print_values(spec.unused)
-    print("\nestimates, if no task is solved before its end")
-    print(f"predictor evaluations  {cost['predictor_evaluations']:.3g}")
+    print("\nestimates")
+    print(f"predictor evaluations  {cost['predictor_evaluations']:.3g} if no task is solved early")
     print(f"FLOPs                  {cost['flops']:.3g}")
     print(f"memory                 {cost['memory_bytes'] / 2**20:,.0f} MiB")
-    print(f"time on this machine   {duration(cost['seconds'])}")
+    basis = "from recorded runs of this recipe" if cost["recorded"] else "no recorded run of this recipe"
+    print(f"time on this machine   {span(cost['seconds_low'], cost['seconds_high'])} ({basis})")
+    print(f"  if no task is solved {duration(cost['seconds'])}")
 
 
 def _print_values(values: "dict[str, SourcedValue]") -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, say, takes
+from vgbench.cli.common import Debug, Format, examples, handled, note, print_json, takes
 
 EPILOG = examples(
     "vgbench evaluate runs/NAME --planner cem",
@@ -18,27 +18,25 @@ EPILOG = examples(
 @takes("planner", "protocol", "tasks", "task_seed", "set", "device", "threads", "memory", "out")
 @handled
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run, with its checkpoints.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run with its checkpoints.")],
     format: Format = "table",
     debug: Debug = False,
     **options: Any,
 ) -> None:
-    """Plan again with the model of a run: another planner, other tasks or planning values, another protocol.
+    """Plan with the model of a finished run: with another planner, other tasks, other values or another protocol.
 
-    Nothing is trained. The result is a run folder of its own, beside RUN by default; the same command resumes it. With
-    another planner the values of the old one are dropped, and the new one has those of the protocol. Under another
-    protocol the model is judged in an environment that it was not trained in.
+    Nothing is trained. The result is a new run folder, beside RUN by default; the same command resumes it. Another
+    planner takes its values from the protocol, not from the old planner. With another protocol the model is evaluated
+    in an environment that it was not trained in.
     """
-    from vgbench.cli.run import print_result
+    from vgbench.cli.result import print_result
     from vgbench.experiments.evaluate import evaluate as again
     from vgbench.plugin.loggers import Loggers
     from vgbench.plugin.registry import Registry
 
     out = options.pop("out")
     loggers = Loggers().load(Registry(), ())
-    result = again(
-        run, options, Path(out) if out else None, ["vgbench", *sys.argv[1:]], loggers, lambda text: say(f"note: {text}")
-    )
+    result = again(run, options, Path(out) if out else None, ["vgbench", *sys.argv[1:]], loggers, note)
     if format == "json":
         print_json(result)
     else:

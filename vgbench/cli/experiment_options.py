@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vgbench.cli.common import print_json, print_table, say
+from vgbench.cli.common import note, print_json, print_table
 from vgbench.errors import UsageError
-from vgbench.text import duration, rate_text
+from vgbench.text import duration, rate_text, span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vgbench.config.request import RunRequest
     from vgbench.experiments.campaign import Campaign
-    from vgbench.experiments.cells import CellOutcome, CellRequest
+    from vgbench.experiments.cells import CellOutcome, CellRequest, RunCell
     from vgbench.experiments.executors.base import Resources
 
 
@@ -26,43 +28,46 @@ class Execution:
 
     seeds: Annotated[
         str | None,
-        typer.Option(metavar="SEEDS", help="0, or 0,2 or 0-4; 5x: five, from 0 on. By default those of NAME, or 0."),
+        typer.Option(
+            metavar="SEEDS", help="Seeds: 0, or 0,2, or 0-4; 5x: five seeds from 0 (default: those of NAME, or 0)."
+        ),
     ] = None
-    num_seeds: Annotated[int | None, typer.Option(metavar="N", help="So many seeds, from 0 on.")] = None
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default runs/NAME-SCALE.")] = None
+    num_seeds: Annotated[int | None, typer.Option(metavar="N", help="Number of seeds, from 0.")] = None
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the runs (default: runs/NAME-SCALE).")] = (
+        None
+    )
     executor: Annotated[
-        str, typer.Option(metavar="local|ray|slurm", help="Processes of this machine, a Ray cluster, Slurm jobs.")
+        str, typer.Option(metavar="local|ray|slurm", help="Where to run: this machine, a Ray cluster or Slurm jobs.")
     ] = "local"
     shard: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts of the runs, I from 1; for job arrays.")
+        str | None, typer.Option(metavar="I/N", help="Only part I of N of the runs (I from 1), for job arrays.")
     ] = None
     devices: Annotated[
         str | None,
-        typer.Option(metavar="LIST", help="Devices of this machine, one run at a time on each: cuda:0,cuda:1."),
+        typer.Option(metavar="LIST", help="Devices of this machine, one run at a time on each, such as cuda:0,cuda:1."),
     ] = None
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Runs at once; by default as many as there are cores.")
-    ] = None
-    threads: Annotated[
-        int, typer.Option(metavar="N", help="Threads of a run; 0: the cores, divided among --workers (without: 1).")
-    ] = 1
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Runs in parallel (default: one per core).")] = None
+    threads: Annotated[int, typer.Option(metavar="N", help="Threads per run; 0: the cores divided by --workers.")] = 1
     address: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS", help="Existing Ray cluster: auto, HOST:PORT or ray://HOST:PORT; without, a local one."
+            metavar="ADDRESS",
+            help="Existing Ray cluster: auto, HOST:PORT or ray://HOST:PORT (default: start a local one).",
         ),
     ] = None
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed/--keep-failed", help="Whether to try again what failed before.")
+        bool, typer.Option("--retry-failed/--keep-failed", help="Run failed runs again, or leave them.")
     ] = True
     again: Annotated[
         bool | None,
-        typer.Option("--again/--keep", help="Repeat complete runs whose plugins have changed since, or keep them."),
+        typer.Option("--again/--keep", help="Repeat complete runs whose plugins have changed, or keep them."),
     ] = None
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and what their folders hold.")] = False
-    estimate: Annotated[
-        bool, typer.Option("--estimate", help="With --dry-run: FLOPs and time of each run here, too.")
-    ] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and their state without running them.")] = (
+        False
+    )
+    estimate: Annotated[bool, typer.Option("--estimate", help="With --dry-run: also FLOPs and time of each run.")] = (
+        False
+    )
 
     @classmethod
     def taken_from(cls, options: dict[str, Any]) -> "tuple[Execution, Resources]":
@@ -73,7 +78,7 @@ class Execution:
         """
         made = cls(**{field.name: options.pop(field.name) for field in fields(cls)})
         if made.estimate and not made.dry_run:
-            raise UsageError("--estimate goes with --dry-run")
+            raise UsageError("--estimate needs --dry-run")
         return made, made._resources()
 
     def _resources(self) -> "Resources":
@@ -90,7 +95,7 @@ class Execution:
         most = cores() if here else 4096
         if not 0 <= threads <= most:
             have = f" (this process may use {most} core{'' if most == 1 else 's'})" if here else ""
-            raise UsageError(f"--threads {threads}: expected a whole number from 1 to {most}{have}, or 0: chosen here")
+            raise UsageError(f"--threads {threads}: expected a whole number from 1 to {most}{have}, or 0: automatic")
         if threads == 0:
             threads = max(1, cores() // workers) if workers and here else 1
         resources = Resources(workers, threads, self.address, devices=self._devices())
@@ -107,9 +112,11 @@ class Execution:
         if not found or not all(re.fullmatch(known, name) for name in found):
             raise UsageError(f"--devices {self.devices}: expected a list such as cuda:0,cuda:1")
         if len({name.partition(":")[0] for name in found}) > 1:
-            raise UsageError(f"--devices {self.devices}: expected devices of one kind, which all runs are computed on")
+            raise UsageError(f"--devices {self.devices}: expected devices of one kind")
         if self.workers is not None:
-            raise UsageError("--devices contradicts --workers: one run at a time on each device")
+            raise UsageError(
+                "--devices contradicts --workers (one run at a time on each device); leave out one of them"
+            )
         return found
 
     def part_of(self, requests: "list[CellRequest]") -> "list[CellRequest]":
@@ -128,7 +135,7 @@ class Execution:
             raise UsageError(f"--shard {self.shard}: expected 1/{max(parts, 1)} to {max(parts, 1)}/{max(parts, 1)}")
         kept = requests[number - 1 :: parts]
         if not kept:
-            raise UsageError(f"--shard {self.shard}: there are {len(requests)} runs, so part {number} is empty")
+            raise UsageError(f"--shard {self.shard}: part {number} is empty: there are only {len(requests)} runs")
         return kept
 
     def campaign(self, kind: str, name: str, requests: "list[CellRequest]", base: "RunRequest") -> "Campaign":
@@ -147,6 +154,7 @@ class Execution:
         self, campaign: "Campaign", resources: "Resources", plugin_timeout: int | None = None
     ) -> "list[CellOutcome]":
         """Compute what is not complete, after a look at the machine; say which device it is on, if nobody named one."""
+        from vgbench.cli.live import Live
         from vgbench.model.precision import check_compiler
         from vgbench.plugin.guard import time_limit
 
@@ -156,12 +164,12 @@ class Execution:
         if spec.selections["device"].source == "found":
             from vgbench.hardware import about
 
-            say(f"note: {about(spec.device)}")
+            note(about(spec.device))
         # Only now: the device is that of the resolved runs.
         resources = replace(resources, gpu=spec.device_kind != "cpu")
-        argv = ["vgbench", *sys.argv[1:]]
+        argv, live = ["vgbench", *sys.argv[1:]], Live(resources.threads)
         with time_limit(plugin_timeout):
-            return campaign.run(self.executor, resources, argv, say, self.retry_failed, self.again)
+            return campaign.run(self.executor, resources, argv, live.say, self.retry_failed, self.again, live)
 
 
 def default_folder(name: str, request: "RunRequest") -> Path:
@@ -178,6 +186,25 @@ def default_folder(name: str, request: "RunRequest") -> Path:
     return Path("runs") / "-".join([*parts, *(["compile"] if asked.get("compile") else [])])
 
 
+_TIMES = ("seconds_low", "seconds_high", "seconds")
+
+
+def estimates(cells: "Sequence[RunCell]", threads: int = 1) -> list[dict[str, Any]]:
+    """Estimate what each run costs: once for runs that differ in their seeds alone, with one look at the machine."""
+    from vgbench.experiments.cost import estimate, speed_of
+
+    speed, known = None, dict[tuple[Any, ...], dict[str, Any]]()
+    for cell in cells:
+        speed = speed or speed_of(cell.spec, threads)
+        if _method(cell) not in known:
+            known[_method(cell)] = estimate(cell.spec, speed)
+    return [known[_method(cell)] for cell in cells]
+
+
+def _method(cell: "RunCell") -> tuple[Any, ...]:
+    return tuple((name, str(value)) for name, value in cell.labels.items() if name != "seed")
+
+
 def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> None:
     """Print the runs with the state of their folders, and what each would cost if that is asked for."""
     from vgbench.experiments.cells import changed_sources
@@ -187,32 +214,33 @@ def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> No
         | {"stale": cell.stale["folder"] if cell.stale else None, "changed_sources": list(map(str, cell.changes))}
         for cell in campaign.cells
     ]
-    if estimated:
-        from vgbench.experiments.cost import estimate
-
-        for cell, row in zip(campaign.cells, rows, strict=True):
-            cost = estimate(cell.spec)
-            row |= {name: cost[name] for name in ("flops", "seconds", "memory_bytes", "flops_per_second")}
+    costs = estimates(campaign.cells) if estimated else []
+    for row, cost in zip(rows, costs, strict=False):
+        names = ("flops", "seconds", "seconds_low", "seconds_high", "memory_bytes", "flops_per_second")
+        row |= {name: cost[name] for name in names}
     if format == "json":
         print_json({campaign.kind: campaign.name, "scale": campaign.scale, "dir": str(campaign.root), "runs": rows})
         return
-    costs = [[f"{row['flops']:.2g}", duration(row["seconds"])] if estimated else [] for row in rows]
+    figures = [[f"{cost['flops']:.2g}", span(cost["seconds_low"], cost["seconds_high"])] for cost in costs] or [
+        [] for _ in rows
+    ]
+    about = [(cell.name, cell.state, cell.spec.key(), str(cell.folder)) for cell in campaign.cells]
     print_table(
         ["RUN", "STATE", "KEY", *(["FLOPS", "TIME"] if estimated else []), "FOLDER"],
         [
-            [cell.name, cell.state, cell.spec.key(), *cost, str(cell.folder)]
-            for cell, cost in zip(campaign.cells, costs, strict=True)
+            [row_name, state, key, *cost, folder]
+            for (row_name, state, key, folder), cost in zip(about, figures, strict=True)
         ],
     )
     for cell in campaign.cells:
         if cell.stale:
-            say(f"note: {cell.name}: {cell.stale['folder']} holds a run with other values, which stays (stale)")
+            note(f"{cell.name}: {cell.stale['folder']} holds a run with other values (stale); it is kept")
     for line in changed_sources(campaign.cells):
-        say(f"note: made before a change of {line}; --again repeats them, --keep leaves complete ones as they are")
+        note(f"runs made before a change of {line}: --again repeats them, --keep keeps complete ones")
     states = Counter(cell.state for cell in campaign.cells)
     if estimated:
-        total = sum(float(row["seconds"]) for row in rows)
-        print(f"{duration(total)} in all, if runs are computed one at a time and no task is solved before its end")
+        low, high, worst = (sum(float(cost[name]) for cost in costs) for name in _TIMES)
+        print(f"{span(low, high)} in total, one run at a time ({duration(worst)} if no task is solved)")
     print(f"{len(campaign.cells)} runs: {', '.join(f'{count} {state}' for state, count in states.items())}")
 
 

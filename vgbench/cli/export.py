@@ -1,4 +1,4 @@
-"""`vgbench export`: a training set as another library's."""
+"""`vgbench export`: write a training set in another library's format."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,14 +15,14 @@ EPILOG = examples(
 
 @handled
 def export(
-    data: Annotated[Path, typer.Argument(metavar="DATA.h5", help="A file of `vgbench collect`.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA.h5", help="File written by `vgbench collect`.")],
     minari: Annotated[
-        str, typer.Option(metavar="NAME-vN", help="Name of the local Minari data set to make; must not exist.")
+        str, typer.Option(metavar="NAME-vN", help="Name of the local Minari data set to create; must not exist.")
     ],
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """Write a training set as a data set of Minari (vgbench[minari]), in the folder of its local data sets."""
+    """Write a training set as a local Minari data set (needs vgbench[minari])."""
     from vgbench.data.minari import exporting
 
     about = exporting.export(data, minari)

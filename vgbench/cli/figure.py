@@ -1,11 +1,11 @@
-"""`vgbench figure`: pictures of the data, as the paper has them."""
+"""`vgbench figure`: draw the paper's pictures of the data."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, say
+from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, progress
 from vgbench.errors import UsageError, prefix_error
 
 EPILOG = examples(
@@ -17,18 +17,18 @@ EPILOG = examples(
 @handled
 def figure(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A figure of registry.yaml, e.g. paper_figure_1.")],
-    out: Annotated[Path, typer.Option(metavar="FILE.png", help="The picture to write.")],
-    data_seed: Annotated[int | None, typer.Option(help="Seed of the data sets; the figure's by default.")] = None,
-    task_seed: Annotated[int | None, typer.Option(help="Seed of the tasks; the figure's by default.")] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE.png", help="PNG file to write.")],
+    data_seed: Annotated[int | None, typer.Option(help="Seed of the data sets (default: the figure's).")] = None,
+    task_seed: Annotated[int | None, typer.Option(help="Seed of the tasks (default: the figure's).")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Value of a parameter of the data.")
+        list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Set a parameter of the data.")
     ] = None,
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """Draw trajectories and states of the data sets that runs train on.
+    """Draw trajectories and states of the training sets.
 
-    The sets are those of the protocols at scale quick; they are collected where the cache has none.
+    The sets are those of the protocols at quick scale. They are collected if they are not in the cache.
     """
     from vgbench.config.catalogue_files import load_catalogue
 
@@ -46,5 +46,7 @@ def figure(
         print_json({"figure": chosen.name, "file": str(out), "panels": drawn})
         return
     for about in drawn:
-        say(f"{about['title']}: {about['protocol']}, data {about['fingerprint']}, {about['show']} {about['drawn']}")
+        progress(
+            f"{about['title']}: {about['protocol']}, data {about['fingerprint']}, {about['show']} {about['drawn']}"
+        )
     print(out)

@@ -1,11 +1,11 @@
-"""`vgbench import`: recordings as a training set."""
+"""`vgbench import`: turn recordings into a training set."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, print_lines, say, takes
+from vgbench.cli.common import Debug, Format, check_writable, examples, handled, note, print_json, print_lines, takes
 from vgbench.errors import UsageError
 from vgbench.text import choice, same
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 EPILOG = examples(
     "vgbench import recordings.npz --out data.h5",
-    "vgbench import robot.hdf5 --map observations=frames,actions=u,episodes=done --out data.h5",
+    "vgbench import robot.hdf5 --map observations=frames,actions=u,episodes=done --out robot.h5",
     "vgbench train --data data.h5 --recipe vf --out model",
     "vgbench import --minari D4RL/pointmaze/umaze-v2 --env umaze --out umaze.h5",
 )
@@ -24,48 +24,49 @@ EPILOG = examples(
 @takes("env", "set")
 @handled
 def import_(
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write (HDF5); must not exist.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="HDF5 file to write; must not exist.")],
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Recordings: NPZ, HDF5, or the folder of a LeRobot set.")
+        Path | None, typer.Argument(metavar="[FILE]", help="Recordings: an NPZ or HDF5 file, or a LeRobot folder.")
     ] = None,
     minari: Annotated[
-        str | None, typer.Option(metavar="NAME-vN", help="A Minari data set on this machine, in place of FILE.")
+        str | None, typer.Option(metavar="NAME-vN", help="A local Minari data set, instead of FILE.")
     ] = None,
     map_: Annotated[
         str | None,
         typer.Option("--map", metavar="ROLE=FIELD,...", help="Fields for observations, actions and episodes."),
     ] = None,
     frame_skip: Annotated[
-        int, typer.Option(metavar="N", help="Keep every N-th state; the N actions between are joined.")
+        int, typer.Option(metavar="N", help="Keep every N-th state and join the N actions between.")
     ] = 1,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave bad episodes out, and count them.")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip bad episodes and count them.")] = False,
     images: Annotated[
-        str | None, typer.Option(metavar="hwc|chw|hw|khwc|kchw|vector", help="Layout, where shapes do not tell.")
+        str | None, typer.Option(metavar="hwc|chw|hw|khwc|kchw|vector", help="Image layout, if the shape is ambiguous.")
     ] = None,
     image_range: Annotated[
-        str | None, typer.Option(metavar="LOW:HIGH", help="Values of black and white (default 0:255, or 0:1).")
+        str | None, typer.Option(metavar="LOW:HIGH", help="Values of black and white (default: 0:255, or 0:1).")
     ] = None,
     action_range: Annotated[
-        str | None, typer.Option(metavar="LOW:HIGH", help="Bounds of actions (default: the data's, or the env's).")
+        str | None,
+        typer.Option(metavar="LOW:HIGH", help="Action bounds (default: those of the environment or the data)."),
     ] = None,
     length: Annotated[
-        int | None, typer.Option(help="Cut episodes into pieces of so many states (default: they stay whole).")
+        int | None, typer.Option(help="Cut episodes into pieces of this many states (default: whole).")
     ] = None,
     format: Format = "table",
     debug: Debug = False,
     **options: Any,
 ) -> None:
-    """Write recordings as a training set for --data.
+    """Turn recordings into a training set for --data.
 
-    The format is recognised. Without --env the set is of observations and actions alone: `vgbench train` trains on it.
-    With --env the environment reads its states off the recorded fields of the same names, and tasks can be played. What
-    `vgbench export` wrote comes back as it was, to the last bit.
+    The format is detected. Without --env the set holds observations and actions only: use `vgbench train`. With --env
+    the environment reads its states from the recorded fields of the same names, and tasks can be run. A set written by
+    `vgbench export` is restored bit for bit.
     """
     from vgbench.data.importing.images import LAYOUTS
     from vgbench.data.importing.importers import ImportOptions
 
     if (file is None) == (minari is None):
-        raise UsageError("say what to import: FILE, or --minari NAME-vN (one of the two)")
+        raise UsageError("expected one of FILE and --minari NAME-vN")
     if out.exists():
         raise UsageError(f"--out {out} exists already; choose another name or delete it")
     if frame_skip < 1:
@@ -93,15 +94,15 @@ def import_(
 
 
 def _show(about: dict[str, Any], format: str) -> None:
-    for note in about.get("notes", ()):
-        say(f"note: {note}")
+    for text in about.get("notes", ()):
+        note(text)
     if format == "json":
         print_json(about)
         return
     plain = {key: value for key, value in about.items() if not isinstance(value, dict | list)}
     if "lengths" in about:
         low, middle, high, states = about["lengths"].values()
-        plain["length"] = f"{low} to {high} states, median {middle:g}; {states} in all"
+        plain["length"] = f"{low} to {high} states, median {middle:g}; {states} in total"
     print_lines(plain | about.get("fields", {}) | about["card"])
 
 
@@ -114,7 +115,7 @@ def _range(option: str, text: str | None) -> tuple[float, float] | None:
     except ValueError:
         found = (0.0, 0.0)
     if not colon or not found[0] < found[1] or max(map(abs, found)) == float("inf"):
-        raise UsageError(f"{option} {text}: expected LOW:HIGH with two numbers, such as -1:1")
+        raise UsageError(f"{option} {text}: expected LOW:HIGH, such as -1:1")
     return found
 
 
@@ -149,7 +150,9 @@ def _as_it_was(minari: str, name: str, env: str | None, others: dict[str, Any]) 
         raise UsageError(f"--env {env}: {minari} was exported from data of environment {name!r}")
     for option, value in others.items():
         if value:
-            raise UsageError(f"{option}: {minari} was exported by vgbench and comes back as it was; leave it out")
+            raise UsageError(
+                f"{option}: {minari} was exported by vgbench and is restored unchanged; leave this option out"
+            )
 
 
 def _converted(
@@ -163,9 +166,11 @@ def _converted(
     request = RunRequest(**options)
     if "env" not in request.options:
         if request.sets:
-            raise UsageError("--set: there are no parameters without an environment; add --env NAME, or leave it out")
+            raise UsageError(
+                "--set: there are no parameters without an environment; add --env NAME, or leave --set out"
+            )
         return write(RecordedImporter(recording, how, who), out, source)
     asked = resolve_data(request)
-    for note in asked.notes:
-        say(f"note: {note}")
+    for text in asked.notes:
+        note(text)
     return write(WorldImporter(recording, how, who, asked), out, source)

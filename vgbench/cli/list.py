@@ -1,12 +1,13 @@
-"""`vgbench list`: what is installed. Nothing of it is imported."""
+"""`vgbench list`: list what is installed, without importing it."""
 
 from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import KINDS, Debug, Format, examples, handled, print_json, print_table, say
+from vgbench.cli import completion
+from vgbench.cli.common import KINDS, Debug, Format, examples, handled, note, print_json, print_table
 from vgbench.config import SECTIONS
-from vgbench.text import choice
+from vgbench.text import choice_of_kind
 
 EPILOG = examples("vgbench list", "vgbench list objective", "vgbench list recipe --format json")
 
@@ -18,12 +19,13 @@ def list_(
         typer.Argument(
             metavar="[KIND]",
             help=f"One of: {KINDS}, {', '.join(SECTIONS)}.",
+            autocompletion=completion.kinds(),
         ),
     ] = None,
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """List plugins of every kind, recipes, protocols, variants, suites and sweeps."""
+    """List plugins, recipes, protocols, variants, suites, sweeps and figures."""
     from vgbench.config.catalogue_files import problems
     from vgbench.plugin.entry import GROUPS
     from vgbench.plugin.registry import Registry
@@ -31,8 +33,7 @@ def list_(
     registry = Registry()
     rows = items(registry)
     if kind is not None:
-        singular = kind.lower().removesuffix("s")
-        wanted = choice(singular, (*GROUPS, *SECTIONS), "KIND")
+        wanted = choice_of_kind(kind, (*GROUPS, *SECTIONS), "KIND")
         rows = [row for row in rows if row["kind"] == wanted]
     if format == "json":
         print_json(rows)
@@ -42,10 +43,10 @@ def list_(
             [[row["kind"], row["name"], f"{row['dist']} {row['version']}", row["summary"]] for row in rows],
         )
     for problem in (*registry.problems, *problems()):
-        say(f"note: {problem}")
+        note(problem)
     for entry in registry.entries():
         if entry.shadowed:
-            say(f"note: {entry} shares its name with another one and is reached as {entry.address}")
+            note(f"{entry} shares its name with another plugin; use {entry.address}")
 
 
 def items(registry: Any) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""`vgbench new`: a plugin of your own, as a distribution that can be installed at once."""
+"""`vgbench new`: create a plugin package, or a suite file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,16 +15,16 @@ EPILOG = examples(
 @handled
 def new(
     kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of: {KINDS}, suite.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name in vgbench: lower_snake.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Plugin name (snake_case).")],
     into: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder in which vgbench-NAME is made; by default this one.")
+        Path | None, typer.Option(metavar="DIR", help="Folder for vgbench-NAME (default: the current one).")
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Write a plugin to start from, in a new folder vgbench-NAME; or a suite, NAME.yaml.
+    """Create a plugin package in a new folder vgbench-NAME, or a suite in NAME.yaml.
 
-    A plugin has a pyproject.toml with the entry point, the class, a test of the contract and a README, and runs as it
-    is. A suite has recipes and a protocol of its own beside those that there are, seeds, and claims to be tested.
+    A plugin package holds a pyproject.toml with the entry point, the class, a test of its interface and a README. It
+    works at once. A suite file holds recipes and a protocol of your own, seeds, and claims to test.
     """
     from vgbench.plugin.scaffold import new as write
     from vgbench.plugin.scaffold import new_suite

@@ -1,32 +1,32 @@
-"""`vgbench offline`: what recordings tell of a trained model."""
+"""`vgbench offline`: evaluate a trained model on recordings."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, say
+from vgbench.cli.common import Debug, Format, examples, handled, note, print_json
 
 EPILOG = examples("vgbench offline model", "vgbench offline model --data others.h5 --format json")
 
 
 @handled
 def offline(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of `vgbench train` or `vgbench run`.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder written by `vgbench train` or `vgbench run`.")],
     data: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Episodes to judge by (default: those held out).")
+        Path | None, typer.Option(metavar="FILE", help="Episodes to evaluate on (default: those held out).")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the sampled states.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The record; by default offline.json in RUN.")
+        Path | None, typer.Option(metavar="FILE", help="File to write (default: offline.json in RUN).")
     ] = None,
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """Judge a trained model by recorded episodes; no simulator is needed.
+    """Evaluate a trained model on recorded episodes; no simulator is needed.
 
-    Order of the learned distance along episodes, learned against recorded time to a goal, prediction error over the
-    horizon, and whether plans to a state that was reached come near the actions that led there.
+    Measures the order of the learned distance along episodes, learned against recorded time to a goal, prediction error
+    over the horizon, and how close plans to a recorded state come to the recorded actions.
     """
     from vgbench.analysis.offline import offline as judge
     from vgbench.analysis.offline_text import text
@@ -54,6 +54,6 @@ def offline(
         print_json(record)
     else:
         if record["meaningless"]:
-            say("note: scale smoke: these numbers mean nothing")
+            note("smoke scale: results are not meaningful")
         print(text(record))
         print(f"\n{target}")

@@ -1,11 +1,11 @@
-"""`vgbench plot`: pictures of one run, or success against steps of several."""
+"""`vgbench plot`: draw one run, or success against steps of several."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, examples, handled, print_json, print_table, say
+from vgbench.cli.common import Debug, examples, handled, note, print_json, print_table
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.text import choice
 
@@ -92,7 +92,7 @@ def _one(run: Path, out: Path | None, form: str) -> None:
         return
     print_table(["PICTURE", "FILE"], [[p.kind, str(made.folder / p.file)] for p in made.pictures])
     for entry in made.left_out:
-        say(f"note: {entry.kind}: left out, {entry.why}")
+        note(f"{entry.kind}: left out, {entry.why}")
 
 
 def _task(run: Path, tasks: list[int], out: Path | None, form: str) -> None:
@@ -140,7 +140,7 @@ def _several(runs: list[Path], out: Path | None, form: str) -> None:
                 continue
             (left_out.append(f"{leaf}: {record.error}") if record.error else found.append(record))
     for line in left_out:
-        say(f"note: left out {line}")
+        note(f"skipped {line}")
     if not found:
         raise UsageError(f"RUN {' '.join(map(str, runs))}: no finished run there")
     plot_success(path, found)

@@ -1,4 +1,4 @@
-"""`vgbench report`: the records of a suite as a table, beside the published numbers."""
+"""`vgbench report`: show the results of a suite beside the published numbers."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, examples, handled, print_table, say
+from vgbench.cli.common import Debug, examples, handled, note, print_table, progress
 from vgbench.errors import UsageError
 from vgbench.text import choice, printable
 
@@ -32,57 +32,60 @@ EPILOG = examples(
 def report(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[DIR]...", help="Folders of run folders; by default runs/SUITE-SCALE."),
+        typer.Argument(metavar="[DIR]...", help="Folders of runs (default: runs/SUITE-SCALE)."),
     ] = None,
     suite: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|FILE.yaml",
-            help="Rows, columns, published numbers, claims. By default what DIR has, beside the paper's Table 2.",
+            help="Suite with rows, columns, published numbers and claims (default: what DIR holds, beside Table 2).",
         ),
     ] = None,
     recipes: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A file with recipes of your own: further rows of the suite.")
+        Path | None,
+        typer.Option(metavar="FILE", help="YAML file with your own recipes, which become rows of the table."),
     ] = None,
-    scale: Annotated[str, typer.Option(metavar="smoke|quick|paper", help="Records of this scale alone.")] = "quick",
+    scale: Annotated[str, typer.Option(metavar="smoke|quick|paper", help="Only runs of this scale.")] = "quick",
     variant: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Records of this variant of the paper; may be repeated, for variants side by side. By default those "
-            "that have records.",
+            help="Only runs of this variant; repeat it to show variants side by side (default: all that have runs).",
         ),
     ] = None,
-    claims: Annotated[
-        bool, typer.Option("--claims", help="What the paper says of its table, tested (Markdown and JSON have it too).")
-    ] = False,
+    claims: Annotated[bool, typer.Option("--claims", help="Also test what the paper claims about its table.")] = False,
     layout: Annotated[
         str | None,
-        typer.Option("--format", metavar="table|md|csv|json|latex", help="By default what --out ends in, or table."),
+        typer.Option(
+            "--format",
+            metavar="table|md|csv|json|latex",
+            help="Output format (default: from the name of --out, or table).",
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write there; a page keeps what is around its two markers, if it has them."),
+        typer.Option(
+            metavar="FILE",
+            help="Output file. In a Markdown page with report markers only the part between them is replaced.",
+        ),
     ] = None,
     html: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write one self-contained page: tables, claims, pictures of every run."),
+        typer.Option(metavar="FILE", help="Write one self-contained page: tables, claims and pictures of every run."),
     ] = None,
     curves: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw success against distance as SVG, for a suite that ranks recipes."),
+        typer.Option(metavar="FILE", help="Draw success against distance (SVG), for a suite that ranks recipes."),
     ] = None,
     draw: Annotated[
         bool,
-        typer.Option(
-            "--draw", help="For --html: first draw what `vgbench plot` has not drawn; a minute or so for a run."
-        ),
+        typer.Option("--draw", help="With --html: draw missing pictures first (about a minute for each run)."),
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Table of a suite's records, with intervals, beside the published numbers.
+    """Show success rates with intervals beside the published numbers.
 
-    Marks what is missing, failed or stale. A cell never mixes scales, tasks or other values.
+    Missing, failed and stale runs are marked. Runs of different scales, tasks or values are never mixed in one cell.
     """
     # The options first: a slip need not wait for these imports and records.
     from vgbench.report.make import choose, folders_of, make
@@ -92,17 +95,17 @@ def report(
     form = choice(layout or guess, FORMATS, "--format")
     _check_files(out, html, curves, draw)
     if curves is not None and not chosen.ranking:
-        raise UsageError(f"--curves: suite {chosen.name} ranks nothing (it has no key `ranking`)")
+        raise UsageError(f"--curves: suite {chosen.name} has no ranking (no key `ranking`)")
     built, findings, left_out = make(folders or [], suite, scale, variant or [], recipes)
     places = folders_of(folders or [], chosen.name, scale)
     for line in left_out:
-        say(f"note: left out {line}")
+        note(f"skipped {line}")
     if curves is not None:
         _draw_curves(built, curves)
     if html is not None:
         from vgbench.report.html import page
 
-        _write(html, page(built, findings, left_out, places, draw, say), "html", "--html")
+        _write(html, page(built, findings, left_out, places, draw, progress), "html", "--html")
         # --html alone asks for no other form of the report.
         if out is None and layout is None:
             return
@@ -124,7 +127,7 @@ def _draw_curves(table: "Table", path: Path) -> None:
 
     found = next((runs for variant in table.variants if (runs := ranking.records(table, variant))), None)
     if found is None:
-        raise UsageError(f"--curves {path}: there is no current record of suite {table.suite.name} to draw")
+        raise UsageError(f"--curves {path}: no current run of suite {table.suite.name} to draw")
     picture = draw_protocols(found)
     write_atomically(path, lambda partial: partial.write_bytes(picture))
     print(path)
@@ -136,7 +139,7 @@ def _check_files(out: Path | None, html: Path | None, curves: Path | None, draw:
         if path is not None and path.is_dir():
             raise UsageError(f"{option} {path} is a folder; expected the name of a file")
     if draw and html is None:
-        raise UsageError("--draw goes with --html FILE: it makes the pictures of that page")
+        raise UsageError("--draw needs --html FILE: it draws the pictures of that page")
 
 
 def _text(layout: str, table: "Table", findings: "list[Finding]", claims: bool, left_out: list[str], home: Path) -> str:

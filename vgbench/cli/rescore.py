@@ -1,14 +1,14 @@
-"""`vgbench rescore`: recorded runs at another success radius, and by scores against the expert's steps."""
+"""`vgbench rescore`: recompute success for another radius, and scores against the expert's steps."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, say
+from vgbench.cli.common import Debug, Format, examples, handled, note, print_json, print_table
 from vgbench.errors import UsageError
 from vgbench.scores import SCORES
-from vgbench.text import choice, suggest
+from vgbench.text import choice, interval_text, share_text, suggest
 
 if TYPE_CHECKING:
     from vgbench.analysis.rescore import Rescored
@@ -23,19 +23,17 @@ EPILOG = examples(
 
 @handled
 def rescore(
-    folders: Annotated[list[Path], typer.Argument(metavar="RUN_OR_DIR...", help="Run folders, or folders of them.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN_OR_DIR...", help="Run folders, or folders of runs.")],
     radius: Annotated[
         float | None,
-        typer.Option(
-            metavar="R", help="Solved below this distance, in the environment's unit; by default as each run was."
-        ),
+        typer.Option(metavar="R", help="Success radius, in the environment's unit (default: the run's)."),
     ] = None,
     at: Annotated[
-        str, typer.Option(metavar="ever|end", help="Within the radius at any time (default), or at the end.")
+        str, typer.Option(metavar="ever|end", help="Success at any time (default), or at the end of the episode.")
     ] = "ever",
     score: Annotated[
         str,
-        typer.Option(metavar="|".join(SCORES), help="What to report; spl and timely are against an expert's steps."),
+        typer.Option(metavar="|".join(SCORES), help="Score to report; spl and timely compare with an expert's steps."),
     ] = "success",
     format: Format = "table",
     debug: Debug = False,
@@ -60,16 +58,16 @@ def rescore(
     if radius is not None and not 0 < radius < float("inf"):
         raise UsageError(f"--radius {radius:g}: expected a number above 0")
     if question.at == "end" and question.score != "success":
-        raise UsageError(f"--score {question.score} counts steps to the first success, so it goes with --at ever")
+        raise UsageError(f"--score {question.score} counts steps to the first success, so it needs --at ever")
     for folder in folders:
         if not folder.is_dir():
             near = [p.name for p in folder.parent.iterdir() if p.is_dir()] if folder.parent.is_dir() else []
             raise UsageError(
                 f"RUN_OR_DIR {folder}: there is no such folder. In {folder.parent}: {suggest(folder.name, near)}"
             )
-    found, left_out = rescoring.rescore(folders, question, lambda text: say(f"note: {text}"))
+    found, left_out = rescoring.rescore(folders, question, note)
     for line in left_out:
-        say(f"note: left out {line}")
+        note(f"skipped {line}")
     if not found:
         raise UsageError(f"RUN_OR_DIR {' '.join(map(str, folders))}: no complete run there")
     if format == "json":
@@ -78,8 +76,8 @@ def rescore(
     within = "" if radius is None else f" < {radius:g}"
     what = question.at if question.score == "success" else question.score
     print_table(["RUN", "PLANNER", f"{what.upper()}{within}", "95 %", "RECORDED"], [_row(row) for row in found])
-    for note in _notes(found):
-        say(f"note: {note}")
+    for text in _notes(found):
+        note(text)
 
 
 def _row(row: "Rescored") -> list[str]:
@@ -89,12 +87,12 @@ def _row(row: "Rescored") -> list[str]:
     means, ends = row.means, row.score_interval
     if means is None or ends is None:
         return [row.path.as_posix(), planner, "-", "-", recorded]
-    value = f"{means[0]:.3f}" if row.low == row.high else f"{means[0]:.3f} to {means[1]:.3f}"
+    value = share_text(means[0]) if row.low == row.high else f"{share_text(means[0])} to {share_text(means[1])}"
     if row.score == "success":
         most = row.successes + row.unknown
         count = f"{row.successes} to {most}" if row.unknown else f"{most}"
         value += f"  {count} of {row.n}"
-    return [row.path.as_posix(), planner, value, f"[{ends[0]:.3f}, {ends[1]:.3f}]", recorded]
+    return [row.path.as_posix(), planner, value, interval_text(ends), recorded]
 
 
 def _notes(found: "list[Rescored]") -> list[str]:

@@ -1,17 +1,19 @@
-"""`vgbench run`: collect, train, plan and judge, or go on with it."""
+"""`vgbench run`: collect data, train, plan and evaluate, or resume."""
 
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Unpack
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, say, takes
+from vgbench.cli.common import Debug, Format, examples, handled, note, print_json, progress, takes, verbosity
 from vgbench.config.options import OPTIONS, RunOptions
 from vgbench.errors import UsageError
-from vgbench.text import rate_text, scores_text, task_name
+from vgbench.text import rate_text, span
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vgbench.config.request import RunRequest
     from vgbench.spec import RunSpec
     from vgbench.storage.record_types import ResultFile
@@ -32,21 +34,20 @@ EPILOG = examples(
 @handled
 def run(
     seeds: Annotated[
-        str | None, typer.Option(metavar="SEEDS", help="Several runs: 0,2 or 0-4; 5x: five, from 0 on.")
+        str | None, typer.Option(metavar="SEEDS", help="Several runs: 0,2 or 0-4; 5x: five seeds from 0.")
     ] = None,
-    num_seeds: Annotated[int | None, typer.Option(metavar="N", help="Several runs: N seeds, from 0 on.")] = None,
+    num_seeds: Annotated[int | None, typer.Option(metavar="N", help="Several runs: N seeds, from 0.")] = None,
     format: Format = "table",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print every value with its source, and the cost.")
+        bool, typer.Option("--dry-run", help="Print every value with its source and the estimated cost; run nothing.")
     ] = False,
     debug: Debug = False,
     **options: Unpack[RunOptions],
 ) -> None:
-    """Collect data, train, plan and judge.
+    """Collect data, train a model, plan with it and report the success rate.
 
-    A run that was interrupted goes on; one that is complete is printed again. Where the source of its plugins has
-    changed since, the command stops: --again repeats the run. With several seeds each has a folder of its own, DIR/sN
-    for --out DIR.
+    Resumes an interrupted run; prints the result of a finished one. If a plugin's source has changed since, the command
+    stops: --again repeats the run. With several seeds each run has its own folder, DIR/sN for --out DIR.
     """
     from vgbench.config.request import RunRequest
     from vgbench.python_api.single import prepare
@@ -66,6 +67,8 @@ def run(
     if format == "json":
         print_json(results[0] if one else results)
         return
+    from vgbench.cli.result import print_result
+
     for result in results:
         print_result(result)
     if len(results) > 1:
@@ -77,7 +80,7 @@ def _of_seeds(base: "RunRequest", seeds: str | None, number: int | None) -> "lis
     from vgbench.experiments.cells import seeds as read
 
     if "seed" in base.options:
-        raise UsageError("--seed contradicts --seeds and --num-seeds; leave one of them out")
+        raise UsageError("--seed contradicts --seeds and --num-seeds; use one of them")
     out = base.options.get("out")
     found = read(seeds, number, ())
     return [base.replaced(seed=seed, **({"out": out / f"s{seed}"} if out is not None else {})) for seed in found]
@@ -89,14 +92,28 @@ def _perform(request: "RunRequest", spec: "RunSpec") -> "ResultFile":
 
     asked = request.options
     with time_limit(asked.get("plugin_timeout")):
+        _print_estimate(spec, asked.get("out"))
         return perform(
             spec,
             asked.get("out"),
             ["vgbench", *sys.argv[1:]],
             asked.get("logger", ()),
-            note=lambda text: say(f"note: {text}"),
+            note=note,
             again=asked.get("again", False),
         )
+
+
+def _print_estimate(spec: "RunSpec", out: "Path | None") -> None:
+    """Print how long a run will take that has not begun."""
+    from vgbench.experiments.cost import estimate
+    from vgbench.experiments.runner import folder_of
+
+    if verbosity() < 0 or spec.scale == "smoke" or (folder_of(spec, out).path / "run.json").exists():
+        return
+    # Whatever is wrong with a plugin, the run itself reports.
+    with suppress(Exception):
+        cost = estimate(spec)
+        progress(f"estimated time {span(cost['seconds_low'], cost['seconds_high'])}")
 
 
 def _print_seeds(results: "list[ResultFile]") -> None:
@@ -112,25 +129,3 @@ def _print_seeds(results: "list[ResultFile]") -> None:
     solved, n = sum(map(sum, rows)), sum(map(len, rows))
     rate = {"success_rate": solved / n, "successes": solved, "n": n, "ci95": (low, high)}
     print(f"{len(results)} seeds: {rate_text(rate)}")
-
-
-def print_result(result: Mapping[str, Any]) -> None:
-    """Print what a run came to; the run folder is the last line."""
-    method = result.get("recipe") or f"{' + '.join(result['objectives'])} with {result['distance']}"
-    method = ", ".join([method, *result.get("reweighted", [])])  # what makes it another method than the recipe
-    where = task_name(result.get("environment", ""), result.get("protocol") or result["title"])
-    print(f"{where}, {method}, scale {result['scale']}")
-    if result["scale"] == "smoke":
-        print("scale smoke: these numbers mean nothing")
-    print(f"success  {rate_text(result)}{scores_text(result)}")
-    strata = result.get("strata", {})
-    width = max(map(len, strata), default=0)
-    for name, rate in strata.items():
-        print(f"  {name:<{width}}  {rate_text(rate)}{scores_text(rate)}")
-    for baseline in result.get("baselines", ()):
-        print(f"baseline {rate_text(baseline)}{scores_text(baseline)}  ({baseline['planner']})")
-    stages = result.get("stages", {})
-    width = max(map(len, (*stages, "all")))
-    for name, times in (*stages.items(), ("all", result)):
-        print(f"{name:<{width}}{times['seconds']:>9.1f} s{times['cpu_seconds']:>10.1f} CPU-s")
-    print(result["run_dir"])

@@ -1,4 +1,4 @@
-"""`vgbench runs`: what there is."""
+"""`vgbench runs`: list runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,24 +17,23 @@ def runs(
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """List runs: status, success rate, date and size.
+    """List runs with status, success rate, date and size.
 
-    A run that was interrupted resumes when its command is given again. Its checkpoints are most of its size: they are
-    needed to resume, to evaluate it again and to draw its value map; its records are not among them.
+    To resume an interrupted run, give its command again. Most of the size is checkpoints: they are needed to resume, to
+    evaluate again and to draw value maps, and can be deleted without losing the results.
     """
     from vgbench.storage.listing import listed
-    from vgbench.text import show_size
+    from vgbench.text import interval_text, share_text, show_size
 
     if not folder.is_dir():
-        raise UsageError(f"DIR {folder}: there is no such folder; runs are in runs/ by default, `vgbench run` makes it")
+        raise UsageError(f"DIR {folder}: no such folder; by default runs are in runs/, which `vgbench run` creates")
     found = list(listed(folder))
     if format == "json":
         print_json([run.plain() for run in found])
         return
     rows = []
     for run in found:
-        low, high = run.interval or (0.0, 0.0)
-        rate = f"{run.rate:.3f} [{low:.3f}, {high:.3f}]" if run.rate is not None else ""
+        rate = f"{share_text(run.rate)} {interval_text(run.interval or (0.0, 1.0))}" if run.rate is not None else ""
         day = run.created[:16].replace("T", " ")
         rows.append([run.path.as_posix(), run.status, rate, day, show_size(run.bytes), run.why or run.title])
     print_table(["RUN", "STATUS", "SUCCESS", "MADE", "SIZE", "WHAT"], rows)

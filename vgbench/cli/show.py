@@ -1,9 +1,10 @@
-"""`vgbench show`: one plugin, recipe, protocol or group of settings in full."""
+"""`vgbench show`: show one plugin, recipe, protocol or group of settings in full."""
 
 from typing import Annotated, Any
 
 import typer
 
+from vgbench.cli import completion
 from vgbench.cli.common import KINDS, Debug, Format, examples, handled, print_json, print_table
 from vgbench.config import SECTIONS
 from vgbench.errors import UsageError
@@ -20,17 +21,27 @@ EPILOG = examples(
 @handled
 def show(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help=f"One of: {KINDS}, {', '.join(SECTIONS)}, setting, schema.")
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help=f"One of: {KINDS}, {', '.join(SECTIONS)}, setting, schema.",
+            autocompletion=completion.kinds("setting", "schema"),
+        ),
     ],
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="As `vgbench list` prints it; of a schema a file, or nothing for all.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Name as `vgbench list` prints it; for schema a file name, or nothing for all.",
+            autocompletion=completion.of_kind,
+        ),
     ] = "",
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """Show one of them in full.
+    """Show one plugin, recipe, protocol, ... in full: each parameter with type, range, default and meaning.
 
-    Each parameter has its type, range, default and meaning. A schema is the JSON Schema of a run folder's file.
+    `show schema FILE` prints the JSON Schema of a file of a run folder.
     """
     # First, as it needs neither registry.yaml nor plugins.
     if same(kind) == "schema":
@@ -60,7 +71,7 @@ def _show_schema(name: str) -> None:
     from vgbench.storage.schema import json_schema
 
     if name and name not in FILES:
-        raise UsageError(f"no file named {name!r} in a run folder. {suggest(name, FILES)}")
+        raise UsageError(f"schema: no file named {name!r} in a run folder. {suggest(name, FILES)}")
     print_json(json_schema(name) if name else {file: json_schema(file) for file in FILES})
 
 

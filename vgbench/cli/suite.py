@@ -1,5 +1,6 @@
-"""`vgbench suite`: recipes x protocols x seeds, or go on with them."""
+"""`vgbench suite`: run recipes x protocols x seeds, or resume them."""
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vgbench.cli import completion
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, takes
 from vgbench.cli.experiment_options import Execution, print_outcomes, print_plan
+from vgbench.cli.result import print_next
 from vgbench.config.options import SHARED
 from vgbench.errors import UsageError
 from vgbench.text import rate_text
@@ -36,35 +39,39 @@ WATCHED = 5.0
 def suite(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME|FILE.yaml", help="A suite, e.g. paper_table_2, or a file that has one."),
+        typer.Argument(
+            metavar="NAME|FILE.yaml",
+            help="Suite, such as paper_table_2, or a YAML file with one.",
+            autocompletion=completion.names("suite"),
+        ),
     ] = None,
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME[,NAME]", help="Only these recipes and protocols of the suite.")
     ] = None,
     status: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Only say where the runs of a suite's folder stand.")
+        Path | None, typer.Option(metavar="DIR", help="Only print the state of the runs in a suite's folder.")
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="With --status: go on saying what changes.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="With --status: keep printing changes.")] = False,
     format: Format = "table",
     debug: Debug = False,
     **options: Any,
 ) -> None:
     """Run every recipe on every protocol with every seed.
 
-    Each has an ordinary run folder, DIR/PROTOCOL/RECIPE/sSEED. The same command goes on with what is not complete.
-    Several commands may share a folder: each run is computed by one of them. --shard 3/20 takes every twentieth run
-    from the third on, as for a job array.
+    Each run has its own folder, DIR/PROTOCOL/RECIPE/sSEED. The same command resumes what is not complete. Several
+    commands may share a folder: each run is computed by one of them. --shard 3/20 takes every twentieth run, starting
+    with the third, for job arrays.
     """
     if status is not None:
         if name is not None:
-            raise UsageError("--status DIR stands alone: the folder knows its suite; leave NAME out")
+            raise UsageError("--status DIR: the folder knows its suite; leave NAME out")
         _print_status(status, watch, format)
         return
     if watch:
-        raise UsageError("--watch goes with --status DIR")
+        raise UsageError("--watch needs --status DIR")
     if name is None:
         raise UsageError(
-            "NAME: expected a suite, e.g. paper_table_2, or a file that has one (see `vgbench list suite`)"
+            "NAME: expected a suite, such as paper_table_2, or a YAML file with one (see `vgbench list suite`)"
         )
     from vgbench.config.request import RunRequest
     from vgbench.experiments import suite
@@ -83,7 +90,7 @@ def suite(
 
 
 def _print_status(root: Path, watch: bool, format: str) -> None:
-    """Print where runs stand; with `watch` what has changed, until nothing runs or waits any more."""
+    """Print the state of runs; with `watch`, print changes until nothing runs or waits."""
     from vgbench.experiments.status import status, summary
 
     found = status(root)
@@ -105,11 +112,12 @@ def _print_status(root: Path, watch: bool, format: str) -> None:
 
 
 def finish(root: Path, name: str, outcomes: "list[CellOutcome]", format: str) -> None:
-    """Print the table of runs and leave with 1 if one of them is missing."""
+    """Print the table of runs; exit with 1 if a run is missing."""
     if format == "json":
         print_json({"suite": name, "dir": str(root), "runs": [outcome.record() for outcome in outcomes]})
     else:
         print_outcomes(outcomes)
+        print_next(f"report {shlex.quote(str(root))}")
         print(root)
     if any(outcome.status not in ("done", "complete") for outcome in outcomes):
         raise typer.Exit(1)

@@ -1,14 +1,15 @@
-"""`vgbench sweep`: planning success against the values of parameters."""
+"""`vgbench sweep`: measure success against values of parameters."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vgbench.cli import completion
 from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, takes
 from vgbench.cli.experiment_options import Execution, print_outcomes, print_plan
 from vgbench.config.options import SHARED
 from vgbench.errors import UsageError
-from vgbench.text import rate_text
+from vgbench.text import rate_text, share_text
 
 if TYPE_CHECKING:
     from vgbench.config.request import RunRequest
@@ -26,24 +27,30 @@ EPILOG = examples(
 @takes("recipe", "protocol", "recipes", "data_seed", "task_seed", *SHARED, others=Execution)
 @handled
 def sweep(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A sweep of registry.yaml.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="A sweep of registry.yaml, such as paper_figure_3.",
+            autocompletion=completion.names("sweep"),
+        ),
+    ] = None,
     grid: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME.PARAM=A,B",
-            help="Values; the first grid is the axis, others make a curve each. Or plugins, a curve each: planner=A,B.",
+            help="Values to try; the first grid is the axis, each value of another a curve. Or plugins: planner=A,B.",
         ),
     ] = None,
     format: Format = "table",
     debug: Debug = False,
     **options: Any,
 ) -> None:
-    """Run a recipe for every combination of values, and draw success against them.
+    """Run a recipe for every combination of values, and plot success against them.
 
-    Training that runs have in common is done once: a grid over planners or their values trains one model for each
-    seed, and success is also drawn against the evaluations of the predictor that a task takes. Values for one of the
-    plugins of such a grid are left out of runs that have another one. The same command goes on with what is not
-    complete.
+    Training that runs share is done once: a grid over planners or their values trains one model for each seed, and
+    success is also plotted against predictor evaluations per task. Values of one plugin do not apply to runs with
+    another. The same command resumes what is not complete.
     """
     from vgbench.config.request import RunRequest
     from vgbench.experiments import sweep
@@ -63,7 +70,7 @@ def sweep(
         base = own.replaced(**options)
         title, points, default = known.name, sweep.of_registry(known, base), known.seeds
     elif recipe is None or protocol is None or not grid:
-        raise UsageError("expected the NAME of a sweep, or --recipe, --protocol and --grid NAME.PARAM=A,B,...")
+        raise UsageError("expected NAME of a sweep, or --recipe, --protocol and --grid NAME.PARAM=A,B,...")
     else:
         title, points = sweep.of_grid(recipe, protocol, sweep.read_grid(grid, base.sets))
     campaign = how.campaign("sweep", title, sweep.cells(points, seeds(how.seeds, how.num_seeds, default), base), base)
@@ -78,7 +85,7 @@ def sweep(
 def _alone(name: str, grid: list[str] | None, request: "RunRequest") -> None:
     for option in ("recipe", "recipes", "protocol", "grid"):
         if grid if option == "grid" else option in request.options:
-            raise UsageError(f"--{option} contradicts the sweep {name!r}, which has its own; leave one of the two out")
+            raise UsageError(f"--{option} contradicts sweep {name!r}, which sets it; leave out one of them")
 
 
 def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], format: str) -> None:
@@ -89,7 +96,7 @@ def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], fo
     rows = sweep_results.figures(points, outcomes)
     costs = budget.rows(rows)
     root, meaningless = campaign.root, campaign.scale == "smoke"
-    title = f"{campaign.cells[0].spec.protocol}, scale {campaign.scale}" + (" (meaningless)" if meaningless else "")
+    title = f"{campaign.cells[0].spec.protocol}, scale {campaign.scale}" + (" (not meaningful)" if meaningless else "")
     areas = sweep_results.areas(rows)
     campaign.amend(points=rows, budget=costs, areas=areas)
     sweep_results.write_csv(root / "sweep.csv", rows)
@@ -106,8 +113,8 @@ def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], fo
         if areas:
             print()
             print_table(
-                ["CURVE", "OVER", "MEAN SUCCESS OVER ITS LOGARITHM"],
-                [[area["curve"], area["over"], f"{area['area']:.3f}"] for area in areas],
+                ["CURVE", "OVER", "MEAN SUCCESS (LOG AXIS)"],
+                [[area["curve"], area["over"], share_text(area["area"])] for area in areas],
             )
         if costs:
             print()

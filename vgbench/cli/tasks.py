@@ -1,4 +1,4 @@
-"""`vgbench tasks`: the planning problems of a protocol to a file."""
+"""`vgbench tasks`: write the planning tasks of a protocol to a file."""
 
 import signal
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, check_writable, examples, handled, print_json, print_lines, say, takes
+from vgbench.cli.common import Debug, Format, check_writable, examples, handled, note, print_json, print_lines, takes
 from vgbench.errors import UsageError
 
 EPILOG = examples(
@@ -19,22 +19,22 @@ EPILOG = examples(
 @takes("env", "protocol", "scale", "variant", "task_seed", "data_seed", "data", "set")
 @handled
 def tasks(
-    out: Annotated[Path, typer.Option(metavar="FILE.json", help="The file to write; must not exist.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.json", help="JSON file to write; must not exist.")],
     format: Format = "table",
     debug: Debug = False,
     **options: Any,
 ) -> None:
-    """Write the tasks of a protocol to a file that `vgbench run --tasks` plans.
+    """Write the tasks of a protocol to a file for `vgbench run --tasks`.
 
-    The training set takes part: it may decide the layout, or which layouts tasks must not have.
+    The tasks depend on the training set: it may fix the layout, or the layouts that tasks must not have.
     """
     from vgbench.cli.collect import Progress
     from vgbench.config.resolve import RunRequest, resolve_data
     from vgbench.data import collection, files, task_files
 
     asked = resolve_data(RunRequest(**options), tasks=True)
-    for note in asked.notes:
-        say(f"note: {note}")
+    for text in asked.notes:
+        note(text)
     if out.exists():
         raise UsageError(f"--out {out} exists already; choose another name or delete it")
     check_writable("--out", out)

@@ -1,10 +1,10 @@
-"""`vgbench train`: a model, without tasks to play."""
+"""`vgbench train`: train a model without evaluating it."""
 
 import sys
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, say, takes
+from vgbench.cli.common import Debug, Format, examples, handled, note, print_json, takes
 from vgbench.config.options import OPTIONS, RunOptions
 from vgbench.errors import UsageError
 
@@ -14,24 +14,24 @@ EPILOG = examples(
     "vgbench offline model",
 )
 HELD_OUT = "data.held_out=0.1"
-"""What is kept for `vgbench offline`, unless the user says otherwise."""
+"""Share held out for `vgbench offline`, unless the user sets it."""
 
 
 @takes(*(name for name in OPTIONS if name not in ("tasks", "task_seed")))
 @handled
 def train(format: Format = "table", debug: Debug = False, **options: Unpack[RunOptions]) -> None:
-    """Train on a data set, and stop there: no simulator is needed.
+    """Train on a data set without evaluating; no simulator is needed.
 
-    The environment is that of the data. A tenth of the trajectories is held out (data.held_out), for `vgbench offline`.
-    Training that was interrupted goes on. Where the data's environment can be played, `vgbench run --config` of the
-    folder's config.yaml judges the model.
+    The environment is that of the data. A tenth of the trajectories is held out (data.held_out) for `vgbench offline`.
+    The same command resumes interrupted training. If the environment can be simulated, `vgbench run --config` with the
+    folder's config.yaml evaluates the model.
     """
     from vgbench.config.request import RunRequest
     from vgbench.python_api.single import perform, prepare
 
     request = RunRequest(**options)
     if not {"data", "config", "env", "protocol"} & set(request.options):
-        raise UsageError("say what to train on: --data FILE, as `vgbench import` or `vgbench collect` makes it")
+        raise UsageError("missing --data FILE, written by `vgbench import` or `vgbench collect`")
     if "config" not in request.options and request.options.get("data"):
         # First, so that the user's own values win.
         request = request.replaced(set=[HELD_OUT, *request.sets])
@@ -41,7 +41,7 @@ def train(format: Format = "table", debug: Debug = False, **options: Unpack[RunO
         asked.get("out"),
         ["vgbench", *sys.argv[1:]],
         asked.get("logger", ()),
-        note=lambda text: say(f"note: {text}"),
+        note=note,
         again=asked.get("again", False),
         train_only=True,
     )
@@ -58,7 +58,7 @@ def _show(record: Mapping[str, Any]) -> None:
     if data["held_out"]:
         print(f"held out: {data['held_out']} trajectories (data.held_out), for `vgbench offline`")
     if record["meaningless"]:
-        print("scale smoke: this model means nothing")
+        print("smoke scale: this model is not meaningful")
     for stage, times in record["stages"].items():
         loss = record["losses"].get(stage, {}).get("loss")
         print(f"{stage:<12}{times['seconds']:>9.1f} s{'' if loss is None else f'  loss {loss:.4g}'}")

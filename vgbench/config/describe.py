@@ -15,7 +15,7 @@ from vgbench.plugin.entry import GROUPS as KINDS
 from vgbench.plugin.entry import HOME
 from vgbench.plugin.registry import Registry, load_plugin
 from vgbench.stages import LATER_STAGES
-from vgbench.text import choice, same, suggest
+from vgbench.text import choice_of_kind, same, suggest
 
 _CLAIMS = (
     *("trains", "needs", "min_length", "symmetric", "quasimetric", "levels", "role", "baseline", "gradient"),
@@ -30,7 +30,7 @@ def describe(kind: str, name: str) -> dict[str, Any]:
     Raises:
         UsageError: there is no such kind or name, or the plugin cannot be imported.
     """
-    wanted = choice(kind.lower().removesuffix("s"), (*KINDS, *SECTIONS, "setting"), "KIND")
+    wanted = choice_of_kind(kind, (*KINDS, *SECTIONS, "setting"), "KIND")
     catalogue = load_catalogue()
     if wanted in SECTIONS:
         return _item(wanted, getattr(catalogue, wanted)(name))

@@ -139,7 +139,7 @@ def _incomplete(named: Option | None, distance: Option | None, registry: Registr
     if distance:
         known = ", ".join(e.address for e in registry.entries("objective"))
         return f"{distance.written} needs an objective: --objective NAME ({known}), or take --recipe NAME ({recipes})"
-    return f"say what to train: --recipe NAME ({recipes}), or --objective NAME with --distance NAME"
+    return f"missing --recipe NAME ({recipes}), or --objective NAME with --distance NAME"
 
 
 def _objectives(slot: str, given: Option, registry: Registry) -> list[PluginSlot]:
@@ -242,7 +242,7 @@ def _check_stage(kind: StageKind, pieces: list[PluginSlot], first: list[PluginSl
     for piece in first:
         if kind.role in piece.cls.trains:
             raise UsageError(
-                f"{written}: {piece.entry} trains the {kind.role} together with the encoder; leave one of the two out"
+                f"{written}: {piece.entry} trains the {kind.role} together with the encoder; leave out one of them"
             )
 
 

@@ -40,50 +40,47 @@ class About:
 class RunOptions(TypedDict, total=False):
     """Options of a run, as `vgbench.run` takes them: one that is None or empty counts as not given."""
 
-    env: Annotated[Text, About("Environment; its usual protocol is taken.", "NAME", key="environment")]
-    protocol: Annotated[Text, About("Where it is judged, by name: see `vgbench list protocol`.", "NAME")]
-    recipe: Annotated[Text, About("Objectives, distance and training, by name: see `vgbench list recipe`.", "NAME")]
-    recipes: Annotated[File, About("A file with recipes of your own, for --recipe.", "FILE", key=None)]
-    objective: Annotated[
-        Names, About("A term of the loss; may be given several times.", "NAME[:WEIGHT]", key="objectives")
-    ]
+    env: Annotated[Text, About("Environment (uses its default protocol).", "NAME", key="environment")]
+    protocol: Annotated[Text, About("Evaluation protocol; see `vgbench list protocol`.", "NAME")]
+    recipe: Annotated[Text, About("Objectives, distance and training; see `vgbench list recipe`.", "NAME")]
+    recipes: Annotated[File, About("YAML file with your own recipes, for --recipe.", "FILE", key=None)]
+    objective: Annotated[Names, About("Term of the loss; repeatable.", "NAME[:WEIGHT]", key="objectives")]
     distance: Annotated[Text, About("Distance between latents.", "NAME")]
-    planner: Annotated[Text, About("Planner; the protocol's by default.", "NAME")]
-    encoder: Annotated[Text, About("Network; the protocol's by default.", "NAME")]
-    predictor: Annotated[Text, About("Network; the protocol's by default.", "NAME")]
-    training: Annotated[Text, About("Encoder and predictor one after the other, or together.", "auto|separate|joint")]
+    planner: Annotated[Text, About("Planner (default: the protocol's).", "NAME")]
+    encoder: Annotated[Text, About("Encoder network (default: the protocol's).", "NAME")]
+    predictor: Annotated[Text, About("Predictor network (default: the protocol's).", "NAME")]
+    training: Annotated[Text, About("Train encoder and predictor separately or jointly.", "auto|separate|joint")]
     scale: Annotated[
-        Text, About("Under a minute and meaningless, minutes (the default), or as published.", "smoke|quick|paper")
+        Text,
+        About(
+            "smoke: seconds, not meaningful; quick: minutes (default); paper: published settings.", "smoke|quick|paper"
+        ),
     ]
     variant: Annotated[
-        Text, About("Choices for what the paper leaves open, by name: see `vgbench list variant`.", "NAME")
+        Text, About("Interpretation of details the paper leaves open; see `vgbench list variant`.", "NAME")
     ]
-    seed: Annotated[Number, About("Seed of training (default 0).")]
+    seed: Annotated[Number, About("Seed of training (default: 0).")]
     data_seed: Annotated[Number, About("Seed of the training set (default: that of training).")]
-    task_seed: Annotated[Number, About("Seed of the tasks (default 0).")]
-    device: Annotated[Text, About("Where to compute (default auto: a GPU if there is one).", "auto|cpu|cuda[:N]")]
-    precision: Annotated[
-        Text, About("Of matrix products on CUDA (tf32) or of the networks (bfloat16).", "float32|tf32|bfloat16")
-    ]
-    compile: Annotated[Switch, About("Whether networks go through torch.compile (default not).")]
-    threads: Annotated[Number, About("Threads of PyTorch (default 0: one for each core).", "N")]
+    task_seed: Annotated[Number, About("Seed of the tasks (default: 0).")]
+    device: Annotated[Text, About("Device (default: auto, a GPU if there is one).", "auto|cpu|cuda[:N]")]
+    precision: Annotated[Text, About("Numeric precision (default: float32); tf32 needs CUDA.", "float32|tf32|bfloat16")]
+    compile: Annotated[Switch, About("Compile the networks with torch.compile (default: no).")]
+    threads: Annotated[Number, About("PyTorch threads (default: 0, one per core).", "N")]
     memory: Annotated[
-        Text, About("Most that a block of plans may take, e.g. 2GiB (default: half of what is free).", "SIZE")
+        Text, About("Memory limit for one planning batch, such as 2GiB (default: half of the free memory).", "SIZE")
     ]
-    out: Annotated[File, About("The run folder; by default a name under runs/.", "DIR", key=None)]
+    out: Annotated[File, About("Run folder (default: a name under runs/).", "DIR", key=None)]
     again: Annotated[
         Switch,
-        About("Repeat a run whose plugins have changed since; the old folder is kept beside it.", key=None),
+        About("Repeat a run whose plugins have changed; the old folder is kept beside it.", key=None),
     ]
-    config: Annotated[File, About("Choices from a file; the other options win over it.", "FILE", key=None)]
-    set: Annotated[Values, About("Value of a parameter; wins over all.", "NAME.PARAM=VALUE")]
-    data: Annotated[File, About("Training set: this file of `vgbench collect`; nothing is collected.", "FILE")]
-    tasks: Annotated[File, About("Plan these tasks, of `vgbench tasks` or a run's tasks.json.", "FILE")]
-    logger: Annotated[
-        Names, About("Also log to jsonl, tensorboard or wandb; may be given several times.", "NAME", key=None)
-    ]
+    config: Annotated[File, About("YAML file with options; options on the command line override it.", "FILE", key=None)]
+    set: Annotated[Values, About("Set a parameter (overrides everything else).", "NAME.PARAM=VALUE")]
+    data: Annotated[File, About("Train on this file of `vgbench collect` or `vgbench import`.", "FILE")]
+    tasks: Annotated[File, About("Use these tasks, from `vgbench tasks` or a run's tasks.json.", "FILE")]
+    logger: Annotated[Names, About("Also log to jsonl, tensorboard or wandb; repeatable.", "NAME", key=None)]
     plugin_timeout: Annotated[
-        Number, About("Most seconds that one call of a plugin may take (default 0: any).", "SECONDS", key=None)
+        Number, About("Time limit for one call of a plugin (default: 0, none).", "SECONDS", key=None)
     ]
 
 

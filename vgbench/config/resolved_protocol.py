@@ -80,7 +80,7 @@ def choose_protocol(options: OptionReader, registry: Registry, catalogue: Catalo
     first, second = named or env, env or named  # what says the protocol, and what says the environment
     if first is None or second is None:
         raise UsageError(
-            "say where to plan: --env NAME or --protocol NAME. Environments: "
+            "missing --env NAME or --protocol NAME. Environments: "
             f"{', '.join(e.address for e in registry.entries('environment'))}; "
             f"protocols: {', '.join(catalogue.protocols)}"
         )
@@ -153,7 +153,7 @@ def _environment_of(
     if env and asked != own:
         raise UsageError(
             f"{env.written} contradicts {named.written}: that protocol is on environment {protocol.environment!r}; "
-            "leave one of the two out"
+            "leave out one of them"
         )
     return own
 
@@ -165,7 +165,7 @@ def _meant(environment: Entry, protocol: Protocol) -> list[str]:
     if protocol.environment is None:
         return [f"environment {environment.address!r} has no protocol of its own: values of {protocol.name}"]
     if protocol.name != environment.name:
-        return [f"--env {environment.address} means protocol {protocol.name}"]
+        return [f"using protocol {protocol.name} for --env {environment.address}"]
     return []
 
 

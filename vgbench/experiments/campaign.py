@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,6 +13,7 @@ from vgbench.errors import UsageError
 from vgbench.experiments import executors
 from vgbench.experiments.cells import CellOutcome, RunCell, changed_sources
 from vgbench.experiments.executors.base import PASSED_ON, Job, JobResult, Resources
+from vgbench.experiments.progress import ProgressReporter, Watcher
 from vgbench.experiments.scheduler import Scheduler
 from vgbench.experiments.worker import TOKEN
 from vgbench.storage import provenance, yaml_file
@@ -137,6 +139,7 @@ class Campaign:
         say: Callable[[str], None],
         again: bool = True,
         repeat: bool | None = None,
+        watch: Watcher | None = None,
     ) -> list[CellOutcome]:
         """Compute what is not complete; return an outcome for each cell.
 
@@ -147,13 +150,12 @@ class Campaign:
             say: called with each line about progress.
             again: whether cells that failed before are tried again.
             repeat: whether complete runs whose plugins have changed since are repeated, or kept; see `check_sources`.
+            watch: follows what is running.
 
         Raises:
             UsageError: there are such runs, and `repeat` is None.
             KeyboardInterrupt: interrupted, after the running cells have saved their state.
         """
-        from vgbench.experiments.progress import ProgressReporter
-
         self.check_sources(repeat)
         computed = {"complete": bool(repeat), "failed": again}
         # Held for a moment only: other commands may compute runs of the same folder, each of which has its own lock.
@@ -163,18 +165,19 @@ class Campaign:
             self._old = self._read()
             write_sealed(self._path, self.record(argv))
             token = self._token()
-        tally = ProgressReporter(self.cells, again, say)
+        tally = ProgressReporter(self.cells, again, say, watch)
         waiting = tally.waiting()
         # After the record, which has this command in it even if nothing is left to compute.
         if not waiting:
             return tally.outcomes()
         workers = executors.find(executor)(place)
-        tally.slots, share = workers.slots, self.root / SHARED
+        share = self.root / SHARED
         required = {cell.spec.key(): tuple(stage_cache.stages(cell.spec).values()) for cell in waiting}
         states = {str(cell.folder): cell.state for cell in waiting}
         jobs = [self._job(cell, place, argv, token) for cell in waiting]
         # After the executor, whose library may have put handlers of its own in place.
-        with deferred_interrupts() as stop:
+        with closing(tally), deferred_interrupts() as stop:
+            tally.planned(workers.slots, share)
             Scheduler(
                 workers,
                 jobs,
@@ -184,6 +187,7 @@ class Campaign:
                 partial(stage_cache.published, share),
                 lambda job: _elsewhere(job, share, required[job.key]),
                 lambda job: _ended_elsewhere(job, states[job.folder]),
+                tally.running,
             ).run(stop)
         return tally.outcomes()
 

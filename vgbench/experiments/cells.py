@@ -162,11 +162,11 @@ def seeds(text: str | None, number: int | None, default: Sequence[int]) -> tuple
     """Read --seeds and --num-seeds: `0-4`, `0,2`, `3` (the seed 3), `5x` or the number 5 (five seeds: 0 to 4).
 
     Raises:
-        UsageError: both are given, a seed stands there twice, or it is something else.
+        UsageError: both are given, duplicate seed, or it is something else.
     """
     if number is not None:
         if text is not None:
-            raise UsageError(f"--num-seeds {number} contradicts --seeds {text}; leave one of the two out")
+            raise UsageError(f"--num-seeds {number} contradicts --seeds {text}; leave out one of them")
         if not 1 <= number <= MOST_SEEDS:
             raise UsageError(f"--num-seeds {number}: expected a whole number from 1 to {MOST_SEEDS}")
         return tuple(range(number))
@@ -185,5 +185,5 @@ def seeds(text: str | None, number: int | None, default: Sequence[int]) -> tuple
             raise wrong
         found += range(first, last + 1)
     if len(set(found)) < len(found):
-        raise UsageError(f"--seeds {text}: a seed stands there twice")
+        raise UsageError(f"--seeds {text}: duplicate seed")
     return tuple(found)

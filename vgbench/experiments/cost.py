@@ -1,6 +1,6 @@
 """What a run will cost on this machine, before it is started."""
 
-import time
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vgbench.api import Environment
 from vgbench.experiments.build import dry_build
+from vgbench.experiments.time_range import Speed, measured, time_range
 from vgbench.model.jepa import ENCODER_BLOCK, JEPA, input_dtype, is_frozen
 from vgbench.model.precision import in_force
 from vgbench.planning.controller import block_rows, plan_horizon
@@ -16,16 +17,55 @@ from vgbench.spec import RunSpec, StageSpec
 from vgbench.training.stage import states_of_window, strides_of, total_steps
 
 _LIBRARIES = 400 * 2**20  # bytes that Python and the libraries take
-_EFFICIENCY = 0.7  # of the matrix products' rate, that whole stages reach
 
 
-def estimate(spec: RunSpec) -> dict[str, Any]:
-    """Predictor evaluations, FLOPs, bytes of memory and seconds of a run, by stage and in all (no early success).
+def estimate(spec: RunSpec, speed: Speed | None = None) -> dict[str, Any]:
+    """Predictor evaluations, FLOPs, bytes of memory and seconds of a run, by stage and in all.
+
+    `seconds` and what is by stage are of a run in which no task is solved before its end; `seconds_low` and
+    `seconds_high` are the range to expect, of which `training_low` and `training_high` are those of training.
+
+    Args:
+        spec: the run.
+        speed: of this machine; measured here if it is not given.
 
     Raises:
         UsageError: the parts of the run do not fit together.
     """
     environment, model, terms = dry_build(spec)
+    flops, states = _flops(spec, environment, model, terms)
+    speed = speed or speed_of(spec, spec.compute.threads)
+    expected = time_range(spec, flops, speed)
+    return {
+        "predictor_evaluations": predictor_evaluations(spec),
+        "flops": sum(flops.values()),
+        "memory_bytes": _memory(spec, model, environment, states),
+        "seconds": expected.worst,
+        "seconds_low": expected.low,
+        "seconds_high": expected.high,
+        "training_low": expected.training[0],
+        "training_high": expected.training[1],
+        "recorded": expected.recorded,
+        "flops_by_stage": flops,
+        "seconds_by_stage": dict(expected.by_stage),
+        "flops_per_second": speed.rate,
+    }
+
+
+def speed_of(spec: RunSpec, threads: int) -> Speed:
+    """Measure matrix products in the run's precision, on its device, with so many threads."""
+    with in_force(replace(spec, compute=replace(spec.compute, threads=threads))):
+        half = spec.compute.precision == "bfloat16"
+        return measured(torch.device(spec.device), dtype=torch.bfloat16 if half else torch.float32)
+
+
+def flops_by_stage(spec: RunSpec) -> dict[str, float]:
+    """Return the floating-point operations of each training stage, of `encode`, and of `planning` in the worst case."""
+    return _flops(spec, *dry_build(spec))[0]
+
+
+def _flops(spec: RunSpec, environment: Environment, model: JEPA, terms: Any) -> tuple[dict[str, float], int]:
+    """Operations by stage, and the states of a window."""
     size = model_flops(model, spec, environment)
     evaluations, strides = predictor_evaluations(spec), strides_of(terms)
     states = states_of_window(strides, spec.settings["train"].window, spec.settings["data"].length)
@@ -40,19 +80,7 @@ def estimate(spec: RunSpec) -> dict[str, Any]:
             flops[stage.name] = flops.get(stage.name, 0.0) + 3.0 * windows * size["predictor"]
     flops["encode"] = frames["encoded"] * size["encoder"]
     flops["planning"] = evaluations * size["predictor"] * (3.0 if spec.planner.cls.gradient else 1.0)
-    with in_force(spec):
-        half = spec.compute.precision == "bfloat16"
-        rate = matmul_rate(torch.device(spec.device), dtype=torch.bfloat16 if half else torch.float32)
-    seconds = {name: value / (rate * _EFFICIENCY) for name, value in flops.items()}
-    return {
-        "predictor_evaluations": evaluations,
-        "flops": sum(flops.values()),
-        "memory_bytes": _memory(spec, model, environment, states),
-        "seconds": sum(seconds.values()),
-        "flops_by_stage": flops,
-        "seconds_by_stage": seconds,
-        "flops_per_second": rate,
-    }
+    return flops, states
 
 
 def predictor_evaluations(spec: RunSpec) -> int:
@@ -143,19 +171,3 @@ def _activations(model: JEPA, environment: Environment) -> float:
     for hook in hooks:
         hook.remove()
     return float(sum(sizes) + sum(4 * torch.Size(array.shape).numel() for array in shapes.values()))
-
-
-def matmul_rate(device: torch.device, size: int = 1024, dtype: torch.dtype = torch.float32) -> float:
-    """Return the floating-point operations per second of matrix products on this machine, measured for a moment."""
-    a = torch.randn(size, size, device=device).to(dtype)
-    # Not measured: the first products load and choose kernels.
-    for _ in range(3):
-        a @ a
-    began, count = time.perf_counter(), 0
-    while time.perf_counter() - began < 0.2:
-        a @ a
-        count += 1
-        if device.type == "cuda":
-            # Without this, only how fast products can be queued would be measured.
-            torch.cuda.synchronize()
-    return 2.0 * size**3 * count / (time.perf_counter() - began)

@@ -39,7 +39,7 @@ def run(
 ) -> Any:
     """Run a specification to its end and return the content of result.json.
 
-    A run that was interrupted goes on; one that is complete returns its result at once.
+    Resumes an interrupted run; returns the result of a finished one at once.
 
     Args:
         spec: from `vgbench.config.resolve.resolve`.
@@ -62,7 +62,7 @@ def run(
     if spec.environment.entry == RECORDED and not train_only:
         raise UsageError(
             f"{spec.data_file or 'recorded data'}: there is no simulator to play tasks in; train with `vgbench train` "
-            "and judge with `vgbench offline`, or import the recordings for an environment of your own (--env NAME)"
+            "and evaluate with `vgbench offline`, or import the recordings for an environment of your own (--env NAME)"
         )
     folder.check(spec)
     replaced = source_changes.must_be_replaced(folder, spec, again)

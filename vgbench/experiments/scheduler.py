@@ -1,7 +1,7 @@
 """Keeps an executor busy with cells: goes on past failures, and starts again what died."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from vgbench.experiments.executors.base import Executor, Job, JobResult
@@ -27,6 +27,7 @@ class Scheduler:
         say: called with a line for each job that is started again.
         elsewhere: says of a job that waits whether another command computes it, or something that it needs, right now.
         ended_elsewhere: how another command has ended a job; None if none has.
+        watch: called again and again with the jobs that are running.
     """
 
     executor: Executor
@@ -37,6 +38,7 @@ class Scheduler:
     exists: Callable[[str], bool]
     elsewhere: Callable[[Job], bool] = lambda job: False
     ended_elsewhere: Callable[[Job], JobResult | None] = lambda job: None
+    watch: Callable[[Sequence[Job]], None] = lambda running: None
 
     def run(self, stop: Stop) -> None:
         """Work until nothing is left.
@@ -53,7 +55,7 @@ class Scheduler:
                     raise KeyboardInterrupt
                 if not running and pending and not self._next(pending, running):
                     if not told:
-                        self.say(f"{len(pending)} runs are computed by other commands; waiting for them")
+                        self.say(f"{len(pending)} runs are being computed by other commands; waiting for them")
                         told = True
                     time.sleep(_PATIENCE)
                 self._take_over_endings(pending)
@@ -61,6 +63,7 @@ class Scheduler:
                     pending.remove(job)
                     running.append(job)
                     self.executor.submit(job)
+                self.watch(running)
                 for ending in self.executor.finished(_POLL):
                     running.remove(ending.job)
                     if ending.outcome == "elsewhere":
@@ -93,12 +96,12 @@ class Scheduler:
         if ending.outcome != "died" or deaths.get(ending.job.folder, 0) >= RETRIES:
             return False
         deaths[ending.job.folder] = deaths.get(ending.job.folder, 0) + 1
-        self.say(f"{ending.job.folder}: {ending.reason}; it goes on from its checkpoint")
+        self.say(f"{ending.job.folder}: {ending.reason}; it resumes from its checkpoint")
         return True
 
     def _drain(self, running: list[Job]) -> None:
         """Have the running jobs save their state; a second signal raises KeyboardInterrupt and ends the wait."""
-        self.say("stopping: those that are running save their state")
+        self.say("stopping: running ones save their state")
         self.executor.stop()
         while running:
             for ending in self.executor.finished(_POLL):

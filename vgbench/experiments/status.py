@@ -7,9 +7,11 @@ from typing import Any
 
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.experiments.cells import cell_name
+from vgbench.experiments.stage_file import position
 from vgbench.storage.files import Record, read_json
 from vgbench.storage.lock import held
 from vgbench.storage.run_folder import RunFolder
+from vgbench.text import duration
 
 RECORDS = ("suite.json", "sweep.json")
 
@@ -72,6 +74,9 @@ def _status(name: str, folder: Path) -> RunStatus:
 
 def _where(folder: Path, run: Any) -> str:
     """Stage that a run is in, as its files tell."""
+    if now := position(folder):
+        left = f", {duration(now.seconds_left)} left" if now.seconds_left is not None else ""
+        return f"{now.stage}, {now.percent} %{left}"
     if (folder / "episodes.jsonl").exists() or "episodes" in (run or {}).get("stages", {}):
         return "planning"
     try:

@@ -62,11 +62,11 @@ def read_grid(texts: Sequence[str], sets: Sequence[str] = ()) -> dict[str, list[
                 f"{suggest(address, CHOSEN)}"
             )
         if len(set(values)) < len(values):
-            raise UsageError(f"--grid {text}: a value stands there twice")
+            raise UsageError(f"--grid {text}: duplicate value")
         if same(address) in map(same, grid):
             raise UsageError(f"--grid {text}: there is another --grid for {address}; put all values in one")
         if same(address) in taken:
-            raise UsageError(f"--grid {text} contradicts --set {address}=...: leave one of the two out")
+            raise UsageError(f"--grid {text} contradicts --set {address}=...: leave out one of them")
         grid[address] = values
     return grid
 

@@ -1,5 +1,6 @@
 """A finished run, loaded again: its model, data and tasks, as the runner had them."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,9 +90,15 @@ def _weights(folder: RunFolder, spec: RunSpec, option: str) -> dict[str, Tensor]
     if content is None:
         found = sorted(path.name for path in place.glob("*.pt"))
         there = f"only {', '.join(found)}" if found else "no checkpoint at all"
+        # A finished run has its result and would only print it again: its model is trained in another folder.
+        done = (folder.path / "result.json").exists()
+        again = Path("runs") / f"{folder.path.resolve().name}-again" if done else folder.path
+        command = (
+            f"vgbench run --config {shlex.quote(str(folder.path / 'config.yaml'))} --out {shlex.quote(str(again))}"
+        )
         raise UsageError(
-            f"{option} {folder.path}: the trained model is missing, {place / stage}.pt ({there}); "
-            "run it to its end with `vgbench run --config` (records kept without checkpoints cannot be looked into)"
+            f"{option} {folder.path}: the trained model is missing, {place / stage}.pt ({there}); train it with "
+            f"`{command}`"
         )
     if content["step"] < content["total"]:
         raise UsageError(

@@ -61,6 +61,9 @@ def _same_disk(job: Job) -> None:
 def _run(job: Job) -> None:
     from vgbench.config.resolve import RunRequest, resolve
     from vgbench.experiments import runner
+    from vgbench.experiments.stage_file import StageFile
+    from vgbench.plugin.loggers import Loggers
+    from vgbench.plugin.registry import Registry
     from vgbench.storage.lock import locked
     from vgbench.storage.provenance import chosen_plugins
     from vgbench.storage.source_changes import source_changes
@@ -84,7 +87,9 @@ def _run(job: Job) -> None:
     # Waits only: the run takes the lock itself, but without patience.
     with locked(folder, _PATIENCE):
         pass
-    runner.run(spec, folder, job.argv, share=Path(job.share) if job.share else None)
+    loggers = Loggers().load(Registry())
+    loggers.register(StageFile(folder), "stage_file")
+    runner.run(spec, folder, job.argv, loggers, share=Path(job.share) if job.share else None)
 
 
 def _watch_parent() -> None:

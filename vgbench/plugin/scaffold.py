@@ -14,7 +14,7 @@ from string import Template
 from vgbench.errors import UsageError
 from vgbench.plugin.entry import GROUPS
 from vgbench.plugin.registry import Registry
-from vgbench.text import choice, same
+from vgbench.text import choice_of_kind, same
 from vgbench.version import __version__
 
 # No `_` at either end or twice in a row: the words become a module, a distribution and a class.
@@ -44,7 +44,7 @@ def new(kind: str, name: str, into: Path | None = None) -> Project:
     Raises:
         UsageError: there is no such kind, the name will not do or is taken, or nothing can be written there.
     """
-    kind = choice(kind.lower().removesuffix("s"), (*GROUPS, "suite"), "KIND")
+    kind = choice_of_kind(kind, (*GROUPS, "suite"), "KIND")
     name = _checked(kind, name)
     words = _words(kind, name)
     parent = into if into is not None else Path()

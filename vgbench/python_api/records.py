@@ -81,7 +81,7 @@ class LoadedRun:
 
     @property
     def tasks(self) -> "Tasks":
-        """The tasks that it was judged on."""
+        """The tasks that it was evaluated on."""
         return self.trained.tasks
 
 

@@ -51,13 +51,13 @@ class Result:
 def run(**options: Unpack[RunOptions]) -> Result:
     """Collect data, train, plan and judge: `vgbench run` from Python, with the same names and meanings.
 
-    A run that was interrupted goes on; one that is complete returns its result at once. Notes that the command prints
+    Resumes an interrupted run; returns the result of a finished one at once. Notes that the command prints
     are under `notes` in the result's record.
 
     Raises:
         UsageError: something does not exist, is out of its range, or contradicts something else, or the folder was made
             before a plugin changed; nothing was computed.
-        RunFailed: training or planning came to no end.
+        RunFailed: training or planning failed.
 
     Example::
 
@@ -178,7 +178,7 @@ def perform(
         spec: from `prepare`.
         out: the run folder; by default a name under `runs/`.
         argv: what was called, for the record.
-        loggers: those that are used beside the ones that always are.
+        loggers: used in addition to the default ones.
         note: called with each thing that the user should know before the run starts.
         again: whether a run whose plugins have changed since is repeated.
         train_only: stop when the model is trained; return the content of training.json.
@@ -196,5 +196,5 @@ def perform(
     if spec.selections["device"].source == "found":
         note(about(spec.device))
     if spec.scale == "smoke":
-        note("scale smoke checks that everything works; its numbers mean nothing")
+        note("smoke scale: results are not meaningful")
     return runner.run(spec, out, argv, active, again=again, train_only=train_only)

@@ -6,7 +6,7 @@ from vgbench.report.claims import Finding
 from vgbench.report.fields import NONE, Field, figure, span
 
 CLAIM: tuple[Field[Finding], ...] = (
-    Field("protocol", "where a is judged", lambda found: found.protocol),
+    Field("protocol", "where a is evaluated", lambda found: found.protocol),
     Field("variant", "variant of both sides", lambda found: found.variant),
     Field("a", "name of side a", lambda found: found.a),
     Field("b", "name of side b", lambda found: found.b),
@@ -40,7 +40,7 @@ CLAIM: tuple[Field[Finding], ...] = (
         lambda found: found.claim.interaction,
     ),
     Field("family", "name of the family, or of the claim where it has none", lambda found: found.claim.family_key[1]),
-    Field("against", "protocol on which b is judged, if it is another one", lambda found: found.claim.against),
+    Field("against", "protocol on which b is evaluated, if it is another one", lambda found: found.claim.against),
     Field(
         "baseline",
         "planner that b is, if it is a baseline: the strongest beside these runs",
@@ -124,7 +124,7 @@ CLAIM_GRID: Mapping[str, Callable[[Finding], str]] = {
     "difference": _difference,
     "p (Holm)": _p_values,
     "verdict": lambda found: (
-        f"{VERDICTS[found.verdict]} {found.scope}" if found.rates else f"not judged: {found.reason}"
+        f"{VERDICTS[found.verdict]} {found.scope}" if found.rates else f"not tested: {found.reason}"
     ),
 }
 """Columns of a comparison in Markdown and HTML, by their headers."""

@@ -125,7 +125,7 @@ def compare_paired(a: Side, b: Side, score: str, margin: float | None) -> Compar
     if not seeds:
         raise NotComparable("the two have no training seed in common")
     if not all(a.records[seed].same_tasks(b.records[seed]) for seed in seeds):
-        raise NotComparable("the two were judged on different tasks")
+        raise NotComparable("the two were evaluated on different tasks")
     of_a, of_b, shared = a.scores(score, seeds), b.scores(score, seeds), a.shares_tasks(seeds)
     rows = [[x - y for x, y in zip(of_a[seed], of_b[seed], strict=True)] for seed in seeds]
     # Over shared tasks their mean; a sum would do for the tests, but not for the intervals.

@@ -12,20 +12,11 @@ from typing import Any, Generic, TypeVar
 from vgbench.report.table import Published, TableCell
 from vgbench.statistics import hierarchical_bootstrap, t_interval
 from vgbench.storage.records import RunRecord
+from vgbench.text import interval_text, share_text
 
+figure, span = share_text, interval_text
 NONE = "–"  # noqa: RUF001
 _T = TypeVar("_T")
-
-
-def figure(rate: float) -> str:
-    """Return a rate as the literature prints it: `.94`, `1.00`."""
-    text = f"{rate:.2f}"
-    return text.removeprefix("0") if rate >= 0 else text.replace("-0.", "-.")
-
-
-def span(interval: Sequence[float]) -> str:
-    """Return an interval: `[.88, .97]`."""
-    return f"[{figure(interval[0])}, {figure(interval[1])}]"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A report from folders and names: what `vgbench report` and `vgbench.report` share."""
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from vgbench.report.claims import Finding
 from vgbench.report.table import Table
 from vgbench.storage import records, yaml_file
 from vgbench.storage.records import RunRecord
-from vgbench.text import choice, suggest
+from vgbench.text import choice
 
 DEFAULT = "paper_table_2"
 
@@ -104,8 +105,15 @@ def _look(folder: Path, made_by: str = "") -> None:
     """Refuse a folder that does not exist."""
     if folder.is_dir():
         return
-    near = [p.name for p in folder.parent.iterdir() if p.is_dir()] if folder.parent.is_dir() else []
-    raise UsageError(
-        f"DIR {folder}: there is no such folder{made_by}; name the folder that holds the records. "
-        f"In {folder.parent}: {suggest(folder.name, near)}"
-    )
+    parent = folder.parent
+    inside = sorted(p.name for p in parent.iterdir() if _may_hold_records(p)) if parent.is_dir() else []
+    near = difflib.get_close_matches(folder.name, inside, n=1, cutoff=0.6)
+    hint = f" Did you mean {str(parent / near[0])!r}?" if near else ""
+    there = f" Folders with runs in {parent}: {', '.join(inside)}." if inside else ""
+    raise UsageError(f"DIR {folder}: there is no such folder{made_by}; expected a folder with runs.{hint}{there}")
+
+
+def _may_hold_records(folder: Path) -> bool:
+    """Whether a folder has a run in it, or not far below it."""
+    depths = ("run.json", "*/run.json", "*/*/run.json", "*/*/*/run.json")
+    return folder.is_dir() and any(True for depth in depths for _ in folder.glob(depth))

@@ -47,7 +47,7 @@ def notes(table: Table) -> list[str]:
     cells = list(table.cells.values())
     named = [variant for variant in table.variants if variant]
     variants = f", variant{'s' if len(named) > 1 else ''} {', '.join(named)}" if named else ""
-    lines = [f"Scale {table.scale}{variants}" + ("; its numbers mean nothing." if table.scale == "smoke" else ".")]
+    lines = [f"Scale {table.scale}{variants}" + ("; results are not meaningful." if table.scale == "smoke" else ".")]
     lines[0] += _intervals(cells)
     if any(cell.published for cell in cells):
         lines[0] += " ↓ and ↑: wholly below or above the Wilson interval of the published rate."
@@ -111,7 +111,7 @@ def _other_tasks(about: dict[str, Any]) -> str:
     groups = sorted(about["hashes"].items(), key=lambda item: -len(item[1]))
     texts = [f"{', '.join(f'{r.recipe} s{r.seed}' for r in runs)} ({sha[:8]})" for sha, runs in groups]
     return (
-        f"Warning: records on {about['protocol']} with task seed {about['task_seed']} were not judged on the same "
+        f"Warning: records on {about['protocol']} with task seed {about['task_seed']} were not evaluated on the same "
         f"tasks: {' / '.join(texts)}."
     )
 

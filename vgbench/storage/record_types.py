@@ -55,7 +55,7 @@ class RunFile(MadeBy):
         Annotated[Status, "`started`, `trained` (by `vgbench train`), `done`, `failed` or `interrupted`"]
     ]
     error: NotRequired[Annotated[str | None, "message of the failure, or null"]]
-    notes: Annotated[list[str], "what happened that the user was told, such as memory that did not suffice"]
+    notes: Annotated[list[str], "notes shown to the user, such as that memory was short"]
     plugin_errors: NotRequired[Annotated[list[str], "loggers that were switched off, and why"]]
     argv: Annotated[list[str], "the command, or the call from Python"]
     stages: dict[str, Times]

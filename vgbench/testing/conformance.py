@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from vgbench.testing.check import CheckResult
 from vgbench.testing.session import Session, checks
-from vgbench.text import choice, suggest
+from vgbench.text import choice_of_kind, suggest
 
 
 def conformance(
@@ -30,7 +30,7 @@ def conformance(
     from vgbench.errors import UsageError
     from vgbench.plugin.entry import GROUPS
 
-    known = [check.id for check in checks(choice(kind.lower().removesuffix("s"), GROUPS, "kind"))]
+    known = [check.id for check in checks(choice_of_kind(kind, GROUPS, "kind"))]
     expected = dict(expected_failures or {})
     for check in expected:
         if check not in known:

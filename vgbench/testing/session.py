@@ -9,7 +9,7 @@ from vgbench.errors import UsageError
 from vgbench.plugin.entry import GROUPS
 from vgbench.plugin.registry import Registry
 from vgbench.testing.check import Check, CheckResult, Failure, Skip, Status
-from vgbench.text import choice, same, suggest
+from vgbench.text import choice_of_kind, same, suggest
 
 if TYPE_CHECKING:
     from vgbench.plugin.entry import Entry
@@ -47,7 +47,7 @@ class Session:
             UsageError: there is no such kind or name, a value of `sets` does not fit, or a parameter without a default
                 has none.
         """
-        wanted = choice(kind.lower().removesuffix("s"), GROUPS, "KIND")
+        wanted = choice_of_kind(kind, GROUPS, "KIND")
         session = cls(Registry().find(wanted, name), sets)
         session._check_sets()
         return session

@@ -65,5 +65,5 @@ class Recorded(api.Environment):
     def _missing(self) -> ValueError:
         return ValueError(
             "these data were imported without an environment, so there is nothing to step, draw or collect; train "
-            "with `vgbench train`, judge with `vgbench offline`, or import them again with --env NAME"
+            "with `vgbench train`, evaluate with `vgbench offline`, or import them again with --env NAME"
         )

@@ -29,7 +29,7 @@ class Random(Planner):
         hold: int = Field(
             0,
             ge=0,
-            description="steps for which each action is held; 0: as long as the planner beside which it is judged "
+            description="steps for which each action is held; 0: as long as the planner beside which it is evaluated "
             "holds its own (by itself: 1)",
         )
         horizon: int = Field(1, ge=1, description="steps planned at once; raised by the loop to what it executes")

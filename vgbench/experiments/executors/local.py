@@ -88,7 +88,7 @@ class Executor(base.Executor):
         code = process.returncode
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return JobResult(
-            running.job, "died", f"its process ended without a word ({how}); see {running.job.folder}/log.txt"
+            running.job, "died", f"its process ended without a message ({how}); see {running.job.folder}/log.txt"
         )
 
     def stop(self) -> None:

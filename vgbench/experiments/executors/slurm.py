@@ -72,7 +72,7 @@ class Executor(base.Executor):
                 return JobResult(job, "interrupted")
             lines = [line for line in str(err).splitlines() if line.strip()]
             reason = lines[0] if lines else type(err).__name__
-            return JobResult(job, "died", f"its job {queued.job_id} ended without a word ({reason}); see {FOLDER}")
+            return JobResult(job, "died", f"its job {queued.job_id} ended without a message ({reason}); see {FOLDER}")
 
     def stop(self) -> None:
         """Cancel all jobs; checkpoints are whole at any moment, so that they resume."""

@@ -84,11 +84,11 @@ def behaviour_version(subject: Subject) -> None:
 
 @FIRST(after=("loads",), kinds=PARAMETRISED, severity="warn")
 def declares_api(subject: Subject) -> None:
-    """It says for which version of the plugin interface it was written."""
+    """Declares the version of the plugin interface."""
     if subject.entry.dist == HOME:
         raise Skip("it comes with the interface itself")
     declared = any("api" in vars(base) for base in subject.cls.__mro__ if not base.__module__.startswith("vgbench.api"))
-    cause = "the line was left out; without it nobody is told when the interface has moved on"
+    cause = "the line was left out; without it nobody notices when the interface has changed"
     expect(declared, "`api = 1` in the class", "no declaration", cause)
 
 

@@ -158,14 +158,14 @@ def targets_detached(subject: Subject) -> None:
 
 @check(after=("finite",))
 def smallest_batch(subject: Subject) -> None:
-    """It copes with two windows, the fewest that a batch may have."""
+    """Works with two windows, the fewest that a batch may have."""
     value = evaluate(subject.make(), windows=2)[1].value.detach()
     expect(value.isfinite(), "a finite value on two windows", float(value), "statistics that need more of them")
 
 
 @check(after=("finite",))
 def shortest_window(subject: Subject) -> None:
-    """It copes with windows of `min_length` states."""
+    """Works with windows of `min_length` states."""
     made = subject.make()
     value = evaluate(made, states=max(2, made.min_length))[1].value.detach()
     cause = "`min_length` is below what the loss needs"
