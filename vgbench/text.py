@@ -117,7 +117,8 @@ def choice_of_kind(value: str, known: Iterable[str], option: object) -> str:
     """Return the kind that `value` names, in the singular or the plural; as `choice`, which quotes what was written."""
     names = list(known)
     written = same(value).lower()
-    return choice(written.removesuffix("s") if written.removesuffix("s") in names else value, names, option)
+    singular = written.removesuffix("s")
+    return choice(singular if singular in names or singular in RENAMED else value, names, option)
 
 
 def choice(value: str, known: Iterable[str], option: object) -> str:

@@ -141,7 +141,7 @@ def test_a_record_whose_tasks_cannot_be_had_is_left_out_and_told(vgbench_cli, re
     path = record(edit)
     result = vgbench_cli("rescore", path, TABLE / "maze" / "vf" / "s0", "--score", "spl", "--format", "json")
     assert result.exit_code == 0 and {about["path"] for about in result.json()} == {str(TABLE / "maze/vf/s0")}
-    assert f"left out {path}: " in result.stderr and reason in result.stderr
+    assert f"skipped {path}: " in result.stderr and reason in result.stderr
     assert vgbench_cli("rescore", path, "--radius", "1").exit_code == 0  # which needs no tasks
 
 

@@ -49,7 +49,7 @@ def test_one_damaged_record_is_left_out_by_name(record, report, edit, case):
     DAMAGE[case](damaged, edit)
     content = report()
     assert [run["seed"] for run in content["cells"]["vf_quasi", "maze"]["runs"]] == [0]
-    left_out = [line for line in content["stderr"].splitlines() if "left out" in line and f"{damaged.name}" in line]
+    left_out = [line for line in content["stderr"].splitlines() if "skipped" in line and f"{damaged.name}" in line]
     assert len(left_out) == 1, content["stderr"]
 
 

@@ -64,7 +64,7 @@ def test_success_against_distance_is_drawn(record, vgbench_cli, tmp_path):
     page = (tmp_path / "page.html").read_text()
     assert "<h2>Ranking</h2>" in page and "Success\nagainst distance" in page
     done = vgbench_cli("report", str(record.runs), "--curves", tmp_path / "x.svg")
-    assert done.exit_code == 2 and "--curves: suite paper_table_2 ranks nothing" in done.stderr
+    assert done.exit_code == 2 and "--curves: suite paper_table_2 has no ranking" in done.stderr
 
 
 def test_curves_are_of_groups_of_as_many_tasks():
