@@ -121,6 +121,6 @@ def test_dynamics_without_a_gradient_leave_a_condition_out_and_nobody_is_blamed(
 
 def test_the_built_in_gradient_planner_runs_and_is_put_on_a_ladder(ladder_of, tmp_path):
     done = ladder_of("gradient", [*WALL, "gradient.iterations=3"], "--budget", "3")
-    assert "candidates of a plan: 3" in done.stdout and "skipped" not in done.stdout
+    assert "3 candidates per plan" in done.stdout and "skipped" not in done.stdout
     row = json.loads((tmp_path / "run" / "episodes.jsonl").read_text().splitlines()[0])
     assert row["cost"] < row["cost_start"]

@@ -101,7 +101,7 @@ def test_the_interval_spans_the_bounds_and_no_record_changes(record, vgbench_cli
     shown = vgbench_cli("rescore", path, "--radius", "0.3")
     assert ".25 to .50  1 to 2 of 4" in shown.stdout and "evaluation.stop=never" in shown.stderr
     exact = vgbench_cli("rescore", path, "--radius", "0.7").stdout
-    assert "0.750  3 of 4" in exact and f"[{wilson(3, 4)[0]:.3f}, {wilson(3, 4)[1]:.3f}]" in exact
+    assert ".75" in exact and "3 of 4" in exact and "[.30, .95]" in exact
     assert {p.name: p.read_bytes() for p in path.iterdir() if p.is_file()} == before
 
 

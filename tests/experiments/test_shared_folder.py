@@ -80,7 +80,7 @@ def test_a_shard_is_every_nth_run_and_all_shards_are_all_runs(vgbench_cli):
         (["--shard", "0/3"], "--shard 0/3: expected 1/3 to 3/3"),
         (["--shard", "4/3"], "--shard 4/3: expected 1/3 to 3/3"),
         (["--shard", "x"], "--shard x: expected I/N, as in 3/20"),
-        (["--shard", "9/20"], "--shard 9/20: there are 6 runs, so part 9 is empty"),
+        (["--shard", "9/20"], "--shard 9/20: part 9 is empty: there are only 6 runs"),
         (["--devices", "gpu0"], "--devices gpu0: expected a list such as cuda:0,cuda:1"),
         (["--devices", "cpu,cuda:0"], "expected devices of one kind"),
         (["--devices", "cpu", "--workers", "2"], "--devices contradicts --workers"),

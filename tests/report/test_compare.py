@@ -51,7 +51,7 @@ def test_runs_on_other_tasks_are_compared_as_unpaired_and_it_is_said(record, vgb
     edit(other / "episodes.jsonl", lambda row: row.update(start_distance=1.0))
     done = vgbench_cli("compare", "vf-quasi", "vf", "--in", record.runs)
     assert done.exit_code == 0, done.stderr
-    assert "the two were evaluated on different tasks, so the rates are compared as of independent tasks" in done.stdout
+    assert "the two were evaluated on different tasks, so the rates are compared as independent samples" in done.stdout
     assert "vf-quasi > vf" in done.stdout
 
 
@@ -82,7 +82,7 @@ def test_folders_and_globs_are_groups_of_seeds(record, vgbench_cli, tmp_path):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["vf"], "expected two methods or more"),
+        (["vf"], "expected at least two methods"),
         (["vf", "vf"], "the same method is given twice"),
         (["vf", "vff"], "vff: no finished run of that recipe in runs/paper_table_2-quick; it has vf"),
         (["vf", "vf_pred", "--plot", "c.txt"], "--plot c.txt: expected a file that ends in .png, .pdf, .svg"),
@@ -117,4 +117,4 @@ def test_runs_are_listed_with_what_is_wrong(record, vgbench_cli, edit):
     assert rows["vf_quasi"]["status"] == "damaged" and rows["vf"]["bytes"] > 1000
     assert "3 runs: 1 done, 1 failed, 1 damaged" in vgbench_cli("runs", record.runs).stdout
     done = vgbench_cli("runs", "nowhere")
-    assert done.exit_code == 2 and "there is no such folder" in done.stderr
+    assert done.exit_code == 2 and "DIR nowhere: no such folder" in done.stderr

@@ -3,6 +3,7 @@
 Those that train for long get `--dry-run`, which resolves and builds all that they would compute.
 """
 
+import importlib.util
 import re
 import shlex
 import shutil
@@ -48,6 +49,8 @@ ELSEWHERE = {
     "umaze": "an environment of the page's own; tests/gymnasium",
     "vgbench suite NAME": "a pattern, not a command",
 }
+if importlib.util.find_spec("av") is None:
+    ELSEWHERE["--format mp4"] = "needs the extra video"
 READY = ("data.h5", "others.h5", "wall.h5", "maze.h5", "tasks.json", "my_table.yaml")
 """Files that a command may read which an earlier one on the page has not written."""
 
@@ -88,7 +91,18 @@ def made(folder, start):
     for name in ("mine", "mine-s0", "wall_big-vf_quasi-quick-s0-1a2b3c4d"):
         shutil.copytree(folder / TABLE / "wall_big" / "vf_quasi" / "s0", folder / "runs" / name)
     shutil.copytree(folder / TABLE / "wall_big" / "vf" / "s0", folder / "runs" / "theirs-s0")
-    call("run", "--protocol", "turnstile", "--recipe", "vf_quasi", *TINY, "--out", "runs/NAME")
+    call(
+        "run",
+        "--protocol",
+        "turnstile",
+        "--recipe",
+        "vf_quasi",
+        *TINY,
+        "--set",
+        "evaluation.tasks=9",
+        "--out",
+        "runs/NAME",
+    )
     for name in ("quasi", "vf"):
         shutil.copytree(folder / "runs" / "NAME", folder / "runs" / name / "s0")
     for name in ("literal", "tuned", "paper_table_2-smoke", "my_table-quick"):

@@ -62,7 +62,7 @@ def _model(blocks: dict[str, Any]) -> list[str]:
         last = block["horizon"]
         if block["cost"][-1] >= block["cost_unchanged"][-1]:
             found.append(f"after {last} steps its predicted cost is no nearer to the truth than if nothing had changed")
-        elif block["latent"][-1] >= 0.9 * block["latent_shuffled"][-1]:
+        elif all(one >= 0.9 * other for one, other in zip(block["latent"], block["latent_shuffled"], strict=True)):
             found.append("the model all but ignores the actions")
     if (block := blocks.get("planning")) and block["kept"] < KEPT:
         found.append(f"{max(0.0, block['kept']):.0%} of the improvement that plans promise is realised")
