@@ -5,7 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, note, print_json, print_table, progress
+from vgbench.cli.common import (
+    Debug,
+    Format,
+    check_in_folder,
+    examples,
+    handled,
+    note,
+    print_json,
+    print_table,
+    progress,
+)
 from vgbench.text import interval_text, share_text
 
 EPILOG = examples(
@@ -56,9 +66,8 @@ def audit(
     from vgbench.storage.files import write_json
 
     for option, path in (("--out", out), ("--plot", plot)):
-        # Now, not after minutes of playing.
-        if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-            raise UsageError(f"{option} {path}: expected the name of a file in a folder that exists")
+        if path is not None:
+            check_in_folder(option, path)
     if tasks is not None and tasks < 1:
         raise UsageError(f"--tasks {tasks}: expected at least 1")
     request = RunRequest(

@@ -195,6 +195,23 @@ def check_writable(option: str, path: Path) -> None:
         raise UsageError(f"{option} {path}: cannot write there: {err.strerror or err}") from err
 
 
+def check_in_folder(option: str, path: Path) -> None:
+    """Refuse a name for a file that is a folder's or lies in none; now, not after minutes of computing."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise UsageError(f"{option} {path}: expected the name of a file in a folder that exists")
+
+
+def print_record(record: Mapping[str, Any], text: str, path: Path, form: str) -> None:
+    """Print what was found out about a run, and where it was written."""
+    if form == "json":
+        print_json(record)
+        return
+    if record["meaningless"]:
+        note("smoke scale: results are not meaningful")
+    print(text)
+    print(f"\n{path}")
+
+
 def print_json(value: Any) -> None:
     """Print one JSON value as the result."""
     # JSON's own escapes, which read back as the character.

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, note, print_json
+from vgbench.cli.common import Debug, Format, check_in_folder, examples, handled, print_record
 
 EPILOG = examples(
     "vgbench diagnose runs/wall_big-vf_quasi-quick-s0-1a2b3c4d",
@@ -32,21 +32,12 @@ def diagnose(
     about a minute on one core.
     """
     from vgbench.analysis.diagnosis import diagnose, text
-    from vgbench.errors import UsageError
     from vgbench.experiments.trained import load_trained
     from vgbench.storage.files import write_sealed
 
     trained = load_trained(run)
     target = out or run / "diagnosis.json"
-    # Now, not after a minute of computing.
-    if target.is_dir() or not target.parent.is_dir():
-        raise UsageError(f"--out {target}: expected the name of a file in a folder that exists")
+    check_in_folder("--out", target)
     record = diagnose(trained, goals, states, seed)
     write_sealed(target, record)
-    if format == "json":
-        print_json(record)
-    else:
-        if record["meaningless"]:
-            note("smoke scale: results are not meaningful")
-        print(text(record))
-        print(f"\n{target}")
+    print_record(record, text(record), target, format)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, progress
+from vgbench.cli.common import Debug, Format, check_in_folder, examples, handled, print_json, print_table, progress
 from vgbench.text import interval_text, share_text
 
 EPILOG = examples(
@@ -44,12 +44,10 @@ def ladder(
     if a step of the environment is slow.
     """
     from vgbench.analysis.ladder import run_ablation, set_up, verdicts
-    from vgbench.errors import UsageError
     from vgbench.storage.files import write_json
 
-    # Now, not after minutes of playing.
-    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
-        raise UsageError(f"--out {out}: expected the name of a file in a folder that exists")
+    if out is not None:
+        check_in_folder("--out", out)
     setup, runs = set_up(protocol, run or [], tasks, budget, scale, set_ or [])
     record = run_ablation(setup, runs, lambda name: progress(f"running: {name}"))
     if out is not None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, note, print_json
+from vgbench.cli.common import Debug, Format, check_in_folder, examples, handled, print_record
 
 EPILOG = examples("vgbench offline model", "vgbench offline model --data others.h5 --format json")
 
@@ -41,8 +41,7 @@ def offline(
         raise UsageError(f"--seed {seed}: expected 0 or more")
     trained = load_trained(run, tasks=False)
     target = out or run / "offline.json"
-    if target.is_dir() or not target.parent.is_dir():
-        raise UsageError(f"--out {target}: expected the name of a file in a folder that exists")
+    check_in_folder("--out", target)
     given = None
     if data is not None:
         found = files.load_for(data, trained.spec.environment.name, trained.environment)[0]
@@ -50,10 +49,4 @@ def offline(
         given = Dataset(trained.environment, found, trained.data.device, like=trained.data)
     record = judge(trained, given, seed)
     write_json(target, record)
-    if format == "json":
-        print_json(record)
-    else:
-        if record["meaningless"]:
-            note("smoke scale: results are not meaningful")
-        print(text(record))
-        print(f"\n{target}")
+    print_record(record, text(record), target, format)

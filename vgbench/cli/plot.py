@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, examples, handled, note, print_json, print_table
+from vgbench.cli.common import Debug, check_in_folder, examples, handled, note, print_json, print_table
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.text import choice
 
@@ -128,8 +128,7 @@ def _several(runs: list[Path], out: Path | None, form: str) -> None:
     if out is not None and named != picture:
         raise UsageError(f"--out {out}: expected a file that ends in {', '.join(f'.{name}' for name in PICTURES)}")
     path = out or Path(f"success.{picture}")
-    if not path.absolute().parent.is_dir() or path.is_dir():
-        raise UsageError(f"--out {path}: expected the name of a file in a folder that exists")
+    check_in_folder("--out", path)
     found, left_out = [], []
     for folder in runs:
         for leaf in leaves(folder):
