@@ -18,6 +18,7 @@ from vgbench.analysis.diagnosis import text
 from vgbench.analysis.ladder import verdicts
 from vgbench.analysis.sampling import GoalSample
 from vgbench.api import Environment, StateGrid
+from vgbench.experiments.trained import load_trained
 from vgbench.planning.problem import Counter, PlanningProblem, aggregate, simulate_latents
 from vgbench.settings import MpcSettings
 from vgbench_plugins.distances.two_level import TwoLevel
@@ -265,6 +266,16 @@ def test_a_run_of_two_levels_is_diagnosed_by_level(vgbench_cli, tmp_path, monkey
     shown = vgbench_cli("diagnose", tmp_path / "run", *few).stdout
     assert "level 0: tau" in shown and "level 1: tau" in shown and "level 1: 4 step(s) of the data" in shown
     assert "of a bound of 40 (1 / (1 - gamma) of all levels together)" in shown
+
+
+def test_plans_that_promise_no_improvement_have_no_share_of_it(run_folder):
+    """A predictor that throws each latent far away."""
+    trained = load_trained(run_folder)
+    for weight in trained.model.predictor.parameters():
+        weight.data.mul_(100)
+    block = dynamics.planning(trained)
+    assert block["promised"] > block["staying"] and block["kept"] is None
+    assert "The plans promise no improvement" in "\n".join(dynamics.planning_lines(block))
 
 
 def test_a_predictor_that_ignores_actions_is_named():

@@ -133,6 +133,8 @@ def test_a_diagnosis_has_a_verdict():
     )
     blocks["planning"]["kept"] = 0.2
     assert "the model falls short: 20% of the improvement" in verdict({"blocks": blocks})
+    blocks["planning"]["kept"] = None
+    assert "the model falls short: its plans promise no improvement" in verdict({"blocks": blocks})
     assert "none" in verdict({"blocks": {"rank": {"skipped": "no grid"}}})
 
 

@@ -139,10 +139,14 @@ def planning(trained: Trained) -> Record:
         "promised": round(float(promised.mean()), 4),
         "realised": round(float(realised.mean()), 4),
         "staying": round(float(stays.mean()), 4),
-        # Clamped: a model may promise no improvement at all.
-        "kept": round(float((stays - realised).mean() / (stays - promised).mean().clamp_min(1e-9)), 4),
+        "kept": _kept(float(stays.mean()), float(promised.mean()), float(realised.mean())),
         "recorded": _recorded(trained),
     }
+
+
+def _kept(stays: float, promised: float, realised: float) -> float | None:
+    """Share of the promised improvement that is realised; None where plans promise none, up to rounding."""
+    return round((stays - realised) / (stays - promised), 4) if stays - promised > 1e-4 * abs(stays) else None
 
 
 def _recorded(trained: Trained) -> Record:
@@ -201,5 +205,8 @@ def planning_lines(block: Record) -> list[str]:
     for name, means in block["recorded"].items():
         solved, unsolved = figure_text(means["solved"]), figure_text(means["unsolved"])
         lines.append(f"{name}, mean over the plans of an episode: solved {solved}, unsolved {unsolved}")
-    lines.append(f"Realised improvement: {block['kept']:.0%} of the predicted.")
+    if block["kept"] is None:
+        lines.append("The plans promise no improvement: the model predicts that they end no nearer to the goal.")
+    else:
+        lines.append(f"Realised improvement: {block['kept']:.0%} of the predicted.")
     return lines

@@ -64,8 +64,11 @@ def _model(blocks: dict[str, Any]) -> list[str]:
             found.append(f"after {last} steps its predicted cost is no nearer to the truth than if nothing had changed")
         elif all(one >= 0.9 * other for one, other in zip(block["latent"], block["latent_shuffled"], strict=True)):
             found.append("the model all but ignores the actions")
-    if (block := blocks.get("planning")) and block["kept"] < KEPT:
-        found.append(f"{max(0.0, block['kept']):.0%} of the improvement that plans promise is realised")
+    if block := blocks.get("planning"):
+        if block["kept"] is None:
+            found.append("its plans promise no improvement over standing still")
+        elif block["kept"] < KEPT:
+            found.append(f"{max(0.0, block['kept']):.0%} of the improvement that plans promise is realised")
     return found
 
 
