@@ -65,8 +65,8 @@ def test_built_ins_explain_what_they_log_and_nothing_else(entry):
     assert set(log_meanings(subject.cls)) == logged
 
 
-def test_show_prints_them(vgbench):
-    result = vgbench("show", "objective", "prediction")
+def test_show_prints_them(vgbench_cli):
+    result = vgbench_cli("show", "objective", "prediction")
     lines = [line.split(maxsplit=1) for line in result.stdout.splitlines()]
     assert ["prediction.error_first", "mean squared error of the first predicted step, per feature"] in lines
     assert [row["name"] for row in describe("objective", "prediction")["logs"]] == [
