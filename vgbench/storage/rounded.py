@@ -5,7 +5,7 @@ so that no weight is off by more than 1/510 of the largest of its row. What is s
 """
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vgbench.errors import VgbenchError
 
@@ -25,7 +25,7 @@ def pack(state: "dict[str, Tensor]") -> bytes:
     """
     import numpy as np
 
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, tensor in state.items():
         value = tensor.detach().cpu().float().numpy()
         if value.ndim < 2 or value.size < _LEAST:

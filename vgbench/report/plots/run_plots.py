@@ -166,15 +166,16 @@ def _pictures(made: dict[str, Any]) -> Iterator[Plot]:
 
 
 def _left_out(made: dict[str, Any], run: Path, draw: bool) -> Iterator[SkippedPlot]:
+    # Of a diagnosis the prediction error is drawn without the model.
+    drawn = any(entry["file"] == "prediction.svg" for group in made.values() for entry in group["pictures"])
+    kind = "Value map and rollouts" if drawn else MODEL_KINDS
     for group in made.values():
         for entry in group["left_out"]:
-            yield SkippedPlot(**entry)
+            yield SkippedPlot(kind if entry["kind"] == MODEL_KINDS else entry["kind"], entry["why"])
     if "model" not in made and not draw:
         kept = any((run / "checkpoints").glob("*.pt"))
-        drawn = f"not drawn so far; `vgbench plot {run}` draws them"
-        yield SkippedPlot(
-            MODEL_KINDS, drawn if kept else "they need the run's checkpoints, which are not in its folder"
-        )
+        undrawn = f"not drawn so far; `vgbench plot {run}` draws them"
+        yield SkippedPlot(kind, undrawn if kept else "they need the run's checkpoints, which are not in its folder")
 
 
 def _records(run: Path) -> Drawn:
