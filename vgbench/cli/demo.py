@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, examples, handled
+from vgbench.cli.common import Debug, examples, handled, verbosity
 
 EPILOG = examples("vgbench demo", "vgbench demo --out runs/demo", "vgbench demo --copy")
 
@@ -66,7 +66,7 @@ def _run(arguments: list[str]) -> None:
     from vgbench.cli import app
 
     # A number is the exit code of a command that failed; it has said why.
-    if code := app(arguments, standalone_mode=False):
+    if code := app(arguments, standalone_mode=False, obj=verbosity()):
         raise typer.Exit(code)
 
 
