@@ -65,8 +65,9 @@ def _run(arguments: list[str]) -> None:
     """Run a command of vgbench here, as if it were typed."""
     from vgbench.cli import app
 
+    flags = {-1: ["--quiet"], 1: ["--verbose"]}.get(verbosity(), [])
     # A number is the exit code of a command that failed; it has said why.
-    if code := app(arguments, standalone_mode=False, obj=verbosity()):
+    if code := app([*flags, *arguments], standalone_mode=False):
         raise typer.Exit(code)
 
 
