@@ -78,6 +78,12 @@ def test_failures_of_a_run_are_those_that_it_recorded(run, vgbench_cli):
         assert (row["reason"] == "stuck") == (row["model_moves"] is not None) == row["text"].startswith("stuck")
     words = [e.text for e in ElementTree.parse(run / "plots" / "failures.svg").iter("{http://www.w3.org/2000/svg}text")]
     assert any(text.startswith(f"task {found['rows'][0]['task']}: ") for text in words) and "start" in words
+    # It stands among the run's pictures, also after others are drawn, and in the report.
+    drawn = vgbench_cli("plot", run, "--format", "json").json()["pictures"]
+    (picture,) = (p for p in drawn if p["kind"] == "Failed tasks")
+    assert picture["file"] == str(run / "plots" / "failures.svg") and "tasks failed" in picture["text"]
+    assert vgbench_cli("report", run, "--scale", "smoke", "--html", run.parent / "page.html").exit_code == 0
+    assert "Failed tasks" in (run.parent / "page.html").read_text()
     text = vgbench_cli("failures", run, "--first", "1")
     assert text.exit_code == 0 and "TASK" in text.stdout and "next: vgbench plot" in text.stdout
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from matplotlib.figure import Figure
 
 import vgbench
 from vgbench.plugin.entry import GROUPS
@@ -327,7 +328,15 @@ def test_collect_says_plainly_why_it_cannot_write(vgbench_cli):
 
 
 @pytest.mark.parametrize("env", ["wall", "maze"])
-def test_collect(vgbench_cli, env, tmp_path):
+def test_collect(vgbench_cli, env, tmp_path, monkeypatch):
+    written = []
+    save = Figure.savefig
+
+    def look(figure, *args, **kwargs):
+        written.extend([figure.get_suptitle(), *(a.get_ylabel() for a in figure.axes if a.get_ylabel())])
+        return save(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", look)
     args = ["collect", "--env", env, "--trajectories", "10", "--set", "data.length=20", "--out", "data.h5"]
     result = vgbench_cli(*args, "--preview", "data.png", "--format", "json")
     assert result.exit_code == 0, result.stderr
@@ -335,5 +344,6 @@ def test_collect(vgbench_cli, env, tmp_path):
     assert (about["trajectories"], about["length"], about["environment"]) == (10, 20, env)
     assert (tmp_path / "data.h5").exists()
     assert (tmp_path / "data.png").read_bytes().startswith(b"\x89PNG")
+    assert written == [f"{env}: 10 trajectories of 20 states, data seed 0", *(f"trajectory {n}" for n in range(6))]
     again = vgbench_cli(*args)
     assert again.exit_code == 2 and "exists already" in again.stderr

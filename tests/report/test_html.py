@@ -201,12 +201,36 @@ def test_thirty_drawn_cells_are_quick_and_small(record, vgbench_cli, page, tmp_p
         for recipe in (*recipes, "vf_quasi", "vf_vcreg_pred"):
             if (protocol, recipe) != ("maze", "vf_quasi"):
                 record(protocol, recipe, source=first)
-    page()  # draws what the records alone show: titles are of the run, so copies are drawn again
+    page("--draw")  # draws what the records alone show: titles are of the run, so copies are drawn again
     start = time.process_time()
     made = page()
     assert time.process_time() - start < 20
     assert len(made.images) == 1 + 30 * 3
     assert (tmp_path / "page.html").stat().st_size < 15e6
+
+
+def test_a_report_writes_nothing_into_runs(record, vgbench_cli, runs, page):
+    drawn, bare = record("maze", "vf_quasi"), record("maze", "vf")
+    assert vgbench_cli("plot", drawn).exit_code == 0
+    (drawn / "plots" / "training.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"><text>kept</text></svg>')
+
+    def content():
+        return {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
+
+    before = content()
+    made = page()
+    assert content() == before and not (bare / "plots").exists()
+    # What was drawn before is shown as it is, the rest is drawn for the page alone.
+    assert len(made.images) == 1 + 2 * 3
+    assert sum("kept" in image["src"] for image in made.images) == 1
+
+
+def test_a_long_report_says_how_far_it_is(record, page):
+    first = record("maze", "vf_quasi")
+    recipes = ["contrastive", "regressive", "pred_vcreg", "pred_ema", "vf", "vf_pred", "vf_quasi_pred", "vf_vcreg"]
+    for protocol, recipe in [(p, r) for p in ("maze", "wall_big", "wall_small") for r in recipes][:19]:
+        record(protocol, recipe, source=first)
+    assert "pictures of 20 of 20 runs" in page().stderr
 
 
 def test_options_of_the_page(record, vgbench_cli, runs, tmp_path):

@@ -31,6 +31,11 @@ def test_figure_1_shows_walls_ways_and_ends(vgbench_cli, small, tmp_path):
     assert near(picture, (0, 0, 0)) > 0.2 * height * width  # the rooms
     assert near(picture, (255, 127, 14)) > 100  # start and end
     assert near(picture, (253, 231, 37)) > 100  # the last steps
+    # One bar of colours for both: at the right edge, and nowhere between the pictures.
+    teal = np.abs(picture[..., :3] - np.array((33, 145, 140)) / 255).max(axis=-1) < 0.04
+    # Wider than the points of a way: nearly each of 14 pixels beside each other, in several lines.
+    wide = np.apply_along_axis(np.convolve, 1, teal.astype(int), np.ones(14, int), "same") >= 13
+    assert wide.any() and np.flatnonzero(wide.any(axis=0)).min() > 0.8 * width
     for panel, crosses in ((crossing, True), (staying, False)):
         assert _crosses(panel, tmp_path) == crosses
 

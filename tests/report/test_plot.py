@@ -65,6 +65,17 @@ def test_a_record_without_checkpoints_has_its_curves(record, plot):
         assert 5_000 < size < 100_000 and "prefers-color-scheme: dark" in text and "<!DOCTYPE" not in text
 
 
+def test_what_a_diagnosis_draws_is_not_left_out(tmp_path, plot):
+    recorded = RECORD.parents[1] / "first_round" / "paper_table_2" / "maze" / "vf_quasi" / "s0"
+    shutil.copytree(recorded, tmp_path / "my run")
+    made = plot(tmp_path / "my run")
+    assert "prediction.svg" in [Path(p["file"]).name for p in made["pictures"]]
+    (left_out,) = made["left_out"]
+    assert left_out["kind"] == "Value map and rollouts"
+    # A whole command, to be typed as it is.
+    assert f"`vgbench run --config '{tmp_path}/my run/config.yaml' --out " in left_out["why"]
+
+
 def test_pictures_are_drawn_again_only_where_they_show_something_else(record, plot):
     plot(record)
     first = {path.name: path.stat().st_mtime_ns for path in (record / "plots").iterdir()}

@@ -30,6 +30,7 @@ SMOKE = ["--scale", "smoke"]
 SMALLER = {
     "audit": [SMOKE, ["--tasks", "2"]],
     "collect": [SMOKE],
+    "demo": [["--copy"]],
     "figure": [["--set", "data.trajectories=4"]],
     "ladder": [["--tasks", "2"]],
     "report": [SMOKE],

@@ -53,6 +53,7 @@ OBJECTIVE = [
     ("finite", [("        return Loss", "        value = value + (0 * d).sqrt().sum()\n        return Loss")]),
     ("logs_detached", [("d.detach().mean()", "d.mean()")]),
     ("logs", [("d.detach().mean()", "d.detach()")]),
+    ("logs_explained", [("            distance: mean", "            way: mean")]),
     ("trains_only_declared", [('"head", ', "")]),
     ("trains_all_declared", [('"own"})', '"own", "predictor"})')]),
     ("targets_detached", [("points[:, 1:].detach()", "points[:, 1:]")]),

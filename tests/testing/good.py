@@ -31,6 +31,11 @@ class Mine(Objective):
         return "last"
 
     def loss(self, batch, model, noise):
+        """Value of the loss.
+
+        Logs:
+            distance: mean distance of successive states
+        """
         points, latents = batch.points, batch.latents
         d = model.distance(points[:, :-1], points[:, 1:].detach())
         answer = self.read(torch.cat([latents[:, :-1], latents[:, 1:].detach()], dim=-1))

@@ -212,7 +212,11 @@ class Objective(Plugin, nn.Module, ABC):
 
     @abstractmethod
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
-        """Value of the loss on a batch."""
+        """Value of the loss on a batch.
+
+        What each logged value means stands in a section `Logs:` of this docstring, a line `name: meaning` each;
+        `vgbench show objective NAME` prints them.
+        """
 
     def after_step(self, model: Model) -> None:
         """Run after each optimiser step (dual variables, own averages); nothing by default."""

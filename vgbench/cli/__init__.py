@@ -13,6 +13,7 @@ from vgbench.cli import (
     check,
     collect,
     compare,
+    demo,
     diagnose,
     doctor,
     evaluate,
@@ -47,14 +48,14 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=examples("vgbench list", "vgbench run --env wall --recipe vf_quasi --scale smoke"),
+    epilog=examples("vgbench demo", "vgbench list", "vgbench run --env wall --recipe vf_quasi --scale smoke"),
 )
 _COMMANDS = (
     *(run.run, evaluate.evaluate, suite.suite, sweep.sweep, runs.runs, list.list_, show.show),
     *(report.report, compare.compare, rescore.rescore, figure.figure, plot.plot, diagnose.diagnose),
     *(failures.failures, ladder.ladder),
     *(train.train, offline.offline, audit.audit, collect.collect, tasks.tasks, export.export, import_.import_),
-    *(new.new, check.check, doctor.doctor),
+    *(new.new, check.check, doctor.doctor, demo.demo),
 )
 for command in _COMMANDS:
     # `list_` and `import_` only keep clear of Python's own names.

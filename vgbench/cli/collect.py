@@ -64,7 +64,7 @@ def collect(
     if preview is not None:
         from vgbench.report.plots.preview import preview as draw
 
-        draw(environment, data, preview)
+        draw(environment, data, preview, _title(chosen.name, asked.seed, len(data), data.length))
     about: dict[str, Any] = {
         "file": str(out),
         "environment": chosen.name,
@@ -78,6 +78,11 @@ def collect(
         shown = {key: value for key, value in about.items() if value is not None}
         # Raw values are in the JSON.
         print_lines(shown | {key: number_text(value) for key, value in data.card.items()})
+
+
+def _title(environment: str, seed: int, trajectories: int, states: int) -> str:
+    """Say what a picture of a data set shows."""
+    return f"{environment}: {trajectories} trajectories of {states} states, data seed {seed}"
 
 
 class Progress:

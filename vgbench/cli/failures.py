@@ -39,8 +39,9 @@ def failures(
     picture = None
     if draw and traces:
         from vgbench.report.plots.failures import draw_failures
+        from vgbench.report.plots.run_plots import add
 
-        picture = draw_failures(trained, record, traces, run / "plots")
+        picture = add(run, "failures", draw_failures(trained, record, traces))
     if format == "json":
         print_json(record | {"picture": picture and str(picture)})
         return

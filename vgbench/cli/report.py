@@ -79,7 +79,9 @@ def report(
     ] = None,
     draw: Annotated[
         bool,
-        typer.Option("--draw", help="With --html: draw missing pictures first (about a minute for each run)."),
+        typer.Option(
+            "--draw", help="With --html: draw missing pictures first, into plots/ of each run (about a minute each)."
+        ),
     ] = False,
     debug: Debug = False,
 ) -> None:

@@ -53,7 +53,11 @@ def show(
     if format == "json":
         print_json(about)
         return
-    tables = {key: about.pop(key) for key in ("parameters", "choices", "values", "published", "curves") if key in about}
+    tables = {
+        key: about.pop(key)
+        for key in ("parameters", "logs", "choices", "values", "published", "curves")
+        if key in about
+    }
     about = {key.replace("_", " "): value for key, value in about.items() if value not in ("", [], None)}
     width = max(12, *map(len, about))
     for key, value in about.items():

@@ -13,6 +13,7 @@ from vgbench.config.variants import Choice, Variant
 from vgbench.errors import UsageError
 from vgbench.plugin.entry import GROUPS as KINDS
 from vgbench.plugin.entry import HOME
+from vgbench.plugin.logs import log_meanings
 from vgbench.plugin.registry import Registry, load_plugin
 from vgbench.stages import LATER_STAGES
 from vgbench.text import choice_of_kind, same, suggest
@@ -55,7 +56,11 @@ def _plugin(kind: str, name: str, catalogue: Catalogue) -> dict[str, Any]:
         # A property depends on an instance's parameters: the class has no value to show.
         if value is not None and not isinstance(value, property):
             about[claim] = sorted(value) if isinstance(value, frozenset) else value
-    return about | {"behaviour": cls.version, "parameters": parameters(cls.Params)}
+    about |= {"behaviour": cls.version, "parameters": parameters(cls.Params)}
+    if kind == "objective":
+        # As train.jsonl and the pictures name them.
+        about["logs"] = [{"name": f"{entry.name}.{n}", "meaning": words} for n, words in log_meanings(cls).items()]
+    return about
 
 
 def _setting(name: str) -> dict[str, Any]:

@@ -169,7 +169,8 @@ class RunSteps:
             self.folder.save_checkpoint(stage, content)
             for record in trained.folder.lines("train.jsonl"):
                 self.folder.append("train.jsonl", record)
-        self.folder.note(f"the model is that of run {trained.run['key']} ({trained.folder.path.name})")
+        if trained.run["key"] != self.spec.key():  # not of a run that is played anew
+            self.folder.note(f"the model is that of run {trained.run['key']} ({trained.folder.path.name})")
         return trained.model
 
     def _encode(self, model: JEPA, data: Dataset, frozen: bool) -> Latents:

@@ -22,6 +22,8 @@ from vgbench.version import __version__
 TEMPLATE = "report.html.j2"
 _PLAIN = " !$'()*+,-./:;=?@[]^_`{|}~"
 """What of an SVG may stand in a double-quoted attribute as it is."""
+_SAID = 20
+"""Runs after which a line says how far it is; each takes most of a second."""
 
 
 def page(
@@ -58,6 +60,8 @@ def page(
     for number, (cell, record) in enumerate(records, start=1):
         if draw:
             say(f"{number} of {len(records)}: pictures of {record.path}")
+        elif number % _SAID == 0:
+            say(f"pictures of {number} of {len(records)} runs")
         runs.setdefault(cell.protocol, []).append(_run(cell, record, draw, table.side_by_side))
     places = [*folders, *(record.path for _, record in records)]
     extra = [(section, *section.find(places, table)) for section in SECTIONS]
@@ -159,10 +163,11 @@ def _run(cell: TableCell, record: RunRecord, draw: bool, side_by_side: bool) -> 
         "left_out": [],
     }
     try:
-        # A temporary folder lives as long as this object: until the pictures are read.
-        place = None if os.access(record.path, os.W_OK) else tempfile.TemporaryDirectory()
-        made = gallery(record.path, Path(place.name) if place else None, draw)
-        about["pictures"] = _pictures(made)
+        # A report changes no run that it reads; only where it is told to draw, it does what `vgbench plot` would.
+        with tempfile.TemporaryDirectory() as place:
+            kept = draw and os.access(record.path, os.W_OK)
+            made = gallery(record.path, None if kept else Path(place), draw, record.path / "plots")
+            about["pictures"] = _pictures(made)
     except Exception as err:  # a plugin's, while it drew: one run must not cost the report of all others
         why = str(err) if isinstance(err, VgbenchError) else f"{type(err).__name__}: {err}"
         made = Gallery(record.path, (), (SkippedPlot("Pictures", why),))

@@ -64,6 +64,12 @@ class Contrastive(Objective):
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
         """Value of the loss on `batch.points` [B, T + 1, D'].
 
+        Logs:
+            positive_mean: mean distance of successive states
+            negative_mean: mean distance of random pairs
+            share_within: share of random pairs nearer than the margin (form=margin)
+            share_first: share of states nearer to their successor than to all their random states (form=infonce)
+
         Raises:
             ValueError: the batch holds nothing but one pair.
         """

@@ -37,7 +37,8 @@ class InverseDynamics(Objective):
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
         """Value of the loss on `batch.latents` [B, T + 1, D] and `batch.actions` [B, T, A].
 
-        Logs `unexplained`, the error over that of always answering with the batch's mean action.
+        Logs:
+            unexplained: error over that of always answering with the batch's mean action; 1: nothing was learned
         """
         latents, actions = batch.latents, batch.actions
         answer = self.network(torch.cat([latents[:, :-1], latents[:, 1:]], dim=-1))

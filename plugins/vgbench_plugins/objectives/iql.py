@@ -90,7 +90,15 @@ class IQL(Objective):
         return "last"
 
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
-        """Value of the loss; `batch.goal_distances` [B, T + 1, G] is used for both sides of the backup."""
+        """Value of the loss; `batch.goal_distances` [B, T + 1, G] is used for both sides of the backup.
+
+        Logs:
+            distance_mean: mean distance from states to goals, in discounted steps
+            distance_max: largest of these distances; a sound value stays below 1 / (1 - gamma)
+            excess_mean: mean of distance minus target; need not be 0 where tau is not 0.5
+            share_too_far: share of pairs whose distance is above its target
+            share_masked: share of pairs left out: the state is the goal, or the window ends before the target
+        """
         params = self.params
         batch = batch.strided(self.stride)
         goals = batch.goals(params.goal_last, params.random_goals, params.goal_scope)

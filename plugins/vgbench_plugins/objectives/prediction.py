@@ -33,7 +33,12 @@ class Prediction(Objective):
         return "none" if self.params.target == "online" else "later"
 
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
-        """Value of the loss on `batch.predictions` [B, T, D]; logs the error of the first and the last step."""
+        """Value of the loss on `batch.predictions` [B, T, D]; logs the error of the first and the last step.
+
+        Logs:
+            error_first: mean squared error of the first predicted step, per feature
+            error_last: mean squared error of the last predicted step of the window, per feature
+        """
         error = (batch.predictions - self._targets(batch)).square()
         steps = error.detach().mean(dim=(0, 2))
         return Loss(error.mean(), {"error_first": steps[0], "error_last": steps[-1]})

@@ -41,7 +41,12 @@ class Regressive(Objective):
         return int(self.params.stride)
 
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
-        """Value of the loss on `batch.points` [B, T + 1, D']."""
+        """Value of the loss on `batch.points` [B, T + 1, D'].
+
+        Logs:
+            distance_mean: mean distance of successive states; approaches the parameter `target`
+            distance_max: largest distance of successive states
+        """
         points = batch.strided(self.stride).points
         distances = model.distance(points[:, :-1], points[:, 1:])
         value = (distances - self.params.target).square().mean()

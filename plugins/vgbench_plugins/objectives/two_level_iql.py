@@ -38,7 +38,22 @@ class TwoLevelIQL(IQL):
         )
 
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
-        """Value of the loss; logs those of both levels."""
+        """Value of the loss; logs those of both levels.
+
+        Logs:
+            near: loss of the near level
+            far: loss of the far level, before `far_weight`
+            near.distance_mean: near level: mean distance from states to goals, in discounted steps
+            near.distance_max: near level: largest of these distances; a sound value stays below 1 / (1 - gamma)
+            near.excess_mean: near level: mean of distance minus target; need not be 0 where tau is not 0.5
+            near.share_too_far: near level: share of pairs whose distance is above its target
+            near.share_masked: near level: share of pairs left out, as in iql
+            far.distance_mean: far level: mean distance, in discounted backups of `stride` steps
+            far.distance_max: far level: largest of these distances; a sound value stays below 1 / (1 - gamma)
+            far.excess_mean: far level: mean of distance minus target; need not be 0 where tau is not 0.5
+            far.share_too_far: far level: share of pairs whose distance is above its target
+            far.share_masked: far level: share of pairs left out, as in iql
+        """
         near = self._level(0, batch, model)
         far = self._level(1, batch.strided(self.stride), model)
         logs: dict[str, Tensor | float] = {"near": near.value.detach(), "far": far.value.detach()}

@@ -41,6 +41,12 @@ class VCReg(Objective):
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
         """Value of the loss on `batch.latents` [B, T + 1, D].
 
+        Logs:
+            std: variance term along the batch; 0: every feature has a standard deviation of 1 or more, 1: collapsed
+            cov: covariance term along the batch: mean squared covariance of two features
+            std_t: variance term along time (axes=batch_time)
+            cov_t: covariance term along time (axes=batch_time, cov_t above 0)
+
         Raises:
             ValueError: there is only one window: a variance needs two.
         """

@@ -1,13 +1,11 @@
 """Failed tasks as a picture: a panel each, with the way on the layout, and where the task was stuck."""
 
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
-from vgbench.analysis.failures import REASONS
+from vgbench.analysis.failures import REASONS, text
 from vgbench.analysis.paths import joined
 from vgbench.analysis.replay import EpisodeTrace
 from vgbench.api import HasMapPlace
@@ -15,15 +13,16 @@ from vgbench.api.capabilities import capability
 from vgbench.experiments.trained import Trained
 from vgbench.report.plots import style
 from vgbench.report.plots.images import image_name, rgb
-from vgbench.storage.files import Record, write_atomically
+from vgbench.report.plots.picture import Plot
+from vgbench.storage.files import Record
 
 MOST = 24
 """Panels at most."""
 COLUMNS = 4
 
 
-def draw_failures(trained: Trained, record: Record, traces: Sequence[EpisodeTrace], folder: Path) -> Path:
-    """Draw the first failed tasks of a record of `vgbench.analysis.failures` as failures.svg in a folder.
+def draw_failures(trained: Trained, record: Record, traces: Sequence[EpisodeTrace]) -> Plot:
+    """Draw the first failed tasks of a record of `vgbench.analysis.failures`, as failures.svg.
 
     Raises:
         MissingCapability: the environment has no map.
@@ -45,14 +44,7 @@ def draw_failures(trained: Trained, record: Record, traces: Sequence[EpisodeTrac
         ncols = 5 if columns > 2 else 2
         made.legend(signs.values(), signs.keys(), loc="outside lower center", ncols=ncols, fontsize=8)
         content = style.svg(made)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "failures.svg"
-    write_atomically(path, partial(_write, content))
-    return path
-
-
-def _write(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
+    return Plot("failures.svg", "Failed tasks", f"{text(record)}.", content=content)
 
 
 def _panel(axes: Axes, trained: Trained, row: Record, trace: EpisodeTrace) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure as Plot
 
@@ -88,13 +89,14 @@ def draw(figure: Figure, panels: Sequence[Prepared], path: Path) -> list[Record]
     single = all(prepared.panel.count == 1 for prepared in panels)
     rows, columns = (1, len(panels)) if single else (len(panels), max(p.panel.count for p in panels))
     side = max(SIDE[prepared.panel.show] for prepared in panels)
-    picture = style.canvas(side * columns + 0.7, side * rows + 0.2)
+    picture = style.canvas(side * columns + 0.7, side * rows + (0.7 if single else 0.2))
     grid = picture.subplots(rows, columns, squeeze=False)
     about = []
+    ways: list[tuple[Axes, PathCollection]] = []
     for index, prepared in enumerate(panels):
         axes = [grid[0, index]] if single else list(grid[index])
         with prefix_error(f"figure {figure.name}, {prepared.panel.title}"):
-            about.append(_draw_panel(prepared, picture, axes))
+            about.append(_draw_panel(prepared, axes, ways))
         if single:
             axes[0].set_title(prepared.panel.title, fontsize=10)
         else:
@@ -102,11 +104,13 @@ def draw(figure: Figure, panels: Sequence[Prepared], path: Path) -> list[Record]
     for axis in grid.ravel():
         # Pixel numbers of a picture tell nothing.
         axis.set(xticks=[], yticks=[])
+    if ways:
+        _colour_bar(picture, ways)
     style.save_png(picture, path, DPI)
     return about
 
 
-def _draw_panel(prepared: Prepared, picture: Plot, axes: Sequence[Axes]) -> Record:
+def _draw_panel(prepared: Prepared, axes: Sequence[Axes], ways: list[tuple[Axes, PathCollection]]) -> Record:
     panel, environment, asked = prepared.panel, prepared.environment, prepared.data
     trajectories, _ = collection.collect(asked.environment.name, environment, asked.settings, asked.seed)
     data = Dataset(environment, trajectories, torch.device("cpu"))
@@ -114,7 +118,7 @@ def _draw_panel(prepared: Prepared, picture: Plot, axes: Sequence[Axes]) -> Reco
     about |= {"fingerprint": files.fingerprint(trajectories)}
     if panel.show == "trajectory":
         chosen = _fitting(panel, environment, data)
-        _trajectory(picture, axes[0], prepared, data, chosen)
+        ways.append((axes[0], _trajectory(axes[0], prepared, data, chosen)))
         return about | {"drawn": [chosen]}
     if panel.show == "states":
         numbers = _unlike({"group": data.groups}, panel.count)
@@ -161,7 +165,15 @@ def _images(prepared: Prepared, state: State) -> np.ndarray:
     return rgb(prepared.environment.observe(state)[prepared.image].numpy())
 
 
-def _trajectory(picture: Plot, axis: Axes, prepared: Prepared, data: Dataset, number: int) -> None:
+def _colour_bar(picture: Plot, ways: Sequence[tuple[Axes, PathCollection]]) -> None:
+    """One bar for all trajectories, which have their colours from one range."""
+    longest = max(np.asarray(points.get_offsets()).shape[0] for _, points in ways)
+    for _, points in ways:
+        points.set_clim(0, longest - 1)
+    picture.colorbar(ways[-1][1], ax=[axis for axis, _ in ways], shrink=0.8, label="step")
+
+
+def _trajectory(axis: Axes, prepared: Prepared, data: Dataset, number: int) -> PathCollection:
     """Draw a trajectory's first state, and its way on top, coloured by time, with start and end."""
     times = torch.arange(data.length)
     state = data.state(torch.full_like(times, number), times)
@@ -171,5 +183,5 @@ def _trajectory(picture: Plot, axis: Axes, prepared: Prepared, data: Dataset, nu
     points = axis.scatter(way[:, 0], way[:, 1], c=times.numpy(), cmap=_TIME, s=9, zorder=3)
     for name, point, marker in (("start", way[0], "o"), ("end", way[-1], "s")):
         axis.plot(*point, marker, markersize=9, markerfacecolor="none", markeredgecolor="#ff7f0e", label=name, zorder=4)
-    picture.colorbar(points, ax=axis, shrink=0.8, label="step")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=8)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=2, frameon=False, fontsize=8)
+    return points

@@ -14,10 +14,10 @@ from vgbench.report.plots.images import image_name, rgb
 FRAMES = 8
 
 
-def preview(environment: Environment, data: Trajectories, path: Path, count: int = 6) -> None:
+def preview(environment: Environment, data: Trajectories, path: Path, title: str = "", count: int = 6) -> None:
     """Draw the first `count` trajectories: a row of frames each, and all frames in one at its end.
 
-    An environment without images has its first vector plotted over time.
+    An environment without images has its first vector plotted over time. The title says what data these are.
     """
     rows = min(count, len(data))
     image = image_name(environment)
@@ -28,10 +28,14 @@ def preview(environment: Environment, data: Trajectories, path: Path, count: int
         seen = _observations(environment, data, row)
         if image:
             _frames(list(axes[row]), seen[image], data.length)
+            axes[row][0].set_ylabel(f"trajectory {row}", fontsize=8)
         else:
             name = next(iter(seen))
             axes[row][0].plot(seen[name].reshape(data.length, -1))
-            axes[row][0].set_ylabel(name)
+            axes[row][0].set_ylabel(f"{name}, trajectory {row}", fontsize=8)
+    if not image:
+        axes[-1][0].set_xlabel("step")
+    figure.suptitle(title, fontsize=10)
     style.save_png(figure, path, dpi=100)
 
 
@@ -53,4 +57,4 @@ def _frames(axes: Sequence[Axes], images: np.ndarray, length: int) -> None:
     for axis, picture, title in zip(axes, pictures, titles, strict=True):
         axis.imshow(rgb(picture, apart=True), interpolation="nearest")
         axis.set_title(title, fontsize=7)
-        axis.set_axis_off()
+        axis.set(xticks=[], yticks=[])

@@ -1,7 +1,9 @@
 """The pictures of one run: drawn once, and kept in its folder `plots/` until what they show has changed."""
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,13 +25,15 @@ MODEL_KINDS = "Value map, prediction error and rollouts"
 class Group:
     """Pictures that are drawn together, again when one of the `files` that they show has changed, or what `also` gives.
 
-    `slow` ones need the model, and are drawn only where that is asked for.
+    `slow` ones need the model, and are drawn only where that is asked for. Those of a command of their own (`added`)
+    are only shown, see `add`.
     """
 
     name: str
     files: tuple[str, ...]
     draw: Callable[[Path], Drawn]
     slow: bool = False
+    added: bool = False
     also: Callable[[Path], object] = lambda run: ""
 
     def stamp(self, run: Path) -> str:
@@ -51,7 +55,7 @@ class Gallery:
     left_out: tuple[SkippedPlot, ...] = ()
 
 
-def gallery(run: Path, out: Path | None = None, draw: bool = True) -> Gallery:
+def gallery(run: Path, out: Path | None = None, draw: bool = True, drawn: Path | None = None) -> Gallery:
     """Return the pictures of a run folder, drawing those that are missing or old.
 
     Args:
@@ -59,6 +63,7 @@ def gallery(run: Path, out: Path | None = None, draw: bool = True) -> Gallery:
         out: where the pictures lie; by default `plots/` in the run folder.
         draw: whether to draw what needs the model, which takes up to a minute or two. If not, pictures of the model
             that were drawn before are still shown.
+        drawn: where pictures may lie that were drawn before; those that still hold are copied to `out`.
 
     Raises:
         UsageError: the folder holds no run, or `out` cannot be written.
@@ -68,10 +73,10 @@ def gallery(run: Path, out: Path | None = None, draw: bool = True) -> Gallery:
     if problem := other_format(read_json(run / "run.json", ("format",), "it is left as it is")["format"]):
         raise UsageError(f"RUN {run} {problem}")
     folder = out or run / "plots"
-    known = _index(folder)
+    known = _index(folder) or (_copied(drawn, folder) if drawn else {})
     made: dict[str, Any] = {}
     for group in GROUPS:
-        stamp, old, wanted = group.stamp(run), known.get(group.name), draw or not group.slow
+        stamp, old, wanted = group.stamp(run), known.get(group.name), not group.added and (draw or not group.slow)
         # Without a picture: what was missing (checkpoints, a plugin) may be there now.
         tried = old and (old["pictures"] or not (wanted and group.slow))
         if old and tried and old["stamp"] == stamp and all((folder / p["file"]).exists() for p in old["pictures"]):
@@ -83,6 +88,26 @@ def gallery(run: Path, out: Path | None = None, draw: bool = True) -> Gallery:
         _make(folder)
         write_json(folder / INDEX, {"format": DRAWING, **made})
     return shown
+
+
+def add(run: Path, name: str, picture: Plot) -> Path:
+    """Write a picture of a group that is `added` to the run's `plots/`, for who looks at them; return its file."""
+    folder = run / "plots"
+    drawn, known = _drawn(iter([picture]), folder), _index(folder)
+    stamp = next(group for group in GROUPS if group.name == name).stamp(run)
+    write_json(folder / INDEX, {"format": DRAWING, **known, name: {"stamp": stamp, **drawn}})
+    return folder / picture.file
+
+
+def _copied(source: Path, folder: Path) -> dict[str, Any]:
+    """Copy the pictures of another folder, and return its index; those that are not there are drawn again."""
+    known = _index(source)
+    for group in known.values():
+        for entry in group["pictures"]:
+            with suppress(OSError):
+                _make(folder)
+                shutil.copyfile(source / entry["file"], folder / entry["file"], follow_symlinks=False)
+    return known
 
 
 def _make(folder: Path) -> None:
@@ -141,15 +166,16 @@ def _pictures(made: dict[str, Any]) -> Iterator[Plot]:
 
 
 def _left_out(made: dict[str, Any], run: Path, draw: bool) -> Iterator[SkippedPlot]:
+    # Of a diagnosis the prediction error is drawn without the model.
+    drawn = any(entry["file"] == "prediction.svg" for group in made.values() for entry in group["pictures"])
+    kind = "Value map and rollouts" if drawn else MODEL_KINDS
     for group in made.values():
         for entry in group["left_out"]:
-            yield SkippedPlot(**entry)
+            yield SkippedPlot(kind if entry["kind"] == MODEL_KINDS else entry["kind"], entry["why"])
     if "model" not in made and not draw:
         kept = any((run / "checkpoints").glob("*.pt"))
-        drawn = f"not drawn so far; `vgbench plot {run}` draws them"
-        yield SkippedPlot(
-            MODEL_KINDS, drawn if kept else "they need the run's checkpoints, which are not in its folder"
-        )
+        undrawn = f"not drawn so far; `vgbench plot {run}` draws them"
+        yield SkippedPlot(kind, undrawn if kept else "they need the run's checkpoints, which are not in its folder")
 
 
 def _records(run: Path) -> Drawn:
@@ -212,6 +238,7 @@ def _diagnosis(run: Path) -> Drawn:
 GROUPS = (
     Group("records", ("train.jsonl", "episodes.jsonl"), _records, also=lambda run: _shown_of(run)),
     Group("model", ("result.json", "episodes.jsonl"), _model, slow=True),
+    Group("failures", ("result.json", "episodes.jsonl"), lambda run: iter(()), added=True),
     Group("diagnosis", ("run.json", "diagnosis.json"), _diagnosis),
 )
 """All pictures of a run, in their order; of two with the same file, the later one is shown."""

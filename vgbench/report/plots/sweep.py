@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from vgbench.experiments.budget import COLUMNS
@@ -60,7 +62,7 @@ def plot_budget(path: Path, rows: Sequence[Record], title: str) -> None:
     """Draw `vgbench.experiments.budget.rows` as PNG: success over evaluations per task, on a log scale.
 
     Settings are points; a line joins those of a planner that no cheaper setting of it equals (its Pareto front), which
-    are named. A planner that asks for no evaluation is a level line.
+    are numbered, and named below. A planner that asks for no evaluation is a level line.
     """
     with style.style():
         figure = style.canvas(6.8, 4.6)
@@ -72,15 +74,18 @@ def plot_budget(path: Path, rows: Sequence[Record], title: str) -> None:
         costs = [row["evaluations_per_task"] for row in rows if row["evaluations_per_task"]]
         if costs:  # a log scale finds no limits for a single point
             axes.set_xlim(min(costs) / 1.5, max(costs) * 1.5)
+        named: list[Line2D] = []
         for index, curve in enumerate(dict.fromkeys(row["curve"] for row in rows)):
             known = [row for row in rows if row["curve"] == curve and row["success_rate"] is not None]
             paid = [row for row in known if row["evaluations_per_task"]]
             _points(axes, index, curve, [row["evaluations_per_task"] for row in paid], paid, joined=False)
-            _front(axes, index, front(paid))
+            _front(axes, index, front(paid), named)
             for row in known:
                 if row["evaluations_per_task"] == 0:
                     axes.axhline(row["success_rate"], color=COLOURS[index % len(COLOURS)], linestyle=":")
         _finish(axes, "evaluations of the predictor per task (lines: Pareto fronts)", rows)
+        if named:
+            figure.legend(handles=named, loc="outside lower center", ncols=3, fontsize=7.5)
         figure.suptitle(title, fontsize=11)
         style.save(figure, path)
 
@@ -94,15 +99,20 @@ def front(rows: Sequence[Record]) -> list[Record]:
     return found
 
 
-def _front(axes: Axes, index: int, rows: Sequence[Record]) -> None:
-    """Join the rows of a front, and write their settings beside them."""
+def _front(axes: Axes, index: int, rows: Sequence[Record], known: list[Line2D]) -> None:
+    """Join the rows of a front and number them; what the numbers stand for is added to `known`."""
     places = [(row["evaluations_per_task"], row["success_rate"]) for row in rows]
     colour = COLOURS[index % len(COLOURS)]
     if len(places) > 1:
         axes.plot(*zip(*places, strict=True), color=colour, linestyle=style.DASHES[index % len(style.DASHES)])
     for place, row in zip(places, rows, strict=True):
-        words = "\n".join(_short(word) for word in str(row["settings"]).split())
-        axes.annotate(words, place, (5, -4), textcoords="offset points", fontsize=6, va="top", color=colour)
+        number = str(len(known) + 1)
+        halo = [withStroke(linewidth=2.5, foreground="white")]
+        sign = axes.annotate(number, place, (-7, 5), textcoords="offset points", ha="center", zorder=5)
+        sign.set(fontsize=9, color=colour, path_effects=halo)
+        words = ", ".join(_short(word) for word in str(row["settings"]).split())
+        marker = _MARKERS[index % len(_MARKERS)]
+        known.append(Line2D([], [], color=colour, marker=marker, linestyle="none", label=f"{number}: {words}"))
 
 
 def _short(setting: str) -> str:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from vgbench.api import Batch, Distance, Loss, Objective, ObjectiveShapes
 from vgbench.api.objective import Need, Part, StopGradient
+from vgbench.plugin.logs import log_meanings
 from vgbench.plugin.registry import Registry, load_plugin
 from vgbench.testing.check import Collector, Skip, expect
 from vgbench.testing.subject import Subject
@@ -96,6 +97,15 @@ def logs_detached(subject: Subject) -> None:
     for name, value in evaluate(subject.make())[1].logs.items():
         attached = isinstance(value, Tensor) and value.requires_grad
         expect(not attached, "logs without gradient", f"{name} with one", "a missing `.detach()`: it keeps the graph")
+
+
+@check(after=("logs",), severity="warn")
+def logs_explained(subject: Subject) -> None:
+    """Each logged value has a line in the section `Logs:` of the docstring of `loss`."""
+    known, logged = log_meanings(subject.cls), evaluate(subject.make())[1].logs
+    missing = [name for name in logged if name not in known]
+    cause = f"no line such as `{missing[0]}: what it tells` under `Logs:`" if missing else ""
+    expect(not missing, "a line for each logged value", f"none for {', '.join(missing)}", cause)
 
 
 def reached(made: Objective) -> set[str]:
