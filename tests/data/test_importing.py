@@ -195,13 +195,18 @@ def test_minari_gives_the_same_data_set(episodes, imported, tmp_path):
         )
         for i, (f, a) in enumerate(episodes)
     ]
-    box = spaces.Box(0, 255, (24, 20, 3), np.uint8), spaces.Box(-1, 1, (2,), np.float32)
+    box = {"observation_space": spaces.Box(0, 255, (24, 20, 3), np.uint8), "action_space": spaces.Box(-1, 1, (2,))}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        minari.create_dataset_from_buffers("own-v0", buffers, observation_space=box[0], action_space=box[1])
+        minari.create_dataset_from_buffers("own-v0", buffers, jpeg_encoding=False, **box)
+        minari.create_dataset_from_buffers("jpeg-v0", buffers, **box)
     about, _ = imported("--minari", "own-v0")
     write_npz(tmp_path / "first.npz", episodes)
-    assert about["fingerprint"] == imported(tmp_path / "first.npz", out="first.h5")[0]["fingerprint"]
+    whole = imported(tmp_path / "first.npz", out="first.h5")[0]["fingerprint"]
+    assert about["fingerprint"] == whole and not about["notes"]
+    # Noise changes under JPEG, whose use Minari leaves on.
+    about, _ = imported("--minari", "jpeg-v0", out="jpeg.h5")
+    assert about["fingerprint"] != whole and "Minari keeps images as JPEG" in about["notes"][0]
 
 
 def test_a_mapping_says_what_fields_of_any_name_are(episodes, imported, refused, tmp_path):
@@ -345,6 +350,16 @@ def test_files_that_are_none(refused, tmp_path):
     np.savez(tmp_path / "objects.npz", observations=np.array([[1], [2, 3]], dtype=object))
     assert "Python objects, whose pickle is never read" in refused(tmp_path / "objects.npz")
     assert "expected one of FILE and --minari" in refused()
+
+
+def test_recordings_given_as_a_data_set_are_told_of_import(vgbench_cli, tmp_path):
+    vector_file(tmp_path / "a.npz", np.zeros((11, 2)))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["observations"] = np.zeros((11, 2))
+    for name, kind in (("a.npz", "is no HDF5 file"), ("a.h5", "is an HDF5 file, but not a vgbench data set")):
+        done = vgbench_cli("train", "--data", tmp_path / name, "--recipe", "vf", "--out", tmp_path / "no")
+        assert done.exit_code == 2 and kind in done.stderr
+        assert f"`vgbench import {tmp_path / name} --out DATA.h5`" in done.stderr
 
 
 def test_truncated_files_are_told(episodes, refused, tmp_path):

@@ -83,10 +83,8 @@ def read_file(path: Path, option: str) -> tuple[dict[str, Any], Where]:
         # `recipe: ...` alone is a choice of a config.yaml, and more likely a slip of `recipes` here.
         near = [f"{where.at(key)}: {key!r} is no section. {suggest(key, OWN_SECTIONS)}" for key in list(content)[:1]]
         more = f"or one of {', '.join(OWN_SECTIONS[2:])}"
-        said = " ".join(
-            [f"{option} {path}: expected a section `recipes`, with a recipe under each name, {more}.", *near]
-        )
-        raise UsageError(said.rstrip("."))
+        words = f"{option} {path}: expected a section `recipes`, with a recipe under each name, {more}"
+        raise UsageError(". ".join([words, *near]))
     return own, where
 
 

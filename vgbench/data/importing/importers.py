@@ -140,8 +140,8 @@ class RecordedImporter(Importer):
         field, given = self.recording.fields["actions"], self.options.action_range
         if self.options.frame_skip > 1:
             raise UsageError(
-                f"--frame-skip {self.options.frame_skip}: {self.who}: field {field!r} has discrete actions, and several "
-                "of them do not make one; leave it out"
+                f"--frame-skip {self.options.frame_skip}: {self.who}: field {field!r} has discrete actions, and "
+                "several of them do not make one; leave it out"
             )
         if given and not (given[0].is_integer() and given[1].is_integer()):
             raise UsageError(
@@ -240,8 +240,8 @@ class WorldImporter(Importer):
         dim = self.actions.dim
         if self.found.discrete and not self.actions.discrete:
             raise UsageError(
-                f"{self.who}: field {self.recording.fields['actions']!r}: actions are {episode.actions.dtype}, expected "
-                f"vectors of {dim} real numbers (float32), as the environment has no discrete actions"
+                f"{self.who}: field {self.recording.fields['actions']!r}: actions are {episode.actions.dtype}; the "
+                f"environment has no discrete ones, so they are expected as vectors of {dim} real numbers (float32)"
             )
         if not self.found.discrete and episode.actions.shape[1:] != (dim,):
             raise UsageError(
