@@ -179,34 +179,52 @@ def test_the_same_recordings_in_any_format_are_the_same_data_set(name, episodes,
     assert about["fingerprint"] == imported(tmp_path / "first.npz", out="first.h5")[0]["fingerprint"]
 
 
-def test_minari_gives_the_same_data_set(episodes, imported, tmp_path):
+@pytest.fixture
+def minari_set():
+    """Make a local Minari data set of episodes."""
     minari = pytest.importorskip("minari")
     from gymnasium import spaces
     from minari.data_collector.episode_buffer import EpisodeBuffer
 
-    buffers = [
-        EpisodeBuffer(
-            id=i,
-            observations=f,
-            actions=a,
-            rewards=[0.0] * len(a),
-            terminations=[False] * len(a),
-            truncations=[False] * (len(a) - 1) + [True],
-        )
-        for i, (f, a) in enumerate(episodes)
-    ]
-    box = {"observation_space": spaces.Box(0, 255, (24, 20, 3), np.uint8), "action_space": spaces.Box(-1, 1, (2,))}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        minari.create_dataset_from_buffers("own-v0", buffers, jpeg_encoding=False, **box)
-        minari.create_dataset_from_buffers("jpeg-v0", buffers, **box)
+    def make(name, episodes, **options):
+        buffers = [
+            EpisodeBuffer(
+                id=i,
+                observations=f,
+                actions=a,
+                rewards=[0.0] * len(a),
+                terminations=[False] * len(a),
+                truncations=[False] * (len(a) - 1) + [True],
+            )
+            for i, (f, a) in enumerate(episodes)
+        ]
+        options["observation_space"] = spaces.Box(0, 255, episodes[0][0].shape[1:], np.uint8)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            minari.create_dataset_from_buffers(name, buffers, action_space=spaces.Box(-1, 1, (2,)), **options)
+
+    return make
+
+
+def test_minari_gives_the_same_data_set(episodes, imported, minari_set, tmp_path):
+    minari_set("own-v0", episodes)
     about, _ = imported("--minari", "own-v0")
     write_npz(tmp_path / "first.npz", episodes)
+    assert about["fingerprint"] == imported(tmp_path / "first.npz", out="first.h5")[0]["fingerprint"]
+
+
+def test_images_that_minari_keeps_as_jpeg_are_told(imported, minari_set, tmp_path):
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 256, (n, 48, 48, 3), dtype=np.uint8) for n in LENGTHS]
+    episodes = [(f, np.zeros((len(f) - 1, 2), np.float32) + np.float32(0.5)) for f in frames]
+    write_npz(tmp_path / "first.npz", episodes)
     whole = imported(tmp_path / "first.npz", out="first.h5")[0]["fingerprint"]
-    assert about["fingerprint"] == whole and not about["notes"]
-    # Noise changes under JPEG, whose use Minari leaves on.
+    minari_set("jpeg-v0", episodes)
     about, _ = imported("--minari", "jpeg-v0", out="jpeg.h5")
     assert about["fingerprint"] != whole and "Minari keeps images as JPEG" in about["notes"][0]
+    minari_set("raw-v0", episodes, jpeg_encoding=False)
+    about, _ = imported("--minari", "raw-v0", out="raw.h5")
+    assert about["fingerprint"] == whole and not about["notes"]
 
 
 def test_a_mapping_says_what_fields_of_any_name_are(episodes, imported, refused, tmp_path):
