@@ -1,6 +1,8 @@
 """Intervals and tests against numbers from the literature, brute force and simulation."""
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -165,3 +167,13 @@ def test_the_bootstrap_covers_where_tasks_differ(p):
         low, high = hierarchical_bootstrap(rows.astype(int).tolist(), trial, resamples=500)
         hits += low <= p <= high
     assert hits / trials > 0.86
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 80), (80, 80), (1, 80), (40, 80), (71, 80), (3, 7)])
+def test_wilson_is_scipys_without_its_import(successes, n):
+    interval = binomtest(successes, n).proportion_ci(method="wilson")
+    low, high = wilson(successes, n)
+    assert (low, high) == pytest.approx((interval.low, interval.high), abs=1e-14)
+    assert (low == 0) == (successes == 0) and (high == 1) == (successes == n)
+    code = f"import sys, vgbench.statistics as s; s.wilson({successes}, {n}); sys.exit('scipy.stats' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,11 +7,11 @@ Interval = tuple[float, float]
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
-    """Return the Wilson score interval of a rate from `successes` of `n`."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(successes, n).proportion_ci(confidence_level=confidence, method="wilson")
-    return float(interval.low), float(interval.high)
+    """Return the Wilson score interval of a rate from `successes` of `n`, one or more."""
+    # Not by scipy.stats: to import that takes longer than many an evaluation.
+    low, high = score_interval(successes / n, n, confidence)
+    # The formula's ends there, which rounding would miss.
+    return 0.0 if successes == 0 else low, 1.0 if successes == n else high
 
 
 def score_interval(mean: float, size: float, confidence: float = 0.95) -> Interval:

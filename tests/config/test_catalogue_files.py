@@ -118,6 +118,34 @@ def test_a_run_keeps_what_its_file_said_and_goes_on_without_it(mine, vgbench_cli
         ("evaluation.tasks: 3", "iql.tau: 0.3", "a scale sets budget alone"),
         ("extends: tuned", "default: true", "the default variant is tuned"),
         ("summary: mine beside vf", "sumary: mine", "suites.my_table: unknown key 'sumary'. Did you mean 'summary'?"),
+        (
+            "recipes: [mine, vf]",
+            "recipes: [mine, vf, mine]",
+            "mine.yaml:22: suites.my_table.recipes.2: 'mine' stands there",
+        ),
+        ("[my_wall, wall_big]", "[my_wall, my_wall]", "my_table.protocols.1: 'my_wall' stands there twice"),
+        ("seeds: [0, 1]", "seeds: [0, one]", "mine.yaml:24: suites.my_table.seeds.1: a seed is a whole number"),
+        ("seeds: [0, 1]", "seeds: [0, 0]", "mine.yaml:24: suites.my_table.seeds.1: seed 0 stands there twice"),
+        ("a: mine, b", "a: vf_quasi, b", "mine.yaml:26: suites.my_table.claims.0.a: recipe 'vf_quasi' is not part"),
+        ("[my_wall]}", "[maze]}", "claims.0.protocols: protocol 'maze' is not part of the suite. Known: my_wall"),
+        (
+            "[my_wall]}",
+            "[my_wall], interaction: maze}",
+            "claims.0.interaction: protocol 'maze' is not part of the suite",
+        ),
+        (
+            "seeds: [0, 1]",
+            "published: {fv: {my_wall: 0.9}}",
+            "mine.yaml:24: suites.my_table.published.fv: unknown value",
+        ),
+        ("seeds: [0, 1]", "published: {vf: {my_wall: 90}}", "published.vf.my_wall: expected a rate of 0 to 1, got 90"),
+        (
+            "seeds: [0, 1]",
+            "published_n: {my_wall: many}",
+            "published_n.my_wall: expected a number of tasks, got 'many'",
+        ),
+        ("seeds: [0, 1]", "only: {fv: [my_wall]}", "suites.my_table.only.fv: unknown value 'fv'. Did you mean 'vf'?"),
+        ("seeds: [0, 1]", "only: {vf: [maze]}", "suites.my_table.only.vf.0: unknown value 'maze'"),
     ],
 )
 def test_what_is_wrong_is_named_with_file_and_line(mine, vgbench_cli, old, new, message):
@@ -130,7 +158,10 @@ def test_what_is_wrong_is_named_with_file_and_line(mine, vgbench_cli, old, new, 
 def test_a_file_without_a_suite_or_with_two_is_refused(mine, vgbench_cli):
     mine.write_text(MINE.partition("suites:")[0])
     done = vgbench_cli("suite", mine, "--dry-run")
-    assert done.exit_code == 2 and "it has no suite" in done.stderr
+    assert done.exit_code == 2 and "it has no suite; expected a section `suites`" in done.stderr
+    mine.write_text("recipe:\n  mine: {extends: vf}\n")
+    done = vgbench_cli("suite", mine, "--dry-run")
+    assert done.exit_code == 2 and "mine.yaml:1: 'recipe' is no section. Did you mean 'recipes'?" in done.stderr
     mine.write_text(MINE + "  other: {summary: x, recipes: [vf], protocols: [wall_big]}\n")
     done = vgbench_cli("suite", mine, "--dry-run")
     assert done.exit_code == 2 and "2 suites (my_table, other): name one, with --recipes" in done.stderr

@@ -179,29 +179,52 @@ def test_the_same_recordings_in_any_format_are_the_same_data_set(name, episodes,
     assert about["fingerprint"] == imported(tmp_path / "first.npz", out="first.h5")[0]["fingerprint"]
 
 
-def test_minari_gives_the_same_data_set(episodes, imported, tmp_path):
+@pytest.fixture
+def minari_set():
+    """Make a local Minari data set of episodes."""
     minari = pytest.importorskip("minari")
     from gymnasium import spaces
     from minari.data_collector.episode_buffer import EpisodeBuffer
 
-    buffers = [
-        EpisodeBuffer(
-            id=i,
-            observations=f,
-            actions=a,
-            rewards=[0.0] * len(a),
-            terminations=[False] * len(a),
-            truncations=[False] * (len(a) - 1) + [True],
-        )
-        for i, (f, a) in enumerate(episodes)
-    ]
-    box = spaces.Box(0, 255, (24, 20, 3), np.uint8), spaces.Box(-1, 1, (2,), np.float32)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        minari.create_dataset_from_buffers("own-v0", buffers, observation_space=box[0], action_space=box[1])
+    def make(name, episodes, **options):
+        buffers = [
+            EpisodeBuffer(
+                id=i,
+                observations=f,
+                actions=a,
+                rewards=[0.0] * len(a),
+                terminations=[False] * len(a),
+                truncations=[False] * (len(a) - 1) + [True],
+            )
+            for i, (f, a) in enumerate(episodes)
+        ]
+        options["observation_space"] = spaces.Box(0, 255, episodes[0][0].shape[1:], np.uint8)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            minari.create_dataset_from_buffers(name, buffers, action_space=spaces.Box(-1, 1, (2,)), **options)
+
+    return make
+
+
+def test_minari_gives_the_same_data_set(episodes, imported, minari_set, tmp_path):
+    minari_set("own-v0", episodes)
     about, _ = imported("--minari", "own-v0")
     write_npz(tmp_path / "first.npz", episodes)
     assert about["fingerprint"] == imported(tmp_path / "first.npz", out="first.h5")[0]["fingerprint"]
+
+
+def test_images_that_minari_keeps_as_jpeg_are_told(imported, minari_set, tmp_path):
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 256, (n, 48, 48, 3), dtype=np.uint8) for n in LENGTHS]
+    episodes = [(f, np.zeros((len(f) - 1, 2), np.float32) + np.float32(0.5)) for f in frames]
+    write_npz(tmp_path / "first.npz", episodes)
+    whole = imported(tmp_path / "first.npz", out="first.h5")[0]["fingerprint"]
+    minari_set("jpeg-v0", episodes)
+    about, _ = imported("--minari", "jpeg-v0", out="jpeg.h5")
+    assert about["fingerprint"] != whole and "Minari keeps images as JPEG" in about["notes"][0]
+    minari_set("raw-v0", episodes, jpeg_encoding=False)
+    about, _ = imported("--minari", "raw-v0", out="raw.h5")
+    assert about["fingerprint"] == whole and not about["notes"]
 
 
 def test_a_mapping_says_what_fields_of_any_name_are(episodes, imported, refused, tmp_path):
@@ -347,6 +370,16 @@ def test_files_that_are_none(refused, tmp_path):
     assert "expected one of FILE and --minari" in refused()
 
 
+def test_recordings_given_as_a_data_set_are_told_of_import(vgbench_cli, tmp_path):
+    vector_file(tmp_path / "a.npz", np.zeros((11, 2)))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["observations"] = np.zeros((11, 2))
+    for name, kind in (("a.npz", "is no HDF5 file"), ("a.h5", "is an HDF5 file, but not a vgbench data set")):
+        done = vgbench_cli("train", "--data", tmp_path / name, "--recipe", "vf", "--out", tmp_path / "no")
+        assert done.exit_code == 2 and kind in done.stderr
+        assert f"`vgbench import {tmp_path / name} --out DATA.h5`" in done.stderr
+
+
 def test_truncated_files_are_told(episodes, refused, tmp_path):
     for name, write in (("a.npz", write_npz), ("a.hdf5", write_d4rl)):
         write(tmp_path / name, episodes)
@@ -386,9 +419,44 @@ def test_fields_of_different_lengths_are_named(refused, tmp_path):
     assert "'done' mark no end of an episode" in refused(tmp_path / "e.npz")
 
 
-def test_discrete_actions_are_told(refused, tmp_path):
-    vector_file(tmp_path / "a.npz", np.zeros((11, 2)), np.zeros(11, np.int64))
-    assert "field 'actions': actions are int64, expected real numbers" in refused(tmp_path / "a.npz")
+def test_whole_numbers_are_discrete_actions(imported, refused, tmp_path):
+    numbers = np.array([2, 3, 4, 2, 2, 4, 3, 2, 3, 4, 2])
+    hot = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]], np.float32)
+    vector_file(tmp_path / "a.npz", np.zeros((11, 2)), numbers)
+    words, data = imported(tmp_path / "a.npz", out=tmp_path / "a.h5")
+    # Five states, then six: the last action of each leads nowhere.
+    assert np.array_equal(data.actions[0, :4], hot) and data.actions[1].argmax(axis=1).tolist() == [2, 1, 0, 1, 2]
+    assert words["fields"]["actions"] == "one of 3, numbers 2 to 4 (the data's own range), one-hot, from 'actions'"
+    vector_file(tmp_path / "b.npz", np.zeros((11, 2)), numbers[:, None].astype(np.uint8))
+    assert imported(tmp_path / "b.npz", out=tmp_path / "b.h5")[0]["fingerprint"] == words["fingerprint"]
+    words, data = imported(tmp_path / "b.npz", "--action-range", "0:5", out=tmp_path / "c.h5")
+    assert data.actions.shape[2] == 6 and data.actions[0, 0].argmax() == 2
+    assert words["fields"]["actions"] == "one of 6, numbers 0 to 5 (as given), one-hot, from 'actions'"
+    assert "action 4 at step 2; expected 2 to 3" in refused(tmp_path / "a.npz", "--action-range", "2:3")
+    assert "the numbers of the first and the last" in refused(tmp_path / "a.npz", "--action-range", "0.5:4")
+    assert "discrete actions, and several of them do not make one" in refused(tmp_path / "a.npz", "--frame-skip", "2")
+    vector_file(tmp_path / "d.npz", np.zeros((11, 2)), 700 * np.arange(11))
+    assert "whole numbers of 0 to 6300, too many" in refused(tmp_path / "d.npz")
+    vector_file(tmp_path / "e.npz", np.zeros((11, 2)), np.zeros((11, 2), np.int64))
+    assert "expected real numbers, or one whole number for each step" in refused(tmp_path / "e.npz")
+
+
+def test_discrete_actions_train_and_are_judged_without_a_simulator(imported, vgbench_cli, tmp_path):
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(12, 30, 20)
+    numbers = rng.integers(0, 4, lengths.sum())
+    moves = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], np.float32)[numbers]
+    places = np.concatenate([np.cumsum(part, axis=0) for part in np.split(moves, np.cumsum(lengths)[:-1])])
+    np.savez(tmp_path / "a.npz", observations=places, actions=numbers, ep_len=lengths)
+    imported(tmp_path / "a.npz", out=tmp_path / "a.h5")
+    what = ["train", "--data", tmp_path / "a.h5", "--recipe", "vf", "--encoder", "vector", "--scale", "smoke"]
+    refused = vgbench_cli(*what, "--out", tmp_path / "no")
+    assert refused.exit_code == 2 and "Planners that can: cem, random" in refused.stderr
+    done = vgbench_cli(*what, "--planner", "cem", "--out", tmp_path / "model")
+    assert done.exit_code == 0, done.stderr
+    judged = vgbench_cli("offline", tmp_path / "model", "--format", "json")
+    assert judged.exit_code == 0, judged.stderr
+    assert judged.json()["blocks"]["plan"]["plans"] > 0
 
 
 def films(folder, version, episodes):

@@ -10,6 +10,7 @@ gymnasium = pytest.importorskip("gymnasium")
 from gymnasium.utils.env_checker import check_env  # noqa: E402
 
 from vgbench.api import Discrete, Params  # noqa: E402
+from vgbench.data.files import load  # noqa: E402
 from vgbench.errors import UsageError  # noqa: E402
 
 PLUGIN = '''
@@ -59,7 +60,7 @@ def moved(tmp_plugin):
 
 
 def test_numbers_become_one_hot_vectors_and_back(moved):
-    assert moved.spec.actions == Discrete(3)
+    assert moved.spec.actions == Discrete(3, start=1)
     start = {
         "simulation": torch.tensor([[5.0], [5.0], [0.0]], dtype=torch.float64),
         "observation": torch.tensor([[5.0], [5.0], [0.0]]),
@@ -86,6 +87,24 @@ def test_it_passes_its_checks_trains_and_plans_with_cem(moved, vgbench_cli, tmp_
     assert json.loads(done.stdout)["n"] == 4
     refused = vgbench_cli(*what, "--out", tmp_path / "no")
     assert refused.exit_code == 2 and "Planners that can: cem, random" in refused.stderr
+
+
+def test_recordings_hold_the_numbers_of_the_env(moved, vgbench_cli, tmp_path):
+    places = np.array([5, 6, 7, 6, 6, 8, 9, 8, 7], np.float32)[:, None]
+    taken = np.array([3, 3, 1, 2, 2, 3, 1, 1, 2])
+    rows = {"observation": places, "achieved_goal": places, "ep_len": [5, 4]}
+    out = tmp_path / "belt.h5"
+    for name, actions in (("numbers", taken), ("hot", np.eye(3, dtype=np.float32)[taken - 1])):
+        np.savez(tmp_path / f"{name}.npz", actions=actions, **rows)
+        done = vgbench_cli("import", tmp_path / f"{name}.npz", "--env", "moved", "--out", out)
+        assert done.exit_code == 0, done.stderr
+        data, _ = load(out)
+        assert data.actions[0].argmax(axis=1).tolist() == [2, 2, 0, 1]
+        assert data.actions[1, :3].argmax(axis=1).tolist() == [2, 0, 0]
+        out.unlink()
+    np.savez(tmp_path / "wrong.npz", actions=taken - 1, **rows)
+    done = vgbench_cli("import", tmp_path / "wrong.npz", "--env", "moved", "--out", out)
+    assert done.exit_code == 2 and "action 0 at step 2; expected 1 to 3" in done.stderr
 
 
 def test_tasks_in_gymnasium_take_numbers(moved):

@@ -128,12 +128,17 @@ class Box(ActionSet):
 
 @dataclass(frozen=True)
 class Discrete(ActionSet):
-    """One of `dim` actions, as a vector that is `size` at the action's number and 0 elsewhere (one-hot)."""
+    """One of `dim` actions, as a vector that is `size` at the action's number and 0 elsewhere (one-hot).
+
+    `start` is the number of the first action in simulators and recordings that count from another one than 0; numbers
+    here count from 0.
+    """
 
     discrete = True
 
     dim: int
     size: float = 1.0
+    start: int = 0
 
     def __post_init__(self) -> None:
         """Refuse a set without a choice."""
@@ -147,7 +152,7 @@ class Discrete(ActionSet):
 
     def scaled(self, factor: float) -> "Discrete":
         """Return the set of vectors of size `factor * size`."""
-        return Discrete(self.dim, self.size * factor)
+        return Discrete(self.dim, self.size * factor, self.start)
 
     def boundary(self, directions: Tensor) -> Tensor:
         """Return the action nearest to each direction; with directions that are drawn evenly, each is as likely."""

@@ -235,9 +235,9 @@ class GymnasiumEnvironment(Environment):
             )
         env = self._env()
         self.set_state(env, simulation)
-        if self.spec.actions.discrete:
-            # Gymnasium's may begin with another number than 0.
-            taken = env.action_space.dtype.type(env.action_space.start + int(np.argmax(action)))
+        actions = self.spec.actions
+        if isinstance(actions, Discrete):
+            taken = env.action_space.dtype.type(actions.start + int(np.argmax(action)))
         else:
             taken = action.astype(env.action_space.dtype)
         return self._state(env.step(taken)[0])
@@ -310,7 +310,7 @@ def _actions(env: Any, who: str) -> Box | Discrete:
     """Set of the actions."""
     space = env.action_space
     if hasattr(space, "n") and hasattr(space, "start"):
-        return Discrete(int(space.n))
+        return Discrete(int(space.n), start=int(space.start))
     low, high = (getattr(space, name, None) for name in ("low", "high"))
     if low is None or high is None or low.ndim != 1 or not (np.isfinite(low).all() and np.isfinite(high).all()):
         raise UsageError(f"{who}: the action space is {space}; expected a bounded Box of one dimension, or Discrete")

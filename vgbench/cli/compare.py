@@ -60,8 +60,10 @@ def compare(
         return
     headers = ["PROTOCOL", "COMPARISON", "SCORE", "RATES", "DIFFERENCE", "P (HOLM)", "TASKS"]
     print_table(headers, [_texts(row) for row in rows])
+    said = set()  # scores of one comparison have one reason
     for row in rows:
-        if row.reason:
+        if row.reason and (row.protocol, row.a, row.b, row.reason) not in said:
+            said.add((row.protocol, row.a, row.b, row.reason))
             where = f"{row.protocol}: " if row.protocol else ""
             kind = (
                 "so the rates are compared as independent samples" if row.result else "so there is nothing to compare"

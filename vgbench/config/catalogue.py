@@ -4,12 +4,11 @@ What is installed is found by `vgbench.plugin.registry`, from entry points alone
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from vgbench.config.budget import Budget
-from vgbench.config.claims import read_claim
 from vgbench.config.definitions import (
     Component,
     Curve,
@@ -21,11 +20,12 @@ from vgbench.config.definitions import (
 from vgbench.config.protocols import Protocol, read_protocols
 from vgbench.config.recipes import Recipe, read_recipes
 from vgbench.config.schema import check_name, known, make, mapping, parts
+from vgbench.config.suites import read_suites
 from vgbench.config.variants import Variant, read_variants
 from vgbench.errors import UsageError
 from vgbench.storage import yaml_file
 from vgbench.storage.yaml_file import Where
-from vgbench.text import choice, same, suggest
+from vgbench.text import same, suggest
 
 Entry = TypeVar("Entry")
 
@@ -161,7 +161,7 @@ def extended(base: Catalogue | None, content: Any, where: Where, home: str = "")
         content.get("variants", {}), where / "variants", budget, protocols, recipes, taken(above.variants)
     )
     sweeps = _sweeps(content, where, taken(above.sweeps))
-    suites = _suites(content, where, recipes, protocols, taken(above.suites))
+    suites = read_suites(content.get("suites", {}), where / "suites", recipes, protocols, taken(above.suites))
     figures = read_figures(content.get("figures", {}), where / "figures", protocols)
     named = {(key, name): home for key in OWN_SECTIONS for name in content.get(key) or {}} if home else {}
     return Catalogue(
@@ -196,39 +196,3 @@ def _budget(patterns: Any, where: Where) -> Budget:
     if not (isinstance(patterns, list) and all(isinstance(pattern, str) for pattern in patterns)):
         raise UsageError(f"{where}: expected a list of addresses such as train.steps or *.samples, got {patterns!r}")
     return Budget(tuple(patterns))
-
-
-def _suites(
-    content: Mapping[str, Any], where: Where, recipes: Any, protocols: Any, others: Mapping[str, Suite] | None
-) -> dict[str, Suite]:
-    """Suites, with their recipes, protocols and claims held against those that there are."""
-    suites = {}
-    for name, raw in mapping(content.get("suites", {}), where / "suites").items():
-        here = where / "suites" / name
-        check_name(name, here, others, "suite")
-        suite: Suite = make(Suite, raw, here, name=name)
-        for key, known_names in (("recipes", recipes), ("protocols", protocols)):
-            for index, one in enumerate(_names(getattr(suite, key), here / key)):
-                choice(one, known_names, here / key / index)
-        if not isinstance(suite.claims, tuple):
-            raise UsageError(f"{here / 'claims'}: expected a list of claims, got {suite.claims!r}")
-        mapping(suite.families, here / "families")
-        for protocol in suite.ranking:
-            choice(protocol, suite.protocols, here / "ranking")
-        # Without its number of tasks a published rate has no interval to compare with.
-        uncounted = {place for row in suite.published.values() for place in row} - set(suite.published_n)
-        if uncounted:
-            raise UsageError(f"{here / 'published_n'}: missing the number of tasks behind {min(uncounted)!r}")
-        # After the suite itself: `all` in a claim stands for the suite's recipes.
-        claims = []
-        for index, raw in enumerate(suite.claims):
-            claims.append(read_claim(raw, here / "claims" / index, suite.recipes))
-            claims[-1].check(here / "claims" / index, recipes, protocols, suite.families)
-        suites[name] = replace(suite, claims=tuple(claims))
-    return suites
-
-
-def _names(value: Any, where: Where) -> tuple[str, ...]:
-    if not (isinstance(value, tuple) and value and all(isinstance(name, str) for name in value)):
-        raise UsageError(f"{where}: expected a list of names, got {value!r}")
-    return value

@@ -80,8 +80,11 @@ def read_file(path: Path, option: str) -> tuple[dict[str, Any], Where]:
     # Other keys of a run's config.yaml are no part of the catalogue.
     own = {key: value for key, value in content.items() if key in OWN_SECTIONS and isinstance(value, dict | list)}
     if not own:
+        # `recipe: ...` alone is a choice of a config.yaml, and more likely a slip of `recipes` here.
+        near = [f"{where.at(key)}: {key!r} is no section. {suggest(key, OWN_SECTIONS)}" for key in list(content)[:1]]
         more = f"or one of {', '.join(OWN_SECTIONS[2:])}"
-        raise UsageError(f"{option} {path}: expected a section `recipes`, with a recipe under each name, {more}")
+        words = f"{option} {path}: expected a section `recipes`, with a recipe under each name, {more}"
+        raise UsageError(". ".join([words, *near]))
     return own, where
 
 
@@ -105,6 +108,6 @@ def only_suite(path: Path, option: str) -> tuple[Catalogue, str]:
     names = list(content.get("suites") or {})
     if len(names) != 1:
         have = f"{len(names)} suites ({', '.join(names)}): name one, with --recipes {path}" if names else "no suite"
-        hint = "" if names else f". Other sections: {suggest('suites', content)}"
+        hint = "" if names else "; expected a section `suites`, with a suite under its name"
         raise UsageError(f"{option} {path}: it has {have}{hint}")
     return made, names[0]

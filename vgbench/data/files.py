@@ -243,13 +243,28 @@ def _check_rows(file: Any) -> None:
 _HINT = "collect it again with `vgbench collect`, or delete it if it lies in the cache"
 
 
+def _recordings(path: Path) -> str:
+    """Words for what to do with a file that something else wrote."""
+    return f"recordings of any kind become one by `vgbench import {path} --out DATA.h5`; else {_HINT}"
+
+
+def _other_kind(path: Path) -> bool:
+    """Whether a file begins as no HDF5 file does; one of 0 bytes is a broken one."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(8)
+    except OSError:
+        return False
+    return bool(first) and not b"\x89HDF\r\n\x1a\n".startswith(first)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Open a data set for reading; what is wrong with it, inside too, becomes one message."""
     try:
         with h5py.File(path, "r") as file:
             if "specification" not in file.attrs:
-                raise VgbenchError(f"{path} is an HDF5 file, but not a vgbench data set; {_HINT}")
+                raise UsageError(f"{path} is an HDF5 file, but not a vgbench data set; {_recordings(path)}")
             if file.attrs["format"] not in (FORMAT, episode_file.FORMAT):
                 raise VgbenchError(f"{path} has data format {file.attrs['format']}; this is format {FORMAT}; {_HINT}")
             header = parse_json(file.attrs["specification"])
@@ -273,6 +288,8 @@ def _opened(path: Path) -> Iterator[Any]:
     except VgbenchError:
         raise
     except Exception as err:  # h5py raises many kinds, by what is wrong with the file
+        if isinstance(err, OSError) and _other_kind(path):
+            raise UsageError(f"{path} is no HDF5 file, so not a vgbench data set; {_recordings(path)}") from err
         raise VgbenchError(f"{path} is not a whole HDF5 data set (truncated?): {_reason(err)}; {_HINT}") from err
 
 

@@ -51,9 +51,10 @@ def evaluate(
     for text in spec.notes:
         note(text)
     if spec.key() == trained.spec.key():
-        note(f"these are the values of the run itself: its own result, {run}")
         result = trained.folder.result()
         if result is not None:
+            unused = f"; nothing is written to {out}" if out is not None else ""
+            note(f"these are the values of the run itself: its own result, {run}{unused}")
             return {**result, "run_dir": str(run)}
     folder = out or run.with_name(f"{run.name}-evaluated-{spec.key()}")
     return runner.run(spec, folder, argv, loggers, trained=trained)

@@ -7,6 +7,7 @@ Each of these would change an experiment without a word.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -174,9 +175,7 @@ def line(path: Path, keys: Sequence[Any]) -> int | None:
     Where the last ones do not exist, it is the line of the nearest one that does.
     """
     try:
-        text = read_bytes(path, SIZE).decode("utf-8")
-        _check_events(text, str(path))
-        node = yaml.compose(text, Loader=_Loader)
+        node = _composed(read_bytes(path, SIZE).decode("utf-8"))
     except (OSError, ValueError, yaml.YAMLError, UsageError):
         return None
     found: int | None = node.start_mark.line + 1 if node is not None else None
@@ -186,6 +185,14 @@ def line(path: Path, keys: Sequence[Any]) -> int | None:
             break
         found = at.start_mark.line + 1
     return found
+
+
+@lru_cache(maxsize=4)
+def _composed(text: str) -> yaml.Node | None:
+    """Nodes of a file's text; kept, as places are asked for by the dozen."""
+    _check_events(text, "")
+    node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+    return node
 
 
 def _child(node: yaml.Node | None, key: Any) -> tuple[yaml.Node | None, yaml.Node | None]:

@@ -24,11 +24,14 @@ class Recorded(api.Environment):
     class Params(api.Params):
         """What the file holds."""
 
+        default_preserving = frozenset({"choices", "start"})
         observations: tuple[Array, ...] = Field(
             (("observation", "vector", (1,)),), description="name, kind (image or vector) and shape of each observation"
         )
         low: tuple[float, ...] = Field((-1.0,), description="least value of each component of the actions")
         high: tuple[float, ...] = Field((1.0,), description="largest value of each component of the actions")
+        choices: int = Field(0, description="number of discrete actions; 0: actions are vectors of real numbers")
+        start: int = Field(0, description="number that the first discrete action has in the recording")
 
     @property
     def spec(self) -> api.EnvironmentSpec:
@@ -38,7 +41,10 @@ class Recorded(api.Environment):
             name: api.ArraySpec(tuple(shape), kinds[kind], kind, "as recorded")
             for name, kind, shape in self.params.observations
         }
-        return api.EnvironmentSpec({}, seen, api.Box(self.params.low, self.params.high), restores_state=False)
+        actions: api.ActionSet = api.Box(self.params.low, self.params.high)
+        if self.params.choices:
+            actions = api.Discrete(self.params.choices, start=self.params.start)
+        return api.EnvironmentSpec({}, seen, actions, restores_state=False)
 
     def step(self, state: api.State, action: Tensor, noise: Tensor | None = None) -> NoReturn:
         """Refuse."""

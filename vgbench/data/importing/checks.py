@@ -8,6 +8,8 @@ import numpy as np
 from vgbench.data.importing.recording import BadEpisode, Episode, Recording
 from vgbench.errors import UsageError
 
+CHOICES = 1024
+"""Whole numbers that count as numbers of discrete actions, at most."""
 LEAST = 2
 """States without which an episode has no step."""
 
@@ -24,6 +26,7 @@ class Survey:
         shapes: shape and type of one row of each observation.
         bounds: least and largest number of each observation.
         low: least value of each component of the actions, and `high` the largest.
+        discrete: whether an action is a whole number: that of one of several actions.
     """
 
     good: list[int] = field(default_factory=list)
@@ -34,6 +37,7 @@ class Survey:
     bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
     low: np.ndarray = field(default_factory=lambda: np.zeros(0))
     high: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    discrete: bool = False
 
 
 def survey(recording: Recording, who: str, skip_bad: bool) -> Survey:
@@ -81,15 +85,17 @@ def _check(episode: Episode, fields: Mapping[str, str], found: Survey) -> None:
         shape = found.shapes.get(name, (array.shape[1:], array.dtype))[0]
         if array.shape[1:] != shape:
             raise BadEpisode(where, f"rows of shape {array.shape[1:]}, but {shape} in the episodes before")
-    if episode.actions.dtype.kind != "f":
+    actions, where = episode.actions, f"field {fields['actions']!r}"
+    if actions.ndim != 2:
+        raise BadEpisode(where, f"actions of shape {actions.shape[1:]}; expected vectors")
+    if actions.dtype.kind != "f" and actions.shape[1] != 1:
         raise UsageError(
-            f"field {fields['actions']!r}: actions are {episode.actions.dtype}, expected real numbers (for discrete "
-            "actions, save one-hot vectors as float32)"
+            f"{where}: actions are {actions.shape[1]} numbers of {actions.dtype}; expected real numbers, or one whole "
+            "number for each step, that of a discrete action (save the vectors as float32)"
         )
-    if episode.actions.ndim != 2:
-        raise BadEpisode(
-            f"field {fields['actions']!r}", f"actions of shape {episode.actions.shape[1:]}; expected vectors"
-        )
+    before = found.shapes.get("actions")
+    if before and (before[1].kind == "f") != (actions.dtype.kind == "f"):
+        raise BadEpisode(where, f"actions are {actions.dtype}, but {before[1]} in the episodes before")
 
 
 def _extend(found: Survey, episode: Episode) -> None:
@@ -99,7 +105,8 @@ def _extend(found: Survey, episode: Episode) -> None:
         found.bounds[name] = min(old[0], low), max(old[1], high)
         found.shapes.setdefault(name, (array.shape[1:], array.dtype))
     found.shapes.setdefault("actions", (episode.actions.shape[1:], episode.actions.dtype))
-    actions = episode.actions.astype(np.float32)
+    found.discrete = episode.actions.dtype.kind != "f"
+    actions = episode.actions.astype(np.float64 if found.discrete else np.float32)
     least, most = actions.min(axis=0), actions.max(axis=0)
     found.low = np.minimum(found.low, least) if len(found.low) else least
     found.high = np.maximum(found.high, most) if len(found.high) else most

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from vgbench.api import ActionSet, Environment
-from vgbench.data.importing.checks import Survey, survey
+from vgbench.api import ActionSet, Discrete, Environment
+from vgbench.data.importing.checks import CHOICES, Survey, survey
 from vgbench.data.importing.images import ObservationLayout, understood
 from vgbench.data.importing.recording import BadEpisode, Recording
 from vgbench.errors import UsageError
@@ -93,7 +93,13 @@ class Importer:
         raise NotImplementedError
 
     def clipped(self, actions: np.ndarray) -> tuple[np.ndarray, int, float]:
-        """Project actions [T, A] into the set; how many were outside, and how far the farthest."""
+        """Project actions [T, A] into the set; how many were outside, and how far the farthest.
+
+        Raises:
+            BadEpisode: a number of a discrete action [T, 1] is none of the set.
+        """
+        if isinstance(self.actions, Discrete) and self.found.discrete:
+            return _one_hot(actions, self.actions, self.recording.fields["actions"]), 0, 0.0
         taken = torch.from_numpy(np.array(actions, np.float32))
         inside = self.actions.clip(taken)
         away = (inside - taken).abs().amax(dim=-1)
@@ -119,12 +125,36 @@ class RecordedImporter(Importer):
             self.layouts[name] = understood(
                 recording.fields[name], shape, dtype, bounds, asked, options.image_range, who
             )
-        low, high = self._bounds()
+        low, high, choices, start = *self._bounds(), 0, 0
+        if self.found.discrete:
+            choices, start = self._choices()
+            low, high = (0.0,) * choices, (1.0,) * choices
         seen = [(name, layout.kind, layout.shape) for name, layout in self.layouts.items()]
         cls = load_plugin(RECORDED)
         self.name = RECORDED.name
-        self.environment = cls(cls.Params(observations=tuple(seen), low=low, high=high))
+        self.environment = cls(cls.Params(observations=tuple(seen), low=low, high=high, choices=choices, start=start))
         self.actions = self.environment.spec.actions
+
+    def _choices(self) -> tuple[int, int]:
+        """Return how many discrete actions there are, and the number of the first."""
+        field, given = self.recording.fields["actions"], self.options.action_range
+        if self.options.frame_skip > 1:
+            raise UsageError(
+                f"--frame-skip {self.options.frame_skip}: {self.who}: field {field!r} has discrete actions, and "
+                "several of them do not make one; leave it out"
+            )
+        if given and not (given[0].is_integer() and given[1].is_integer()):
+            raise UsageError(
+                f"--action-range {given[0]:g}:{given[1]:g}: {self.who}: field {field!r} has discrete actions; expected "
+                "the numbers of the first and the last"
+            )
+        low, high = map(int, given or (self.found.low[0], self.found.high[0]))
+        if high - low >= CHOICES:
+            raise UsageError(
+                f"{self.who}: field {field!r}: actions are whole numbers of {low} to {high}, too many to be those of "
+                f"discrete actions (at most {CHOICES}); save them as float32, if they are a continuous quantity"
+            )
+        return max(2, high - low + 1), low
 
     def _bounds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         if self.options.action_range:
@@ -153,6 +183,11 @@ class RecordedImporter(Importer):
         """Words for each field."""
         words = {name: f"{layout.words()} from {layout.field!r}" for name, layout in self.layouts.items()}
         spec: Any = self.actions
+        if self.found.discrete:
+            whose = "as given" if self.options.action_range else "the data's own range"
+            numbers = f"{spec.start} to {spec.start + spec.dim - 1} ({whose})"
+            field = self.recording.fields["actions"]
+            return words | {"actions": f"one of {spec.dim}, numbers {numbers}, one-hot, from {field!r}"}
         joined = f", {self.options.frame_skip} joined" if self.options.frame_skip > 1 else ""
         whose = "as given" if self.options.action_range else "the data's own range"
         bounds = f"{_few(spec.low)} to {_few(spec.high)} ({whose})"
@@ -203,7 +238,12 @@ class WorldImporter(Importer):
                 raise BadEpisode(f"field {name!r}", "NaN or infinity; expected finite numbers")
         fixed = {name: self._fixed(name, states.pop(name), number) for name in self._static}
         dim = self.actions.dim
-        if episode.actions.shape[1:] != (dim,):
+        if self.found.discrete and not self.actions.discrete:
+            raise UsageError(
+                f"{self.who}: field {self.recording.fields['actions']!r}: actions are {episode.actions.dtype}; the "
+                f"environment has no discrete ones, so they are expected as vectors of {dim} real numbers (float32)"
+            )
+        if not self.found.discrete and episode.actions.shape[1:] != (dim,):
             raise UsageError(
                 f"{self.who}: episode {number}: field {self.recording.fields['actions']!r}: actions of "
                 f"{episode.actions.shape[1]} numbers; expected {dim}"
@@ -228,6 +268,20 @@ class WorldImporter(Importer):
         return words | {
             "actions": f"vector of {self.actions.dim}, from {self.recording.fields['actions']!r}, in {self.actions!r}"
         }
+
+
+def _one_hot(numbers: np.ndarray, actions: Discrete, field: str) -> np.ndarray:
+    """Vectors [T, A] float32 of numbers [T, 1] of actions."""
+    index = numbers[:, 0].astype(np.int64) - actions.start
+    outside = (index < 0) | (index >= actions.dim)
+    if outside.any():
+        step = int(np.argmax(outside))
+        raise BadEpisode(
+            f"field {field!r}",
+            f"action {numbers[step, 0]} at step {step}; expected {actions.start} to {actions.start + actions.dim - 1}",
+        )
+    made: np.ndarray = np.eye(actions.dim, dtype=np.float32)[index]
+    return made
 
 
 def _static(world: Environment, length: int) -> list[str]:

@@ -24,6 +24,7 @@ class MinariRecording(Recording):
         self._names = named(seen)
         self.fields = {**self._names, "actions": "actions"}
         self.layout, self.rows, self.notes = f"Minari: {found.total_episodes} episodes", False, []
+        self.notes += _jpeg(found)
 
     def __len__(self) -> int:
         """Number of episodes."""
@@ -38,3 +39,22 @@ class MinariRecording(Recording):
             raise BadEpisode(f"field {missing[0]!r}", "it is missing")
         seen = {name: recorded.pop(field) for name, field in self._names.items()}
         return Episode(seen, np.asarray(found.actions), recorded)
+
+
+def _jpeg(found: Any) -> list[str]:
+    """Say that Minari keeps images as JPEG, where it does."""
+    # Versions before that had no choice, and say nothing of it.
+    if not getattr(found.storage, "jpeg_encoding", False):
+        return []
+    try:
+        from minari.dataset.minari_storage import is_image_space
+    except ImportError:
+        return []
+    spaces = getattr(found.observation_space, "spaces", None)
+    each = spaces.values() if isinstance(spaces, dict) else [found.observation_space]
+    if not any(is_image_space(space) for space in each):
+        return []
+    return [
+        "Minari keeps images as JPEG, which changes them a little: the data set is not that of the same recordings in "
+        "another format (record with jpeg_encoding=False to avoid it)"
+    ]
