@@ -11,7 +11,7 @@ from vgbench.plugin.entry import HOME
 from vgbench.plugin.logs import log_meanings
 from vgbench.plugin.registry import Registry
 from vgbench.testing import Session
-from vgbench.testing.checks.objective import evaluate
+from vgbench.testing.contracts.objective import evaluate
 
 DOCS = Path(__file__).parents[2] / "docs"
 OTHERS = {

@@ -105,7 +105,11 @@ def judged(runs):
     from vgbench.storage import records
 
     def call(*raw, **more):
-        catalogue = {"recipes": recipes("vf", "vf_quasi"), "protocols": PLACES, "suites": suite(*raw, **more)}
+        catalogue = {
+            "recipes": recipes("vf", "vf_quasi"),
+            "protocols": PLACES,
+            "suites": suite(*raw, **({"recipes": ["vf", "vf_quasi"]} | more)),
+        }
         made = read(catalogue, "x").suites["s"]
         return claims.judge(table.build(made, "quick", records.scan([runs], "quick", table.recipes(made))[0]))
 

@@ -69,7 +69,7 @@ def test_a_name_that_is_no_lower_snake_is_a_warning(session):
 
 
 def test_every_check_has_a_broken_plugin():
-    from vgbench.testing.checks import common
+    from vgbench.testing.contracts import common
 
     seen = {(KIND.get(source, source), check) for source, check, _ in BROKEN} | {("planner", "named")}
     shared = {check.id for check in (*common.FIRST.found, *common.LAST.found)}

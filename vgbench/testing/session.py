@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @functools.cache
 def checks(kind: str) -> tuple[Check, ...]:
     """Return all checks of a kind, in the order in which they are run."""
-    from vgbench.testing.checks import common
+    from vgbench.testing.contracts import common
     from vgbench.testing.subject import behaviour
 
     return (*common.FIRST.of(kind), *behaviour(kind).CHECKS, *common.LAST.of(kind))

@@ -31,7 +31,7 @@ class Behaviour(Protocol):
 
 def behaviour(kind: str) -> Behaviour:
     """Return the module of a kind."""
-    return cast("Behaviour", importlib.import_module(f"vgbench.testing.checks.{kind}"))
+    return cast("Behaviour", importlib.import_module(f"vgbench.testing.contracts.{kind}"))
 
 
 class Subject:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vgbench.api import ActionSet, Environment, EnvironmentSpec, HasCostToGo, State
 from vgbench.testing.check import Collector, Skip, expect
-from vgbench.testing.checks import environment_data
+from vgbench.testing.contracts import environment_data
 from vgbench.testing.environment_probe import (
     TASKS,
     TRAJECTORIES,
