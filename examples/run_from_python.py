@@ -11,8 +11,8 @@ import vgbench
 
 def main(folder: Path) -> None:
     for tau in (0.6, 0.8):
-        # scale="smoke" takes seconds and its numbers mean nothing; leave it out for the quick scale.
-        # A run goes on where it was, so a second call with the same folder returns the finished result at once.
+        # scale="smoke" takes seconds and its numbers are not meaningful; leave it out for quick scale.
+        # Runs resume, so a second call with the same folder returns the finished result at once.
         result = vgbench.run(
             env="wall", recipe="vf", scale="smoke", set={"iql.tau": tau}, seed=0, out=folder / f"tau-{tau}"
         )

@@ -12,13 +12,13 @@ from vgbench.plugin.registry import Registry
 PAGE = Path(__file__).resolve().parents[1] / "metrics.md"
 _OPENING = """# Logged metrics
 
-Training writes these values to `train.jsonl` every tenth step, to TensorBoard and Weights & Biases where
-they are asked for, and `vgbench plot` draws them. A loss on distances need not fall: the distances that
-it learns grow while it trains. Judge a run by its success rate and by `vgbench diagnose`.
+Training writes these values to `train.jsonl` every tenth step, and to TensorBoard and Weights &
+Biases if asked to; `vgbench plot` draws them. A loss on distances need not fall: the learned
+distances grow during training. Judge a run by its success rate and by `vgbench diagnose`.
 
-`vgbench show objective NAME` prints the same lines, also for objectives of other packages. An objective
-declares them in a section `Logs:` of the docstring of its `loss`; `vgbench check objective NAME` warns
-where one is missing.
+`vgbench show objective NAME` prints the same lines, also for objectives of other packages. An
+objective declares them in a section `Logs:` of the docstring of its `loss`;
+`vgbench check objective NAME` warns if one is missing.
 
 Made by `python docs/hooks/metrics.py`.
 

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import catalogue  # noqa: E402 - the folder of this file, found by the line above
 import command_line  # noqa: E402
 import kinds  # noqa: E402
+import notebook  # noqa: E402
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -21,6 +22,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = {
         "cli.md": command_line.page(),
         "registry.md": catalogue.page(),
+        "tutorial.md": notebook.page(),
         "python.md": _PYTHON.replace("ARGUMENTS", command_line.arguments()),
         **kinds.pages(),
     }
@@ -30,12 +32,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Any, **kwargs: Any) -> str:
-    """Turn links to files outside of the site (records under `results/`) into their names."""
+    """Turn links to files outside of the site (records under `results/`) into text: in tables without their paths."""
     depth = page.file.src_uri.count("/")
 
     def plain(match: re.Match[str]) -> str:
-        outside = match["target"].count("../") > depth
-        return f"{match['text']} (`{match['target'].replace('../', '')}`)" if outside else match[0]
+        if match["target"].count("../") <= depth:
+            return match[0]
+        name, text = f"`{match['target'].replace('../', '')}`", match["text"]
+        before = match.string[match.string.rfind("\n", 0, match.start()) + 1 : match.start()]
+        return text if before.startswith("|") else name if text.strip("`") == name.strip("`") else f"{text} ({name})"
 
     return re.sub(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<target>(?:\.\./)+[^)#]*)\)", plain, markdown)
 

@@ -1,16 +1,18 @@
 """Estimates of time: a range that records and this machine's speed inform; shipped records are those of results/."""
 
+import itertools
 import json
 import runpy
 import statistics
 from pathlib import Path
 
 import pytest
+import torch
 
 from vgbench.config.resolve import RunRequest, resolve
 from vgbench.experiments.cost import estimate
 from vgbench.experiments.recorded import PATH, content, row
-from vgbench.experiments.time_range import Speed
+from vgbench.experiments.time_range import Speed, measured
 from vgbench.text import span
 
 ROOT = Path(__file__).parents[2]
@@ -83,3 +85,10 @@ def test_sums_of_stages_make_the_worst_case():
 )
 def test_ranges_of_times(low, high, text):
     assert span(low, high) == text
+
+
+def test_a_machine_too_crowded_for_one_product_in_time_is_measured(monkeypatch):
+    clock = itertools.count(0.0, 5.0)
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    speed = measured(torch.device("cpu"), size=64)
+    assert 0 < speed.rate < speed.per_thread and speed.load > 1

@@ -212,5 +212,11 @@ def test_every_file_of_a_run_folder_is_documented(folder):
 def test_the_pages_that_the_navigation_names_exist_or_are_generated():
     text = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
     named = set(re.findall(r": ([\w/]+\.md)$", text, re.M))
-    generated = {"cli.md", "registry.md", "python.md", *(name for name in named if name.startswith("kinds/"))}
+    generated = {
+        "cli.md",
+        "registry.md",
+        "python.md",
+        "tutorial.md",
+        *(name for name in named if name.startswith("kinds/")),
+    }
     assert {path.name for path in DOCS.glob("*.md")} == named - generated

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StateGrid:
-    """M states that cover one layout, so that a value can be looked at everywhere.
+    """M states that cover one layout, to evaluate a value everywhere.
 
     Attributes:
         states: M states, each reachable from the others.
@@ -44,24 +44,24 @@ class HasCostToGo(Protocol):
     """Capability `cost_to_go`: the environment knows the true cost, which diagnosis, maps and ladder compare with."""
 
     def cost_to_go(self, state: State, goal: State) -> Tensor:
-        """Least number of steps from states to goals, [B] float; 0 at the goal, infinite where there is no way."""
+        """Return the least numbers of steps [B] float from states to goals: 0 at a goal, infinite without a way."""
 
 
 @runtime_checkable
 class HasExpert(Protocol):
-    """Capability `expert`: the environment has a controller that solves its tasks, as fast as may be.
+    """Capability `expert`: the environment has a controller that solves its tasks as fast as possible.
 
     It is the ladder's top rung, and its steps are those that SPL and timely success are judged by: one that dawdles
     makes these scores too high.
     """
 
     def expert(self, state: State, goal: State) -> Tensor:
-        """Actions [B, A] that lead from states towards goals, in the environment's units and within its action set."""
+        """Return actions [B, A] from states towards goals, in the environment's units and within its action set."""
 
 
 @runtime_checkable
 class HasStateGrid(Protocol):
-    """Capability `state_grid`: values can be looked at all over a layout (diagnosis, maps, ladder)."""
+    """Capability `state_grid`: values are computed all over a layout (diagnosis, maps, ladder)."""
 
     def state_grid(self, state: State) -> StateGrid:
         """Return the grid of the layout of a single state (leading 1)."""
@@ -83,7 +83,7 @@ class HasValueFixedPoint(Protocol):
     """Capability `value_fixed_point`: a diagnosis tells the fit of a value loss from the bias of the loss itself."""
 
     def value_fixed_point(self, state: State, goal: State, tau: float, gamma: float, stride: int = 1) -> Tensor:
-        """Distance [B] to which a value loss of expectile `tau`, discount `gamma` and `stride` steps converges.
+        """Return the distances [B] to which a value loss of expectile `tau`, discount `gamma` and `stride` converges.
 
         Raises:
             ValueError: it is not known for the environment's data; the message says why.
@@ -136,7 +136,7 @@ _C = TypeVar("_C")
 
 
 class MissingCapability(UsageError):
-    """An environment does not offer what is asked of it."""
+    """An environment does not have a capability that is needed."""
 
 
 def offers(environment: object, wanted: type[_C]) -> "TypeIs[_C]":

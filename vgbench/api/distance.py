@@ -47,15 +47,15 @@ class Distance(Plugin, nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Distance from x [..., D] to y [..., D], broadcasting; the result is [...]. Finite gradient at x = y."""
+        """Return distances [...] from x [..., D] to y [..., D], broadcasting, with a finite gradient at x = y."""
 
     @property
     def level_weights(self) -> tuple[float, ...] | None:
-        """Weights by which the levels add up to the distance; None where several are put together otherwise."""
+        """Weights with which the levels add up to the distance; None if they are combined differently."""
         return (1.0,) if self.levels == 1 else None
 
     def level(self, index: int, x: Tensor, y: Tensor) -> Tensor:
-        """Distance [...] in the level `index` < `levels` alone, from x [..., D] to y [..., D]; 0 is the finest."""
+        """Return distances [...] of level `index` < `levels` from x [..., D] to y [..., D]; 0 is the finest level."""
         if self.levels > 1:
             raise NotImplementedError(f"{type(self).__name__} has {self.levels} levels and does not define `level`")
         distance: Tensor = self(x, y)

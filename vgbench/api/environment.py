@@ -165,7 +165,7 @@ class Discrete(ActionSet):
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
-    """What the core must know of a world before it builds networks for it.
+    """What vgbench needs to know of an environment before it builds networks for it.
 
     `noise_dim` is the number of standard normals that one `step` uses (0: deterministic). An environment that cannot
     restore a state sets `restores_state=False`: its observations are then stored in the data set, not drawn again.
@@ -228,7 +228,7 @@ class Environment(Plugin, ABC):
     @property
     @abstractmethod
     def spec(self) -> EnvironmentSpec:
-        """State and observation arrays and the action set (a plain class attribute will do)."""
+        """State and observation arrays and the action set (or a class attribute)."""
 
     @abstractmethod
     def step(self, state: State, action: Tensor, noise: Tensor | None = None) -> State:
@@ -247,10 +247,10 @@ class Environment(Plugin, ABC):
 
     @abstractmethod
     def goal_distance(self, state: State, goal: State) -> Tensor:
-        """Distance to the goal, [B], in `spec.distance_unit`; recorded, and compared with `success_radius`."""
+        """Return distances [B] to the goals in `spec.distance_unit`; recorded, and compared with `success_radius`."""
 
     def success(self, state: State, goal: State) -> Tensor:
-        """Whether each state counts as the goal reached, [B] bool."""
+        """Tell whether each state counts as the goal reached, [B] bool."""
         return self.goal_distance(state, goal) < self.success_radius
 
     @abstractmethod
@@ -261,7 +261,7 @@ class Environment(Plugin, ABC):
 
     @property
     def data_files(self) -> tuple[str | Path, ...]:
-        """Files that `collect` reads: their content is part of what a data set and a run are, as a parameter is."""
+        """Return files that `collect` reads: their content is part of the key of data set and run, like a parameter."""
         return ()
 
     @abstractmethod
@@ -280,7 +280,7 @@ class Environment(Plugin, ABC):
         return {}
 
     def recorded_states(self, recorded: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Make states of what something else recorded of one episode, for `vgbench import`.
+        """Make states from another program's record of one episode, for `vgbench import`.
 
         Args:
             recorded: arrays [T + 1, ...] by name, such as the entries of a Gymnasium `Dict` observation.

@@ -20,7 +20,7 @@ ATTEMPTS = 1000
 
 
 class GymnasiumEnvironment(Environment):
-    """A goal-conditioned `gymnasium.Env` that is told how to be made, and when its goal is reached.
+    """A goal-conditioned `gymnasium.Env`: subclasses make it, and define when its goal is reached.
 
     Example: a maze of Gymnasium-Robotics (`pip install 'vgbench[robotics]'`)::
 
@@ -82,7 +82,7 @@ class GymnasiumEnvironment(Environment):
         return None
 
     def get_state(self, env: Any) -> np.ndarray:
-        """Return all that the simulation has to be reset to, as numbers [S]; by default MuJoCo's integration state."""
+        """Return the state of the simulation as numbers [S]; by default MuJoCo's integration state."""
         import mujoco
 
         model, data, what = self._physics(env)
@@ -100,7 +100,7 @@ class GymnasiumEnvironment(Environment):
         mujoco.mj_setState(model, data, state, what)  # the solver's warm start, which mj_forward has moved on
 
     def random_actions(self, rng: np.random.Generator, steps: int) -> np.ndarray:
-        """Actions [steps, A] of one trajectory of the data: uniform on the set, each held for `action_hold` steps."""
+        """Return actions [steps, A] of a trajectory of the data: uniform, each held for `action_hold` steps."""
         actions: Any = self.spec.actions
         count = -(-steps // self.action_hold)
         if isinstance(actions, Discrete):
@@ -111,7 +111,7 @@ class GymnasiumEnvironment(Environment):
 
     @property
     def spec(self) -> EnvironmentSpec:
-        """State, observation and actions, read off the env's spaces.
+        """State, observation and actions, from the env's spaces.
 
         Raises:
             UsageError: the spaces do not fit, or the state of the simulation cannot be had.
@@ -186,7 +186,7 @@ class GymnasiumEnvironment(Environment):
         return Tasks(start, goal)
 
     def recorded_states(self, recorded: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """States of recorded observations; a `simulation` that was not recorded is nan: trained on, not stepped from.
+        """Return states of recorded observations; a `simulation` that was not recorded is nan and cannot be stepped.
 
         Raises:
             ValueError: `observation` or `achieved_goal` was not recorded, or has another shape.

@@ -19,7 +19,7 @@ def vgbench_run_started(title: str, folder: str) -> None:
 
 @hookspec
 def vgbench_stage_started(stage: str, total: int, done: int, unit: str) -> None:
-    """Announce a stage (collect, encoder, predictor, planning, ...) of `total` units, of which `done` are behind it."""
+    """Announce a stage (collect, encoder, predictor, planning, ...) of `total` units, of which `done` are finished."""
 
 
 @hookspec
@@ -34,12 +34,12 @@ def vgbench_stage_ended(stage: str) -> None:
 
 @hookspec
 def vgbench_noted(text: str) -> None:
-    """Tell the user something about the run while it goes on: that memory was short, say."""
+    """Tell the user something during the run, such as that memory was short."""
 
 
 @hookspec
 def vgbench_run_stopped(status: str) -> None:
-    """Announce that no more will be done: `done`, `interrupted` or `failed`; whatever is open is to be closed.
+    """Announce the end: `done`, `interrupted` or `failed`. Close what is open.
 
     After `done` there follows `vgbench_run_ended`.
     """

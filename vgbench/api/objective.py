@@ -17,7 +17,7 @@ StopGradient = Literal["none", "last", "later"]
 
 @dataclass(frozen=True)
 class Loss:
-    """Value of a loss (a scalar with gradient) and what to log beside it (scalars, without)."""
+    """Value of a loss (a scalar with gradient) and what to log with it (scalars without)."""
 
     value: Tensor
     logs: dict[str, Tensor | float] = field(default_factory=dict)
@@ -46,17 +46,17 @@ class Goals:
 
 
 class Noise(Protocol):
-    """Keyed randomness: a stream that depends on nothing but its key (seed, step, ...). Each call draws afresh."""
+    """Keyed randomness: a stream that depends only on its key (seed, step, ...). Each call draws anew."""
 
     def normal(self, *shape: int) -> Tensor:
         """Draw independent standard normals."""
 
     def uniform(self, *shape: int) -> Tensor:
-        """Draw from the uniform law on [0, 1)."""
+        """Draw from the uniform distribution on [0, 1)."""
 
 
 class Model(Protocol):
-    """The JEPA as an objective sees it."""
+    """The JEPA, as objectives use it."""
 
     @property
     def encoder(self) -> nn.Module:
@@ -82,7 +82,7 @@ class Model(Protocol):
 
 
 class Batch(ABC):
-    """B windows of T + 1 consecutive states. What is computed is computed once and shared by all objectives."""
+    """B windows of T + 1 consecutive states. Results are computed once and shared by all objectives."""
 
     @property
     @abstractmethod
@@ -115,7 +115,7 @@ class Batch(ABC):
 
     @abstractmethod
     def strided(self, stride: int) -> "Batch":
-        """Return windows of the same trajectories with `stride` steps between their states: a coarser look at them.
+        """Return windows of the same trajectories with `stride` steps between their states.
 
         They have as many states as these windows, or as many as the trajectories hold, and no actions or predictions.
         Asked for the stride that it has (1 for the batch that a loss is given), a batch returns itself.
@@ -123,7 +123,7 @@ class Batch(ABC):
 
     @abstractmethod
     def goals(self, last: Literal["segment", "episode"], random: int, scope: Literal["batch", "same_layout"]) -> Goals:
-        """For each window the last state of its segment or episode, then `random` states drawn from the batch.
+        """Return goals of each window: the last state of its segment or episode, then `random` states of the batch.
 
         `scope="same_layout"` draws them from windows with the same static state (walls) only.
         """
@@ -134,7 +134,7 @@ class Batch(ABC):
 
 
 class ValueTerms(NamedTuple):
-    """A value function by what defines it: diagnosis compares what was learned with its fixed point.
+    """Definition of a value function: diagnosis compares the learned one with its fixed point.
 
     Attributes:
         gamma: discount from a state to the next that is compared, in (0, 1).
@@ -189,12 +189,12 @@ class Objective(Plugin, nn.Module, ABC):
 
     @property
     def distance_range(self) -> float | None:
-        """Largest distance that the loss will ask for (1 / (1 - gamma) for a value), or None; for levels, of each."""
+        """Largest distance that the loss requires (1 / (1 - gamma) for a value), or None; for levels, of each."""
         return None
 
     @property
     def value_terms(self) -> tuple[ValueTerms, ...]:
-        """The value function that the loss learns, where it learns one; of a distance of levels, that of each."""
+        """Value function that the loss learns, if any; for a distance of levels, one for each."""
         return ()
 
     @property
@@ -212,9 +212,9 @@ class Objective(Plugin, nn.Module, ABC):
 
     @abstractmethod
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
-        """Value of the loss on a batch.
+        """Return the value of the loss on a batch.
 
-        What each logged value means stands in a section `Logs:` of this docstring, a line `name: meaning` each;
+        Explain each logged value in a section `Logs:` of this docstring, one line `name: meaning` for each;
         `vgbench show objective NAME` prints them.
         """
 

@@ -31,10 +31,10 @@ class Problem(Protocol):
     executed: int
 
     def cost(self, actions: Tensor) -> Tensor:
-        """Cost [B, K] of candidate sequences [B, K, H, A]; differentiable if the planner declares `gradient`."""
+        """Return costs [B, K] of sequences [B, K, H, A]; differentiable if the planner declares `gradient`."""
 
     def noise(self, *shape: int) -> Tensor:
-        """Standard normals [B, *shape], keyed by (seed, task, step): the only randomness. Each call draws afresh."""
+        """Draw standard normals [B, *shape], keyed by (seed, task, step): the only randomness. Each call draws anew."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Planner(Plugin, ABC):
 
     @property
     def horizon(self) -> int:
-        """Steps that the planner wants to look ahead."""
+        """Number of steps that the planner looks ahead."""
         return int(getattr(self.params, "horizon", 1))
 
     @property
@@ -116,7 +116,7 @@ class Planner(Plugin, ABC):
         return self.candidates * self.cost_calls
 
     def with_budget(self, candidates: int) -> "Planner":
-        """Return this planner with another number of candidates: by default itself, as there is nothing to choose.
+        """Return this planner with another number of candidates; by default itself.
 
         Raises:
             ValueError: the other parameters do not allow that number.

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to.
+    """Result of a run.
 
     Attributes:
         success_rate: share of the tasks that were solved, in [0, 1].
-        interval: its 95 % Wilson interval, (low, high). It knows the tasks' chance, not that of another training seed.
+        interval: its 95 % Wilson interval, (low, high). It covers the chance of tasks, not of training seeds.
         successes: tasks solved, out of `tasks`.
         spl: success weighted by path length, in [0, 1]; None where the environment has no expert.
         timely: share of the tasks solved within 1.5 times the expert's steps; None likewise.
@@ -49,7 +49,7 @@ class Result:
 
 
 def run(**options: Unpack[RunOptions]) -> Result:
-    """Collect data, train, plan and judge: `vgbench run` from Python, with the same names and meanings.
+    """Collect data, train, plan and evaluate: `vgbench run` from Python, with the same names.
 
     Resumes an interrupted run; returns the result of a finished one at once. Notes that the command prints
     are under `notes` in the result's record.

@@ -79,5 +79,5 @@ def _of_files() -> bool:
 
 def _explained(err: OSError) -> str:
     if err.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-        return f"the file system has no locks ({err.strerror}); set {VARIABLE}=files, see the page “On a cluster”"
+        return f"the file system has no locks ({err.strerror}); set {VARIABLE}=files, see the page “Run on a cluster”"
     return str(err.strerror or err)

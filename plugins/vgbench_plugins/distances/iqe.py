@@ -30,7 +30,7 @@ class IQE(Distance):
     quasimetric = True
 
     class Params(vgbench.api.Params):
-        """How a point is cut up and its components are put together."""
+        """Components of a point, and how they are combined."""
 
         default_preserving: ClassVar[frozenset[str]] = frozenset({"scale"})
 

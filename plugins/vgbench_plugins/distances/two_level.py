@@ -82,7 +82,7 @@ class TwoLevel(Distance):
         return distance
 
     def prepare(self, goal: Tensor) -> Callable[[Tensor], Tensor]:
-        """Return f(z [B, K, D]) -> [B, K], put together of what the two levels prepare."""
+        """Return f(z [B, K, D]) -> [B, K], combined from the two levels."""
         cut, weight = self.cut, self.params.weight
         near, far = self.near.prepare(goal[:, :cut]), self.far.prepare(goal[:, cut:])
         return lambda z: near(z[..., :cut]) + weight * far(z[..., cut:])

@@ -145,7 +145,7 @@ class Wall(api.Environment):
         return state["position"]
 
     def value_fixed_point(self, state: api.State, goal: api.State, tau: float, gamma: float, stride: int = 1) -> Tensor:
-        """Distance d [B] float32 that the value loss converges to on random data, of single steps or `stride` of them.
+        """Return the distances [B] float32 to which the value loss of `stride` steps converges on random data.
 
         See `wall_value`. A second or so for each layout, and one for each goal.
 

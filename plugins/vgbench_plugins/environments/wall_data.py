@@ -117,7 +117,7 @@ class _Slots:
 
 
 def crosses(position: np.ndarray, layout: np.ndarray) -> np.ndarray:
-    """Whether trajectories [N, T + 1, 2] are seen on both sides of the wall of their layouts [N, 2]; [N] bool."""
+    """Tell whether trajectories [N, T + 1, 2] are seen on both sides of the wall of their layouts [N, 2]; [N] bool."""
     x, wall = position[..., 0], layout[:, 0]
     return (x.min(axis=1) < wall - HALF_WALL) & (x.max(axis=1) > wall + HALF_WALL)
 

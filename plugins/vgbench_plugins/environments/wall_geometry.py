@@ -57,7 +57,7 @@ def solids(layout: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def is_free(position: Tensor, layout: Tensor) -> Tensor:
-    """Whether positions [..., 2] touch no solid of layouts [..., 2]; [...] bool."""
+    """Tell whether positions [..., 2] touch no solid of layouts [..., 2]; [...] bool."""
     low, high = solids(layout)
     p = position.double().unsqueeze(-2)
     return ~((p >= low) & (p <= high)).all(-1).any(-1)

@@ -32,7 +32,7 @@ def random_layouts(uniform: np.ndarray, part: Part = "all") -> np.ndarray:
 
 
 def held_out(layouts: np.ndarray) -> np.ndarray:
-    """Whether layouts [..., 2] are of the part for evaluation, [...] bool: every fourth along a diagonal.
+    """Tell whether layouts [..., 2] are of the part for evaluation, [...] bool: every fourth along a diagonal.
 
     So each of them has neighbours in training, 1 px to the side: what is tested is new combinations of wall and door.
     """

@@ -30,7 +30,7 @@ class WandB:
 
     @hookimpl
     def vgbench_run_started(self, title: str, folder: str) -> None:
-        """Start or go on with a run of wandb."""
+        """Start or resume a run of W&B."""
         record = json.loads((Path(folder) / "run.json").read_text(encoding="utf-8"))
         # With the time: runs of one key in two folders are two runs.
         once = f"{record['key']} {record['created']} {title}"

@@ -39,7 +39,7 @@ class Timm(Network):
     role = "encoder"
 
     class Params(vgbench.api.Params):
-        """Which model, with which weights, and what is taken from it."""
+        """Model, weights and features."""
 
         model: str = Field("vit_small_patch14_dinov2.lvd142m", description="name of the model, see timm.list_models()")
         weights: str = Field(
@@ -163,7 +163,7 @@ class TimmEncoder(nn.Module):
         self.train()
 
     def train(self, mode: bool = True) -> "TimmEncoder":
-        """A frozen body stays as at evaluation: no dropout, and no statistics that move."""
+        """Keep a frozen body in evaluation mode: no dropout, fixed statistics."""
         super().train(mode)
         if self.frozen:
             self.body.eval()

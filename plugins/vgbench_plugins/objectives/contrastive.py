@@ -62,7 +62,7 @@ class Contrastive(Objective):
         return int(self.params.stride)
 
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
-        """Value of the loss on `batch.points` [B, T + 1, D'].
+        """Return the value of the loss on `batch.points` [B, T + 1, D'].
 
         Logs:
             positive_mean: mean distance of successive states

@@ -11,7 +11,7 @@ from vgbench.api import Batch, Loss, Model, Noise, Objective, ObjectiveShapes
 
 
 class InverseDynamics(Objective):
-    """Mean squared error of a_t = MLP(z_t, z_{t+1}): latents have to hold what actions change.
+    """Mean squared error of a_t = MLP(z_t, z_{t+1}): latents must contain what actions change.
 
     The mean is over windows, time and components; actions are in units of their standard deviation. One hidden layer of
     ReLU on the two latents concatenated. It is this objective's own and is trained with the encoder (in PLDM's code the
@@ -35,7 +35,7 @@ class InverseDynamics(Objective):
         )
 
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
-        """Value of the loss on `batch.latents` [B, T + 1, D] and `batch.actions` [B, T, A].
+        """Return the value of the loss on `batch.latents` [B, T + 1, D] and `batch.actions` [B, T, A].
 
         Logs:
             unexplained: error over that of always answering with the batch's mean action; 1: nothing was learned

@@ -90,7 +90,7 @@ class IQL(Objective):
         return "last"
 
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
-        """Value of the loss; `batch.goal_distances` [B, T + 1, G] is used for both sides of the backup.
+        """Return the value of the loss; `batch.goal_distances` [B, T + 1, G] is used for both sides of the backup.
 
         Logs:
             distance_mean: mean distance from states to goals, in discounted steps

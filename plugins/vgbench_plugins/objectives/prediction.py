@@ -20,7 +20,7 @@ class Prediction(Objective):
     trains = frozenset({"encoder", "predictor"})
 
     class Params(vgbench.api.Params):
-        """What the predictions are held against."""
+        """Target of the predictions."""
 
         target: Literal["online", "stopgrad", "ema"] = Field(
             "online", description="target latents: with gradient, without, or of the encoder's moving average"

@@ -41,7 +41,7 @@ class Regressive(Objective):
         return int(self.params.stride)
 
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
-        """Value of the loss on `batch.points` [B, T + 1, D'].
+        """Return the value of the loss on `batch.points` [B, T + 1, D'].
 
         Logs:
             distance_mean: mean distance of successive states; approaches the parameter `target`

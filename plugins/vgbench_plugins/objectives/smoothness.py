@@ -16,6 +16,6 @@ class Smoothness(Objective):
     trains = frozenset({"encoder"})
 
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
-        """Value of the loss on `batch.latents` [B, T + 1, D]."""
+        """Return the value of the loss on `batch.latents` [B, T + 1, D]."""
         latents = batch.latents
         return Loss((latents[:, 1:] - latents[:, :-1]).square().mean())

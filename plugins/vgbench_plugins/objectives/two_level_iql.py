@@ -38,7 +38,7 @@ class TwoLevelIQL(IQL):
         )
 
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
-        """Value of the loss; logs those of both levels.
+        """Return the value of the loss; logs those of both levels.
 
         Logs:
             near: loss of the near level

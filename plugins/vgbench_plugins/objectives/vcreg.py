@@ -39,7 +39,7 @@ class VCReg(Objective):
         cov_t: float = Field(0.0, ge=0.0, description="weight of the covariance term along time (axes=batch_time)")
 
     def loss(self, batch: Batch, model: Model, noise: Noise) -> Loss:
-        """Value of the loss on `batch.latents` [B, T + 1, D].
+        """Return the value of the loss on `batch.latents` [B, T + 1, D].
 
         Logs:
             std: variance term along the batch; 0: every feature has a standard deviation of 1 or more, 1: collapsed

@@ -12,7 +12,7 @@ from vgbench_plugins.planners.sampling import carried, mended
 
 
 class ICEM(CEM):
-    """The cross-entropy method with what makes it do with few samples.
+    """The cross-entropy method, improved for few samples.
 
     Beyond `CEM`: noise is coloured along the horizon; round i has samples / decay^i candidates, but at least twice the
     elites; the share `keep` of a round's elites competes again in the next one; the share `carry` of the last round's

@@ -11,7 +11,7 @@ from vgbench.api import Plan, Planner, PlannerState, Problem
 
 
 class Random(Planner):
-    """Actions in random directions, on the boundary of the action set or inside it; the cost is never asked for.
+    """Actions in random directions, on the boundary of the action set or inside it; ignores the cost.
 
     A direction is held for `hold` steps, also across plans: what was executed of it so far is remembered.
     """

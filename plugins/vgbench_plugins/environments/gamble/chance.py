@@ -21,7 +21,7 @@ CORNER = 4.0
 
 
 def passes(start: Tensor, target: Tensor, layout: Tensor) -> Tensor:
-    """Whether free moves from `start` to `target` [B, 2] pass the upper door of layouts [B, 3]; [B] bool."""
+    """Tell whether free moves from `start` to `target` [B, 2] pass the upper door of layouts [B, 3]; [B] bool."""
     p, q, place = start.double(), target.double(), layout.double()
     line, middle = place[:, 0], (place[:, 1] + place[:, 2]) / 2
     crosses = (p[:, 0] < line) != (q[:, 0] < line)

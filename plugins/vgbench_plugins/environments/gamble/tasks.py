@@ -47,7 +47,7 @@ def sample(layout: np.ndarray, count: int, seed: int) -> api.Tasks:
 
 
 def stratum(start: Tensor, goal: Tensor, layout: Tensor) -> Tensor:
-    """Number in `STRATA` of pairs [B, 2] in different rooms, [B] int64; -1 for none."""
+    """Return the number in `STRATA` of pairs [B, 2] in different rooms, [B] int64; -1 for none."""
     lucky = ways.length("turnstile", start, goal, layout, one_way=False)
     sure, risky = chance.ways(start, goal, layout)
     trap = (lucky < sure - CLEAR) & (risky > sure + CLEAR)

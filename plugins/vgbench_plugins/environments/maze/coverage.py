@@ -16,7 +16,7 @@ def quarter_of(grid: Grid, position: np.ndarray) -> np.ndarray:
 
 
 def open_quarters(grid: Grid, codes: np.ndarray) -> np.ndarray:
-    """Whether quarters are open in layouts [L]; [L, 4 cells] bool."""
+    """Tell whether quarters are open in layouts [L]; [L, 4 cells] bool."""
     return np.repeat(np.repeat(grid.decode(codes) != 0, 2, axis=-2), 2, axis=-1).reshape(len(codes), -1)
 
 

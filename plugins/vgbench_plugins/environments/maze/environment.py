@@ -117,7 +117,7 @@ class Maze(api.Environment):
         return torch.linalg.vector_norm(state["position"] - goal["position"], dim=-1)
 
     def expert(self, state: api.State, goal: api.State) -> Tensor:
-        """Target velocities [B, 2] along the shortest way, at top speed, see `maze.expert`. Runs on the CPU.
+        """Return target velocities [B, 2] along the shortest way, at top speed, see `maze.expert`. Runs on the CPU.
 
         With a bound on the force, or next to a wall, they lead from cell to cell, slow enough to stop where it turns.
         """
@@ -142,7 +142,7 @@ class Maze(api.Environment):
         return torch.from_numpy(length / step).float().to(state["position"].device)
 
     def state_grid(self, state: api.State) -> api.StateGrid:
-        """Grid of the free places in the layout of a state (leading 1): 8 x 8 to a cell, the ball at rest."""
+        """Return the grid of free places in the layout of a state (leading 1): 8 x 8 to a cell, ball at rest."""
         return grid.state_grid(self._grid, state)
 
     def map_place(self, state: api.State) -> Tensor:

@@ -192,7 +192,7 @@ class Rooms(api.Environment):
         return state["position"]
 
     def value_fixed_point(self, state: api.State, goal: api.State, tau: float, gamma: float, stride: int = 1) -> Tensor:
-        """Distance d [B] float32 that the value loss converges to on random data, see `wall_value`.
+        """Return the distance d [B] float32 that the value loss converges to on random data, see `wall_value`.
 
         Raises:
             ValueError: the data are not random walks, so the law of their steps is not known here.
@@ -221,7 +221,7 @@ class Rooms(api.Environment):
         return api.StateGrid(states, grid.neighbours.to(device), locate)
 
     def pair_labels(self, state: api.State, goal: api.State) -> Tensor:
-        """Number [B] int64 of the names of pairs; those of one-way doors in the two-way twin, too.
+        """Return the number [B] int64 of the names of pairs; those of one-way doors in the two-way twin, too.
 
         Against the direction is a pair whose way would be shorter if doors passed either way.
         """

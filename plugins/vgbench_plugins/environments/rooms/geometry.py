@@ -98,7 +98,7 @@ def clearance(plan: Plan, position: Tensor, layout: Tensor) -> Tensor:
 
 
 def is_free(plan: Plan, position: Tensor, layout: Tensor) -> Tensor:
-    """Whether positions [..., 2] touch no solid of layouts [..., K]; [...] bool."""
+    """Tell whether positions [..., 2] touch no solid of layouts [..., K]; [...] bool."""
     return clearance(plan, position, layout) > 0
 
 
@@ -120,7 +120,7 @@ def against(plan: Plan, start: Tensor, target: Tensor, layout: Tensor) -> Tensor
 def passes(
     plan: Plan, start: Tensor, target: Tensor, layout: Tensor, one_way: bool, margin: float | Tensor = 0.0
 ) -> Tensor:
-    """Whether straight moves are possible, [...] bool.
+    """Tell whether straight moves are possible, [...] bool.
 
     Args:
         plan: meaning of the layouts.
@@ -160,6 +160,6 @@ def room(plan: Plan, position: Tensor, layout: Tensor) -> Tensor:
 
 
 def in_wall(plan: Plan, position: Tensor, layout: Tensor) -> Tensor:
-    """Whether free positions [..., 2] are in a door, that is, within a wall's thickness; [...] bool."""
+    """Tell whether free positions [..., 2] are in a door, that is, within a wall's thickness; [...] bool."""
     walls = [(position[..., axis] - layout[..., line]).abs() <= HALF_WALL for axis, line, _, _ in plan.walls]
     return torch.stack(walls).any(0)

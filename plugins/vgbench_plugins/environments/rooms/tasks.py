@@ -45,7 +45,7 @@ def sample(name: str, layout: np.ndarray, count: int, seed: int) -> api.Tasks:
 
 
 def stratum(name: str, start: Tensor, goal: Tensor, layout: Tensor) -> Tensor:
-    """Number in `STRATA` of pairs [B, 2] in two rooms, [B] int64; -1 for none.
+    """Return the number in `STRATA` of pairs [B, 2] in two rooms, [B] int64; -1 for none.
 
     "trap": the start is nearer to the door that leads into its room than to the one that leads out, and through doors
     that pass either way the way would be shorter by more than `DETOUR`. "open": the start is nearer to the door that
