@@ -283,7 +283,8 @@ def test_one_broken_episode_is_named(recorded, refused, done, places, tmp_path):
 def test_a_file_that_is_no_data_set(refused, tmp_path):
     assert "no data set at" in refused("export", tmp_path / "nothing.h5", "--minari", "a-v0")
     (tmp_path / "text.h5").write_text("text")
-    assert "not a whole HDF5 data set" in refused("export", tmp_path / "text.h5", "--minari", "a-v0", code=1)
+    words = refused("export", tmp_path / "text.h5", "--minari", "a-v0")
+    assert "text.h5 is no HDF5 file, so not a vgbench data set" in words and "vgbench import" in words
 
 
 def test_a_place_that_cannot_be_written(maze, refused, places, monkeypatch):

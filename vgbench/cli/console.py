@@ -33,23 +33,23 @@ class Output(io.TextIOBase):
         if self.others is not None and not _ours(sys._getframe(1)):
             return self.others.write(text)
         shown = printable(text)
-        try:
-            self.terminal.write(shown)
-        except UnicodeEncodeError:
-            self.terminal.write(encodable(shown, self.terminal.encoding))
-        except BrokenPipeError:
-            raise
-        except OSError:
-            # Of an error that cannot be told nobody hears; the result that cannot be written is one.
-            if self.others is not None:
-                self.failed = True
-                raise
+        with self._told():
+            try:
+                self.terminal.write(shown)
+            except UnicodeEncodeError:
+                self.terminal.write(encodable(shown, self.terminal.encoding))
         return len(text)
 
     def flush(self) -> None:
         """Write what is kept back."""
-        try:
+        with self._told():
             self.terminal.flush()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Note that results cannot be written; of what else cannot be told nobody hears."""
+        try:
+            yield
         except BrokenPipeError:
             raise
         except OSError:

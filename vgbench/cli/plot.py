@@ -99,7 +99,7 @@ def _task(run: Path, tasks: list[int], out: Path | None, form: str) -> None:
     from vgbench.experiments.trained import load_trained
     from vgbench.report.plots.film import require_mp4
     from vgbench.report.plots.rollouts import rollout
-    from vgbench.storage.files import write_atomically
+    from vgbench.storage.files import write_bytes
 
     folder = out or run / "plots"
     if folder.exists() and not folder.is_dir():
@@ -111,7 +111,7 @@ def _task(run: Path, tasks: list[int], out: Path | None, form: str) -> None:
     for picture in rollout(trained, tasks, film):
         path, content = folder / picture.file, picture.content
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda partial, content=content: partial.write_bytes(content))  # type: ignore[misc]
+        write_bytes(path, content)
         made.append({"file": str(path), "kind": picture.kind, "text": picture.text, "legend": picture.legend})
         if form != "json":
             print(f"{path}  {picture.text}")

@@ -125,13 +125,13 @@ def _draw_curves(table: "Table", path: Path) -> None:
     """Draw success against distance, of the first variant that has records."""
     from vgbench.report import ranking
     from vgbench.report.plots.distance import draw_protocols
-    from vgbench.storage.files import write_atomically
+    from vgbench.storage.files import write_bytes
 
     found = next((runs for variant in table.variants if (runs := ranking.records(table, variant))), None)
     if found is None:
         raise UsageError(f"--curves {path}: no current run of suite {table.suite.name} to draw")
     picture = draw_protocols(found)
-    write_atomically(path, lambda partial: partial.write_bytes(picture))
+    write_bytes(path, picture)
     print(path)
 
 

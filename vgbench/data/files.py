@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import h5py
 import numpy as np
@@ -122,7 +122,7 @@ def save(
 class _Disk(io.RawIOBase):
     """A file for HDF5 that never fails to write, since HDF5 may crash when one does: it keeps the error instead."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: io.FileIO) -> None:
         self._file = file
         self.error: OSError | None = None
 
@@ -136,7 +136,7 @@ class _Disk(io.RawIOBase):
         return len(view)
 
     def readinto(self, buffer: Any) -> int:
-        return self._file.readinto(buffer) or 0  # type: ignore[attr-defined]
+        return self._file.readinto(buffer) or 0
 
     def seek(self, offset: int, whence: int = 0) -> int:
         return self._file.seek(offset, whence)

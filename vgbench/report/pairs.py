@@ -164,12 +164,11 @@ def compare(groups: Sequence[Group]) -> list[Row]:
                 sides = [_side(each.name, each.runs[protocol], stratum) for each in (a, b)]
                 rows += [_row(protocol, stratum, sides[0], sides[1], score) for score in SCORES]
     rows = [row for row in rows if row.result is not None or row.score == "success"]
-    tested = [index for index, row in enumerate(rows) if row.result is not None]
-    tasks = holm([rows[i].result.p_tasks for i in tested])  # type: ignore[union-attr]
-    seeds = holm([1.0 if (p := rows[i].result.p_seeds) is None else p for i in tested])  # type: ignore[union-attr]
-    for index, of_tasks, of_seeds in zip(tested, tasks, seeds, strict=True):
-        result = rows[index].result
-        known = result is not None and result.p_seeds is not None
+    tested = {index: row.result for index, row in enumerate(rows) if row.result is not None}
+    tasks = holm([result.p_tasks for result in tested.values()])
+    seeds = holm([1.0 if result.p_seeds is None else result.p_seeds for result in tested.values()])
+    for (index, result), of_tasks, of_seeds in zip(tested.items(), tasks, seeds, strict=True):
+        known = result.p_seeds is not None
         rows[index] = replace(rows[index], corrected=of_tasks, corrected_seeds=of_seeds if known else None)
     return rows
 

@@ -13,28 +13,11 @@ MAX_STEP = {"small": 1.84, "big": 3.67}
 """Default bound on planned actions, px: 2.45 standard deviations of a component, which is PLDM's bound."""
 
 
-class WallParams(api.Params):
-    """Parameters of the wall; the defaults are the paper's literal reading."""
-
-    default_preserving: ClassVar[frozenset[str]] = frozenset(
-        {"holdout", "norms", "crossing", "directed", "training_layouts"}
-    )
+class WalkParams(api.Params):
+    """How the data's walks move, in the wall and in the worlds made of it."""
 
     step: Literal["small", "big"] = Field(
         "big", description="length of the data's steps: small (WS, mean 1 px) or big (WB, mean 2 px)"
-    )
-    layout: Literal["fixed", "per_dataset", "per_trajectory"] = Field(
-        "per_dataset",
-        description="where wall and door are: at `fixed_layout`, one random layout per data set (tasks use it, "
-        "too), or a random one for each trajectory and each task",
-    )
-    fixed_layout: tuple[float, float] = Field(
-        (32.0, 22.0), description="column of the wall and row of the door's middle for layout=fixed, px"
-    )
-    collision: Literal["stay", "stop"] = Field(
-        "stay",
-        description="a move that touches a wall is cancelled (stay), or goes to the contact point and slides on "
-        "along the wall (stop); in data and evaluation alike",
     )
     max_step: float | None = Field(
         None, gt=0.0, le=64.0, description="largest norm of an action, px; default 1.84 (small) or 3.67 (big)"
@@ -48,6 +31,39 @@ class WallParams(api.Params):
         "persistent",
         description="headings of the data's actions: a random walk with von Mises increments (kappa 5), or "
         "independent von Mises noise around one direction per trajectory",
+    )
+
+    @model_validator(mode="after")
+    def _data_within_bound(self) -> Self:
+        """Data and plans share one action set, so the data's longest action must lie within the bound."""
+        longest = NORMS[self.step][3]
+        if self.max_step is not None and self.max_step < longest:
+            raise ValueError(
+                f"max_step={self.max_step:g} is below the longest action of the data, {longest:g} px "
+                f"(step={self.step}); expected at least that"
+            )
+        return self
+
+
+class WallParams(WalkParams):
+    """Parameters of the wall; the defaults are the paper's literal reading."""
+
+    default_preserving: ClassVar[frozenset[str]] = frozenset(
+        {"holdout", "norms", "crossing", "directed", "training_layouts"}
+    )
+
+    layout: Literal["fixed", "per_dataset", "per_trajectory"] = Field(
+        "per_dataset",
+        description="where wall and door are: at `fixed_layout`, one random layout per data set (tasks use it, "
+        "too), or a random one for each trajectory and each task",
+    )
+    fixed_layout: tuple[float, float] = Field(
+        (32.0, 22.0), description="column of the wall and row of the door's middle for layout=fixed, px"
+    )
+    collision: Literal["stay", "stop"] = Field(
+        "stay",
+        description="a move that touches a wall is cancelled (stay), or goes to the contact point and slides on "
+        "along the wall (stop); in data and evaluation alike",
     )
     policy: Literal["random", "expert", "mixed", "coverage"] = Field(
         "random",
@@ -89,17 +105,6 @@ class WallParams(api.Params):
         description="for layout=per_trajectory: data are drawn from 792 of the 24 x 44 layouts, tasks from the "
         "other 264 (else both from all of them, and some tasks are in layouts of the data)",
     )
-
-    @model_validator(mode="after")
-    def _data_within_bound(self) -> Self:
-        """Data and plans share one action set, so the data's longest action must lie within the bound."""
-        longest = NORMS[self.step][3]
-        if self.max_step is not None and self.max_step < longest:
-            raise ValueError(
-                f"max_step={self.max_step:g} is below the longest action of the data, {longest:g} px "
-                f"(step={self.step}); expected at least that"
-            )
-        return self
 
     @model_validator(mode="after")
     def _layouts_to_count(self) -> Self:

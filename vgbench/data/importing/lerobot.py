@@ -3,7 +3,6 @@
 import io
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -12,21 +11,14 @@ from vgbench.data.importing import fields as roles
 from vgbench.data.importing.recording import BadEpisode, Episode, Recording, named
 from vgbench.data.importing.videos import Videos
 from vgbench.errors import UsageError
+from vgbench.extras import needed
 
 NUMBERS = ("float16", "float32", "float64", "bool", "int8", "int16", "int32", "int64", "uint8")
 
 
-def library() -> ModuleType:
-    """Return the package `pyarrow.parquet`.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    try:
-        import pyarrow.parquet
-    except ImportError as err:
-        raise UsageError(f'LeRobot: pyarrow is not installed ({err}); run `pip install "vgbench[lerobot]"`') from err
-    return pyarrow.parquet  # type: ignore[no-any-return, unused-ignore]
+def library() -> Any:
+    """Return the package `pyarrow.parquet`."""
+    return needed("pyarrow.parquet", "pyarrow", "LeRobot", "lerobot")
 
 
 class LeRobot(Recording):

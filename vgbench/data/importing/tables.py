@@ -53,9 +53,12 @@ def _listed(fields: Fields) -> str:
 def _groups(fields: Fields) -> list[str]:
     """Groups that are an episode each, in the order of their numbers."""
     found = {name.rpartition("/")[0] for name in fields if name.rpartition("/")[2] in roles.ACTIONS} - {""}
-    if not found or not all(re.search(r"\d+$", group) for group in found):
+    numbered = [number for group in found if (number := re.search(r"\d+$", group))]
+    if len(numbered) < len(found):
         return []
-    return sorted(found, key=lambda group: (re.sub(r"\d+$", "", group), int(re.search(r"\d+$", group)[0])))  # type: ignore[index]
+    return [
+        match.string for match in sorted(numbered, key=lambda match: (match.string[: match.start()], int(match[0])))
+    ]
 
 
 class Rows(Recording):

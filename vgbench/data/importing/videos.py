@@ -8,19 +8,12 @@ import numpy as np
 
 from vgbench.data.importing.recording import BadEpisode
 from vgbench.errors import UsageError
+from vgbench.extras import needed
 
 
 def library() -> Any:
-    """Return the package `av`.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    try:
-        import av
-    except ImportError as err:
-        raise UsageError(f'LeRobot: PyAV is not installed ({err}); run `pip install "vgbench[lerobot]"`') from err
-    return av
+    """Return the package `av`."""
+    return needed("av", "PyAV", "LeRobot", "lerobot")
 
 
 class Video:

@@ -1,9 +1,10 @@
 """Data sets of vgbench as data sets of Minari, and the way back."""
 
 import re
-from types import ModuleType
+from typing import Any
 
 from vgbench.errors import UsageError
+from vgbench.extras import needed
 
 KEY = "vgbench"
 """Entry of a Minari data set's metadata by which one that was exported here comes back as it was."""
@@ -11,17 +12,9 @@ OBSERVED = "observed_"
 """Begins the names of observations that an environment stored: it may name a state alike."""
 
 
-def library() -> ModuleType:
-    """Return the package `minari`.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    try:
-        import minari
-    except ImportError as err:
-        raise UsageError(f'--minari: Minari is not installed ({err}); run `pip install "vgbench[minari]"`') from err
-    return minari  # type: ignore[no-any-return, unused-ignore]
+def library() -> Any:
+    """Return the package `minari`."""
+    return needed("minari", "Minari", "--minari", "minari")
 
 
 def checked(name: str) -> str:

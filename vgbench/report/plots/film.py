@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
-from vgbench.errors import UsageError
+from vgbench.extras import needed
 
 FORMATS = ("gif", "mp4", "webp")
 TRACE, PLAN, IMAGINED, GOAL = "#ffffff", "#E69F00", "#56B4E9", "#F0E442"
@@ -66,18 +66,8 @@ def encode(film: Film, form: str) -> bytes:
 
 
 def require_mp4() -> Any:
-    """Return the package that writes MP4.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    try:
-        import av
-    except ImportError as err:
-        raise UsageError(
-            f'--format mp4: PyAV is not installed ({err}); run `pip install "vgbench[video]"`, or give --format gif'
-        ) from err
-    return av
+    """Return the package that writes MP4."""
+    return needed("av", "PyAV", "--format mp4", "video", ", or give --format gif")
 
 
 def _mp4(film: Film) -> bytes:

@@ -16,6 +16,7 @@ from vgbench_plugins.environments.rooms import Rooms, geometry, places, ways
 from vgbench_plugins.environments.rooms import data as rooms_data
 from vgbench_plugins.environments.rooms.drawing import draw
 from vgbench_plugins.environments.wall import EXPERT_CLEARANCE
+from vgbench_plugins.environments.wall_parameters import WalkParams
 
 PLAN = geometry.TURNSTILE
 MARKED = geometry.Plan(PLAN.doors[:1], PLAN.walls, PLAN.fixed, PLAN.text)
@@ -51,26 +52,11 @@ class Gamble(api.Environment):
     map_extent = Rooms.map_extent
     success_radius = math.sqrt(2.0)
 
-    class Params(api.Params):
+    class Params(WalkParams):
         """Parameters of the gamble; those of the rooms of the same names."""
 
         places: Literal["random", "fixed"] = Field(
             "random", description="where wall and doors are: drawn for each data set, or always the same"
-        )
-        step: Literal["small", "big"] = Field(
-            "big", description="length of the data's steps, as the wall's: small (mean 1 px) or big (mean 2 px)"
-        )
-        max_step: float | None = Field(
-            None, gt=0.0, le=64.0, description="largest norm of an action, px; default 1.84 (small) or 3.67 (big)"
-        )
-        norms: Literal["truncate", "clip"] = Field(
-            "truncate",
-            description="norms of the data's actions beyond two standard deviations: drawn again, or set to that bound",
-        )
-        heading: Literal["persistent", "fixed"] = Field(
-            "persistent",
-            description="headings of the data's actions: a random walk with von Mises increments (kappa 5), or "
-            "independent von Mises noise around one direction per trajectory",
         )
         crossing: float = Field(0.5, ge=0.0, le=1.0, description="share of trajectories that pass a door")
 

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 
 import vgbench.api as api
@@ -16,7 +16,7 @@ from vgbench_plugins.environments.rooms import geometry, places, tasks, ways
 from vgbench_plugins.environments.rooms.drawing import draw
 from vgbench_plugins.environments.rooms.grid import RoomsLattice, lattice
 from vgbench_plugins.environments.wall import EXPERT_CLEARANCE
-from vgbench_plugins.environments.wall_parameters import MAX_STEP, NORMS
+from vgbench_plugins.environments.wall_parameters import MAX_STEP, NORMS, WalkParams
 
 
 class Rooms(api.Environment):
@@ -51,7 +51,7 @@ class Rooms(api.Environment):
     map_extent = (-0.5, wall_geometry.SIZE - 0.5, wall_geometry.SIZE - 0.5, -0.5)
     success_radius = math.sqrt(2.0)
 
-    class Params(api.Params):
+    class Params(WalkParams):
         """Parameters of the rooms."""
 
         layout: Literal["turnstile", "ring"] = Field(
@@ -64,21 +64,6 @@ class Rooms(api.Environment):
         )
         places: Literal["random", "fixed"] = Field(
             "random", description="where walls and doors are: drawn for each data set, or always the same"
-        )
-        step: Literal["small", "big"] = Field(
-            "big", description="length of the data's steps, as the wall's: small (mean 1 px) or big (mean 2 px)"
-        )
-        max_step: float | None = Field(
-            None, gt=0.0, le=64.0, description="largest norm of an action, px; default 1.84 (small) or 3.67 (big)"
-        )
-        norms: Literal["truncate", "clip"] = Field(
-            "truncate",
-            description="norms of the data's actions beyond two standard deviations: drawn again, or set to that bound",
-        )
-        heading: Literal["persistent", "fixed"] = Field(
-            "persistent",
-            description="headings of the data's actions: a random walk with von Mises increments (kappa 5), or "
-            "independent von Mises noise around one direction per trajectory",
         )
         policy: Literal["random", "expert"] = Field(
             "random",
@@ -97,17 +82,6 @@ class Rooms(api.Environment):
         )
 
         default_preserving: ClassVar[frozenset[str]] = frozenset()
-
-        @model_validator(mode="after")
-        def _data_within_bound(self) -> Self:
-            """Data and plans share one action set, so the data's longest action must lie within the bound."""
-            longest = NORMS[self.step][3]
-            if self.max_step is not None and self.max_step < longest:
-                raise ValueError(
-                    f"max_step={self.max_step:g} is below the longest action of the data, {longest:g} px "
-                    f"(step={self.step}); expected at least that"
-                )
-            return self
 
     def __init__(self, params: Params) -> None:
         """Set up the specification."""
