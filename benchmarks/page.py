@@ -6,7 +6,8 @@
 The first prints one for each benchmark of a record; the second writes those into a page that it has marks for:
 `<!-- solve.json -->` before a table and `<!-- end -->` after it, `<!-- targets -->` for that of all targets, and
 `<!-- planner_budget/NAME -->` or `<!-- paper_figure_3/quick -->` for the sweep of that folder under `results/`: over
-planners, or over values of parameters.
+planners, or over values of parameters. `<!-- cell_cost -->` is for what one run costs, and what those of the paper's
+table did.
 """
 
 import csv
@@ -101,6 +102,8 @@ def filled(page: str, folder: Path = RECORDS) -> str:
         name = found[2]
         if name == "targets":
             parts = [_reached(folder)]
+        elif name == "cell_cost":
+            parts = [_cost(folder.parent / name), _costs(folder.parent / "paper_table_2" / "quick")]
         elif name.endswith(".json"):
             parts = list(tables(_read(folder / name)).values())
         else:
@@ -114,6 +117,36 @@ def filled(page: str, folder: Path = RECORDS) -> str:
 def _reached(folder: Path) -> list[str]:
     lines = ["| measure | target | worst case measured | met |", "|---|---|---|---|"]
     return lines + ["| " + " | ".join(target.cells()) + " |" for target in targets(folder)]
+
+
+def _cost(folder: Path) -> list[str]:
+    """CPU seconds of the stages of one run, before and after; of stages with a name that changed, the sum counts."""
+    before, after = (_read(folder / name / "result.json") for name in ("before", "after"))
+    stages = {name: record["stages"] for name, record in (("before", before), ("after", after))}
+    lines = ["| stage | before | after | ratio |", "|---|---|---|---|"]
+    for stage in dict.fromkeys([*stages["before"], *stages["after"]]):
+        old, new = (stages[name].get(stage, {}).get("cpu_seconds") for name in ("before", "after"))
+        ratio = f"{old / new:.1f} x" if old and new else ""
+        lines.append(f"| {stage} | {_seconds(old)} | {_seconds(new)} | {ratio} |")
+    old, new = before["cpu_seconds"], after["cpu_seconds"]
+    return [*lines, f"| all | {_seconds(old)} | {_seconds(new)} | {old / new:.1f} x |"]
+
+
+def _costs(folder: Path) -> list[str]:
+    """Mean and largest CPU time of the committed runs of the table, by variant and protocol."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for path in sorted(folder.glob("*/*/*/*/result.json")):
+        record = _read(path)
+        found.setdefault((record["variant"], record["protocol"]), []).append(record["cpu_seconds"] / 60)
+    lines = ["| variant | protocol | runs | CPU minutes a run, mean | largest |", "|---|---|---|---|---|"]
+    return lines + [
+        f"| {variant} | {protocol} | {len(times)} | {sum(times) / len(times):.1f} | {max(times):.1f} |"
+        for (variant, protocol), times in sorted(found.items())
+    ]
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} s"
 
 
 def _sweep(folder: Path) -> list[list[str]]:
