@@ -96,6 +96,10 @@ def test_a_world_with_known_answers_is_not_admitted_since_chance_solves_it(audit
     assert rungs["exact model, true value"]["success_rate"] == rungs["expert"]["success_rate"] == 1.0
     # Whoever only moves forwards passes the goal, whatever it knows.
     assert rungs["uninformed planner"]["success_rate"] > 0.8
+    # Steps are held against the expert's: its own take no more than they take, and no one is above it.
+    assert (rungs["expert"]["spl"], rungs["expert"]["timely"]) == (1.0, 1.0)
+    for row in rungs.values():
+        assert 0.0 <= row["spl"] <= row["success_rate"] and 0.0 <= row["timely"] <= row["success_rate"]
     rules = {rule["name"]: rule["verdict"] for rule in record["rules"]}
     assert rules["straight_fails"] == rules["true_value_solves"] == "passed" and rules["chance_fails"] == "failed"
     assert rules["informative"] == rules["spread"] == rules["agreement"] == "unknown"

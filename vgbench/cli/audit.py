@@ -109,7 +109,8 @@ def _print(record: dict[str, Any]) -> None:
         f"seed {seeds['data']}, task seed {seeds['task']}"
     )
     strata = list(dict.fromkeys(name for row in record["rungs"] for name in row.get("strata", {})))
-    print_table(["without training", "success [95 %]", *strata], [_rung(row, strata) for row in record["rungs"]])
+    headers = ["without training", "success [95 %]", *strata, "SPL", "timely"]
+    print_table(headers, [_rung(row, strata) for row in record["rungs"]])
     if record["recipes"]:
         rows = [
             [row["recipe"], str(len(row["seeds"])), _share(row), *(_part(row, name) for name in strata)]
@@ -134,8 +135,10 @@ def _part(row: dict[str, Any], stratum: str) -> str:
 
 def _rung(row: dict[str, Any], strata: list[str]) -> list[str]:
     if "skipped" in row:
-        return [row["name"], f"skipped: {row['skipped']}", *("-" for _ in strata)]
-    return [row["name"], f"{_share(row)} {interval_text(row['ci95'])}", *(_part(row, name) for name in strata)]
+        return [row["name"], f"skipped: {row['skipped']}", *("-" for _ in strata), "-", "-"]
+    parts = [_part(row, name) for name in strata]
+    scores = ["-" if row[name] is None else share_text(row[name]) for name in ("spl", "timely")]
+    return [row["name"], f"{_share(row)} {interval_text(row['ci95'])}", *parts, *scores]
 
 
 def _rule(rule: dict[str, Any]) -> list[str]:

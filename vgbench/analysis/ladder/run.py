@@ -9,6 +9,7 @@ one.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from vgbench import scores
 from vgbench.analysis.cost_tables import Tables, learned_tables, true_tables
 from vgbench.analysis.ladder.controllers import exact, learned, planned
 from vgbench.analysis.ladder.setup import LadderSetup
@@ -17,6 +18,7 @@ from vgbench.analysis.probe import fit_probe
 from vgbench.analysis.sampling import lacks
 from vgbench.experiments.trained import Trained
 from vgbench.planning.episodes import Act, Episodes
+from vgbench.planning.expert import expert_steps
 from vgbench.statistics import wilson
 from vgbench.storage.files import Record
 from vgbench.version import __version__
@@ -30,8 +32,8 @@ def run_ablation(setup: LadderSetup, runs: list[Trained], tell: Callable[[str], 
     """Play every condition that the environment and the runs allow.
 
     Returns:
-        Values for JSON: `rows`, each with `name`, `dynamics`, `value`, `run` and success rate and interval, or with
-        `skipped` and the reason.
+        Values for JSON: `rows`, each with `name`, `dynamics`, `value`, `run`, success rate and interval, SPL and timely
+        success, or with `skipped` and the reason.
     """
     rows: list[Record] = []
 
@@ -43,9 +45,12 @@ def run_ablation(setup: LadderSetup, runs: list[Trained], tell: Callable[[str], 
         tell(name)
         scale, seed = setup.data.action_scale, setup.spec.task_seed
         episodes = Episodes(setup.environment, setup.tasks, setup.settings, scale, seed)
-        rows.append(row | _with_strata(episodes.rows(episodes.play(act))) | more)
+        played = episodes.rows(episodes.play(act))
+        found = [{**episode, "expert_steps": steps[episode["task"]]} for episode in played]
+        rows.append(row | _with_strata(found) | more)
 
     straight, environment = straight_distance(setup), setup.environment
+    steps = expert_steps(environment, setup.tasks, setup.settings.max_steps)
     add("random actions", "-", "-", baseline(setup))
     add(f"random actions, held for {HELD} steps", "-", "-", baseline(setup, HELD))
     add("uninformed planner", "-", "-", uninformed(setup))
@@ -102,6 +107,7 @@ def _rate(found: Sequence[Mapping[str, Any]]) -> Record:
         "n": len(found),
         "ci95": [round(low, 4), round(high, 4)],
         "mean_steps": round(sum(steps) / len(steps), 2) if steps else None,
+        **{name: scores.mean(name, found) for name in ("spl", "timely")},
     }
 
 
