@@ -2,7 +2,7 @@
 
 import pytest
 
-PLACES = ("maze_far", "maze_giant", "turnstile", "ring")
+PLACES = ("maze_far", "wall_gamble", "turnstile", "ring")
 
 
 @pytest.fixture
