@@ -34,6 +34,7 @@ NAMES = {
     "equal": "a whole evaluation at equal success, both sides with settings searched for",
     "iqe": "IQE in training and planning shapes, against sorting",
     "training": "training steps against the bare encoder; frames drawn",
+    "recording": "training from a 10 GB file against the same frames in memory; needs 10 GB of disk",
     "collect": "data collection: wall, and maze against PointMaze",
     "startup": "start-up, peak memory, growth of planning time",
 }
