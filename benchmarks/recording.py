@@ -50,7 +50,7 @@ def cases(options: Options) -> Iterator[Case]:
             request = RunRequest(data=path, recipe="vf", scale="quick", set=["train.steps=100000", *sets])
             spec = resolve(request)
             sides = Sides.read(path, spec)
-            yield training(name, spec, sides, options.pick(8, 4, 2))
+            yield training(name, spec, sides, options.pick(4, 4, 2))
         yield reading(sides, options.pick(64, 16, 4), options.pick(32, 8, 2))
 
 
