@@ -122,7 +122,7 @@ class Meter:
         return Side(name, counted, kind, setting)
 
     def facts(self) -> Record:
-        """Share of the other side's rate per CPU second, median of the rounds; MiB that were not in the system's cache."""
+        """Share of the other side's rate by CPU seconds, median of the rounds; MiB that were read from the disk."""
         # Without the first round, which warms up.
         shares = [there / here for here, there in zip(self.cpu[FILE][1:], self.cpu[MEMORY][1:], strict=True)]
         now = bytes_from_disk()

@@ -168,6 +168,15 @@ class RunSpec:
         """Objectives that are listed under a key of `vgbench.stages.OBJECTIVE_KEYS`; empty if the run has none."""
         return next((stage.objectives for stage in self.stages if stage.kind.objectives == key), ())
 
+    def same_data(self, other: "RunSpec") -> bool:
+        """Whether another run has the same training set, in the same units and on the same device."""
+        if (self.settings["data"], self.device) != (other.settings["data"], other.device):
+            return False
+        if self.settings["model"].action_scale != other.settings["model"].action_scale:
+            return False
+        names = ("environment", "data_seed", "data_file", "data_fingerprint", "data_files")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
     def identity(self) -> dict[str, Any]:
         """Canonical JSON-able content that decides the results: plugins with versions, values, seeds, device, ...
 

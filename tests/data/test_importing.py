@@ -213,6 +213,24 @@ def test_minari_gives_the_same_data_set(episodes, imported, minari_set, tmp_path
     assert about["fingerprint"] == imported(tmp_path / "first.npz", out="first.h5")[0]["fingerprint"]
 
 
+def test_minari_episodes_of_one_and_two_steps_are_kept_and_trained_on(imported, minari_set, vgbench_cli):
+    rng, lengths = np.random.default_rng(0), (2, 20, 3, 24, 2, 18)
+    episodes = [
+        (rng.integers(0, 256, (n, 32, 32, 3), dtype=np.uint8), rng.uniform(-1, 1, (n - 1, 2)).astype(np.float32))
+        for n in lengths
+    ]
+    minari_set("short-v0", episodes, jpeg_encoding=False)
+    _, data = imported("--minari", "short-v0")
+    assert data.lengths.tolist() == list(lengths)
+    for number, (frames, actions) in enumerate(episodes):
+        seen = data.observations["observation"][number, : lengths[number]]
+        np.testing.assert_array_equal(seen, np.moveaxis(frames, -1, 1))
+        np.testing.assert_array_equal(data.actions[number, : lengths[number] - 1], actions)
+    small = ("--scale", "smoke", "--set", "strided.stem=4", "--set", "strided.channels=4")
+    done = vgbench_cli("train", "--data", "out.h5", "--recipe", "vf", *small, "--out", "run", "--format", "json")
+    assert done.exit_code == 0, done.stderr
+
+
 def test_images_that_minari_keeps_as_jpeg_are_told(imported, minari_set, tmp_path):
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 256, (n, 48, 48, 3), dtype=np.uint8) for n in LENGTHS]

@@ -1,8 +1,14 @@
 """`vgbench evaluate`: the model of a run, planned with once more."""
 
+import gc
 import json
+import subprocess
+import sys
 
 import pytest
+
+from vgbench.data import collection
+from vgbench.imports import quick_imports
 
 SMALL = ("--set", "strided.stem=4", "--set", "strided.channels=4", "--set", "mlp.hidden=[16]")
 SMALL += ("--set", "model.latent_dim=16", "--set", "data.trajectories=8", "--set", "train.steps=2")
@@ -113,3 +119,43 @@ def test_runs_of_several_seeds_and_their_rate(vgbench_cli, tmp_path, monkeypatch
     assert done.stdout.splitlines()[-1].startswith("2 seeds: ")
     refused = vgbench_cli(*RUN, "--seeds", "0,3", "--seed", "1")
     assert refused.exit_code == 2 and "--seed contradicts --seeds" in refused.stderr
+
+
+@pytest.mark.parametrize(("options", "times"), [((), 1), (("--protocol", "turnstile_two_way"), 2)])
+def test_a_training_set_is_read_once_where_both_have_it(run, vgbench_cli, monkeypatch, options, times):
+    read, load = [], collection.load
+    monkeypatch.setattr(collection, "load", lambda path: (read.append(path), load(path))[1])
+    options = (*options, "--set", "evaluation.tasks=3", "--set", "mpc.max_steps=6", "--out", "more")
+    done = vgbench_cli("evaluate", "run", *options, "--format", "json")
+    assert done.exit_code == 0, done.stderr
+    assert len(read) == times
+    assert ("collect" in done.json()["stages"]) and done.json()["data"]["file"] == read[-1].name
+
+
+def test_an_evaluation_imports_no_more_of_scipy_than_it_needs():
+    """Each of these takes a tenth of what an evaluation takes beside planning."""
+    code = "import sys, vgbench_plugins.environments.maze; print({'scipy.ndimage', 'scipy.sparse'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_imports_leave_the_collector_as_it_was():
+    assert gc.isenabled()
+    with quick_imports():
+        assert not gc.isenabled()
+        with quick_imports():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(ImportError), quick_imports():
+        raise ImportError
+    assert gc.isenabled()
+
+
+def test_a_process_ends_without_a_look_at_all_that_it_imported():
+    code = (
+        "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count() > 1000))\n"
+        "sys.argv = ['vgbench', '-V']\nfrom vgbench.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True"

@@ -1,7 +1,9 @@
 """Several commands in one folder, shards, devices, executors of other packages, and where runs stand."""
 
 import json
-import textwrap
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -213,20 +215,41 @@ def test_locks_of_files_where_the_file_system_has_none(vgbench_cli, tmp_path, mo
     assert done.exit_code == 2 and "VGBENCH_LOCKS=soft: expected flock or files" in done.stderr
 
 
-def test_a_file_system_without_locks_says_what_to_do(vgbench_process, tmp_path):
-    code = textwrap.dedent("""
-        import errno, filelock, sys
-        def none(self):
-            raise OSError(errno.ENOLCK, "No locks available")
-        filelock.FileLock._acquire = none
-        sys.argv = ["vgbench", "run", "--env", "wall", "--recipe", "vf", "--scale", "smoke", "--out", "run"]
-        from vgbench.cli import main
-        main()
-    """)
-    import subprocess
-    import sys
+NO_LOCKS = """
+import errno, fcntl, sys
+def none(*arguments):
+    raise OSError(errno.ENOLCK, "No locks available")
+fcntl.flock = none
+sys.argv = ["vgbench", *sys.argv[1:]]
+from vgbench.cli import main
+main()
+"""
 
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (
-        done.returncode == 2 and "the file system has no locks" in done.stderr and "VGBENCH_LOCKS=files" in done.stderr
-    )
+
+def without_locks(tmp_path, *arguments, **variables):
+    environ = os.environ | {"VGBENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"} | variables
+    call = [sys.executable, "-c", NO_LOCKS, *arguments]
+    return subprocess.run(call, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "--env", "wall", "--recipe", "vf", "--scale", "smoke", "--out", "out"),
+        ("suite", "paper_table_2", "--scale", "smoke", "--only", "vf,wall_big", "--num-seeds", "1", "--out", "out"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_file_system_without_locks_says_what_to_do(command, tmp_path):
+    done = without_locks(tmp_path, *command)
+    assert done.returncode == 2 and done.stderr.count("error:") == 1, done.stderr
+    assert "--out out: cannot write there: the file system has no locks (No locks available)" in done.stderr
+    assert "set VGBENCH_LOCKS=files" in done.stderr
+    assert not (tmp_path / "out" / "run.json").exists()
+
+
+def test_without_locks_of_the_file_system_those_of_files_do(tmp_path):
+    command = ("run", "--protocol", "wall_big", "--recipe", "vf", *SMALL, "--out", "run", "--format", "json")
+    done = without_locks(tmp_path, *command, VGBENCH_LOCKS="files")
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "run" / ".lock").exists() and (tmp_path / "run" / "result.json").exists()

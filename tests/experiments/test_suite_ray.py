@@ -127,6 +127,36 @@ def test_a_killed_worker_s_cell_goes_on(vgbench, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_of_six_runs_each_is_computed_once_though_a_worker_is_killed(vgbench, tmp_path):
+    pytest.importorskip("ray")
+    process = vgbench.start(*RAY, "--num-seeds", "6", "--set", "train.steps=20")
+
+    def halfway():
+        """A run that is training while another one is done already."""
+        begun = [path.parents[1] for path in sorted(tmp_path.glob("out/wall_big/vf/s*/checkpoints/encoder.pt"))]
+        done = [folder for folder in begun if (folder / "result.json").exists()]
+        at_work = [(f, found) for f in begun if f not in done and (found := cell_processes(f))]
+        return at_work and done and at_work[0]
+
+    folder, (worker,) = wait_for(halfway, process, 900)
+    os.kill(worker, signal.SIGKILL)
+    _, err = process.communicate(timeout=900)
+    assert process.returncode == 0, err
+    again = []
+    for seed in range(6):
+        run = tmp_path / "out" / "wall_big" / "vf" / f"s{seed}"
+        record = json.loads((run / "run.json").read_text())
+        assert record["status"] == "done" and json.loads((run / "result.json").read_text())["n"] == 2
+        again += [run] if record.get("resumed") else []
+        # No task is played twice, and no step of training logged twice.
+        assert [row["task"] for row in rows(run)] == [0, 1]
+        steps = [(row["stage"], row["step"]) for row in map(json.loads, (run / "train.jsonl").open())]
+        assert len(steps) == len(set(steps)) and ("encoder", 20) in steps
+    assert again == [folder]
+
+
+@pytest.mark.slow
 def test_a_terminal_s_ctrl_c_saves_and_the_local_executor_goes_on(vgbench, tmp_path):
     pytest.importorskip("ray")
     folder = tmp_path / "out" / "wall_big" / "vf" / "s0"

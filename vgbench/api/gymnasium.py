@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from vgbench.api.data import State, Tasks, Trajectories
-from vgbench.api.environment import ArraySpec, Box, Discrete, Environment, EnvironmentSpec
+from vgbench.api.environment import ArraySpec, Discrete, Environment, EnvironmentSpec
+from vgbench.api.gymnasium_spaces import action_set, observation_spec
 from vgbench.errors import UsageError
 from vgbench.hardware import without_drawing
 
-KEYS = ("observation", "achieved_goal", "desired_goal")
-"""What an observation of a goal-conditioned env consists of (Gymnasium-Robotics' GoalEnv)."""
 ATTEMPTS = 1000
 """Resets after which a task that is not solved at its start is given up."""
 
@@ -118,14 +117,14 @@ class GymnasiumEnvironment(Environment):
         """
         if self._spec is None:
             env = self._env()
-            observation = _observation_spec(env, type(self).__name__)
+            observation = observation_spec(env, type(self).__name__)
             size = len(np.atleast_1d(self.get_state(env)))
             goal = ArraySpec((int(np.prod(env.observation_space["achieved_goal"].shape)),), description="goal reached")
             simulation = ArraySpec((size,), "float64", description="state of the simulation; nan: not recorded")
             self._spec = EnvironmentSpec(
                 state={"simulation": simulation, "observation": observation, "achieved_goal": goal},
                 observations={"observation": observation},
-                actions=_actions(env, type(self).__name__),
+                actions=action_set(env, type(self).__name__),
                 distance_unit=self.distance_unit,
             )
         return self._spec
@@ -286,32 +285,3 @@ class GymnasiumEnvironment(Environment):
             f"{type(self).__name__}: {ATTEMPTS} tasks in a row were solved at their start; is success_radius = "
             f"{self.success_radius:g} too large?"
         )
-
-
-def _observation_spec(env: Any, who: str) -> ArraySpec:
-    """Shape of `observation`, after a look at the whole space."""
-    spaces = getattr(env.observation_space, "spaces", None)
-    if not isinstance(spaces, Mapping) or any(key not in spaces for key in KEYS):
-        raise UsageError(
-            f"{who}: the observation space is {env.observation_space}; expected that of a goal-conditioned env, a Dict "
-            f"with {', '.join(KEYS)}. Wrap the env so that it has them"
-        )
-    for key in KEYS:
-        if not hasattr(spaces[key], "low"):
-            raise UsageError(f"{who}: {key} is {spaces[key]}; expected a Box (gymnasium.wrappers can flatten it)")
-    space = spaces["observation"]
-    if str(space.dtype) == "uint8" and len(space.shape) == 3:
-        height, width, channels = space.shape
-        return ArraySpec((channels, height, width), "uint8", "image", "observation of the env")
-    return ArraySpec((int(np.prod(space.shape)),), description="observation of the env")
-
-
-def _actions(env: Any, who: str) -> Box | Discrete:
-    """Set of the actions."""
-    space = env.action_space
-    if hasattr(space, "n") and hasattr(space, "start"):
-        return Discrete(int(space.n), start=int(space.start))
-    low, high = (getattr(space, name, None) for name in ("low", "high"))
-    if low is None or high is None or low.ndim != 1 or not (np.isfinite(low).all() and np.isfinite(high).all()):
-        raise UsageError(f"{who}: the action space is {space}; expected a bounded Box of one dimension, or Discrete")
-    return Box(tuple(map(float, low)), tuple(map(float, high)))

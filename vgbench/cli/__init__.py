@@ -39,6 +39,7 @@ from vgbench.cli import (
 from vgbench.cli.common import Quiet, Verbose, examples, handled, level, say, with_verbosity
 from vgbench.cli.console import outputs
 from vgbench.errors import VgbenchError
+from vgbench.imports import quick_exit
 from vgbench.text import RENAMED
 
 app = typer.Typer(
@@ -108,6 +109,7 @@ def main() -> None:
     # Until there is something to save, Ctrl-C ends the process at once: an interrupted import of a large library
     # would come out as one error or another. `run` and `collect` install handlers of their own.
     signal.signal(signal.SIGINT, _quit)
+    quick_exit()
     try:
         with outputs():
             # Before typer, which would only say that there is no such option.

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from vgbench.cli.common import Debug, Format, examples, handled, note, print_json, takes
+from vgbench.imports import quick_imports
 
 EPILOG = examples(
     "vgbench evaluate runs/NAME --planner cem",
@@ -29,10 +30,11 @@ def evaluate(
     planner takes its values from the protocol, not from the old planner. With another protocol the model is evaluated
     in an environment that it was not trained in.
     """
-    from vgbench.cli.result import print_result
-    from vgbench.experiments.evaluate import evaluate as again
-    from vgbench.plugin.loggers import Loggers
-    from vgbench.plugin.registry import Registry
+    with quick_imports():
+        from vgbench.cli.result import print_result
+        from vgbench.experiments.evaluate import evaluate as again
+        from vgbench.plugin.loggers import Loggers
+        from vgbench.plugin.registry import Registry
 
     out = options.pop("out")
     loggers = Loggers().load(Registry(), ())

@@ -9,6 +9,7 @@ import typer
 from vgbench.cli.common import Debug, Format, examples, handled, note, print_json, progress, takes, verbosity
 from vgbench.config.options import OPTIONS, RunOptions
 from vgbench.errors import UsageError
+from vgbench.imports import quick_imports
 from vgbench.text import rate_text, span
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ def run(
     Resumes an interrupted run; prints the result of a finished one. If a plugin's source has changed since, the command
     stops: --again repeats the run. With several seeds each run has its own folder, DIR/sN for --out DIR.
     """
-    from vgbench.config.request import RunRequest
-    from vgbench.python_api.single import prepare
+    with quick_imports():
+        from vgbench.config.request import RunRequest
+        from vgbench.python_api.single import prepare
 
     base = RunRequest(**options)
     one = seeds is None and num_seeds is None

@@ -1,11 +1,9 @@
-"""Training sets: collected once, found again by the hash of their specification, drawn on the device."""
+"""Data sets as HDF5: what decides their contents, their hash, writing and reading."""
 
 import hashlib
 import io
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,12 @@ import numpy as np
 from vgbench.api import Environment, Trajectories
 from vgbench.data import episode_file
 from vgbench.data.data_files import hashes
+from vgbench.data.opened_file import FORMAT, GROUPS, HINT, check_array, check_rows, hard, header_hash, opened, reason
 from vgbench.data.stored import StoredArray
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.settings import DataSettings
 from vgbench.storage.files import drop_partials, parse_json, replacing
 from vgbench.version import __version__
-
-FORMAT = 1
-_GROUPS = ("states", "static", "observations")
 
 
 def specification(name: str, environment: Environment, settings: DataSettings, seed: int) -> dict[str, Any]:
@@ -108,7 +104,7 @@ def save(
                     file.attrs["source"] = json.dumps(source, sort_keys=True)
                 file.attrs["sha256"] = header_hash(file)
                 file.create_dataset("actions", data=data.actions)
-                for group, arrays in zip(_GROUPS, (data.states, data.static, data.observations or {}), strict=True):
+                for group, arrays in zip(GROUPS, (data.states, data.static, data.observations or {}), strict=True):
                     for name, array in arrays.items():
                         file.create_dataset(f"{group}/{name}", data=array)
             if disk.error is not None:
@@ -116,7 +112,7 @@ def save(
     except OSError as err:
         if new and path.is_file():
             raise UsageError(f"{path} was made by another process meanwhile, and is kept; choose another name") from err
-        raise UsageError(f"cannot write the data set {path}: {_reason(err)}") from err
+        raise UsageError(f"cannot write the data set {path}: {reason(err)}") from err
 
 
 class _Disk(io.RawIOBase):
@@ -152,36 +148,21 @@ class _Disk(io.RawIOBase):
             return 0
 
 
-_HEADER_PARTS = ("generator", "specification", "card", "fingerprint", "source")
-
-
-def header_hash(file: Any) -> str:
-    """Return the hash of what a file says of itself; the fingerprint covers its arrays."""
-    said = {name: file.attrs[name] for name in _HEADER_PARTS if name in file.attrs}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-def _reason(err: BaseException) -> str:
-    """Plain words for an error of a file; HDF5 hides the system's among its own."""
-    found = re.search(r"error message = '([^']+)'", str(err))
-    return found[1] if found else getattr(err, "strerror", None) or str(err)
-
-
 def load(path: Path) -> tuple[Trajectories, dict[str, Any]]:
     """Read a data set and its specification.
 
     Raises:
         VgbenchError: the file is not a whole data set of this format, or its arrays are not those that were written.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         spec, expected = parse_json(file.attrs["specification"]), file.attrs["fingerprint"]
         if file.attrs["format"] == episode_file.FORMAT:
-            _check_rows(file)
+            check_rows(file)
             data = episode_file.read(path)
         else:
             data = _whole(file, spec)
     if fingerprint(data) != expected:
-        raise VgbenchError(f"the arrays in {path} are not those that were written (damaged or edited); {_HINT}")
+        raise VgbenchError(f"the arrays in {path} are not those that were written (damaged or edited); {HINT}")
     return data, spec
 
 
@@ -190,107 +171,13 @@ def _whole(file: Any, spec: Mapping[str, Any]) -> Trajectories:
     count, length = spec["trajectories"], spec["length"]
     leads = ((count, length), (count,), (count, length))
     found = [(file, "actions", (count, length - 1))]
-    for group, lead in zip(_GROUPS, leads, strict=True):
-        found += [(_hard(file, group), name, lead) for name in (_hard(file, group) if group in file else ())]
+    for group, lead in zip(GROUPS, leads, strict=True):
+        found += [(hard(file, group), name, lead) for name in (hard(file, group) if group in file else ())]
     # All of them before the first is read: a few kilobytes may declare any number of gigabytes.
     for place, name, lead in found:
-        _check_array(place, name, lead)
-    groups = [{n: item[()] for n, item in file[group].items()} if group in file else {} for group in _GROUPS]
+        check_array(place, name, lead)
+    groups = [{n: item[()] for n, item in file[group].items()} if group in file else {} for group in GROUPS]
     return Trajectories(groups[0], groups[1], file["actions"][()], parse_json(file.attrs["card"]), groups[2] or None)
-
-
-_HEADER = {"environment": str, "package": str, "version": int, "params": dict} | dict.fromkeys(
-    ("trajectories", "length", "seed"), int
-)
-_PACKED = 64
-"""Most times by which compression may shrink an array: HDF5 gives space that was never written for nothing."""
-
-
-def _hard(place: Any, name: str) -> Any:
-    """Return what lies under a name of a group, unless that leads elsewhere: to another file, or to another place."""
-    if not isinstance(place.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"{name!r} is a link to another place or file")
-    return place[name]
-
-
-def _check_array(place: Any, name: str, lead: tuple[int, ...]) -> None:
-    """Refuse what is no array of numbers in this very file, of other sizes than the specification has, or not written.
-
-    Raises:
-        ValueError: it says so.
-    """
-    array = _hard(place, name)
-    if not isinstance(array, h5py.Dataset) or array.shape is None or array.dtype.kind not in "biuf":
-        raise ValueError(f"{name!r} is no array of numbers")
-    if array.is_virtual or array.external:
-        raise ValueError(f"the numbers of {name!r} are in another file")
-    if array.shape[: len(lead)] != lead:
-        raise ValueError(f"{name!r} has the shape {array.shape}, but the specification says {lead} and so on")
-    if array.nbytes > _PACKED * array.id.get_storage_size():
-        raise ValueError(f"{name!r} declares {array.nbytes} bytes, but the file holds {array.id.get_storage_size()}")
-
-
-def _check_rows(file: Any) -> None:
-    """Refuse a file of whole episodes whose parts lie elsewhere, or declare more than there is."""
-    places = [(file, name) for name in ("lengths", "actions")]
-    for group in _GROUPS:
-        if group in file:
-            places += [(_hard(file, group), name) for name in file[group]]
-    for place, name in places:
-        _check_array(place, name, ())
-
-
-_HINT = "collect it again with `vgbench collect`, or delete it if it lies in the cache"
-
-
-def _recordings(path: Path) -> str:
-    """Words for what to do with a file that something else wrote."""
-    return f"recordings of any kind become one by `vgbench import {path} --out DATA.h5`; else {_HINT}"
-
-
-def _other_kind(path: Path) -> bool:
-    """Whether a file begins as no HDF5 file does; one of 0 bytes is a broken one."""
-    try:
-        with path.open("rb") as file:
-            first = file.read(8)
-    except OSError:
-        return False
-    return bool(first) and not b"\x89HDF\r\n\x1a\n".startswith(first)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a data set for reading; what is wrong with it, inside too, becomes one message."""
-    try:
-        with h5py.File(path, "r") as file:
-            if "specification" not in file.attrs:
-                raise UsageError(f"{path} is an HDF5 file, but not a vgbench data set; {_recordings(path)}")
-            if file.attrs["format"] not in (FORMAT, episode_file.FORMAT):
-                raise VgbenchError(f"{path} has data format {file.attrs['format']}; this is format {FORMAT}; {_HINT}")
-            header = parse_json(file.attrs["specification"])
-            missing = [key for key in _HEADER if not isinstance(header, dict) or key not in header]
-            if missing:
-                raise VgbenchError(
-                    f"{path} is not what vgbench wrote: its specification has no {missing[0]!r}; {_HINT}"
-                )
-            for key, kind in _HEADER.items():
-                if not isinstance(header[key], kind) or isinstance(header[key], bool):
-                    raise VgbenchError(
-                        f"{path} is not what vgbench wrote: {key} in its specification is {header[key]!r:.60}; {_HINT}"
-                    )
-            if file.attrs.get("sha256", header_hash(file)) != header_hash(file):
-                raise VgbenchError(f"what {path} says of itself is not what was written (damaged or edited); {_HINT}")
-            yield file
-    except FileNotFoundError as err:
-        raise UsageError(f"no data set at {path}; make it with `vgbench collect --env NAME --out {path}`") from err
-    except IsADirectoryError as err:
-        raise UsageError(f"{path} is a folder; expected a data set (HDF5 file)") from err
-    except VgbenchError:
-        raise
-    except Exception as err:  # h5py raises many kinds, by what is wrong with the file
-        if isinstance(err, OSError) and _other_kind(path):
-            raise UsageError(f"{path} is no HDF5 file, so not a vgbench data set; {_recordings(path)}") from err
-        raise VgbenchError(f"{path} is not a whole HDF5 data set (truncated?): {_reason(err)}; {_HINT}") from err
 
 
 def read_header(path: Path) -> tuple[dict[str, Any], str]:
@@ -299,7 +186,7 @@ def read_header(path: Path) -> tuple[dict[str, Any], str]:
     Raises:
         VgbenchError: as `load`.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         return parse_json(file.attrs["specification"]), str(file.attrs["fingerprint"])
 
 
@@ -309,7 +196,7 @@ def read_source(path: Path) -> dict[str, str]:
     Raises:
         VgbenchError: as `load`.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         found: dict[str, str] = parse_json(file.attrs.get("source", "{}"))
         return found
 

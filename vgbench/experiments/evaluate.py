@@ -46,7 +46,8 @@ def evaluate(
     Raises:
         UsageError: the run is not trained, or an option does not fit, or would change what was trained.
     """
-    trained = load_trained(run, "RUN")
+    # The run's own tasks are not played, so they are not made.
+    trained = load_trained(run, "RUN", tasks=False, simulator=True)
     spec = _spec(trained, options)
     for text in spec.notes:
         note(text)

@@ -128,14 +128,23 @@ class RunSteps:
         with self.folder.timed("collect"):
             start = {"stage": "collect", "total": settings.trajectories, "done": 0, "unit": "trajectory"}
             self.loggers.call("vgbench_stage_started", **start)
-            trajectories, path = load_data(self.spec, self.environment, self._progress)
+            data, path = self._load()
             self.loggers.call("vgbench_stage_ended", stage="collect")
-        kept, self.held_out = held_out.split(trajectories, settings.held_out)
-        data = Dataset(self.environment, kept, self.device, self.spec.settings["model"].action_scale)
         if unequal := unequal_components(data):
             self._note(unequal)
         sanity_check_environment(data)
         return data, path
+
+    def _load(self) -> tuple[Dataset, Path]:
+        """Load the training set, unless the run whose model is taken over has the same one, loaded and checked."""
+        spec = self.spec
+        if self.trained is not None and self.trained.spec.same_data(spec):
+            held = self.trained.held_out
+            self.held_out = held.trajectories if held else None
+            return self.trained.data, self.trained.data_path
+        trajectories, path = load_data(spec, self.environment, self._progress)
+        kept, self.held_out = held_out.split(trajectories, spec.settings["data"].held_out)
+        return Dataset(self.environment, kept, self.device, spec.settings["model"].action_scale), path
 
     def _progress(self, done: int, total: int) -> None:
         guard.alive()

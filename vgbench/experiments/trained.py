@@ -29,6 +29,7 @@ class Trained:
     Attributes:
         run: content of run.json.
         model: with the weights of the last stage, without gradient.
+        data_path: file of the training set.
         tasks: those that the run was judged on.
         held_out: trajectories that were kept from training, with actions in the units of `data`.
     """
@@ -38,13 +39,17 @@ class Trained:
     spec: RunSpec
     environment: Environment
     data: Dataset
+    data_path: Path
     model: JEPA
     tasks: Tasks
     held_out: Dataset | None = None
 
 
-def load_trained(path: Path, option: str = "RUN", tasks: bool = True) -> Trained:
+def load_trained(path: Path, option: str = "RUN", tasks: bool = True, simulator: bool | None = None) -> Trained:
     """Load a run folder for reading; the training set is collected again if it is not in the cache.
+
+    With `tasks` those of the run are made; with `simulator` (by default as `tasks`) a run that was trained on
+    recordings alone is refused.
 
     Raises:
         UsageError: there is no run, or it is not trained to its end; the message says what is missing.
@@ -60,21 +65,22 @@ def load_trained(path: Path, option: str = "RUN", tasks: bool = True) -> Trained
     if problem := other_format(run["format"]):
         raise UsageError(f"{option} {path} {problem}")
     spec = resolve(RunRequest(config=path / "config.yaml"))
-    if tasks and spec.environment.entry == RECORDED:
+    if (tasks if simulator is None else simulator) and spec.environment.entry == RECORDED:
         raise UsageError(f"{option} {path}: it was trained on recordings alone; see `vgbench offline {path}`")
     keep_freed_memory()
     state = _weights(folder, spec, option)
     environment = build_environment(spec.environment)
     model = _model(folder, spec, environment, state)
     device = torch.device(spec.device)
-    kept, held = held_out.split(load_data(spec, environment)[0], spec.settings["data"].held_out)
+    trajectories, data_path = load_data(spec, environment)
+    kept, held = held_out.split(trajectories, spec.settings["data"].held_out)
     data = Dataset(environment, kept, device, spec.settings["model"].action_scale)
     model.to(device)
     precision.accelerate(model, spec)
     unseen = Dataset(environment, held, device, like=data) if held else None
     # Recordings alone have no tasks; `tasks=False` is for what needs none of an environment that has.
     played = load_tasks(spec, environment, data) if tasks else Tasks({}, {})
-    return Trained(folder, run, spec, environment, data, model, played, unseen)
+    return Trained(folder, run, spec, environment, data, data_path, model, played, unseen)
 
 
 def last_stage(spec: RunSpec) -> str:

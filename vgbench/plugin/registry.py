@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vgbench.errors import UsageError
+from vgbench.imports import quick_imports
 from vgbench.plugin.contract import check_class
 from vgbench.plugin.entry import CATALOGUES, EXECUTORS, GROUPS, HOME, Entry
 from vgbench.plugin.process_state import State
@@ -95,7 +96,8 @@ def load_plugin(entry: Entry) -> type[Any]:
         raise UsageError(f"{entry.kind} {entry.name!r} from {entry.source}: {entry.value!r} is not `module:Class`")
     before = State()
     try:
-        loaded = _imported(point)
+        with quick_imports():
+            loaded = _imported(point)
     except KeyboardInterrupt:
         raise
     except BaseException as err:  # whatever importing a third party's module raises

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 OFFSETS = tuple((i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j)
@@ -36,6 +35,9 @@ class Lattice:
             is_free: points [K, 2] -> whether a state can be there, [K] bool.
             passes: points [K, 2] and others [K, 2] -> whether the straight move between them is free, [K] bool.
         """
+        # Here, not above: a diagnosis needs it, an evaluation does not, and it takes a while.
+        from scipy.ndimage import distance_transform_edt
+
         axis = low + spacing * np.arange(count)
         every = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).astype(np.float32)
         free = is_free(every.reshape(-1, 2)).reshape(count, count)

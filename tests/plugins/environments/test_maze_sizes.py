@@ -10,7 +10,7 @@ import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra, shortest_path
 
-from vgbench_plugins.environments.maze import Maze, generator
+from vgbench_plugins.environments.maze import Maze, generator, geodesic
 from vgbench_plugins.environments.maze.layouts import Grid
 
 SIX = {"cells": 6, "open": (0.5, 0.75)}
@@ -290,3 +290,16 @@ def test_experts_solve_the_tasks(params):
         state = env.step(state, env.expert(state, tasks.goal))
         needed[env.success(state, tasks.goal) & (needed < 0)] = step
     assert (needed > 0).all() and (needed >= cost - 0.5 / 0.2).all() and (needed <= 1.3 * cost + 4).all()
+
+
+@pytest.mark.parametrize("params", [{}, SIX], ids=["few bends", "many bends"])
+def test_ways_between_bends_are_those_of_scipy_to_the_last_bit(params):
+    maze = make(**params)
+    grid, layouts = maze.params.grid, maze.collect(12, 3, 0).static["layout"]
+    for code in np.unique(grid.encode(layouts)).tolist():
+        bends, found = geodesic.graph(grid, code)
+        count, kept = len(bends), geodesic.chord_distance(geodesic.RADIUS)
+        everywhere = np.broadcast_to(bends, (count, *bends.shape))
+        seen = geodesic.visible(bends, everywhere, geodesic.walls_of(grid, code), np.full(count, kept))
+        away = np.linalg.norm(bends[:, None] - bends, axis=-1)
+        assert count and np.array_equal(found, dijkstra(np.where(seen, away, 0.0), directed=False))

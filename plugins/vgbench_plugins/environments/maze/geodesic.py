@@ -9,7 +9,6 @@ from functools import lru_cache
 from itertools import product
 
 import numpy as np
-from scipy.sparse.csgraph import dijkstra
 
 from vgbench_plugins.environments.maze.layouts import Grid
 from vgbench_plugins.environments.maze.physics import FIRST_MIDDLE, RADIUS, clearance
@@ -30,6 +29,8 @@ FEW = 2**13
 """Lines times walls that are not worth a first look."""
 SHARES = tuple(odd / whole for whole in (2, 4, 8, 16, 32) for odd in range(1, whole, 2))
 """Shares of a line at which the first look is taken."""
+FEW_BENDS = 32
+"""Bends, up to which the shortest ways between them are found without SciPy; mazes of 4 x 4 cells have about 15."""
 LINES = 2**19
 """Lines times walls that are looked at together, to bound the memory."""
 
@@ -89,9 +90,27 @@ def graph(grid: Grid, code: int, radius: float = RADIUS) -> tuple[np.ndarray, np
     seen = np.concatenate(
         [visible(p, np.broadcast_to(bends, (len(p), *bends.shape)), walls, np.full(len(p), kept)) for p in parts]
     )
-    distance = np.linalg.norm(bends[:, None] - bends, axis=-1)
-    # In a dense graph 0 means that there is no edge.
-    return bends, dijkstra(np.where(seen, distance, 0.0), directed=False)
+    return bends, _shortest(np.where(seen | seen.T, np.linalg.norm(bends[:, None] - bends, axis=-1), np.inf))
+
+
+def _shortest(edges: np.ndarray) -> np.ndarray:
+    """Lengths [V, V] of the shortest ways along edges [V, V] (infinite: none), summed from each way's start on."""
+    if len(edges) > FEW_BENDS:
+        # Here, not above: to import it takes longer than many an evaluation.
+        from scipy.sparse.csgraph import dijkstra
+
+        # In a dense graph 0 means that there is no edge.
+        found: np.ndarray = dijkstra(np.where(np.isfinite(edges), edges, 0.0), directed=False)
+        return found
+    # Bellman and Ford's way, over all starts at once, which gives the same sums to the last bit.
+    found = edges.copy()
+    np.fill_diagonal(found, 0.0)
+    while True:
+        before = found.copy()
+        for middle in range(len(found)):
+            np.minimum(found, found[:, middle, None] + edges[middle], out=found)
+        if np.array_equal(found, before):
+            return found
 
 
 def _bends(is_open: np.ndarray, radius: float) -> np.ndarray:
