@@ -1,7 +1,8 @@
 """Training from a recording that stays in its file, against the same frames in memory, once the system has cached them.
 
 The file of 10 GB lies in the system's folder for temporary files (`TMPDIR`) and is deleted at the end. The side in
-memory holds a tenth of its episodes, as both whole would not fit beside each other.
+memory holds a tenth of its episodes, as both whole would not fit beside each other. Each round has the same windows,
+drawn from all of either set, so that those of the file are cached after the first one, which is not timed.
 """
 
 import copy
@@ -109,12 +110,15 @@ class Meter:
     """CPU seconds of each side, which do not depend on what else the machine does, and what came from the disk."""
 
     cpu: dict[str, list[float]] = field(default_factory=dict)
-    began: int | None = field(default_factory=lambda: bytes_from_disk())
+    began: int | None = None
 
     def side(self, name: str, kind: Any, setting: str, run: Callable[[], Any]) -> Side:
         """Make a side that is counted."""
 
         def counted() -> None:
+            # Both sides have warmed up.
+            if self.began is None and len(self.cpu) == 2:
+                self.began = bytes_from_disk()
             began = time.process_time()
             run()
             self.cpu.setdefault(name, []).append(time.process_time() - began)
@@ -152,6 +156,7 @@ def training(name: str, spec: RunSpec, sides: Sides, steps: int) -> Case:
         own.train()
 
         def run() -> None:
+            trainer.step = 0  # its windows again
             for _ in range(steps):
                 trainer._one_step()  # `Trainer.run` takes all steps at once
 
