@@ -104,6 +104,10 @@ def _rest(folder: Path) -> Iterator[Target]:
     for recipe, words, least in (("vf", "Euclid", 0.85), ("vf_quasi", "IQE", 0.65)):
         share = _ratio(steps[recipe], "bare encoder")
         yield Target(f"training step, {words}: rate of the bare encoder", least, share, "%")
+    for case in _cases(folder / "recording.json", "recording"):
+        if "recipe" in case["parameters"]:
+            measure = f"{case['case']}: rate from a 10 GB file, of that from memory"
+            yield Target(measure, 0.8, _ratio(case, "in memory"), "%")
     wall, maze = _cases(folder / "iqe-collect.json", "collect")
     yield Target("collect, wall, 1000 x 64", 3.0, _seconds(wall), "s", least=False)
     yield Target(
