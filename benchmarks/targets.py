@@ -107,7 +107,9 @@ def _rest(folder: Path) -> Iterator[Target]:
     for case in _cases(folder / "recording.json", "recording"):
         if "recipe" in case["parameters"]:
             measure = f"{case['case']}: rate from a 10 GB file, of that from memory"
-            yield Target(measure, 0.8, _ratio(case, "in memory"), "%")
+            # By CPU seconds, too: there reading ahead on another core hides nothing.
+            share = min(_ratio(case, "in memory"), float(case["facts"]["share_by_cpu_seconds"]))
+            yield Target(measure, 0.8, share, "%")
     wall, maze = _cases(folder / "iqe-collect.json", "collect")
     yield Target("collect, wall, 1000 x 64", 3.0, _seconds(wall), "s", least=False)
     yield Target(

@@ -49,7 +49,8 @@ def write(
     Raises:
         UsageError: there is no room, or no right to write.
     """
-    from vgbench.data.files import fingerprint, header_hash
+    from vgbench.data.files import fingerprint
+    from vgbench.data.opened_file import header_hash
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
