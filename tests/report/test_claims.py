@@ -305,8 +305,8 @@ def test_verdicts_read_as_three_values(record, vgbench_cli):
     def verdict(name):
         return next(line for line in lines if line.startswith(name) and " maze " in line)
 
-    assert verdict("vcreg_hurts").endswith("shown for this checkpoint")
-    assert verdict("quasi_over_euclidean").endswith("not shown for this checkpoint")
+    assert verdict("vcreg_hurts").endswith("  shown for this checkpoint")
+    assert verdict("quasi_over_euclidean").endswith("not shown, opposite holds for this checkpoint")
     assert verdict("separate_over_joint_vf").endswith("too few tasks to tell for this checkpoint")
     assert "not tested: no current record of vf_quasi_pred" in verdict("separate_over_joint_quasi")
 

@@ -45,7 +45,7 @@ def summary(table: Table, findings: Sequence[Finding]) -> str:
         )
     judged = Counter(found.verdict for found in findings if found.rates)
     if judged:
-        counts = ", ".join(f"{judged[name]} {VERDICTS[name]}" for name in _ORDER)
+        counts = "; ".join(f"{judged[name]} {VERDICTS[name]}" for name in _ORDER)
         text += f" Of {sum(judged.values())} comparisons that the claims make: {counts}."
     return text
 
@@ -129,7 +129,7 @@ def families(table: Table, findings: Sequence[Finding]) -> tuple[list[str], list
         claims = {found.claim.name: found.claim.text for found, _ in members}
         # Several claims may have the same words.
         title = f"{claims[name]}: {name}" if alone else table.suite.families[name]
-        family = Family(_capital(title), ", ".join(words), [row for _, row in members], list(claims.items()))
+        family = Family(_capital(title), "; ".join(words), [row for _, row in members], list(claims.items()))
         made.append((-counts["confirmed"] - counts["contradicted"], counts["missing"] == len(members), family))
     return headers, [family for *_, family in sorted(made, key=lambda one: one[:2])]
 
