@@ -20,7 +20,8 @@ CLAIM: tuple[Field[Finding], ...] = (
     Field("holm_seeds", "`p_seeds` corrected within the family", lambda found: found.holm_seeds),
     Field(
         "verdict",
-        "`confirmed` (shown), `contradicted` (not shown, opposite holds) or `undecided` (too few tasks to tell, or no records)",
+        "`confirmed` (shown), `contradicted` (not shown, opposite holds) or `undecided` (too few tasks to tell, or no "
+        "records)",
         lambda found: found.verdict,
     ),
     Field("n", "tasks for each seed", lambda found: found.n),
