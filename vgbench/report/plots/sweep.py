@@ -12,9 +12,9 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from vgbench.experiments.budget import COLUMNS
 from vgbench.experiments.sweep_results import write_csv
 from vgbench.report.plots import style
-from vgbench.storage.files import Record
+from vgbench.storage.files import Record, write_atomically
 
-COLOURS = (*style.COLOURS, "#000000")
+COLOURS = (*style.COLOURS, style.INK)
 """Okabe and Ito's, which colour-blind readers can tell apart; markers and lines differ as well."""
 _MARKERS = "osD^vPX"
 TICKS = 10
@@ -29,7 +29,10 @@ def write_budget(root: Path, found: Sequence[Record], title: str) -> Path:
 
 
 def plot(path: Path, rows: Sequence[Record], title: str) -> None:
-    """Draw the rows of `vgbench.experiments.sweep_results.figures` as PNG; points without a result are left out."""
+    """Draw the rows of `vgbench.experiments.sweep_results.figures`; points without a result are left out.
+
+    The format is what the file's name ends in; an SVG follows a light or dark page.
+    """
     panels = list(dict.fromkeys(row["over"] for row in rows))
     with style.style():
         figure = style.canvas(5.2 * len(panels), 4.0)
@@ -37,6 +40,14 @@ def plot(path: Path, rows: Sequence[Record], title: str) -> None:
             axes = figure.add_subplot(1, len(panels), index + 1)
             _panel(axes, over, [row for row in rows if row["over"] == over])
         figure.suptitle(title, fontsize=11)
+        _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    if path.suffix == ".svg":
+        content = style.svg(figure)
+        write_atomically(path, lambda partial: partial.write_bytes(content))
+    else:
         style.save(figure, path)
 
 
@@ -60,7 +71,7 @@ def _panel(axes: Axes, over: str, rows: Sequence[Record]) -> None:
 
 
 def plot_budget(path: Path, rows: Sequence[Record], title: str) -> None:
-    """Draw `vgbench.experiments.budget.rows` as PNG: success over evaluations per task, on a log scale.
+    """Draw `vgbench.experiments.budget.rows`: success over evaluations per task, on a log scale, in a format as `plot`.
 
     Settings are points; a line joins those of a planner that no cheaper setting of it equals (its Pareto front), which
     are numbered, and named below. A planner that asks for no evaluation is a level line.
@@ -89,7 +100,7 @@ def plot_budget(path: Path, rows: Sequence[Record], title: str) -> None:
         _finish(axes, "evaluations of the predictor per task (lines: Pareto fronts, numbered)", rows)
         _columns(figure, legend)
         figure.suptitle(title, fontsize=11)
-        style.save(figure, path)
+        _save(figure, path)
 
 
 def _columns(figure: Figure, columns: Sequence[list[Line2D]]) -> None:
