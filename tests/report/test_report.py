@@ -212,7 +212,10 @@ def test_a_failed_run_is_marked_with_its_reason(record, report, vgbench_cli):
         (lambda p, e: e(p / "run.json", lambda run: run.pop("identity")), "has no 'identity'"),
         (lambda p, e: e(p / "run.json", lambda run: run.update(identity=3)), "identity is 3, expected an object"),
         (lambda p, e: e(p / "run.json", lambda run: run.update(format=9)), "run format 9"),
-        (lambda p, e: e(p / "run.json", lambda run: run.update(scale="smoke")), "of scale smoke, not quick"),
+        (
+            lambda p, e: e(p / "run.json", lambda run: run.update(scale="smoke")),
+            "of scale smoke, not quick (--scale smoke shows it)",
+        ),
         (
             lambda p, e: e(p / "run.json", lambda run: run.update(variant="odd")),
             "of variant odd, which is not installed",
@@ -303,6 +306,7 @@ def test_csv_has_a_line_for_each_cell_or_claim(record, vgbench_cli):
         (["--format", "markdown"], "--format: unknown value 'markdown'"),
         (["runs/paper_table_2-quik"], "expected a folder with runs. Did you mean 'runs/paper_table_2-quick'?"),
         (["--scale", "paper"], "DIR runs/paper_table_2-paper: there is no such folder (`vgbench suite paper_table_2"),
+        (["runs/paper_table_2-paper"], "folder (`vgbench suite paper_table_2 --scale paper` makes it); expected"),
         (["--out", "."], "--out . is a folder"),
         (["--out", "runs/paper_table_2-quick/maze/vf_quasi/s0/run.json/x.md"], "cannot write there"),
     ],
