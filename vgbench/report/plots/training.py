@@ -48,7 +48,7 @@ def training(folder: Path) -> Drawn:
     panels, constant = _panels(rows)
     if panels:
         content = _logs(rows, panels[:MOST_LOGS], title)
-        yield Plot("training-logs.svg", LOGS, _logs_text(len(panels), constant), content=content)
+        yield Plot("training-logs.svg", LOGS, _logs_text(panels, constant), content=content)
 
 
 def _panels(rows: Sequence[Record]) -> tuple[list[tuple[str, str]], list[str]]:
@@ -116,10 +116,11 @@ def _logs(rows: Sequence[Record], panels: Sequence[tuple[str, str]], title: str)
     return style.svg(made)
 
 
-def _logs_text(count: int, constant: Sequence[str]) -> str:
-    more = f" {count - MOST_LOGS} more are in train.jsonl." if count > MOST_LOGS else ""
+def _logs_text(panels: Sequence[tuple[str, str]], constant: Sequence[str]) -> str:
+    commands = dict.fromkeys(f"`vgbench show objective {name.partition('.')[0]}`" for _, name in panels)
+    more = f" {len(panels) - MOST_LOGS} more are in train.jsonl." if len(panels) > MOST_LOGS else ""
     same = f" Not drawn, since they never changed: {', '.join(constant)}." if constant else ""
-    return f"Figures that the objectives logged beside their losses; their units are the objectives' own.{more}{same}"
+    return f"What the objectives logged beside their losses. Meanings: {', '.join(commands)}.{more}{same}"
 
 
 def success(folder: Path, most: int | None = None) -> Drawn:
