@@ -54,7 +54,11 @@ def load_trained(path: Path, option: str = "RUN", tasks: bool = True) -> Trained
         raise UsageError(f"{option} {path}: there is no such folder; expected the folder of a run")
     for name in ("run.json", "config.yaml"):
         if not (path / name).exists():
-            raise UsageError(f"{option} {path} has no {name}; expected the folder of a run, as `vgbench run` makes it")
+            inside = sorted(found.parent.as_posix() for found in path.glob("*/run.json"))
+            few = f" Runs in it: {', '.join(inside[:3])}{', ...' if len(inside) > 3 else ''}." if inside else ""
+            raise UsageError(
+                f"{option} {path} has no {name}; expected the folder of a run, as `vgbench run` makes it.{few}"
+            )
     folder = RunFolder(path)
     run = folder.attach()
     if problem := other_format(run["format"]):

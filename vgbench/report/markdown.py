@@ -14,6 +14,7 @@ from vgbench.report.claims import ALPHA, Finding
 from vgbench.report.fields import CELL, NONE, figure, span, words
 from vgbench.report.table import Table, TableCell, few
 from vgbench.storage.records import RunRecord
+from vgbench.text import plural
 
 BEGIN, END = "<!-- report: begin -->", "<!-- report: end -->"
 SEEDS_TO_RELY_ON = 10
@@ -25,11 +26,6 @@ SCORES = (
     "interval; timely: solved within 1.5 times the expert's steps."
 )
 ARROWS = {"below": " ↓", "above": " ↑", "": ""}
-
-
-def plural(count: int, noun: str) -> str:
-    """Return a count and its noun: `1 seed`, `3 seeds`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def cell_text(cell: TableCell, seeds: str | None = None, paper: bool = True) -> str:

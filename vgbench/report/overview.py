@@ -9,10 +9,11 @@ from vgbench.errors import VgbenchError
 from vgbench.report.claim_fields import VERDICTS
 from vgbench.report.claims import Finding
 from vgbench.report.fields import figure, span
-from vgbench.report.markdown import claims_grid, claims_notes, plural
+from vgbench.report.markdown import claims_grid, claims_notes
 from vgbench.report.table import Table
 from vgbench.storage.files import read_json
 from vgbench.storage.records import RunRecord
+from vgbench.text import plural
 
 _ORDER = ("confirmed", "contradicted", "undecided")
 WIDTH, HEIGHT = 96, 28
