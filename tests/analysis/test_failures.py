@@ -94,7 +94,9 @@ def test_a_folder_of_runs_is_told_from_a_run(vgbench_cli, tmp_path):
         (tmp_path / "runs" / name / "run.json").write_text("{}")
     done = vgbench_cli("failures", tmp_path / "runs")
     inside = ", ".join(f"{tmp_path}/runs/{name}" for name in "abc")
-    assert done.exit_code == 2 and "has no run.json" in done.stderr and f"Runs in it: {inside}, ...." in done.stderr
+    assert (
+        done.exit_code == 2 and "has no run.json" in done.stderr and f"Runs in it: {inside} and 1 more." in done.stderr
+    )
 
 
 def test_an_episode_is_drawn_as_gif(run, vgbench_cli, monkeypatch):
