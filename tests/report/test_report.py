@@ -317,6 +317,16 @@ def test_bad_input_exits_with_2_and_names_the_option(record, vgbench_cli, args, 
     assert result.exit_code == 2 and message in result.stderr, result.stderr
 
 
+def test_many_skipped_folders_are_not_all_named(record, report):
+    runs = record().parents[2]
+    for number in range(23):
+        (runs / f"odd{number:02}").mkdir()
+        (runs / f"odd{number:02}" / "run.json").write_text("{")
+    content = report()
+    assert len(content["left_out"]) == 23
+    assert content["stderr"].count("note: skipped") == 21 and "skipped 3 more folders" in content["stderr"]
+
+
 @pytest.mark.parametrize("name", ["paper_table_2"])
 def test_the_page_of_a_suite_is_what_its_records_give(name):
     """`vgbench report results/NAME/quick --suite NAME --claims --out docs/NAME.md` makes it anew."""
