@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -37,7 +38,7 @@ def _rungs(axes: Axes, record: Record) -> None:
         shift = 0.5 * ((len(strata) - 1) / 2 - index) / max(len(strata), 2)
         known = [(place, row["strata"][name]) for place, row in enumerate(rows) if name in row.get("strata", {})]
         xs, ys = [found["success_rate"] for _, found in known], [place + shift for place, _ in known]
-        look = {"color": style.COLOURS[index % len(style.COLOURS)], "markersize": 5}
+        look: dict[str, Any] = {"color": style.COLOURS[index % len(style.COLOURS)], "markersize": 5}
         axes.plot(xs, ys, "osD^vP"[index % 6], label=name, clip_on=False, **look)
     axes.set_xlim(-0.02, 1.02)
     axes.set_xlabel("success without training")
