@@ -152,7 +152,8 @@ def _front(axes: Axes, index: int, rows: Sequence[Record], first: int) -> list[L
     axes.plot(xs, ys, color=colour, linestyle=style.DASHES[index % len(style.DASHES)], linewidth=1.4)
     for number, (x, y, row) in enumerate(zip(xs, ys, rows, strict=True), start=first):
         # Planners may be as good for as much: where signs meet, white rims keep them apart.
-        place, rim = 4 + 0.01 * number, {"markeredgecolor": "white", "markeredgewidth": 0.8}
+        place = 4 + 0.01 * number
+        rim: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.8}
         axes.plot([x], [y], **_look(index, 9.5), **rim, zorder=place, clip_on=False)
         axes.annotate(
             str(number),
