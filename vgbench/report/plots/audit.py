@@ -43,7 +43,7 @@ def _rungs(axes: Axes, record: Record) -> None:
     axes.set_xlim(-0.02, 1.02)
     axes.set_xlabel("success without training")
     if strata:
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper right")  # where random actions are; the expert, at the bottom, solves all
 
 
 def _difficulty(axes: Axes, records: Sequence[RunRecord]) -> None:
