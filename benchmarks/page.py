@@ -7,7 +7,7 @@ The first prints one for each benchmark of a record; the second writes those int
 `<!-- solve.json -->` before a table and `<!-- end -->` after it, `<!-- targets -->` for that of all targets, and
 `<!-- planner_budget/NAME -->` or `<!-- paper_figure_3/quick -->` for the sweep of that folder under `results/`: over
 planners, or over values of parameters. `<!-- cell_cost -->` is for what one run costs, and what those of the paper's
-table did.
+table did; `<!-- audit -->` for the audits of protocols.
 """
 
 import csv
@@ -104,6 +104,8 @@ def filled(page: str, folder: Path = RECORDS) -> str:
             parts = [_reached(folder)]
         elif name == "cell_cost":
             parts = [_cost(folder.parent / name), _costs(folder.parent / "paper_table_2" / "quick")]
+        elif name == "audit":
+            parts = [_audits(folder.parent / name)]
         elif name.endswith(".json"):
             parts = list(tables(_read(folder / name)).values())
         else:
@@ -143,6 +145,29 @@ def _costs(folder: Path) -> list[str]:
         f"| {variant} | {protocol} | {len(times)} | {sum(times) / len(times):.1f} | {max(times):.1f} |"
         for (variant, protocol), times in sorted(found.items())
     ]
+
+
+def _audits(folder: Path) -> list[str]:
+    """A row for each audit of a protocol, with the value of each rule, in bold where it fails."""
+    records = sorted(map(_read, folder.glob("*.json")), key=lambda record: (record["verdict"], record["protocol"]))
+    rules = [rule["name"] for rule in records[0]["rules"]] if records else []
+    lines = ["| protocol | " + " | ".join(rules) + " | exact model, true value: timely | recipes | verdict |"]
+    lines.append("|---" * (len(rules) + 4) + "|")
+    for record in records:
+        values = [_judged(rule) for rule in record["rules"]]
+        timely = next(row for row in record["rungs"] if row["name"] == "exact model, true value").get("timely")
+        found = [record["protocol"], *values, _share(timely), str(len(record["recipes"])), record["verdict"]]
+        lines.append("| " + " | ".join(found) + " |")
+    return lines
+
+
+def _judged(rule: Record) -> str:
+    value = _share(rule["value"]) if rule["bound"] <= 1 else str(rule["value"] or "")
+    return f"**{value}**" if rule["verdict"] == "failed" else value
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _seconds(value: float | None) -> str:

@@ -123,21 +123,31 @@ def _point(axis: str, value: int, work: Work, repeats: int) -> Record:
 
 
 def _plot(found: dict[str, list[Record]], folder: Path) -> None:
-    """A panel for each axis, both scales logarithmic; bars are quartiles. The grey line is proportional growth."""
-    from matplotlib.figure import Figure
+    """A panel for each axis, both scales logarithmic; bars are quartiles. The dotted line is proportional growth."""
+    from matplotlib.ticker import StrMethodFormatter
 
-    figure = Figure(figsize=(15, 3), layout="constrained")
-    for panel, (name, points) in zip(figure.subplots(1, len(found)), found.items(), strict=True):
-        x, (low, y, high) = [p["value"] for p in points], _quartiles(points)
-        slope = {"threads": -1, "block rows": 0}.get(name, 1)
-        panel.plot(x, [y[0] * (value / x[0]) ** slope for value in x], color="0.7")
-        errors = [[b - a for a, b in zip(low, y, strict=True)], [b - a for a, b in zip(y, high, strict=True)]]
-        panel.errorbar(x, y, errors, marker="o", capsize=3)
-        panel.set(xscale="log", yscale="log", xlabel=name, ylabel="seconds of one plan for all tasks")
-        panel.set_xticks(x, [str(value) for value in x])
-        panel.minorticks_off()
+    from vgbench.report.plots import style
+
+    with style.style():
+        figure = style.figure(12, 2.6)
+        panels = figure.subplots(1, len(found), sharey=True)
+        for panel, (name, points) in zip(panels, found.items(), strict=True):
+            x, (low, y, high) = [p["value"] for p in points], _quartiles(points)
+            slope = {"threads": -1, "block rows": 0}.get(name, 1)
+            expected = [y[0] * (value / x[0]) ** slope for value in x]
+            panel.plot(x, expected, color=style.INK, linestyle=":", label="proportional growth")
+            errors = [[b - a for a, b in zip(low, y, strict=True)], [b - a for a, b in zip(y, high, strict=True)]]
+            panel.errorbar(x, y, errors, marker="o", markersize=4, capsize=3, color=style.COLOURS[0], label="measured")
+            panel.set(xscale="log", yscale="log", xlabel=name)
+            panel.set_xticks(x, [str(value) for value in x])
+            panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            panel.minorticks_off()
+            style.grid(panel)
+        panels[0].set_ylabel("seconds of one plan for all tasks")
+        panels[0].legend()
+        content = style.svg(figure)
     folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / "planning-growth.svg")
+    (folder / "planning-growth.svg").write_bytes(content)
 
 
 def _quartiles(points: list[Record]) -> Any:

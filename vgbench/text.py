@@ -108,6 +108,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"{hint}Known: {', '.join(names)}."
 
 
+def plural(count: int, noun: str) -> str:
+    """Return a count and its noun: `1 seed`, `3 seeds`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def task_name(environment: str, protocol: str) -> str:
     """Name where a run takes place: its protocol, after the environment if the protocol does not tell which."""
     return protocol if protocol.startswith(environment) else f"{environment}-{protocol}"

@@ -88,6 +88,17 @@ def test_failures_of_a_run_are_those_that_it_recorded(run, vgbench_cli):
     assert text.exit_code == 0 and "TASK" in text.stdout and "next: vgbench plot" in text.stdout
 
 
+def test_a_folder_of_runs_is_told_from_a_run(vgbench_cli, tmp_path):
+    for name in "abcd":
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "run.json").write_text("{}")
+    done = vgbench_cli("failures", tmp_path / "runs")
+    inside = ", ".join(f"{tmp_path}/runs/{name}" for name in "abc")
+    assert (
+        done.exit_code == 2 and "has no run.json" in done.stderr and f"Runs in it: {inside} and 1 more." in done.stderr
+    )
+
+
 def test_an_episode_is_drawn_as_gif(run, vgbench_cli, monkeypatch):
     rows = {row["task"]: row for row in map(json.loads, (run / "episodes.jsonl").read_text().splitlines())}
     done = vgbench_cli("plot", run, "--task", "1", "--format", "gif", "--out", run / "films")

@@ -166,7 +166,7 @@ def test_a_file_without_a_suite_or_with_two_is_refused(mine, vgbench_cli):
     done = vgbench_cli("suite", mine, "--dry-run")
     assert done.exit_code == 2 and "2 suites (my_table, other): name one, with --recipes" in done.stderr
     done = vgbench_cli("suite", "other", "--recipes", mine, "--dry-run")
-    assert done.exit_code == 0 and "1 runs" in done.stdout
+    assert done.exit_code == 0 and "1 run: 1 new" in done.stdout
 
 
 def test_the_file_that_new_writes_runs_as_it_is(vgbench_cli, tmp_path):

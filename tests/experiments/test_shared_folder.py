@@ -198,6 +198,8 @@ def test_where_the_runs_of_a_folder_stand(tmp_path, vgbench_cli):
         assert "5 runs: 1 done, 1 running, 1 interrupted, 1 failed, 1 waiting" in shown
     refused = vgbench_cli("suite", "--status", tmp_path)
     assert refused.exit_code == 2 and "it has no suite.json or sweep.json" in refused.stderr
+    refused = vgbench_cli("suite", "--status", tmp_path / "later")
+    assert refused.exit_code == 2 and "there is no such folder yet" in refused.stderr
 
 
 def test_locks_of_files_where_the_file_system_has_none(vgbench_cli, tmp_path, monkeypatch):

@@ -305,8 +305,8 @@ def test_verdicts_read_as_three_values(record, vgbench_cli):
     def verdict(name):
         return next(line for line in lines if line.startswith(name) and " maze " in line)
 
-    assert verdict("vcreg_hurts").endswith("shown for this checkpoint")
-    assert verdict("quasi_over_euclidean").endswith("not shown for this checkpoint")
+    assert verdict("vcreg_hurts").endswith("  shown for this checkpoint")
+    assert verdict("quasi_over_euclidean").endswith("not shown, opposite holds for this checkpoint")
     assert verdict("separate_over_joint_vf").endswith("too few tasks to tell for this checkpoint")
     assert "not tested: no current record of vf_quasi_pred" in verdict("separate_over_joint_quasi")
 
@@ -399,14 +399,19 @@ def test_a_recipe_is_compared_with_itself_on_another_stratum(record, report, edi
     }
 
 
-def test_a_claim_on_a_stratum_that_no_task_has_says_so(record, report):
-    record(protocol="maze_far", recipe="vf")
-    found = [
-        c
-        for c in report(str(record.runs), "--suite", "ranking")["claims"]
-        if c["claim"] == "near_over_far" and c["a"] == "vf"
-    ]
-    assert {c["reason"] for c in found} == {"no task of stratum '5-8 unseen' in the records of vf on maze_far"}
+@pytest.mark.parametrize(
+    ("names", "known"),
+    [((), "There is none."), (("5-8 seen", "far"), "Did you mean '5-8 seen'? Known: 5-8 seen, far.")],
+)
+def test_a_claim_on_a_stratum_that_no_task_has_says_which_there_are(record, report, edit, names, known):
+    path = record(protocol="maze_far", recipe="vf")
+    if names:
+        in_strata(edit, path, *names)
+    claims = report(str(record.runs), "--suite", "ranking")["claims"]
+    found = [claim for claim in claims if claim["claim"] == "near_over_far" and claim["a"] == "vf"]
+    assert {claim["reason"] for claim in found} == {
+        f"no task of stratum '5-8 unseen' in the records of vf on maze_far. {known}"
+    }
 
 
 def four(record, rates, seed=0, tasks=None):

@@ -76,6 +76,8 @@ def test_folders_and_globs_are_groups_of_seeds(record, vgbench_cli, tmp_path):
     done = vgbench_cli("compare", place / "vf_quasi", f"{place}/vf/s*", "--tasks", "--plot", tmp_path / "c.svg")
     assert done.exit_code == 0, done.stderr
     assert "vf_quasi > vf/s*" in done.stdout and "over seeds" in done.stdout
+    # How to read it, beside the table.
+    assert "ONLY A : B" in done.stdout and "note: ONLY A : B: tasks that only A solves, and only B" in done.stderr
     assert f"maze: only vf_quasi: seed 0: {', '.join(map(str, range(20, 60)))}; seed 1" in done.stdout
     assert "maze: only vf/s*: none" in done.stdout
     assert "<svg" in (tmp_path / "c.svg").read_text()

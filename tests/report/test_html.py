@@ -1,6 +1,7 @@
 """`vgbench report --html`: one page with everything inside."""
 
 import json
+import os
 import shutil
 import time
 from html.parser import HTMLParser
@@ -70,7 +71,9 @@ def record(runs):
 
 
 @pytest.fixture
-def page(vgbench_cli, runs, tmp_path):
+def page(vgbench_cli, runs, tmp_path, monkeypatch):
+    monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
+
     def call(*args):
         options = () if "--suite" in args else ("--suite", "paper_table_2")
         result = vgbench_cli("report", runs, "--html", tmp_path / "page.html", *options, *args)
@@ -187,7 +190,9 @@ def test_budgets_of_sweeps_are_shown(record, runs, page):
         (runs / name / "sweep.json").write_text(json.dumps(content))
     made = page()
     assert "icem 12,346 .90 [.70, .97] of 20 icem.samples=8" in made.text and "<none>" in made.text
-    assert sum(image["src"].startswith("data:image/png") for image in made.images) == 1
+    shown = [image["src"] for image in made.images if image["alt"].startswith("Success over evaluations")]
+    # Not PNG, which would be a white box on a dark page.
+    assert len(shown) == 1 and shown[0].startswith("data:image/svg+xml")
     assert "smoke/sweep.json: it is of scale smoke" in made.text
     assert "odd/sweep.json is not what `vgbench sweep` wrote" in made.text
     assert "of taus" not in made.text and "not done" not in made.text
@@ -223,6 +228,53 @@ def test_a_report_writes_nothing_into_runs(record, vgbench_cli, runs, page):
     # What was drawn before is shown as it is, the rest is drawn for the page alone.
     assert len(made.images) == 1 + 2 * 3
     assert sum("kept" in image["src"] for image in made.images) == 1
+
+
+def test_pictures_of_a_report_are_drawn_once(record, page, tmp_path):
+    first, second = record("maze", "vf_quasi"), record("maze", "vf")
+    page()
+    kept = sorted((tmp_path / "cache" / "pictures").iterdir())
+    assert len(kept) == 2
+    for folder in kept:
+        (folder / "training.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"><text>from before</text></svg>')
+
+    def from_before():
+        return sum("from before" in image["src"] for image in page().images)
+
+    assert from_before() == 2
+    # Other records have other pictures, and so have runs with pictures of their own.
+    (first / "train.jsonl").write_text((first / "train.jsonl").read_text().replace('"loss": 0.', '"loss": 1.'))
+    assert from_before() == 1
+    (second / "plots").mkdir()
+    (second / "plots" / "plots.json").write_text("{}")
+    assert from_before() == 0
+
+
+def test_what_was_not_shown_for_long_leaves_the_cache(record, page, tmp_path):
+    record("maze", "vf_quasi")
+    pictures = tmp_path / "cache" / "pictures"
+    for name, days in (("old", 31), ("young", 29)):
+        (pictures / name).mkdir(parents=True)
+        (pictures / name / "plots.json").write_text("{}")
+        os.utime(pictures / name / "plots.json", (time.time() - days * 24 * 3600,) * 2)
+    page()
+    assert not (pictures / "old").exists() and (pictures / "young").exists()
+
+
+def test_a_cache_that_cannot_be_written_costs_no_picture(record, page, tmp_path):
+    record("maze", "vf_quasi")
+    (tmp_path / "cache").write_text("a file")
+    assert len(page().images) == 1 + 3
+
+
+def test_a_page_of_many_runs_leaves_out_the_small_curves(record, page, monkeypatch):
+    monkeypatch.setattr("vgbench.report.html.MANY", 1)
+    record("maze", "vf_quasi")
+    assert len(page().images) == 1 + 3
+    record("maze", "vf")
+    made = page()
+    assert len(made.images) == 1 + 2 * 2
+    assert "What the objectives reported of 2 runs" in made.text and "`vgbench plot RUN` draws it" in made.text
 
 
 def test_a_long_report_says_how_far_it_is(record, page):

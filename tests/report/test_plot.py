@@ -140,6 +140,20 @@ def test_curves_end_at_the_recorded_rate(record, plot):
     assert share == pytest.approx(64 / 80, abs=0.005)
 
 
+def test_rates_at_the_edge_do_not_touch(record, plot):
+    # Baselines of 14 and of 13 of 80 tasks: .175 and .1625, a hundredth apart.
+    rows = (record / "baseline.jsonl").read_text().splitlines()
+    solved = next(i for i, row in enumerate(rows) if '"success": true' in row)
+    (record / "baseline-random.jsonl").write_text("\n".join(rows) + "\n")
+    rows[solved] = rows[solved].replace('"success": true', '"success": false')
+    (record / "baseline-uninformed.jsonl").write_text("\n".join(rows) + "\n")
+    plot(record, "--out", record.parent / "pictures")
+    tree = ElementTree.parse(record.parent / "pictures" / "success.svg")
+    places = {text.text: float(text.get("y") or 0) for text in tree.iter(f"{SVG}text")}
+    # In points, for letters of 8 points; lower rates are lower.
+    assert places[".16"] - places[".17"] >= 8 and places[".17"] - places[".80"] >= 8
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

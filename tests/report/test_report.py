@@ -212,7 +212,10 @@ def test_a_failed_run_is_marked_with_its_reason(record, report, vgbench_cli):
         (lambda p, e: e(p / "run.json", lambda run: run.pop("identity")), "has no 'identity'"),
         (lambda p, e: e(p / "run.json", lambda run: run.update(identity=3)), "identity is 3, expected an object"),
         (lambda p, e: e(p / "run.json", lambda run: run.update(format=9)), "run format 9"),
-        (lambda p, e: e(p / "run.json", lambda run: run.update(scale="smoke")), "of scale smoke, not quick"),
+        (
+            lambda p, e: e(p / "run.json", lambda run: run.update(scale="smoke")),
+            "of scale smoke, not quick (--scale smoke shows it)",
+        ),
         (
             lambda p, e: e(p / "run.json", lambda run: run.update(variant="odd")),
             "of variant odd, which is not installed",
@@ -303,6 +306,7 @@ def test_csv_has_a_line_for_each_cell_or_claim(record, vgbench_cli):
         (["--format", "markdown"], "--format: unknown value 'markdown'"),
         (["runs/paper_table_2-quik"], "expected a folder with runs. Did you mean 'runs/paper_table_2-quick'?"),
         (["--scale", "paper"], "DIR runs/paper_table_2-paper: there is no such folder (`vgbench suite paper_table_2"),
+        (["runs/paper_table_2-paper"], "folder (`vgbench suite paper_table_2 --scale paper` makes it); expected"),
         (["--out", "."], "--out . is a folder"),
         (["--out", "runs/paper_table_2-quick/maze/vf_quasi/s0/run.json/x.md"], "cannot write there"),
     ],
@@ -311,6 +315,16 @@ def test_bad_input_exits_with_2_and_names_the_option(record, vgbench_cli, args, 
     record()
     result = vgbench_cli("report", *args)
     assert result.exit_code == 2 and message in result.stderr, result.stderr
+
+
+def test_many_skipped_folders_are_not_all_named(record, report):
+    runs = record().parents[2]
+    for number in range(23):
+        (runs / f"odd{number:02}").mkdir()
+        (runs / f"odd{number:02}" / "run.json").write_text("{")
+    content = report()
+    assert len(content["left_out"]) == 23
+    assert content["stderr"].count("note: skipped") == 21 and "skipped 3 more folders" in content["stderr"]
 
 
 @pytest.mark.parametrize("name", ["paper_table_2"])

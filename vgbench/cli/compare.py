@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table
+from vgbench.cli.common import Debug, Format, examples, handled, note, print_json, print_table
 from vgbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vgbench.report.pairs import Row
 
 EPILOG = examples(
@@ -55,11 +57,13 @@ def compare(
         from vgbench.report.plots.pairs import plot_rates
 
         plot_rates(plot, pairs.rates(groups))
+        note(f"drawn: {plot}")
     if format == "json":
         print_json({"rates": pairs.rates(groups), "comparisons": [row.plain() for row in rows]})
         return
-    headers = ["PROTOCOL", "COMPARISON", "SCORE", "RATES", "DIFFERENCE", "P (HOLM)", "TASKS"]
+    headers = ["PROTOCOL", "COMPARISON", "SCORE", "RATES", "DIFFERENCE", "P (HOLM)", "ONLY A : B"]
     print_table(headers, [_texts(row) for row in rows])
+    _explain(rows)
     said = set()  # scores of one comparison have one reason
     for row in rows:
         if row.reason and (row.protocol, row.a, row.b, row.reason) not in said:
@@ -74,6 +78,17 @@ def compare(
             if row.score == "success" and row.stratum is None and row.paired and row.result:
                 print(f"{row.protocol}: only {row.a}: {_places(row.only_a)}")
                 print(f"{row.protocol}: only {row.b}: {_places(row.only_b)}")
+
+
+def _explain(rows: "Sequence[Row]") -> None:
+    """Say on stderr how to read the table."""
+    if not any(row.result for row in rows):
+        return
+    note("A > B: a test passes at .05, after Holm's correction for all rows; A ~ B: too few tasks to tell")
+    if any(row.only_a or row.only_b for row in rows):
+        note("ONLY A : B: tasks that only A solves, and only B; --tasks lists them")
+    if any(row.score == "spl" for row in rows):
+        note("spl: success weighted by the length of the way, against the environment's expert")
 
 
 def _texts(row: "Row") -> list[str]:

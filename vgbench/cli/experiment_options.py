@@ -11,7 +11,7 @@ import typer
 
 from vgbench.cli.common import note, print_json, print_table
 from vgbench.errors import UsageError
-from vgbench.text import duration, rate_text, span
+from vgbench.text import duration, plural, rate_text, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -241,7 +241,7 @@ def print_plan(campaign: "Campaign", format: str, estimated: bool = False) -> No
     if estimated:
         low, high, worst = (sum(float(cost[name]) for cost in costs) for name in _TIMES)
         print(f"{span(low, high)} in total, one run at a time ({duration(worst)} if no task is solved)")
-    print(f"{len(campaign.cells)} runs: {', '.join(f'{count} {state}' for state, count in states.items())}")
+    print(f"{plural(len(campaign.cells), 'run')}: {', '.join(f'{count} {state}' for state, count in states.items())}")
 
 
 def print_outcomes(outcomes: "list[CellOutcome]") -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vgbench.cli.common import progress, verbosity
 from vgbench.experiments.progress import Snapshot, Watcher
-from vgbench.text import duration, encodable, printable, span
+from vgbench.text import duration, encodable, plural, printable, span
 
 if TYPE_CHECKING:
     from vgbench.experiments.cells import RunCell
@@ -48,7 +48,7 @@ class Live(Watcher):
 
     def planned(self, cells: "Sequence[RunCell]", complete: int, slots: int, share: Path) -> str:
         """Print the number of runs, how many run at once, and how long it will take; see `Watcher`."""
-        head = f"{complete + len(cells)} runs: "
+        head = f"{plural(complete + len(cells), 'run')}: "
         head += f"{complete} complete, {len(cells)} to compute" if complete else "all to compute"
         head += f", {slots} at once"
         if verbosity() < 0:

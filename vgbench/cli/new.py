@@ -31,7 +31,8 @@ def new(
 
     if kind.lower().removesuffix("s") == "suite":
         file = new_suite(name, into)
-        print(f"{file}\n\nnext:\n  vgbench suite {file} --dry-run")
+        print(f"{file}\n\nnext: edit its recipe my_method (name your objective there), then")
+        print(f"  vgbench suite {file} --dry-run")
         return
     project = write(kind, name, into)
     for path in project.files:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from vgbench.report.table import Table
 
 FORMATS = ("table", "md", "csv", "json", "latex")
+SKIPPED = 20
+"""Skipped folders that are named, at most."""
 SUFFIXES = {"md": "md", "csv": "csv", "json": "json", "tex": "latex"}
 EPILOG = examples(
     "vgbench report",
@@ -100,8 +102,10 @@ def report(
         raise UsageError(f"--curves: suite {chosen.name} has no ranking (no key `ranking`)")
     built, findings, left_out = make(folders or [], suite, scale, variant or [], recipes)
     places = folders_of(folders or [], chosen.name, scale)
-    for line in left_out:
+    for line in left_out[:SKIPPED]:
         note(f"skipped {line}")
+    if len(left_out) > SKIPPED:
+        note(f"skipped {len(left_out) - SKIPPED} more folders; --format json lists all of them, as left_out")
     if curves is not None:
         _draw_curves(built, curves)
     if html is not None:

@@ -23,7 +23,7 @@ def runs(
     evaluate again and to draw value maps, and can be deleted without losing the results.
     """
     from vgbench.storage.listing import listed
-    from vgbench.text import interval_text, share_text, show_size
+    from vgbench.text import interval_text, plural, share_text, show_size
 
     if not folder.is_dir():
         raise UsageError(f"DIR {folder}: no such folder; by default runs are in runs/, which `vgbench run` creates")
@@ -39,4 +39,4 @@ def runs(
     print_table(["RUN", "STATUS", "SUCCESS", "MADE", "SIZE", "WHAT"], rows)
     states = ", ".join(f"{sum(r.status == s for r in found)} {s}" for s in dict.fromkeys(r.status for r in found))
     checkpoints = sum(run.checkpoints for run in found)
-    print(f"{len(found)} runs{f': {states}' if found else ''}; checkpoints {show_size(checkpoints)}")
+    print(f"{plural(len(found), 'run')}{f': {states}' if found else ''}; checkpoints {show_size(checkpoints)}")

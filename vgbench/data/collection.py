@@ -1,12 +1,10 @@
 """Training sets: collected once, found again by the hash of their specification, drawn on the device."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
 from vgbench.api import Environment, Trajectories
 from vgbench.data.files import digest, load, read_source, save, specification
@@ -14,12 +12,13 @@ from vgbench.errors import UsageError, VgbenchError
 from vgbench.plugin.attribution import describe_plugin
 from vgbench.plugin.source import source
 from vgbench.settings import DataSettings
+from vgbench.storage.cache import cache_root
 from vgbench.storage.differences import first_difference
 
 
 def cache_folder() -> Path:
     """Return the folder of collected data sets: `$VGBENCH_CACHE`, or the user's cache folder."""
-    return Path(os.environ.get("VGBENCH_CACHE") or platformdirs.user_cache_dir("vgbench")) / "data"
+    return cache_root() / "data"
 
 
 def collect(

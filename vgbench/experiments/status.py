@@ -47,6 +47,8 @@ def status(root: Path) -> list[RunStatus]:
     Raises:
         UsageError: it is not the folder of a suite or sweep.
     """
+    if not root.is_dir():
+        raise UsageError(f"--status {root}: there is no such folder yet; `vgbench suite` makes it, --dry-run does not")
     path = next((root / name for name in RECORDS if (root / name).exists()), None)
     if path is None:
         raise UsageError(f"--status {root}: it has no {' or '.join(RECORDS)}; expected the folder of a suite or sweep")

@@ -45,6 +45,13 @@ class Trained:
     held_out: Dataset | None = None
 
 
+def _inside(path: Path) -> str:
+    """Name runs that a folder has in it, where it was given in place of one of them."""
+    inside = sorted(found.parent.as_posix() for found in path.glob("*/run.json"))
+    more = f" and {len(inside) - 3} more" if len(inside) > 3 else ""
+    return f" Runs in it: {', '.join(inside[:3])}{more}." if inside else ""
+
+
 def load_trained(path: Path, option: str = "RUN", tasks: bool = True, simulator: bool | None = None) -> Trained:
     """Load a run folder for reading; the training set is collected again if it is not in the cache.
 
@@ -59,7 +66,8 @@ def load_trained(path: Path, option: str = "RUN", tasks: bool = True, simulator:
         raise UsageError(f"{option} {path}: there is no such folder; expected the folder of a run")
     for name in ("run.json", "config.yaml"):
         if not (path / name).exists():
-            raise UsageError(f"{option} {path} has no {name}; expected the folder of a run, as `vgbench run` makes it")
+            wanted = f"expected the folder of a run, as `vgbench run` makes it.{_inside(path)}"
+            raise UsageError(f"{option} {path} has no {name}; {wanted}")
     folder = RunFolder(path)
     run = folder.attach()
     if problem := other_format(run["format"]):

@@ -20,7 +20,8 @@ CLAIM: tuple[Field[Finding], ...] = (
     Field("holm_seeds", "`p_seeds` corrected within the family", lambda found: found.holm_seeds),
     Field(
         "verdict",
-        "`confirmed` (shown), `contradicted` (not shown) or `undecided` (too few tasks to tell, or no records)",
+        "`confirmed` (shown), `contradicted` (not shown, opposite holds) or `undecided` (too few tasks to tell, or no "
+        "records)",
         lambda found: found.verdict,
     ),
     Field("n", "tasks for each seed", lambda found: found.n),
@@ -93,7 +94,7 @@ def _difference(found: Finding) -> str:
     return f"{figure(found.rates[0] - found.rates[1])} {span(found.interval)}"
 
 
-VERDICTS = {"confirmed": "shown", "contradicted": "not shown", "undecided": "too few tasks to tell"}
+VERDICTS = {"confirmed": "shown", "contradicted": "not shown, opposite holds", "undecided": "too few tasks to tell"}
 """How verdicts read."""
 
 

@@ -27,6 +27,7 @@ from vgbench.report.comparisons import (
 )
 from vgbench.report.table import Table, TableCell
 from vgbench.statistics import holm
+from vgbench.text import suggest
 
 ALPHA = 0.05
 
@@ -167,7 +168,11 @@ def _cell(table: Table, recipe: str, protocol: str, finding: Finding) -> TableCe
         return cell
     found = cell.of(finding.stratum)
     if not found.records:
-        raise NotComparable(f"no task of stratum {finding.stratum!r} in the records of {recipe} on {protocol}")
+        known = dict.fromkeys(name for record in cell.records for name in record.episodes.strata)
+        raise NotComparable(
+            f"no task of stratum {finding.stratum!r} in the records of {recipe} on {protocol}. "
+            + suggest(finding.stratum, known)
+        )
     return found
 
 

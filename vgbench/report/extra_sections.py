@@ -23,7 +23,7 @@ class Entry:
 
     Attributes:
         rows: of a table, under the headers of its section.
-        picture: a PNG, if there is one, with what it shows (`alt`) and how to read it (`caption`).
+        picture: an SVG, if there is one, with what it shows (`alt`) and how to read it (`caption`).
         sentences: what follows from the rows.
         note: what the rows are of.
         shared: what entries have in common whose rows without a run (the last column) are the same; empty: nothing.
@@ -115,7 +115,7 @@ def _budget(path: Path, record: Record, table: Table) -> Entry | None:
         raise VgbenchError(f"{path}: it is of scale {record['scale']}")
     name, rows = str(record["name"]), [_point(row) for row in record["budget"]]
     with tempfile.TemporaryDirectory() as place:  # records may be kept without pictures
-        picture = Path(place) / "budget.png"
+        picture = Path(place) / "budget.svg"
         plot_budget(picture, record["budget"], name)
         alt = f"Success over evaluations of the predictor per task: {name}"
         return Entry(path, name, rows, picture.read_bytes(), alt, _CAPTION)

@@ -2,9 +2,9 @@
 
 import base64
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from vgbench.report.claims import Finding
 from vgbench.report.extra_sections import SECTIONS
 from vgbench.report.fields import CELL, figure, span, words
 from vgbench.report.plots.picture import LOGS, SkippedPlot
+from vgbench.report.plots.picture_cache import kept_pictures, prune
 from vgbench.report.plots.run_plots import Gallery, gallery, read_diagnosis
 from vgbench.report.table import Table, TableCell
 from vgbench.storage.records import RunRecord
@@ -23,7 +24,9 @@ TEMPLATE = "report.html.j2"
 _PLAIN = " !$'()*+,-./:;=?@[]^_`{|}~"
 """What of an SVG may stand in a double-quoted attribute as it is."""
 _SAID = 20
-"""Runs after which a line says how far it is; each takes most of a second."""
+"""Runs after which a line says how far it is; each takes most of a second the first time."""
+MANY = 100
+"""Runs above which a page leaves out what the objectives logged, half of its bytes."""
 
 
 def page(
@@ -57,12 +60,14 @@ def page(
     )
     records = [(cell, record) for cell in _by_protocol(table) for record in cell.records]
     runs: dict[str, list[dict[str, Any]]] = {}
+    logs = len(records) <= MANY
+    prune()
     for number, (cell, record) in enumerate(records, start=1):
         if draw:
             say(f"{number} of {len(records)}: pictures of {record.path}")
         elif number % _SAID == 0:
             say(f"pictures of {number} of {len(records)} runs")
-        runs.setdefault(cell.protocol, []).append(_run(cell, record, draw, table.side_by_side))
+        runs.setdefault(cell.protocol, []).append(_run(cell, record, draw, table.side_by_side, logs))
     places = [*folders, *(record.path for _, record in records)]
     extra = [(section, *section.find(places, table)) for section in SECTIONS]
     headers, groups = overview.families(table, findings)
@@ -76,7 +81,7 @@ def page(
         "chart": _chart(table, recipes),
         "recipes": recipes,
         "baselines": {
-            (p, v): [f"{b['planner']} {figure(b['rate'])} {span(b['ci95'])}" for b in table.baselines(p, v)]
+            (p, v): [(f"{b['planner']} {figure(b['rate'])}", span(b["ci95"])) for b in table.baselines(p, v)]
             for p in table.suite.protocols
             for v in table.variants
         },
@@ -92,11 +97,16 @@ def page(
         "claim_notes": overview.claim_notes(findings, table),
         "runs": runs,
         "extra": [(section, entries) for section, entries, _ in extra if entries],
-        "left_out": [*left_out, *(line for _, _, unread in extra for line in unread)],
+        "left_out": [*_logs_left_out(len(records)), *left_out, *(line for _, _, unread in extra for line in unread)],
         "uri": uri,
         "version": __version__,
     }
     return jinja.get_template(TEMPLATE).render(content)
+
+
+def _logs_left_out(count: int) -> list[str]:
+    text = f"{LOGS} of {count} runs: a page shows it of up to {MANY}; `vgbench plot RUN` draws it"
+    return [text] if count > MANY else []
 
 
 def _chart(table: Table, recipes: Sequence[str]) -> str:
@@ -147,7 +157,7 @@ def _anchor(record: RunRecord) -> str:
     return f"{record.recipe}-{record.protocol}{variant}-s{record.seed}-{record.key}"
 
 
-def _run(cell: TableCell, record: RunRecord, draw: bool, side_by_side: bool) -> dict[str, Any]:
+def _run(cell: TableCell, record: RunRecord, draw: bool, side_by_side: bool, logs: bool) -> dict[str, Any]:
     """One run: its figures, its pictures by kind, and its diagnosis."""
     about = {
         "anchor": _anchor(record),
@@ -164,10 +174,13 @@ def _run(cell: TableCell, record: RunRecord, draw: bool, side_by_side: bool) -> 
     }
     try:
         # A report changes no run that it reads; only where it is told to draw, it does what `vgbench plot` would.
-        with tempfile.TemporaryDirectory() as place:
-            kept = draw and os.access(record.path, os.W_OK)
-            made = gallery(record.path, None if kept else Path(place), draw, record.path / "plots")
-            about["pictures"] = _pictures(made)
+        if draw and os.access(record.path, os.W_OK):
+            made = gallery(record.path, None, draw, record.path / "plots")
+            about["pictures"] = _pictures(made, logs)
+        else:
+            with TemporaryDirectory() if draw else kept_pictures(record.path) as place:
+                made = gallery(record.path, Path(place), draw, record.path / "plots")
+                about["pictures"] = _pictures(made, logs)
     except Exception as err:  # a plugin's, while it drew: one run must not cost the report of all others
         why = str(err) if isinstance(err, VgbenchError) else f"{type(err).__name__}: {err}"
         made = Gallery(record.path, (), (SkippedPlot("Pictures", why),))
@@ -178,10 +191,12 @@ def _run(cell: TableCell, record: RunRecord, draw: bool, side_by_side: bool) -> 
     return about
 
 
-def _pictures(made: Gallery) -> dict[str, list[dict[str, str]]]:
-    """Pictures of a gallery by their kind, as data URIs; the many small ones last."""
+def _pictures(made: Gallery, logs: bool) -> dict[str, list[dict[str, str]]]:
+    """Pictures of a gallery by their kind, as data URIs; the many small ones last, or left out."""
     kinds: dict[str, list[dict[str, str]]] = {}
     for picture in made.pictures:
+        if picture.kind == LOGS and not logs:
+            continue
         path = made.folder / picture.file
         address = uri(path.read_bytes(), path.suffix)
         kinds.setdefault(picture.kind, []).append({"uri": address, "text": picture.text, "legend": picture.legend})

@@ -93,12 +93,17 @@ def folders_of(folders: Sequence[Path], suite: str, scale: str) -> list[Path]:
         UsageError: one does not.
     """
     for folder in folders:
-        _look(folder)
+        name, _, of = folder.name.rpartition("-")
+        _look(folder, _maker(name, of) if name in load_catalogue().suites and of in SCALES else "")
     if folders:
         return list(folders)
     usual = Path("runs") / f"{suite}-{scale}"
-    _look(usual, f" (`vgbench suite {suite} --scale {scale}` makes it)")
+    _look(usual, _maker(suite, scale))
     return [usual]
+
+
+def _maker(suite: str, scale: str) -> str:
+    return f" (`vgbench suite {suite} --scale {scale}` makes it)"
 
 
 def _look(folder: Path, made_by: str = "") -> None:

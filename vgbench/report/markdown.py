@@ -14,6 +14,7 @@ from vgbench.report.claims import ALPHA, Finding
 from vgbench.report.fields import CELL, NONE, figure, span, words
 from vgbench.report.table import Table, TableCell, few
 from vgbench.storage.records import RunRecord
+from vgbench.text import plural
 
 BEGIN, END = "<!-- report: begin -->", "<!-- report: end -->"
 SEEDS_TO_RELY_ON = 10
@@ -25,11 +26,6 @@ SCORES = (
     "interval; timely: solved within 1.5 times the expert's steps."
 )
 ARROWS = {"below": " ↓", "above": " ↑", "": ""}
-
-
-def plural(count: int, noun: str) -> str:
-    """Return a count and its noun: `1 seed`, `3 seeds`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def cell_text(cell: TableCell, seeds: str | None = None, paper: bool = True) -> str:
@@ -212,7 +208,8 @@ def claims_notes(findings: Sequence[Finding], families: Mapping[str, str]) -> li
         "three on: also Student's paired test over their rates (Welch's where the tasks differ); the larger p-value "
         "counts. Differences have 95 % intervals for tasks like these and, from two seeds on, seeds like these, which "
         "are not corrected.",
-        "Shown: a test passes for the claim. Not shown: one passes against it. Too few tasks to tell: none passes.",
+        "Shown: a test passes for the claim. Not shown, opposite holds: one passes against it. Too few tasks to tell: "
+        "none passes.",
     ]
     if any(finding.claim.direction == "not_greater" for finding in findings):
         lines.append(
@@ -220,7 +217,7 @@ def claims_notes(findings: Sequence[Finding], families: Mapping[str, str]) -> li
             "difference is m, is the interval of the difference turned round."
         )
     if any(finding.baseline for finding in findings):
-        lines.append("Baseline: of those that were judged beside the runs of A, the one with the most successes.")
+        lines.append("Baseline: of those that were evaluated beside the runs of A, the one with the most successes.")
     members: dict[tuple[bool, str], list[Finding]] = {}
     for finding in findings:
         # A variant's families are its own; all have the same comparisons.

@@ -9,10 +9,11 @@ from vgbench.errors import VgbenchError
 from vgbench.report.claim_fields import VERDICTS
 from vgbench.report.claims import Finding
 from vgbench.report.fields import figure, span
-from vgbench.report.markdown import claims_grid, claims_notes, plural
+from vgbench.report.markdown import claims_grid, claims_notes
 from vgbench.report.table import Table
 from vgbench.storage.files import read_json
 from vgbench.storage.records import RunRecord
+from vgbench.text import plural
 
 _ORDER = ("confirmed", "contradicted", "undecided")
 WIDTH, HEIGHT = 96, 28
@@ -45,7 +46,7 @@ def summary(table: Table, findings: Sequence[Finding]) -> str:
         )
     judged = Counter(found.verdict for found in findings if found.rates)
     if judged:
-        counts = ", ".join(f"{judged[name]} {VERDICTS[name]}" for name in _ORDER)
+        counts = "; ".join(f"{judged[name]} {VERDICTS[name]}" for name in _ORDER)
         text += f" Of {sum(judged.values())} comparisons that the claims make: {counts}."
     return text
 
@@ -129,7 +130,7 @@ def families(table: Table, findings: Sequence[Finding]) -> tuple[list[str], list
         claims = {found.claim.name: found.claim.text for found, _ in members}
         # Several claims may have the same words.
         title = f"{claims[name]}: {name}" if alone else table.suite.families[name]
-        family = Family(_capital(title), ", ".join(words), [row for _, row in members], list(claims.items()))
+        family = Family(_capital(title), "; ".join(words), [row for _, row in members], list(claims.items()))
         made.append((-counts["confirmed"] - counts["contradicted"], counts["missing"] == len(members), family))
     return headers, [family for *_, family in sorted(made, key=lambda one: one[:2])]
 

@@ -280,7 +280,7 @@ def baseline_rates(result: Record) -> list[tuple[str, Record]]:
 
 def _belonging(record: RunRecord, scale: str, recipes: set[str] | None, variants: Sequence[str]) -> RunRecord:
     if record.scale != scale:
-        raise NotARecord(f"it is of scale {record.scale}, not {scale}")
+        raise NotARecord(f"it is of scale {record.scale}, not {scale} (--scale {record.scale} shows it)")
     if variants and record.variant and record.variant not in variants:
         raise NotARecord(f"it is of variant {record.variant}, not {' or '.join(variants)}")
     if recipes is not None and record.recipe not in recipes:

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from vgbench.report.plots import style
 from vgbench.report.plots.distance import distance_curves, draw_curves
@@ -28,16 +30,20 @@ def plot_audit(path: Path, record: Record, records: Sequence[RunRecord] = ()) ->
 def _rungs(axes: Axes, record: Record) -> None:
     """Bars of success without training: all tasks, and the strata as points."""
     rows = [row for row in record["rungs"] if "skipped" not in row][::-1]
-    axes.barh([row["name"] for row in rows], [row["success_rate"] for row in rows], color=style.FAINT)
+    axes.barh(range(len(rows)), [row["success_rate"] for row in rows], color=style.FAINT)
+    axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
     strata = list(dict.fromkeys(name for row in rows for name in row.get("strata", {})))
     for index, name in enumerate(strata):
-        places = [(row["strata"][name]["success_rate"], row["name"]) for row in rows if name in row.get("strata", {})]
-        xs, ys = zip(*places, strict=True)
-        axes.plot(xs, ys, "osD^vP"[index % 6], color=style.COLOURS[index % 6], label=name, markersize=5)
+        # One below the other: where they are alike, all are seen.
+        shift = 0.5 * ((len(strata) - 1) / 2 - index) / max(len(strata), 2)
+        known = [(place, row["strata"][name]) for place, row in enumerate(rows) if name in row.get("strata", {})]
+        xs, ys = [found["success_rate"] for _, found in known], [place + shift for place, _ in known]
+        look: dict[str, Any] = {"color": style.COLOURS[index % len(style.COLOURS)], "markersize": 5}
+        axes.plot(xs, ys, "osD^vP"[index % 6], label=name, clip_on=False, **look)
     axes.set_xlim(-0.02, 1.02)
     axes.set_xlabel("success without training")
     if strata:
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper right")  # where random actions are; the expert, at the bottom, solves all
 
 
 def _difficulty(axes: Axes, records: Sequence[RunRecord]) -> None:
@@ -49,3 +55,4 @@ def _difficulty(axes: Axes, records: Sequence[RunRecord]) -> None:
     axes.hist(shares, bins=10, range=(0, 1), color=style.COLOURS[0], rwidth=0.9)
     axes.set_xlabel("share of the recipes that solve a task")
     axes.set_ylabel("tasks")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))

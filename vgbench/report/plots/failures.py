@@ -12,6 +12,7 @@ from vgbench.api import HasMapPlace
 from vgbench.api.capabilities import capability
 from vgbench.experiments.trained import Trained
 from vgbench.report.plots import style
+from vgbench.report.plots.heading import heading
 from vgbench.report.plots.images import image_name, rgb
 from vgbench.report.plots.picture import Plot
 from vgbench.storage.files import Record
@@ -36,7 +37,7 @@ def draw_failures(trained: Trained, record: Record, traces: Sequence[EpisodeTrac
         for number, (row, trace) in enumerate(shown, start=1):
             _panel(made.add_subplot(lines, columns, number), trained, row, trace)
         more = f", the first {len(shown)} shown" if len(shown) < record["failed"] else ""
-        title = f"{record['title']}: {record['failed']} of {record['tasks']} tasks failed{more}"
+        title = f"{heading(trained.folder.path).title}: {record['failed']} of {record['tasks']} tasks failed{more}"
         made.suptitle(title, fontsize=10)
         signs = {
             label: sign for axes in made.axes for sign, label in zip(*axes.get_legend_handles_labels(), strict=True)

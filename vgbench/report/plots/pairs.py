@@ -29,5 +29,5 @@ def plot_rates(path: Path, rates: Sequence[dict[str, Any]]) -> None:
         style.rate_axis(axes, [row["ci95"][0] for row in rates])
         axes.set_ylabel("success (95 % interval)")
         style.grid(axes)
-        axes.legend()
+        figure.legend(loc="outside upper center", ncols=min(3, len(groups)))
         style.save(figure, path)

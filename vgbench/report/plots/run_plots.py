@@ -17,6 +17,8 @@ from vgbench.storage.run_folder import other_format
 
 DRAWING = 2
 """Version of the pictures; raised where they begin to look otherwise."""
+RECORDS_DRAWING = 2
+"""Version of the pictures of records alone, which are cheap to draw again."""
 INDEX = "plots.json"
 MODEL_KINDS = "Value map, prediction error and rollouts"
 
@@ -195,9 +197,14 @@ def _most_steps(run: Path) -> int | None:
 
 
 def _shown_of(run: Path) -> list[object]:
-    """What else `_records` shows: titles, most steps, and hashes of the baselines' episodes."""
+    """What else `_records` shows: how, titles, most steps, and hashes of the baselines' episodes."""
     files = baseline_files(run).items()
-    return [heading(run), _most_steps(run), *((n, hashlib.sha256(p.read_bytes()).hexdigest()) for n, p in files)]
+    return [
+        RECORDS_DRAWING,
+        heading(run),
+        _most_steps(run),
+        *((n, hashlib.sha256(p.read_bytes()).hexdigest()) for n, p in files),
+    ]
 
 
 def _model(run: Path) -> Drawn:

@@ -9,7 +9,7 @@ from vgbench.report.plots import style
 from vgbench.storage.records import RunRecord
 
 BESIDE = 5
-"""From more methods on their names stand beside the panel."""
+"""Above so many methods their names stand beside the panel, else below it."""
 PANELS = 3
 """Panels in a row."""
 
@@ -50,11 +50,9 @@ def _panel(axes: Axes, methods: Mapping[str, Sequence[RunRecord]]) -> None:
     axes.set_xlabel("environment steps")
     axes.set_ylabel("tasks solved")
     style.grid(axes)
-    # Many names would lie on the curves.
-    if len(methods) > BESIDE:
-        axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0))
-    else:
-        axes.legend(fontsize=7)
+    # Never on the curves.
+    place = (1.01, 1.0) if len(methods) > BESIDE else (0.0, -0.2)
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=place)
 
 
 def curve(runs: Sequence[RunRecord], most: int) -> tuple[list[float], list[float]]:

@@ -15,13 +15,15 @@ from vgbench.report.plots.picture import LOGS, Drawn, Plot, SkippedPlot
 from vgbench.statistics import wilson
 from vgbench.storage.files import Record
 from vgbench.storage.run_folder import RunFolder
-from vgbench.text import scores_text
+from vgbench.text import scores_text, share_text
 
 TRAINING, STEPS = "Training", "Success against steps"
 _AXES = ("stage", "step")
 _NOT_LOSSES = ("grad_norm", "lr")
 SMOOTHED = 20
 """From so many values on, a curve is smoothed, over about a tenth of them."""
+LABEL = 0.065
+"""Height of a label of a rate, as a share of the axis."""
 MOST_LOGS = 12
 """Panels of an objective's own figures, at most."""
 
@@ -46,7 +48,7 @@ def training(folder: Path) -> Drawn:
     panels, constant = _panels(rows)
     if panels:
         content = _logs(rows, panels[:MOST_LOGS], title)
-        yield Plot("training-logs.svg", LOGS, _logs_text(len(panels), constant), content=content)
+        yield Plot("training-logs.svg", LOGS, _logs_text(panels, constant), content=content)
 
 
 def _panels(rows: Sequence[Record]) -> tuple[list[tuple[str, str]], list[str]]:
@@ -114,10 +116,11 @@ def _logs(rows: Sequence[Record], panels: Sequence[tuple[str, str]], title: str)
     return style.svg(made)
 
 
-def _logs_text(count: int, constant: Sequence[str]) -> str:
-    more = f" {count - MOST_LOGS} more are in train.jsonl." if count > MOST_LOGS else ""
+def _logs_text(panels: Sequence[tuple[str, str]], constant: Sequence[str]) -> str:
+    commands = dict.fromkeys(f"`vgbench show objective {name.partition('.')[0]}`" for _, name in panels)
+    more = f" {len(panels) - MOST_LOGS} more are in train.jsonl." if len(panels) > MOST_LOGS else ""
     same = f" Not drawn, since they never changed: {', '.join(constant)}." if constant else ""
-    return f"Figures that the objectives logged beside their losses; their units are the objectives' own.{more}{same}"
+    return f"What the objectives logged beside their losses. Meanings: {', '.join(commands)}.{more}{same}"
 
 
 def success(folder: Path, most: int | None = None) -> Drawn:
@@ -135,11 +138,15 @@ def success(folder: Path, most: int | None = None) -> Drawn:
     last = most or max(row["steps"] for rows in curves.values() for row in rows)
     made = style.figure(5.6, 3.0)
     axes = made.subplots()
-    for index, (name, found) in enumerate((name, found) for name, found in curves.items() if found):
-        solved = _steps(axes, found, last, name, style.line(index))
+    drawn = {name: found for name, found in curves.items() if found}
+    ends = [
+        _steps(axes, found, last, name, style.line(index)) / len(found)
+        for index, (name, found) in enumerate(drawn.items())
+    ]
+    for index, (end, place) in enumerate(zip(ends, apart(ends, LABEL), strict=True)):
         axes.annotate(
-            f"{solved / len(found):.2f}",
-            (1.01, solved / len(found)),
+            share_text(end),
+            (1.01, place),
             xycoords=("axes fraction", "data"),
             va="center",
             color=style.line(index)["color"],
@@ -159,13 +166,37 @@ def success(folder: Path, most: int | None = None) -> Drawn:
     yield Plot("success.svg", STEPS, text, content=style.svg(made))
 
 
+def apart(values: Sequence[float], gap: float) -> list[float]:
+    """Return places for labels of values, near them and at least `gap` apart, none of them moved without need."""
+    groups: list[list[int]] = []
+    for at in sorted(range(len(values)), key=lambda at: values[at]):
+        group = [at]
+        # Labels that would touch become one group, around the mean of what they stand for.
+        while (
+            groups and _middle(values, group) - _middle(values, groups[-1]) < gap * (len(group) + len(groups[-1])) / 2
+        ):
+            group = groups.pop() + group
+        groups.append(group)
+    places = {
+        at: _middle(values, group) + gap * (number - (len(group) - 1) / 2)
+        for group in groups
+        for number, at in enumerate(group)
+    }
+    return [places[at] for at in range(len(values))]
+
+
+def _middle(values: Sequence[float], group: Sequence[int]) -> float:
+    return statistics.fmean(values[at] for at in group)
+
+
 def _steps(axes: Axes, rows: list[Record], last: int, name: str, line: dict[str, Any]) -> int:
     """Draw one curve with its band; return how many tasks were solved in the end."""
     counts = [sum(row["success"] and row["steps"] <= step for row in rows) for step in range(last + 1)]
-    band = {count: wilson(count, len(rows)) for count in set(counts)}
-    axes.step(range(last + 1), [count / len(rows) for count in counts], where="post", label=name, **line)
-    low, high = zip(*(band[count] for count in counts), strict=True)
-    axes.fill_between(range(last + 1), low, high, step="post", color=line["color"], alpha=0.15, linewidth=0)
+    # Where nothing changes there is nothing to draw: a tenth of the bytes.
+    steps = [step for step in range(last + 1) if step in (0, last) or counts[step] != counts[step - 1]]
+    low, high = zip(*(wilson(counts[step], len(rows)) for step in steps), strict=True)
+    axes.step(steps, [counts[step] / len(rows) for step in steps], where="post", label=name, **line)
+    axes.fill_between(steps, low, high, step="post", color=line["color"], alpha=0.15, linewidth=0)
     return counts[-1]
 
 
