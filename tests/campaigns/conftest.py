@@ -9,15 +9,17 @@ VGBENCH_CAMPAIGN_LOG=FOLDER each attempt is noted there as it ends, and a campai
 
 import contextlib
 import importlib
+import importlib.util
 import json
 import os
+import pkgutil
 import random
 import resource
 import signal
 import sys
-import tempfile
 import time
 import traceback
+import types
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -158,31 +160,18 @@ def campaign() -> Iterator[Callable[[str, int, int], Campaign]]:
 @pytest.fixture(scope="session")
 def warm() -> None:
     """Import what commands import, so that processes forked from this one need not."""
-    import vgbench.cli
-    import vgbench.experiments.runner
-    import vgbench.python_api
-    import vgbench.report.html  # noqa: F401
+    import vgbench
     from vgbench.plugin.registry import Registry, load_plugin
 
+    names = [module.name for module in pkgutil.walk_packages(vgbench.__path__, "vgbench.")]
+    # PyTorch imports the second when a network is first built without memory, which takes most of a dry run's time.
+    for name in [*names, "torch._dynamo", "matplotlib.backends.backend_agg", "PIL.Image"]:
+        if not name.endswith("__main__"):
+            with contextlib.suppress(ImportError, SystemExit):
+                importlib.import_module(name)
     for entry in Registry().entries():
         if entry.dist == "vgbench" and entry.name not in ("wandb", "tensorboard"):
             load_plugin(entry)
-    # PyTorch imports parts of itself when they are first used, which takes most of a dry run's time.
-    with tempfile.TemporaryDirectory() as folder:
-        run = command(*SMOKE, "--out", "here", VGBENCH_CACHE="cache")
-        for work in (run, command("report", "here", "--scale", "smoke", "--html", "page.html")):
-            ended = forked(lambda work=work: _modules(work), Path(folder), seconds=600)
-            for name in ended.out.rpartition("modules: ")[2].split():
-                with contextlib.suppress(Exception):
-                    importlib.import_module(name)
-
-
-def _modules(work: Callable[[], object]) -> None:
-    """Print the modules that work imports, after what it prints."""
-    known = set(sys.modules)
-    with contextlib.suppress(SystemExit):
-        work()
-    print("modules:", *(name for name in sys.modules if name not in known and name != "__mp_main__"))
 
 
 def memory() -> int:
@@ -268,12 +257,13 @@ def command(*arguments: object, **environ: str) -> Callable[[], None]:
 
 @pytest.fixture(scope="session")
 def tools(warm: None) -> Any:
-    """Everything above, for the campaigns."""
-    import types
-
-    return types.SimpleNamespace(
-        forked=forked, command=command, SMOKE=SMOKE, SMALLER=SMALLER, EVALUATED=EVALUATED, Ended=Ended, HANG=HANG
-    )
+    """Everything above, for the campaigns, and how a file is damaged."""
+    spec = importlib.util.spec_from_file_location("scrambling", Path(__file__).with_name("scrambling.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    names = {"SMOKE": SMOKE, "SMALLER": SMALLER, "EVALUATED": EVALUATED, "HANG": HANG, "Ended": Ended}
+    return types.SimpleNamespace(forked=forked, command=command, scrambled=module.scrambled, **names)
 
 
 @pytest.fixture(scope="session")
