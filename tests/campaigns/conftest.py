@@ -136,6 +136,7 @@ class Campaign:
         print(f"\ncampaign {self.name}, seed {SEED}: {sum(self.outcomes.values())} attempts: {tally}")
         if (out := os.environ.get("VGBENCH_CAMPAIGN_OUT")) and self.outcomes:
             about = {"campaign": self.name, "seed": SEED, "planned": self.planned, "outcomes": self.outcomes}
+            about["date"] = time.strftime("%Y-%m-%d")
             path = Path(out)
             lines = path.read_text().splitlines() if path.exists() else []
             lines = [line for line in lines if json.loads(line)["campaign"] != self.name]
