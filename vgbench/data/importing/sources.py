@@ -17,8 +17,10 @@ from vgbench.data.importing.recording import Recording
 from vgbench.errors import UsageError
 
 EXPECTED = "expected an NPZ or HDF5 file, or the folder of a LeRobot data set"
-DAMAGE = (OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, OverflowError, TypeError, AttributeError)
-DAMAGE += (zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError, SyntaxError)
+DAMAGE: tuple[type[Exception], ...] = (
+    *(OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, OverflowError, TypeError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError, SyntaxError),
+)
 """What NumPy, h5py and zipfile raise for files that are damaged, or are not what they say."""
 PACKED, FREE = 64, 2**28
 """Most times that an array may be larger than its file, and bytes that it may have however small the file is."""
