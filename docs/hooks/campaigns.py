@@ -12,7 +12,7 @@ from tables import table
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, RECORD = ROOT / "docs" / "reliability.md", ROOT / "results" / "reliability" / "campaigns.jsonl"
-HEADERS = ["campaign", "attempts", "of", "failed", "what became of them"]
+HEADERS = ["campaign", "date", "attempts", "of", "failed", "what became of them"]
 
 
 def with_table(text: str, record: str) -> str:
@@ -25,7 +25,8 @@ def with_table(text: str, record: str) -> str:
             # Each place has a line of its own in the record.
             told["not noticed" if what.startswith("not noticed: ") else what] += count
         words = ", ".join(f"{count} {what}" for what, count in sorted(told.items()) if what != "FAILED")
-        rows.append([about["campaign"], str(told.total()), str(about["planned"]), str(told["FAILED"]), words])
+        counts = (str(told.total()), str(about["planned"]), str(told["FAILED"]))
+        rows.append([about["campaign"], about["date"], *counts, words])
     head = re.escape(f"| {' | '.join(HEADERS)} |\n")
     text, count = re.subn(rf"^{head}(\|.*\n)+\n", lambda _: table(HEADERS, rows), text, flags=re.MULTILINE)
     if count != 1:

@@ -3,18 +3,23 @@
 `pytest -n 0 -m slow tests/campaigns` runs the small form. In full, by hand: VGBENCH_CAMPAIGN=full, or a number by which
 the attempts of the small form are multiplied. VGBENCH_CAMPAIGN_SEED chooses other attempts (0 by default), and
 VGBENCH_CAMPAIGN_CASE=NAME:NUMBER repeats one, as a failure's message says. VGBENCH_CAMPAIGN_SECONDS ends each campaign
-after a time, and VGBENCH_CAMPAIGN_OUT=FILE has the tallies: a line for each campaign, of its last time.
+after a time, and VGBENCH_CAMPAIGN_OUT=FILE has the tallies: a line for each campaign, of its last time. With
+VGBENCH_CAMPAIGN_LOG=FOLDER each attempt is noted there as it ends, and a campaign goes on after those that are.
 """
 
 import contextlib
+import importlib
+import importlib.util
 import json
 import os
+import pkgutil
 import random
 import resource
 import signal
 import sys
 import time
 import traceback
+import types
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,7 +28,13 @@ from typing import Any
 
 import pytest
 
+SETS = ["mlp.hidden=[16]", "strided.stem=4", "strided.channels=4", "model.latent_dim=16"]
+SETS += ["mppi.samples=8", "mpc.max_steps=4", "evaluation.tasks=2"]
+SMALLER = [word for value in SETS for word in ("--set", value)]
+"""What makes a smoke run take a second, as there are thousands of them."""
 SMOKE = ["run", "--env", "wall", "--objective", "iql", "--distance", "iqe", "--scale", "smoke", "--threads", "1"]
+SMOKE += SMALLER
+EVALUATED = ["--threads", "1", "--set", "mppi.samples=8", "--set", "mpc.max_steps=4", "--set", "evaluation.tasks=2"]
 SEED = os.environ.get("VGBENCH_CAMPAIGN_SEED", "0")
 HANG = 10.0  # seconds of CPU that a refusal may take
 MEMORY = 2**30  # bytes above the start
@@ -69,6 +80,7 @@ class Campaign:
     planned: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    done: set[int] = field(default_factory=set)
 
     @property
     def whole(self) -> bool:
@@ -83,10 +95,33 @@ class Campaign:
         chosen = [int(number)] if only == self.name else [] if only else range(count)
         self.planned = len(chosen)
         ends = time.monotonic() + float(os.environ.get("VGBENCH_CAMPAIGN_SECONDS") or "inf")
+        log = self._log() if not only else None
         for case in chosen:
+            if case in self.done:
+                continue
             if time.monotonic() > ends:
                 return
+            before, failed = self.outcomes.copy(), len(self.failures)
             yield case, random.Random(f"{SEED}/{self.name}/{case}")
+            if log is not None:
+                # Without an outcome: an attempt that the campaign leaves out.
+                line = {"case": case, "outcomes": self.outcomes - before, "failures": self.failures[failed:]}
+                with log.open("a") as file:
+                    file.write(json.dumps(line) + "\n")
+
+    def _log(self) -> Path | None:
+        """Read what earlier calls have noted, and return the file of it."""
+        folder = os.environ.get("VGBENCH_CAMPAIGN_LOG")
+        if not folder:
+            return None
+        path = Path(folder) / f"{self.name}-seed{SEED}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for line in path.read_text().splitlines() if path.exists() else []:
+            about = json.loads(line)
+            self.done.add(about["case"])
+            self.outcomes.update(about["outcomes"])
+            self.failures += about["failures"]
+        return path
 
     def fail(self, case: int, what: str, ended: Ended | None = None) -> None:
         """Note that an attempt has failed."""
@@ -101,6 +136,7 @@ class Campaign:
         print(f"\ncampaign {self.name}, seed {SEED}: {sum(self.outcomes.values())} attempts: {tally}")
         if (out := os.environ.get("VGBENCH_CAMPAIGN_OUT")) and self.outcomes:
             about = {"campaign": self.name, "seed": SEED, "planned": self.planned, "outcomes": self.outcomes}
+            about["date"] = time.strftime("%Y-%m-%d")
             path = Path(out)
             lines = path.read_text().splitlines() if path.exists() else []
             lines = [line for line in lines if json.loads(line)["campaign"] != self.name]
@@ -125,12 +161,15 @@ def campaign() -> Iterator[Callable[[str, int, int], Campaign]]:
 @pytest.fixture(scope="session")
 def warm() -> None:
     """Import what commands import, so that processes forked from this one need not."""
-    import vgbench.cli
-    import vgbench.experiments.runner
-    import vgbench.python_api
-    import vgbench.report.html  # noqa: F401
+    import vgbench
     from vgbench.plugin.registry import Registry, load_plugin
 
+    names = [module.name for module in pkgutil.walk_packages(vgbench.__path__, "vgbench.")]
+    # PyTorch imports the second when a network is first built without memory, which takes most of a dry run's time.
+    for name in [*names, "torch._dynamo", "matplotlib.backends.backend_agg", "PIL.Image"]:
+        if not name.endswith("__main__"):
+            with contextlib.suppress(ImportError, SystemExit):
+                importlib.import_module(name)
     for entry in Registry().entries():
         if entry.dist == "vgbench" and entry.name not in ("wandb", "tensorboard"):
             load_plugin(entry)
@@ -142,9 +181,20 @@ def memory() -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+def waited(pid: int) -> float:
+    """Return the seconds that a process was ready and had no CPU, as others are at work; 0 where none can say."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
 def forked(work: Callable[[], object], folder: Path, seconds: float = 120.0, cpu: float | None = None) -> Ended:
-    """Do work in a process forked from this one, in a folder; `cpu`: seconds after which it counts as hanging."""
-    began, start = time.monotonic(), memory()
+    """Do work in a process forked from this one, in a folder; `cpu`: seconds of CPU after which it counts as hanging.
+
+    Seconds are those that it would take on an idle machine: waiting for a CPU does not count.
+    """
+    began, start, lost = time.monotonic(), memory(), 0.0
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / ".stdout", folder / ".stderr"]
     pid = os.fork()
@@ -155,15 +205,15 @@ def forked(work: Callable[[], object], folder: Path, seconds: float = 120.0, cpu
         done, found, usage = os.wait4(pid, os.WNOHANG)
         if done:
             status = found
-        elif time.monotonic() - began > seconds:
+        elif time.monotonic() - began - (lost := waited(pid)) > seconds:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             status = signal.SIGKILL
         else:
-            time.sleep(0.002)
+            time.sleep(0.005)
     out, err = (path.read_text(errors="replace") for path in files)
     peak = usage.ru_maxrss * 1024 - start if usage is not None else 0
-    return Ended(os.waitstatus_to_exitcode(status), out, err, time.monotonic() - began, peak)
+    return Ended(os.waitstatus_to_exitcode(status), out, err, time.monotonic() - began - lost, peak)
 
 
 def _become(work: Callable[[], object], folder: Path, files: list[Path], cpu: float | None) -> None:
@@ -206,12 +256,15 @@ def command(*arguments: object, **environ: str) -> Callable[[], None]:
     return work
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tools(warm: None) -> Any:
-    """Everything above, for the campaigns."""
-    import types
-
-    return types.SimpleNamespace(forked=forked, command=command, SMOKE=SMOKE, Ended=Ended, HANG=HANG)
+    """Everything above, for the campaigns, and how a file is damaged."""
+    spec = importlib.util.spec_from_file_location("scrambling", Path(__file__).with_name("scrambling.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    names = {"SMOKE": SMOKE, "SMALLER": SMALLER, "EVALUATED": EVALUATED, "HANG": HANG, "Ended": Ended}
+    return types.SimpleNamespace(forked=forked, command=command, scrambled=module.scrambled, **names)
 
 
 @pytest.fixture(scope="session")
@@ -223,3 +276,11 @@ def whole(warm: None, made_once: Callable[..., Path]) -> Path:
         assert ended.code == 0, ended.err
 
     return made_once("campaigns", make)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let a campaign that is more than its small form take its time; each attempt has its own limit."""
+    if os.environ.get("VGBENCH_CAMPAIGN"):
+        for item in items:
+            if item.path.is_relative_to(Path(__file__).parent):
+                item.add_marker(pytest.mark.timeout(0))

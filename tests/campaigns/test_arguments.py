@@ -76,6 +76,7 @@ ODD += [
     "--help",
 ]
 SLOW = {"suite", "sweep", "run", "ladder", "diagnose", "plot", "collect", "check", "figure", "doctor", "new"}
+SLOW |= {"train", "offline", "evaluate", "audit", "demo", "import", "export"}
 """Commands that could compute for long, or write much: with `--dry-run` where there is that, else with what is none."""
 
 

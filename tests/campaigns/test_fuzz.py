@@ -15,67 +15,6 @@ pytestmark = pytest.mark.slow
 ODD = [None, True, False, 0, -1, 1, 2**63, 10**400, 1e300, -1e-300, float("nan"), float("inf"), "", " ", "x" * 10_000]
 ODD += ["\x1b[31mred", "\u202eback", "\x00", "../../../etc/passwd", "/dev/zero", [], {}, [[]], {"": 0}, [None] * 50]
 ODD += ["nan", "null", "-0", "1e999", {"a": {"b": {"c": []}}}, list(range(300)), "vf", "wall", "iqe", "smoke", 3.5, "3"]
-TOKENS = [
-    b"{",
-    b"}",
-    b"[",
-    b"]",
-    b":",
-    b",",
-    b'"',
-    b"'",
-    b"&a ",
-    b"*a ",
-    b"<<: *a",
-    b"- ",
-    b"? ",
-    b"!!python/object:os.system ",
-]
-TOKENS += [
-    b"\n",
-    b"\t",
-    b"\x00",
-    b"\xff\xfe",
-    b"\xc3\x28",
-    b"1e999",
-    b"NaN",
-    b"Infinity",
-    b"---\n",
-    b"...\n",
-    b"%YAML 1.1\n",
-    b"#",
-]
-TOKENS += [
-    b"[" * 2000,
-    b"{a: " * 500,
-    b"9" * 5000,
-    b"\\ud800",
-    b"null",
-    b"extends: mine\n",
-    b"\xe2\x80\xae",
-    b"\x1b[2J",
-    b"@",
-    b"|\n",
-]
-
-
-def scrambled(data, rng):
-    """Change bytes: flips, cuts, copies of parts, words that mean something."""
-    data = bytearray(data)
-    for _ in range(rng.choice([1, 1, 2, 5, 20])):
-        place, kind = rng.randrange(len(data) + 1), rng.randrange(5)
-        if kind == 0 and data:
-            data[place % len(data)] ^= 1 << rng.randrange(8)
-        elif kind == 1:
-            data[place:place] = rng.choice(TOKENS)
-        elif kind == 2:
-            del data[place : place + rng.choice([1, 4, 50])]
-        elif kind == 3:
-            start = rng.randrange(len(data) + 1)
-            data[place:place] = data[start : start + rng.choice([1, 10, 200])]
-        elif rng.random() < 0.2:
-            del data[place:]
-    return bytes(data)
 
 
 def places(value, at=()):
@@ -109,13 +48,13 @@ def changed(value, rng):
     return value
 
 
-def dumped(value, rng, form):
+def dumped(value, rng, form, scramble):
     """Write a structure, and damage the text now and then."""
     if form == "yaml":
         text = yaml.safe_dump(value, allow_unicode=rng.random() < 0.5).encode("utf-8", "surrogatepass")
     else:
         text = json.dumps(value).encode()
-    return scrambled(text, rng) if rng.random() < 0.3 else text
+    return scramble(text, rng) if rng.random() < 0.3 else text
 
 
 RECIPES = {
@@ -141,9 +80,9 @@ def test_yaml(campaign, tools, whole, tmp_path, kind):
     for case, rng in fuzz.cases():
         base = yaml.safe_load(source) if kind == "config" else {"recipes": RECIPES}
         if rng.random() < 0.6:
-            path.write_bytes(dumped(changed(base, rng), rng, "yaml"))
+            path.write_bytes(dumped(changed(base, rng), rng, "yaml", tools.scrambled))
         else:
-            path.write_bytes(scrambled(source if kind == "config" else yaml.safe_dump(base).encode(), rng))
+            path.write_bytes(tools.scrambled(source if kind == "config" else yaml.safe_dump(base).encode(), rng))
         how = ["--config", path] if kind == "config" else ["--recipes", path, "--env", "wall", "--scale", "smoke"]
         how += [] if kind == "config" else ["--recipe", rng.choice(["mine", "other", "third"])]
         ended = tools.forked(tools.command("run", *how, "--dry-run"), tmp_path / "work", cpu=tools.HANG)
@@ -166,7 +105,7 @@ def test_tasks(campaign, tools, whole, tmp_path):
                 content["sha256"] = "0" * 64
             path.write_bytes(json.dumps(content).encode())
         else:
-            path.write_bytes(scrambled(source, rng))
+            path.write_bytes(tools.scrambled(source, rng))
         work = tools.command(*tools.SMOKE, "--tasks", path, "--dry-run")
         judge(fuzz, case, "tasks", tools.forked(work, tmp_path / "work", cpu=tools.HANG), tools.HANG)
 
@@ -227,7 +166,7 @@ def test_hdf5(campaign, tools, whole, tmp_path):
     path = tmp_path / "fuzzed.h5"
     for case, rng in fuzz.cases():
         if rng.random() < 0.5:
-            path.write_bytes(scrambled(source.read_bytes(), rng))
+            path.write_bytes(tools.scrambled(source.read_bytes(), rng))
         else:
             shutil.copyfile(source, path)
             hostile(path, rng)
@@ -243,7 +182,7 @@ def test_checkpoints(campaign, tools, whole, tmp_path):
         shutil.copytree(whole, work)
         (work / "here" / "result.json").unlink()
         path = rng.choice(sorted((work / "here" / "checkpoints").glob("*.pt")))
-        path.write_bytes(scrambled(path.read_bytes(), rng))
+        path.write_bytes(tools.scrambled(path.read_bytes(), rng))
         ended = tools.forked(tools.command(*tools.SMOKE, "--out", "here", VGBENCH_CACHE="cache"), work)
         judge(fuzz, case, path.name, ended, tools.HANG)
         if ended.code == 0 and path.read_bytes() != (whole / "here" / "checkpoints" / path.name).read_bytes():
@@ -253,8 +192,13 @@ def test_checkpoints(campaign, tools, whole, tmp_path):
         shutil.rmtree(work)
 
 
+READERS = [["report", "runs", "--scale", "smoke", "--format", form] for form in ("table", "md", "json")]
+READERS += [["report", "runs", "--scale", "smoke", "--html", "page.html"], ["runs", "runs"]]
+READERS += [["compare", "runs/one", "runs/other"], ["rescore", "runs/one"], ["failures", "runs/one"]]
+
+
 def test_records(campaign, tools, whole, tmp_path):
-    """One odd record beside a whole one: the report is of the other."""
+    """One odd record beside a whole one: what is told of a folder is of the other."""
     fuzz = campaign("fuzz-records", small=6, full=2500)
     one, other = (tmp_path / "runs" / name for name in ("one", "other"))
     shutil.copytree(whole / "here", other)
@@ -266,18 +210,17 @@ def test_records(campaign, tools, whole, tmp_path):
         if path.suffix == ".json" and rng.random() < 0.7:
             content = json.loads(path.read_bytes())
             content.pop("sha256", None)
-            path.write_bytes(dumped(changed(content, rng), rng, "json"))
+            path.write_bytes(dumped(changed(content, rng), rng, "json", tools.scrambled))
         elif path.suffix == ".jsonl" and rng.random() < 0.7:
             rows = changed([json.loads(line) for line in path.read_text().splitlines()], rng)
             path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         else:
-            path.write_bytes(scrambled(path.read_bytes(), rng))
-        form = rng.choice([["--format", "table"], ["--format", "md"], ["--format", "json"], ["--html", "page.html"]])
-        work = tools.command("report", "runs", "--scale", "smoke", *form)
-        ended = tools.forked(work, tmp_path, cpu=3 * tools.HANG)
+            path.write_bytes(tools.scrambled(path.read_bytes(), rng))
+        form = rng.choice(READERS)
+        ended = tools.forked(tools.command(*form), tmp_path, cpu=3 * tools.HANG)
         judge(fuzz, case, f"{path.name}, {form}", ended, tools.HANG)
-        if ended.code != 0:
-            fuzz.fail(case, f"{path.name}, {form}: no report for one bad record", ended)
+        if ended.code != 0 and form[1] == "runs":
+            fuzz.fail(case, f"{path.name}, {form}: nothing is told of the others for one bad record", ended)
 
 
 def test_suite_folders(campaign, tools, tmp_path):
@@ -287,7 +230,7 @@ def test_suite_folders(campaign, tools, tmp_path):
     path = tmp_path / "work" / "out" / "suite.json"
     path.parent.mkdir(parents=True)
     for case, rng in fuzz.cases():
-        path.write_bytes(dumped(changed(base, rng), rng, "json"))
+        path.write_bytes(dumped(changed(base, rng), rng, "json", tools.scrambled))
         how = ["--scale", "smoke", "--only", "vf,wall_small", "--seeds", "1", "--out", "out", "--dry-run"]
-        work = tools.command("suite", "paper_table_2", *how)
+        work = tools.command("suite", *rng.choice([["paper_table_2", *how], ["--status", "out"]]))
         judge(fuzz, case, "suite.json", tools.forked(work, tmp_path / "work", cpu=3 * tools.HANG), tools.HANG)

@@ -133,7 +133,10 @@ class Mine:
     def vgbench_run_ended(self, result):
         {vgbench_run_ended}
 """
-SMALL = ["--scale", "smoke", "--threads", "1", "--format", "json", "--out", "here", "--plugin-timeout", "2"]
+SMALL = ["--scale", "smoke", "--threads", "1", "--format", "json", "--out", "here"]
+SMALL += ["--set", "mpc.max_steps=6", "--set", "evaluation.tasks=2"]
+LONG = {"hangs": "10", "spins": "10"}
+"""Seconds that a hook may take; more where none hangs, as the machine may be busy."""
 RUNS = {
     "objective": (OBJECTIVE, ["--env", "wall", "--objective", "mine", "--distance", "euclidean"]),
     "distance": (DISTANCE, ["--env", "wall", "--objective", "iql", "--distance", "mine"]),
@@ -214,19 +217,27 @@ def test_misbehaving_plugins(campaign, tools, whole, tmp_path):
     modes = campaign("plugins", small=4, full=len(every))
     for case, _rng in modes.cases():
         kind, hook, behaviour = every[case]
-        what, work = f"{kind}.{hook}: {behaviour}", tmp_path / str(case)
+        what, work, limit = f"{kind}.{hook}: {behaviour}", tmp_path / str(case), LONG.get(behaviour, "300")
         installed(work / "site", kind, hook, behaviour)
         if kind != "environment":
             shutil.copytree(whole / "cache", work / "cache")
 
-        def run(work=work, kind=kind, **environ):
+        def run(work=work, kind=kind, limit=limit, **environ):
             import sys
 
             def started():
                 sys.path.insert(0, str(work / "site"))
-                tools.command("run", *RUNS[kind][1], *SMALL, VGBENCH_CACHE=str(work / "cache"), **environ)()
+                tools.command(
+                    "run",
+                    *RUNS[kind][1],
+                    *SMALL,
+                    "--plugin-timeout",
+                    limit,
+                    VGBENCH_CACHE=str(work / "cache"),
+                    **environ,
+                )()
 
-            return tools.forked(started, work, seconds=60)
+            return tools.forked(started, work, seconds=300)
 
         ended = run()
         named = (
@@ -237,7 +248,7 @@ def test_misbehaving_plugins(campaign, tools, whole, tmp_path):
         if complaint := ended.complaint():
             modes.fail(case, f"{what}: {complaint}", ended)
         elif behaviour in HARMLESS or (kind, behaviour) in ALLOWED or (kind == "logger" and named):
-            if ended.code == 0 and (behaviour == "stdout gone" or json.loads(ended.out)["n"] == 4):
+            if ended.code == 0 and (behaviour == "stdout gone" or json.loads(ended.out)["n"] == 2):
                 modes.outcomes["the run went on"] += 1
             else:
                 modes.fail(case, f"{what}: the run did not go on, or stdout has more than the result", ended)

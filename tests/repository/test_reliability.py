@@ -9,12 +9,13 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_table_of_campaigns_is_that_of_the_record():
     text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
-    told = re.findall(r"^\| ([\w-]+) \| (\d+) \| (\d+) \| (\d+) \| (.+) \|$", text, re.M)
+    told = re.findall(r"^\| ([\w-]+) \| (\d{4}-\d\d-\d\d) \| (\d+) \| (\d+) \| (\d+) \| (.+) \|$", text, re.M)
     lines = (ROOT / "results" / "reliability" / "campaigns.jsonl").read_text(encoding="utf-8").splitlines()
     record = [json.loads(line) for line in lines]
     assert [row[0] for row in told] == [about["campaign"] for about in record] == sorted({row[0] for row in told})
-    for (_, attempts, planned, failed, words), about in zip(told, record, strict=True):
+    for (_, date, attempts, planned, failed, words), about in zip(told, record, strict=True):
         outcomes = about["outcomes"]
+        assert date == about["date"]
         assert int(attempts) == sum(outcomes.values()) <= int(planned) == about["planned"]
         assert int(failed) == outcomes.get("FAILED", 0)
         for what, count in outcomes.items():

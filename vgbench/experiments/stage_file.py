@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vgbench.api import hookimpl
+from vgbench.storage.files import parse_json, read_bytes, replacing
 
 NAME = "progress.json.partial"  # so called, it is removed with what a killed run left unfinished
 _EVERY = 1.0  # seconds between two writes
+_MOST = 4096  # bytes that are read
 
 
 @dataclass(frozen=True)
@@ -57,16 +59,19 @@ class StageFile:
 
     def _write(self, position: StagePosition) -> None:
         self._written = time.monotonic()
-        trial = self._path.with_name(f"{NAME}.partial")
         # A full disk is for the run to report. Not synchronised: nothing depends on this file.
-        with suppress(OSError):
+        with suppress(OSError), replacing(self._path, flush=False) as trial:
             trial.write_text(json.dumps(asdict(position)), encoding="utf-8")
-            trial.replace(self._path)
 
 
 def position(folder: Path) -> StagePosition | None:
     """Read where a run stands; None if nobody computes it, or nothing can be read."""
     try:
-        return StagePosition(**json.loads((folder / NAME).read_text(encoding="utf-8")))
+        found = StagePosition(**parse_json(read_bytes(folder / NAME, _MOST)))
+        left = found.seconds_left
+        numbers = [found.done, found.total, 0 if left is None else left]
+        if not isinstance(found.stage, str) or not all(isinstance(n, int | float) and 0 <= n < 2**53 for n in numbers):
+            return None
+        return found
     except (OSError, ValueError, TypeError):
         return None

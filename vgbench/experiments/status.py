@@ -1,6 +1,5 @@
 """Where the runs of a suite or sweep stand, whoever computes them: read from their folders alone."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.experiments.cells import cell_name
 from vgbench.experiments.stage_file import position
-from vgbench.storage.files import Record, read_json
+from vgbench.storage.files import Record, parse_json, read_json, within
 from vgbench.storage.lock import held
 from vgbench.storage.run_folder import RunFolder
 from vgbench.text import duration
@@ -53,7 +52,11 @@ def status(root: Path) -> list[RunStatus]:
     if path is None:
         raise UsageError(f"--status {root}: it has no {' or '.join(RECORDS)}; expected the folder of a suite or sweep")
     runs = read_json(path, ("runs",), "it is not what vgbench wrote")["runs"]
-    return [_status(cell_name(run["labels"]), root / run["folder"]) for run in runs if not run.get("stale")]
+    try:
+        cells = [(cell_name(run["labels"]), within(root, run["folder"])) for run in runs if not run.get("stale")]
+    except (KeyError, TypeError, AttributeError, ValueError) as err:
+        raise UsageError(f"{path}: it is not what vgbench wrote: {type(err).__name__}: {err}") from err
+    return [_status(name, folder) for name, folder in cells]
 
 
 def _status(name: str, folder: Path) -> RunStatus:
@@ -83,7 +86,7 @@ def _where(folder: Path, run: Any) -> str:
         return "planning"
     try:
         lines = (folder / "train.jsonl").read_bytes().splitlines()
-        last = json.loads(lines[-1])
+        last = parse_json(lines[-1])
         return f"{last['stage']}, step {last['step']}"
     except (OSError, ValueError, KeyError, IndexError, TypeError):
         return "starting"

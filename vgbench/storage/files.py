@@ -38,10 +38,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 @contextmanager
-def replacing(path: Path, new: bool = False) -> Iterator[Path]:
+def replacing(path: Path, new: bool = False, flush: bool = True) -> Iterator[Path]:
     """Make an empty file beside `path`, to be written inside; at the end it takes the place of `path`, or is gone.
 
     With `new` it takes no place: where another process has made `path` meanwhile, that is kept (`FileExistsError`).
+    Without `flush` it may be empty after a power failure.
 
     Its name is made up, and the file new: neither another process nor a link that somebody has put there is written to.
     """
@@ -50,7 +51,8 @@ def replacing(path: Path, new: bool = False) -> Iterator[Path]:
     os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666))
     try:
         yield partial
-        _flush(partial)
+        if flush:
+            _flush(partial)
         if new:
             _place_new(partial, path)
         else:
@@ -136,6 +138,18 @@ def read_whole(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as err:
         raise named(err, path) from err
+
+
+def within(folder: Path, name: str) -> Path:
+    """Return the path that a file of a folder names, which has to lie in that folder, links followed.
+
+    Raises:
+        ValueError: it lies elsewhere.
+    """
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise ValueError(f"{name!r} lies outside of {folder}")
+    return path
 
 
 def read_lines(path: Path) -> list[Record]:

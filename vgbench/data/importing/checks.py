@@ -10,6 +10,7 @@ from vgbench.errors import UsageError
 
 CHOICES = 1024
 """Whole numbers that count as numbers of discrete actions, at most."""
+LARGEST = float(np.finfo(np.float32).max)
 LEAST = 2
 """States without which an episode has no step."""
 
@@ -82,6 +83,12 @@ def _check(episode: Episode, fields: Mapping[str, str], found: Survey) -> None:
             row = int(np.argwhere(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))[0, 0])
             what = "NaN" if np.isnan(array[row]).any() else "infinity"
             raise BadEpisode(where, f"{what} at step {row}; expected finite numbers")
+        if 0 in array.shape[1:]:
+            raise BadEpisode(where, f"rows of shape {array.shape[1:]}; expected a number at least")
+        if array.dtype.itemsize > 4 and array.dtype.kind == "f" and np.abs(array).max() > LARGEST:
+            raise BadEpisode(
+                where, f"a number of {np.abs(array).max():g}; expected those of float32, up to {LARGEST:g}"
+            )
         shape = found.shapes.get(name, (array.shape[1:], array.dtype))[0]
         if array.shape[1:] != shape:
             raise BadEpisode(where, f"rows of shape {array.shape[1:]}, but {shape} in the episodes before")

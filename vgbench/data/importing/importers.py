@@ -164,7 +164,8 @@ class RecordedImporter(Importer):
         least, most, skip = self.found.low, self.found.high, self.options.frame_skip
         # A component that never changes needs room all the same, as a box has to have an inside.
         still = least >= most
-        ends = np.where(still, least - 1, least), np.where(still, most + 1, most)
+        room = np.maximum(1, 4 * np.spacing(np.abs(least)))  # to large numbers, adding 1 changes nothing
+        ends = np.where(still, least - room, least), np.where(still, most + room, most)
         return tuple(np.tile(ends[0], skip).tolist()), tuple(np.tile(ends[1], skip).tolist())
 
     def piece(self, number: int) -> Piece:

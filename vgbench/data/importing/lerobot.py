@@ -1,7 +1,6 @@
 """A data set of LeRobot (v2 or v3) as a recording: rows in Parquet files, images in them or in videos."""
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from vgbench.data.importing.recording import BadEpisode, Episode, Recording, nam
 from vgbench.data.importing.videos import Videos
 from vgbench.errors import UsageError
 from vgbench.extras import needed
+from vgbench.storage.files import parse_json, read_whole, within
 
 NUMBERS = ("float16", "float32", "float64", "bool", "int8", "int16", "int32", "int64", "uint8")
 
@@ -53,12 +53,14 @@ class LeRobot(Recording):
     def _info(path: Path) -> dict[str, Any]:
         where = path / "meta" / "info.json"
         try:
-            info = json.loads(where.read_text(encoding="utf-8"))
+            info = parse_json(read_whole(where))
             version = str(info["codebase_version"])
             features = info["features"]
         except (OSError, ValueError, KeyError, TypeError) as err:
             raise UsageError(f"{where} is not what LeRobot writes: {type(err).__name__}: {err}") from err
-        if version[:2] not in ("v2", "v3") or not isinstance(features, dict):
+        if not isinstance(features, dict) or not all(isinstance(about, dict) for about in features.values()):
+            raise UsageError(f"{where} is not what LeRobot writes: features has to give a mapping for each feature")
+        if version[:2] not in ("v2", "v3"):
             raise UsageError(f"{where}: codebase_version {version}; expected v2 or v3")
         return dict(info)
 
@@ -136,7 +138,7 @@ class LeRobot(Recording):
         from PIL import Image
 
         try:
-            content = cell.get("bytes") or (self._path / cell["path"]).read_bytes()
+            content = cell.get("bytes") or within(self._path, cell["path"]).read_bytes()
             return np.asarray(Image.open(io.BytesIO(content)))
         except (OSError, ValueError, AttributeError, KeyError, TypeError) as err:
             raise BadEpisode(f"field {field!r}", f"an image cannot be read: {err}") from err

@@ -66,7 +66,7 @@ class Recording(ABC):
         Raises:
             BadEpisode: the numbers of rows do not fit.
         """
-        found = self.episode(number)
+        found = self._read(number)
         first, *rest = found.observations.items()
         states = len(first[1])
         for name, array in rest:
@@ -87,9 +87,15 @@ class Recording(ABC):
         others = {name: array for name, array in found.others.items() if len(array) == states}
         return Episode(found.observations, actions, others)
 
+    def _read(self, number: int) -> Episode:
+        try:
+            return self.episode(number)
+        except (OSError, RuntimeError, ValueError, MemoryError) as err:  # what h5py raises for damaged parts
+            raise BadEpisode("recording", f"it cannot be read: {err or type(err).__name__}") from err
+
     def odd(self, number: int) -> dict[str, int]:
         """Return the rows of fields that have none for each state."""
-        found = self.episode(number)
+        found = self._read(number)
         states = len(next(iter(found.observations.values())))
         return {name: len(array) for name, array in found.others.items() if len(array) != states}
 

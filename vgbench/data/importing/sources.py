@@ -1,6 +1,10 @@
 """Files of recordings, opened: NPZ, HDF5, folders of NPY files, LeRobot data sets."""
 
+import lzma
+import math
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,13 @@ from vgbench.data.importing.recording import Recording
 from vgbench.errors import UsageError
 
 EXPECTED = "expected an NPZ or HDF5 file, or the folder of a LeRobot data set"
+DAMAGE: tuple[type[Exception], ...] = (
+    *(OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, OverflowError, TypeError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError, SyntaxError),
+)
+"""What NumPy, h5py and zipfile raise for files that are damaged, or are not what they say."""
+PACKED, FREE = 64, 2**28
+"""Most times that an array may be larger than its file, and bytes that it may have however small the file is."""
 
 
 def opened(path: Path, map_: str | None = None) -> Recording:
@@ -34,8 +45,8 @@ def opened(path: Path, map_: str | None = None) -> Recording:
             return tables.recognised(_npz(path), map_, str(path))
         if start == b"\x89HDF\r\n\x1a\n":
             return tables.recognised(_hdf5(path), map_, str(path))
-    except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as err:
-        raise UsageError(f"{path} cannot be read (truncated or damaged?): {err}") from err
+    except DAMAGE as err:
+        raise UsageError(f"{path} cannot be read (truncated or damaged?): {err or type(err).__name__}") from err
     if start.startswith(b"\x80"):
         raise UsageError(
             f"{path} is a pickle, which is never read, as it can run any code; save its arrays with numpy.savez"
@@ -56,9 +67,25 @@ def _folder(path: Path, map_: str | None) -> Recording:
     try:
         # Mapped, not read; pickles are refused.
         found = {name: np.load(file, mmap_mode="r", allow_pickle=False) for name, file in arrays.items()}
-    except (OSError, ValueError, EOFError) as err:
-        raise UsageError(f"{path}: an NPY file cannot be read: {err}") from err
-    return tables.recognised(found, map_, str(path))
+        return tables.recognised(_numbers(found), map_, str(path))
+    except DAMAGE as err:
+        raise UsageError(f"{path}: an NPY file cannot be read: {err or type(err).__name__}") from err
+
+
+def _numbers(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arrays of numbers that have rows; text, and lone numbers, say nothing of episodes."""
+    return {name: array for name, array in arrays.items() if array.dtype.kind in "fiub" and array.ndim}
+
+
+def _check_size(path: Path, name: str, size: int) -> None:
+    """Refuse an array that is far larger than the file it is in, before memory is taken for it.
+
+    Raises:
+        ValueError: it is.
+    """
+    held = path.stat().st_size
+    if size > max(FREE, PACKED * held):
+        raise ValueError(f"{name!r} declares {size} bytes, but the file has {held}")
 
 
 class _Npz(Mapping[str, Any]):
@@ -88,6 +115,10 @@ class _Npz(Mapping[str, Any]):
                     f"{self._path}: {member.filename.removesuffix('.npy')!r} holds Python objects, whose pickle is "
                     "never read; save rows of all episodes one after another, and the lengths of episodes"
                 )
+            size = math.prod(shape) * dtype.itemsize
+            if min(shape, default=0) < 0 or size + file.tell() > member.file_size:
+                raise ValueError(f"{member.filename!r} declares {size} bytes, but has {member.file_size}")
+            _check_size(self._path, member.filename, member.file_size)
             if member.compress_type != zipfile.ZIP_STORED or fortran or 0 in shape:
                 archive_again = np.load(self._path, allow_pickle=False)
                 loaded: np.ndarray = archive_again[member.filename.removesuffix(".npy")]
@@ -108,8 +139,7 @@ class _Npz(Mapping[str, Any]):
 
 def _npz(path: Path) -> dict[str, Any]:
     members = _Npz(path)
-    found = {name: members[name] for name in members}
-    return {name: array for name, array in found.items() if array.dtype.kind in "fiub"}
+    return _numbers({name: members[name] for name in members})
 
 
 def _hdf5(path: Path) -> dict[str, Any]:
@@ -120,7 +150,7 @@ def _hdf5(path: Path) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
 
-    def walk(group: Any, prefix: str) -> None:
+    def walk(group: Any, prefix: str, above: tuple[Any, ...]) -> None:
         for name in group:
             full, link = f"{prefix}{name}", group.get(name, getlink=True)
             if not isinstance(link, h5py.HardLink):
@@ -130,12 +160,18 @@ def _hdf5(path: Path) -> dict[str, Any]:
                 )
             item = group[name]
             if isinstance(item, h5py.Group):
-                walk(item, f"{full}/")
+                if item.id in above:
+                    raise UsageError(f"{path}: group {full!r} contains itself")
+                walk(item, f"{full}/", (*above, item.id))
                 continue
+            if not isinstance(item, h5py.Dataset):
+                continue  # a type that has a name
             if item.external or item.is_virtual:
                 raise UsageError(f"{path}: the numbers of {full!r} lie in other files, which are not read")
-            if item.dtype.kind in "fiub" and item.shape is not None:
+            if item.shape is not None:
+                _check_size(path, full, item.nbytes)
                 found[full] = item
 
-    walk(h5py.File(path, "r"), "")
-    return found
+    file = h5py.File(path, "r")
+    walk(file, "", (file["/"].id,))
+    return _numbers(found)

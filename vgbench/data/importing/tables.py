@@ -149,7 +149,7 @@ class Stacked(Recording):
         shape = fields[acted].shape
         for name in seen:
             found = fields[name].shape
-            if found[0] != shape[0] or found[1] not in (shape[1], shape[1] + 1):
+            if len(found) < 2 or found[0] != shape[0] or found[1] not in (shape[1], shape[1] + 1):
                 raise UsageError(
                     f"{who}: fields of different lengths: {name!r} is {found}, {acted!r} is {shape}; expected as many "
                     "episodes, and as many rows or one more"
@@ -172,6 +172,10 @@ class Stacked(Recording):
         if not marks:
             return np.full(shape[0], shape[1])
         flags = [np.asarray(fields[name][:]) for name in marks if fields[name].ndim == 2]
+        if any(flag.shape[0] != shape[0] or flag.shape[1] < shape[1] for flag in flags):
+            raise UsageError(
+                f"{who}: {' and '.join(map(repr, marks))} have no flag for each of {shape[0]} x {shape[1]} actions"
+            )
         if flags:
             last = np.any([flag[:, : shape[1]] != 0 for flag in flags], axis=0)
             return np.where(last.any(axis=1), last.argmax(axis=1) + 1, shape[1])

@@ -1,5 +1,6 @@
 """Frames of the videos of a LeRobot data set, decoded one after another."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from vgbench.data.importing.recording import BadEpisode
 from vgbench.errors import UsageError
 from vgbench.extras import needed
+from vgbench.storage.files import within
 
 
 def library() -> Any:
@@ -65,8 +67,11 @@ class Videos:
         self._path, self._info, self._open = path, info, dict[str, tuple[Path, Video]]()
         self._starts: dict[tuple[str, int], tuple[str, int]] = {}
         template = info.get("video_path")
+        where = path / "meta" / "info.json"
         if not isinstance(template, str):
-            raise UsageError(f"{path / 'meta' / 'info.json'}: no video_path, though {keys[0]!r} is a video")
+            raise UsageError(f"{where}: no video_path, though {keys[0]!r} is a video")
+        if not re.fullmatch(r"([^{}]|\{\w+(:0?\d{1,2}d)?\})*", template):
+            raise UsageError(f"{where}: video_path {template!r} has more than names and widths, as {{chunk_index:03d}}")
         if str(info["codebase_version"]).startswith("v3"):
             self._of_files(template, keys, parquet)
 
@@ -91,12 +96,18 @@ class Videos:
             UsageError: one is missing; `without` says how to do without.
         """
         for episode in episodes:
-            path = self._path / self._place(key, episode)[0]
+            path = self._file(key, episode)
             if not path.is_file():
                 raise UsageError(
                     f"{self._path}: feature {key!r} is a video, but there is no {path}; download the videos of the "
                     f"data set, too{without}"
                 )
+
+    def _file(self, key: str, episode: int) -> Path:
+        try:
+            return within(self._path, self._place(key, episode)[0])
+        except (ValueError, KeyError, IndexError) as err:
+            raise UsageError(f"{self._path / 'meta' / 'info.json'}: video_path: {err}") from err
 
     def _place(self, key: str, episode: int) -> tuple[str, int]:
         if str(self._info["codebase_version"]).startswith("v3"):
@@ -106,8 +117,7 @@ class Videos:
 
     def frames(self, key: str, episode: int, count: int) -> np.ndarray:
         """Decode the frames of an episode, [count, height, width, 3]."""
-        where, first = self._place(key, episode)
-        path = self._path / where
+        path, first = self._file(key, episode), self._place(key, episode)[1]
         if self._open.get(key, (None,))[0] != path:
             self._open[key] = path, Video(path)
         return self._open[key][1].frames(first, count, key)
