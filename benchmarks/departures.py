@@ -26,6 +26,8 @@ PLACES = {
     "maze": ("vf", "pred_vcreg"),
     "wall_small": ("vf_quasi",),
     "wall_big": ("pred_vcreg", "vf_quasi_pred", "pred_ema"),
+    "turnstile": ("vf_quasi_gamma98",),
+    "maze_far": ("vf",),
 }
 """Recipes on which a choice is tried, by protocol: none of them that solves all there is to solve."""
 
