@@ -205,4 +205,4 @@ def test_an_address_where_nobody_listens(vgbench, tmp_path):
     for form in (address, f"ray://{address}"):
         _, err = vgbench(*SUITE, "--executor", "ray", "--address", form, code=1)
         assert f"--address {form}: no Ray cluster answers there" in err
-    assert not list((tmp_path / "out").glob("*.json"))
+    assert [path.name for path in (tmp_path / "out").glob("*")] in ([], ["suite.json"])  # no run was begun

@@ -270,11 +270,11 @@ def test_markdown_links_to_the_records_from_where_it_lies(record, vgbench_cli, t
 def test_a_page_keeps_what_is_around_the_markers(record, vgbench_cli, tmp_path):
     record()
     page = tmp_path / "page.md"
-    page.write_text("# Title\n\n<!-- report: begin -->\nold\n<!-- report: end -->\n\nafter\n")
+    page.write_text("# Title\n\n<!-- report: begin -->\nstale words\n<!-- report: end -->\n\nafter\n")
     for _ in range(2):  # the second time changes nothing
         assert vgbench_cli("report", "--out", page).exit_code == 0
         text = page.read_text()
-        assert text.startswith("# Title\n\n<!-- report: begin -->\n\n| recipe |") and "old" not in text
+        assert text.startswith("# Title\n\n<!-- report: begin -->\n\n| recipe |") and "stale words" not in text
         assert text.endswith("<!-- report: end -->\n\nafter\n") and text.count("| recipe |") == 1
     page.write_text("<!-- report: end -->")
     result = vgbench_cli("report", "--out", page)
