@@ -20,6 +20,8 @@ from typing import Any
 
 from benchmarks.table import time_text
 from benchmarks.targets import targets
+from vgbench.analysis.audit.rules import EXACT_TRUE
+from vgbench.text import share_text
 
 RECORDS = Path(__file__).parents[1] / "results" / "benchmarks"
 # Not greedy: each mark goes with the next end; DOTALL, as tables have many lines.
@@ -122,12 +124,11 @@ def _reached(folder: Path) -> list[str]:
 
 
 def _cost(folder: Path) -> list[str]:
-    """CPU seconds of the stages of one run, before and after; of stages with a name that changed, the sum counts."""
+    """CPU seconds of the stages of one run, before and after; a stage that only one of them has is without ratio."""
     before, after = (_read(folder / name / "result.json") for name in ("before", "after"))
-    stages = {name: record["stages"] for name, record in (("before", before), ("after", after))}
     lines = ["| stage | before | after | ratio |", "|---|---|---|---|"]
-    for stage in dict.fromkeys([*stages["before"], *stages["after"]]):
-        old, new = (stages[name].get(stage, {}).get("cpu_seconds") for name in ("before", "after"))
+    for stage in before["stages"] | after["stages"]:
+        old, new = (record["stages"].get(stage, {}).get("cpu_seconds") for record in (before, after))
         ratio = f"{old / new:.1f} x" if old and new else ""
         lines.append(f"| {stage} | {_seconds(old)} | {_seconds(new)} | {ratio} |")
     old, new = before["cpu_seconds"], after["cpu_seconds"]
@@ -155,19 +156,26 @@ def _audits(folder: Path) -> list[str]:
     lines.append("|---" * (len(rules) + 4) + "|")
     for record in records:
         values = [_judged(rule) for rule in record["rules"]]
-        timely = next(row for row in record["rungs"] if row["name"] == "exact model, true value").get("timely")
+        timely = next(row for row in record["rungs"] if row["name"] == EXACT_TRUE)["timely"]
         found = [record["protocol"], *values, _share(timely), str(len(record["recipes"])), record["verdict"]]
         lines.append("| " + " | ".join(found) + " |")
     return lines
 
 
 def _judged(rule: Record) -> str:
-    value = _share(rule["value"]) if rule["bound"] <= 1 else str(rule["value"] or "")
+    # A rate, or a number of recipes.
+    value = (
+        _share(rule["value"])
+        if isinstance(rule["value"], float)
+        else ""
+        if rule["value"] is None
+        else str(rule["value"])
+    )
     return f"**{value}**" if rule["verdict"] == "failed" else value
 
 
 def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    return "" if value is None else share_text(value)
 
 
 def _seconds(value: float | None) -> str:
