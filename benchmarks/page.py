@@ -163,14 +163,8 @@ def _audits(folder: Path) -> list[str]:
 
 
 def _judged(rule: Record) -> str:
-    # A rate, or a number of recipes.
-    value = (
-        _share(rule["value"])
-        if isinstance(rule["value"], float)
-        else ""
-        if rule["value"] is None
-        else str(rule["value"])
-    )
+    # A number of recipes, or a rate.
+    value = str(rule["value"]) if isinstance(rule["value"], int) else _share(rule["value"])
     return f"**{value}**" if rule["verdict"] == "failed" else value
 
 
