@@ -46,10 +46,13 @@ def test_a_run_of_the_table_is_printed_beside_the_paper_and_the_record(capsys):
     rate, n = table["published"]["vf_vcreg"]["wall_big"], table["published_n"]["wall_big"]
     (paper,) = starting(lines, "paper")
     assert paper == f"paper     {text(rate, *wilson(round(rate * n), n))}  {n} tasks (paper, Table 2; scale paper)"
+    seeds = sorted(RECORD.parent.glob("s*"))
+    results = [json.loads((folder / "result.json").read_text()) for folder in seeds]
+    solved, of = (sum(result[key] for result in results) for key in ("successes", "n"))
+    named = "seed" if len(seeds) == 1 else "seeds"
     (recorded,) = starting(lines, "recorded")
-    assert f"{result['successes']} of {result['n']}, seed 0" in recorded and not [
-        line for line in lines if "other values" in line
-    ]
+    assert f"{solved} of {of}, {named} {', '.join(folder.name[1:] for folder in seeds)} " in recorded
+    assert not [line for line in lines if "other values" in line]
 
 
 def test_the_next_commands_name_the_run_and_the_folder_is_the_last_line(capsys):
