@@ -85,6 +85,8 @@ def test_a_shard_is_every_nth_run_and_all_shards_are_all_runs(vgbench_cli):
         (["--shard", "9/20"], "--shard 9/20: part 9 is empty: there are only 6 runs"),
         (["--devices", "gpu0"], "--devices gpu0: expected a list such as cuda:0,cuda:1"),
         (["--devices", "cpu,cuda:0"], "expected devices of one kind"),
+        # No machine has so many.
+        (["--devices", "cuda:0,cuda:998"], "--devices cuda:0,cuda:998: "),
         (["--devices", "cpu", "--workers", "2"], "--devices contradicts --workers"),
         (["--executor", "slrm"], "--executor: unknown value 'slrm'. Did you mean 'slurm'?"),
         (["--executor", "slurm", "--address", "host:1"], "slurm, or local to try it here"),

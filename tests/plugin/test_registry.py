@@ -74,6 +74,11 @@ def test_unknown_name_gets_the_nearest_one():
         Registry().find("objective", "iqll")
 
 
+def test_a_name_like_no_other_may_be_of_a_package_that_is_to_be_installed():
+    with pytest.raises(UsageError, match="If a package brings it, `pip install` that first"):
+        Registry().find("objective", "my-package:mine")
+
+
 def test_name_of_another_kind_is_said():
     with pytest.raises(UsageError, match="There is a distance of that name"):
         Registry().find("objective", "euclidean")

@@ -117,7 +117,9 @@ class Execution:
             raise UsageError(
                 "--devices contradicts --workers (one run at a time on each device); leave out one of them"
             )
-        return found
+        from vgbench.config.compute import named_device
+
+        return tuple(named_device(name, f"--devices {self.devices}") for name in found)
 
     def part_of(self, requests: "list[CellRequest]") -> "list[CellRequest]":
         """Keep the runs of --shard: every N-th one from the I-th on, so that parts have runs of all kinds.

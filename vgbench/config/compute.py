@@ -43,20 +43,33 @@ def _device(options: OptionReader) -> tuple[str, str]:
     asked = options.get_or("device", "auto")
     if asked.value == "auto":
         return ("cuda" if torch.cuda.is_available() else "cpu"), "found"
-    kind, colon, number = str(asked.value).strip().partition(":")
+    return named_device(str(asked.value), asked.written), asked.source
+
+
+def named_device(name: str, written: str) -> str:
+    """Return a device by its name: `cpu`, `cuda` or `cuda:N`.
+
+    Args:
+        name: as it was asked for.
+        written: how, such as "--device cuda:1"; messages begin with it.
+
+    Raises:
+        UsageError: there is none of that name, here or at all.
+    """
+    kind, colon, number = name.strip().partition(":")
     if kind not in ("cpu", "cuda") or (colon and not (kind == "cuda" and number.isdecimal())):
-        option = asked.written.removesuffix(f" {asked.value}").removesuffix(":")
-        raise UsageError(f"{option}: unknown value {asked.value!r}. {suggest(kind, ('auto', 'cpu', 'cuda', 'cuda:N'))}")
+        option = written.removesuffix(f" {name}").removesuffix(":")
+        raise UsageError(f"{option}: unknown value {name!r}. {suggest(kind, ('auto', 'cpu', 'cuda', 'cuda:N'))}")
     if kind == "cpu":
-        return kind, asked.source
+        return kind
     if not torch.cuda.is_available():
-        raise UsageError(f"{asked.written}: {no_cuda()}; or take --device cpu")
+        raise UsageError(f"{written}: {no_cuda()}; or take --device cpu")
     count = torch.cuda.device_count()
     if colon and int(number) >= count:
         there = "is only cuda:0" if count == 1 else f"are {count}, cuda:0 to cuda:{count - 1}"
-        raise UsageError(f"{asked.written}: there {there}")
+        raise UsageError(f"{written}: there {there}")
     # `int`: cuda:01 and cuda:1 are one device, and so one identity of a run.
-    return (f"cuda:{int(number)}" if colon else "cuda"), asked.source
+    return f"cuda:{int(number)}" if colon else "cuda"
 
 
 def check_threads(count: int, written: str) -> None:

@@ -76,8 +76,10 @@ class Registry:
             raise UsageError(f"{kind} {wanted!r} comes from {sources}: say which one, {names}")
         others = [entry.kind for entry in self.entries() if entry.name == wanted and entry.kind != kind]
         elsewhere = f"There is {_article(others[0])} of that name. " if others and not dist else ""
-        known = (entry.address for entry in self.entries(kind))
-        raise UsageError(f"no {kind} named {name!r}. {elsewhere}{suggest(name, known)}")
+        known = suggest(name, (entry.address for entry in self.entries(kind)))
+        # Without a near match it may be of a package that is not here.
+        install = "" if elsewhere or "Did you mean" in known else " If a package brings it, `pip install` that first."
+        raise UsageError(f"no {kind} named {name!r}. {elsewhere}{known}{install}")
 
     def rivals(self, entry: Entry) -> tuple[Entry, ...]:
         """Return other plugins of the same kind and name: worth a note when the built-in one is taken."""

@@ -6,21 +6,21 @@ distance, the true cost to go). Distances are looked up in tables over the envir
 one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from vgbench import scores
 from vgbench.analysis.cost_tables import Tables, learned_tables, true_tables
 from vgbench.analysis.ladder.controllers import exact, learned, planned
 from vgbench.analysis.ladder.setup import LadderSetup
 from vgbench.analysis.ladder.untrained import baseline, expert, straight_distance, straight_line, uninformed
 from vgbench.analysis.probe import fit_probe
 from vgbench.analysis.sampling import lacks
+from vgbench.experiments.rates import rate
 from vgbench.experiments.trained import Trained
 from vgbench.planning.episodes import Act, Episodes
 from vgbench.planning.expert import expert_steps
-from vgbench.statistics import wilson
 from vgbench.storage.files import Record
+from vgbench.storage.record_types import EpisodeRow
 from vgbench.version import __version__
 
 FORMAT = 1
@@ -47,7 +47,7 @@ def run_ablation(setup: LadderSetup, runs: list[Trained], tell: Callable[[str], 
         episodes = Episodes(setup.environment, setup.tasks, setup.settings, scale, seed)
         played = episodes.rows(episodes.play(act))
         found = [{**episode, "expert_steps": steps[episode["task"]]} for episode in played]
-        rows.append(row | _with_strata(found) | more)
+        rows.append(row | _scored(found) | more)
 
     straight, environment = straight_distance(setup), setup.environment
     steps = expert_steps(environment, setup.tasks, setup.settings.max_steps)
@@ -94,25 +94,10 @@ def _conditions(
     found = [row for row in trained.folder.lines("episodes.jsonl") if row["task"] < count]
     if len(found) == count:
         row = {"name": "the run itself", "dynamics": "learned", "value": "learned", "run": title}
-        rows.append(row | _with_strata(found) | {"recorded": True})
+        rows.append(row | _scored(found) | {"recorded": True})
 
 
-def _rate(found: Sequence[Mapping[str, Any]]) -> Record:
-    successes = sum(bool(row["success"]) for row in found)
-    low, high = wilson(successes, len(found))
+def _scored(found: Sequence[EpisodeRow]) -> Record:
+    """Rates and scores, as a result has them, and the mean number of steps of what was solved."""
     steps = [row["steps"] for row in found if row["success"]]
-    return {
-        "success_rate": successes / len(found),
-        "successes": successes,
-        "n": len(found),
-        "ci95": [round(low, 4), round(high, 4)],
-        "mean_steps": round(sum(steps) / len(steps), 2) if steps else None,
-        **{name: scores.mean(name, found) for name in ("spl", "timely")},
-    }
-
-
-def _with_strata(found: Sequence[Mapping[str, Any]]) -> Record:
-    """Rate of all rows and, where tasks belong to strata, of those of each."""
-    strata = dict.fromkeys(row["stratum"] for row in found if "stratum" in row)
-    inside = {name: _rate([row for row in found if row.get("stratum") == name]) for name in strata}
-    return _rate(found) | ({"strata": inside} if inside else {})
+    return {**rate(found), "mean_steps": round(sum(steps) / len(steps), 2) if steps else None}

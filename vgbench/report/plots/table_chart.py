@@ -18,7 +18,9 @@ def draw_table(table: Table, recipes: Sequence[str]) -> bytes:
     if not shown:
         return b""
     with style.style():
-        made = style.figure(1.6 + 2.3 * len(protocols), 1.1 + (0.2 + 0.13 * len(table.variants)) * len(shown))
+        # At least as high as title, legend and axis need beside one row.
+        height = max(1.1 + (0.2 + 0.13 * len(table.variants)) * len(shown), 1.8)
+        made = style.figure(1.6 + 2.3 * len(protocols), height)
         panels = made.subplots(1, len(protocols), squeeze=False, sharey=True)[0]
         for axes, protocol in zip(panels, protocols, strict=True):
             _panel(axes, table, shown, protocol)
