@@ -152,12 +152,14 @@ def _audits(folder: Path) -> list[str]:
     """A row for each audit of a protocol, with the value of each rule, in bold where it fails."""
     records = sorted(map(_read, folder.glob("*.json")), key=lambda record: (record["verdict"], record["protocol"]))
     rules = [rule["name"] for rule in records[0]["rules"]] if records else []
-    lines = ["| protocol | " + " | ".join(rules) + " | exact model, true value: timely | recipes | verdict |"]
-    lines.append("|---" * (len(rules) + 4) + "|")
+    more = ("by chance", "exact model, true value: timely", "recipes", "verdict")
+    lines = ["| " + " | ".join(("protocol", *rules, *more)) + " |", "|---" * (len(rules) + 1 + len(more)) + "|"]
     for record in records:
         values = [_judged(rule) for rule in record["rules"]]
         timely = next(row for row in record["rungs"] if row["name"] == EXACT_TRUE)["timely"]
-        found = [record["protocol"], *values, _share(timely), str(len(record["recipes"])), record["verdict"]]
+        chance = (record["items"] or {}).get("expected_negative_item_rest")
+        scores = [_share(chance), _share(timely)]
+        found = [record["protocol"], *values, *scores, str(len(record["recipes"])), record["verdict"]]
         lines.append("| " + " | ".join(found) + " |")
     return lines
 

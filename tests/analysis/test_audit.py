@@ -149,6 +149,19 @@ def test_items_of_a_table_worked_out_by_hand():
     assert items.discordance(SOLVED) == pytest.approx(2.5 / 6)
 
 
+def test_what_chance_makes_of_tasks_that_agree_is_what_simulated_ones_show():
+    import numpy as np
+
+    rng = np.random.default_rng(1)
+    for abilities, tasks in (((-0.6, -0.2, 0.0, 0.3, 0.5), 400), ((-3, -1.5, 0, 1.5, 3), 400)):
+        chances = 1 / (1 + np.exp(rng.normal(0, 1, tasks) - np.array(abilities)[:, None]))
+        tables = [(rng.random(chances.shape) < chances).astype(float).tolist() for _ in range(20)]
+        solved = [{0: dict(zip("abcde", table, strict=True))} for table in tables]
+        shares = [np.mean([x < 0 for x in items.item_rest(one)]) for one in solved]
+        assert items.expected_negative(solved[0]) == pytest.approx(np.mean(shares), abs=0.04)
+    assert items.expected_negative({0: {"a": [1, 0], "b": [0, 1]}}) is None
+
+
 def test_tasks_needed_are_those_that_mcnemars_test_needs():
     # A difference of .05 at discordance .075: (1.959964 sqrt(.075) + .841621 sqrt(.0725))^2 / .0025 = 233.07.
     assert items.tasks_needed(0.05, 0.075) == 234

@@ -41,6 +41,12 @@ def test_the_page_is_what_its_records_give():
     assert shown | {"quick"} == {path.stem for path in RECORDS}
 
 
+def test_the_audits_of_the_ranking_are_the_recorded_ones():
+    """`python -m benchmarks.page docs/ranking.md` makes its table anew."""
+    text = (ROOT / "docs" / "ranking.md").read_text(encoding="utf-8")
+    assert "<!-- audit -->" in text and page.filled(text) == text
+
+
 def assert_drawn(name, folder, kind):
     """A picture is of the rows that its sweep has; `python docs/hooks/sweep_figures.py` draws it anew."""
     rows = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))[kind]

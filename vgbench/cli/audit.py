@@ -16,7 +16,7 @@ from vgbench.cli.common import (
     print_table,
     progress,
 )
-from vgbench.text import interval_text, share_text
+from vgbench.text import interval_text, plural, share_text
 
 EPILOG = examples(
     "vgbench audit turnstile",
@@ -121,6 +121,10 @@ def _print(record: dict[str, Any]) -> None:
         needed = ", ".join(f"{n} for {d}" for d, n in about["tasks_needed"].items())
         print(f"tasks needed to tell two recipes apart (level .05, power .8), by their difference: {needed}")
     print_table(["rule", "value", "bound", "verdict", "what it asks for"], [_rule(rule) for rule in record["rules"]])
+    chance = record["items"] and record["items"]["expected_negative_item_rest"]
+    if chance is not None:
+        count = plural(record["items"]["recipes"], "recipe")
+        print(f"agreement: chance alone gives {chance:.3g} with these {count}; more, or more different ones, tell more")
     print(f"{record['protocol']}: {record['verdict']}")
 
 

@@ -8,11 +8,16 @@ from itertools import combinations
 from math import ceil, sqrt
 from statistics import NormalDist, correlation, median
 
+import numpy as np
+from numpy.typing import NDArray
+
 Solved = Mapping[int, Mapping[str, Sequence[float]]]
 """Whether each task was solved (0 or 1): by seed, by recipe."""
 
 RECIPES = 3
 """Fewest recipes from which a task can agree with the rest."""
+DRAWS = 100
+"""Tables that are drawn to see what chance alone makes of tasks that agree."""
 
 
 def informative(solved: Solved) -> float | None:
@@ -34,6 +39,40 @@ def item_rest(solved: Solved) -> list[float]:
             if len(set(item)) > 1 and len(set(rest)) > 1:
                 found.append(correlation(item, rest))
     return found
+
+
+def expected_negative(solved: Solved) -> float | None:
+    """Return the share of items with a negative correlation that chance makes where all tasks rank recipes alike.
+
+    Few recipes, or recipes much alike, make a correlation negative by chance. Tables are drawn from the model of Rasch
+    1960, "Probabilistic models for some intelligence and attainment tests", fitted to the rates of recipes and items.
+    None without recipes enough.
+    """
+    generator = np.random.default_rng(0)
+    shares = []
+    for seed in _full(solved, RECIPES):
+        chances = _rasch(np.array(list(solved[seed].values())))
+        for _ in range(DRAWS):
+            drawn = (generator.random(chances.shape) < chances).astype(float)
+            found = item_rest({seed: dict(zip(solved[seed], drawn.tolist(), strict=True))})
+            shares += [sum(x < 0 for x in found) / len(found)] if found else []
+    return float(np.mean(shares)) if shares else None
+
+
+def _rasch(table: NDArray[np.float64], steps: int = 500) -> NDArray[np.float64]:
+    """Probabilities that recipes solve items [R, T], from who solved what [R, T].
+
+    By penalised likelihood: abilities and difficulties have normal priors, without which an item that all solve, or
+    none, has no finite one.
+    """
+    ability, difficulty = np.zeros((len(table), 1)), np.zeros((1, table.shape[1]))
+    # Newton steps on each side by turns; a binary item has an information of at most 1/4.
+    for _ in range(steps):
+        off = table - 1 / (1 + np.exp(difficulty - ability))
+        ability += (off.sum(1, keepdims=True) - 0.05 * ability) / (table.shape[1] / 4 + 0.05)
+        off = table - 1 / (1 + np.exp(difficulty - ability))
+        difficulty -= (off.sum(0, keepdims=True) + 0.3 * difficulty) / (len(table) / 4 + 0.3)
+    return 1 / (1 + np.exp(difficulty - ability))
 
 
 def discordance(solved: Solved) -> float | None:
