@@ -20,7 +20,6 @@ from vgbench.experiments.trained import Trained
 from vgbench.planning.episodes import Act, Episodes
 from vgbench.planning.expert import expert_steps
 from vgbench.storage.files import Record
-from vgbench.storage.record_types import EpisodeRow
 from vgbench.version import __version__
 
 FORMAT = 1
@@ -97,7 +96,7 @@ def _conditions(
         rows.append(row | _scored(found) | {"recorded": True})
 
 
-def _scored(found: Sequence[EpisodeRow]) -> Record:
-    """Rates and scores, as a result has them, and the mean number of steps of what was solved."""
+def _scored(found: Sequence[Any]) -> Record:
+    """Rates and scores of episodes, as a result has them, and the mean number of steps of what was solved."""
     steps = [row["steps"] for row in found if row["success"]]
     return {**rate(found), "mean_steps": round(sum(steps) / len(steps), 2) if steps else None}
