@@ -3,21 +3,32 @@
 import json
 from pathlib import Path
 
+from vgbench.text import share_text
+
 ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "results/causes/literal"
 RUNGS = ("exact model, straight", "exact model, learned value", "learned model, true value", "the run itself")
 
 
 def rows():
-    """A row for each run that has a ladder."""
-    yield f"| protocol | recipe | {' | '.join(RUNGS)} | error after one step | and with actions shuffled |"
-    yield "|---" * (len(RUNGS) + 4) + "|"
-    for path in sorted(RECORDS.glob("*/*/ladder.json"), key=lambda path: (path.parts[-3] == "maze", path)):
-        protocol, recipe = path.parts[-3:-1]
-        solved = {row["name"]: f"{row['successes']} of {row['n']}" for row in json.loads(path.read_text())["rows"]}
-        block = json.loads(path.with_name("diagnosis.json").read_text())["blocks"]["prediction"]
-        errors = (f"{block[name][0]:.3g}" for name in ("latent", "latent_shuffled"))
-        yield f"| {protocol} | {recipe} | {' | '.join([*(solved[name] for name in RUNGS), *errors])} |"
+    """A row for each run that has a diagnosis; its rungs where it has a ladder."""
+    heads = ("protocol", "recipe", *RUNGS, "value's order", "error after one step", "and with actions shuffled")
+    yield f"| {' | '.join(heads)} |"
+    yield "|---" * len(heads) + "|"
+    found = RECORDS.glob("*/*/diagnosis.json")
+    for path in sorted(found, key=lambda path: (path.parts[-3] == "maze", path.parts[-3] == "wall_small", path)):
+        blocks = json.loads(path.read_text())["blocks"]
+        order = blocks["rank"]["groups"]["all"]["spearman"]["mean"]
+        errors = (f"{blocks['prediction'][name][0]:.3g}" for name in ("latent", "latent_shuffled"))
+        yield f"| {' | '.join([*path.parts[-3:-1], *rungs(path.with_name('ladder.json')), f'{share_text(order)}', *errors])} |"
+
+
+def rungs(path):
+    """What each rung solved."""
+    if not path.exists():
+        return ["–"] * len(RUNGS)
+    played = {row["name"]: f"{row['successes']} of {row['n']}" for row in json.loads(path.read_text())["rows"]}
+    return [played[name] for name in RUNGS]
 
 
 def test_the_table_is_that_of_the_records():
