@@ -20,13 +20,14 @@ def rows():
         blocks = json.loads(path.read_text())["blocks"]
         order = blocks["rank"]["groups"]["all"]["spearman"]["mean"]
         errors = (f"{blocks['prediction'][name][0]:.3g}" for name in ("latent", "latent_shuffled"))
-        yield f"| {' | '.join([*path.parts[-3:-1], *rungs(path.with_name('ladder.json')), f'{share_text(order)}', *errors])} |"
+        values = [*path.parts[-3:-1], *rungs(path.with_name("ladder.json")), share_text(order), *errors]
+        yield f"| {' | '.join(values)} |"
 
 
 def rungs(path):
     """What each rung solved."""
     if not path.exists():
-        return ["–"] * len(RUNGS)
+        return ["-"] * len(RUNGS)
     played = {row["name"]: f"{row['successes']} of {row['n']}" for row in json.loads(path.read_text())["rows"]}
     return [played[name] for name in RUNGS]
 
