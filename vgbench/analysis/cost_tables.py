@@ -1,6 +1,7 @@
 """Tables of distances to the goals of tasks, over the environment's grid of states."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -40,11 +41,19 @@ class Tables:
         for number in torch.unique(layout).tolist():
             rows = (layout == number).nonzero().squeeze(1)
             index, weight = self.grids[number].locate(take_rows(state, rows))
-            # Each task's table is stacked once, however many rows ask for it.
-            some, of = torch.unique(tasks[rows], return_inverse=True)
-            values = torch.stack([self.values[task] for task in some.tolist()])
-            result[rows] = (values[of.unsqueeze(1), index] * weight).sum(-1)
+            which, values = self._of_layout[number]
+            place = torch.searchsorted(which, tasks[rows])
+            result[rows] = (values[place.unsqueeze(1), index] * weight).sum(-1)
         return result
+
+    @cached_property
+    def _of_layout(self) -> dict[int, tuple[Tensor, Tensor]]:
+        """Numbers of the tasks of each layout, ascending [N], and their tables [N, M]."""
+        found = {}
+        for number in torch.unique(self.layout).tolist():
+            which = (self.layout == number).nonzero().squeeze(1)
+            found[number] = which, torch.stack([self.values[task] for task in which.tolist()])
+        return found
 
 
 def layouts(environment: Environment, tasks: Tasks, data: Dataset) -> tuple[list[StateGrid], Tensor]:
