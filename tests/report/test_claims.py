@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -309,6 +310,17 @@ def test_verdicts_read_as_three_values(record, vgbench_cli):
     assert verdict("quasi_over_euclidean").endswith("not shown, opposite holds for this checkpoint")
     assert verdict("separate_over_joint_vf").endswith("too few tasks to tell for this checkpoint")
     assert "not tested: no current record of vf_quasi_pred" in verdict("separate_over_joint_quasi")
+    # A page of its own begins with a row for each claim.
+    made = vgbench_cli("report", "--claims", "--out", "page.md")
+    assert made.exit_code == 0, made.stderr
+    lines = Path("page.md").read_text(encoding="utf-8").splitlines()
+
+    def counts(name):
+        return next(line for line in lines if line.startswith(f"| {name} | “")).rpartition("” | ")[2]
+
+    assert counts("vcreg_hurts") == "1 shown; 2 without records |"
+    assert counts("quasi_over_euclidean") == "1 not shown, opposite holds; 2 without records |"
+    assert counts("separate_over_joint_quasi") == "3 without records |"
 
 
 # The file

@@ -1,6 +1,7 @@
 """What a report says of a comparison: each statistic is declared here, once, for all formats."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 
 from vgbench.report.claims import Finding
 from vgbench.report.fields import NONE, Field, figure, span
@@ -96,6 +97,12 @@ def _difference(found: Finding) -> str:
 
 VERDICTS = {"confirmed": "shown", "contradicted": "not shown, opposite holds", "undecided": "too few tasks to tell"}
 """How verdicts read."""
+
+
+def counted(findings: Iterable[Finding]) -> str:
+    """Say how many comparisons came out how: `2 shown; 1 too few tasks to tell`."""
+    counts = Counter(VERDICTS[found.verdict] if found.rates else "without records" for found in findings)
+    return "; ".join(f"{counts[words]} {words}" for words in (*VERDICTS.values(), "without records") if counts[words])
 
 
 def _compared(found: Finding) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from vgbench.config.claims import Claim
 from vgbench.errors import UsageError
 from vgbench.report import ranking
-from vgbench.report.claim_fields import CLAIM_GRID
+from vgbench.report.claim_fields import CLAIM_GRID, counted
 from vgbench.report.claims import ALPHA, Finding
 from vgbench.report.fields import CELL, NONE, figure, span, words
 from vgbench.report.table import Table, TableCell, few
@@ -199,6 +199,17 @@ def claims_grid(findings: Sequence[Finding]) -> tuple[list[str], list[list[str]]
     return list(columns), [[text(finding) for text in columns.values()] for finding in findings]
 
 
+def verdicts_grid(findings: Sequence[Finding]) -> tuple[list[str], list[list[str]]]:
+    """Return headers and rows: a claim each, and how many of its comparisons came out how in each variant."""
+    variants = list(dict.fromkeys(finding.variant for finding in findings))
+    claims = {finding.claim.name: finding.claim for finding in findings}
+    rows = []
+    for name, claim in claims.items():
+        of = [[found for found in findings if (found.claim.name, found.variant) == (name, one)] for one in variants]
+        rows.append([name, f"“{claim.text}”", *map(counted, of)])
+    return ["claim", "in words", *(variant or "verdicts" for variant in variants)], rows
+
+
 def claims_notes(findings: Sequence[Finding], families: Mapping[str, str]) -> list[str]:
     """Say how the claims were tested, and what they and their families say, in the publication's words."""
     lines = [
@@ -249,7 +260,8 @@ def markdown(table: Table, findings: Sequence[Finding], beside: Path) -> str:
     if rows:
         parts += [_markdown_table(headers, rows), _bullets([SCORES])]
     if findings:
-        parts += [_markdown_table(*claims_grid(findings)), _bullets(claims_notes(findings, table.suite.families))]
+        parts += [_markdown_table(*verdicts_grid(findings)), _markdown_table(*claims_grid(findings))]
+        parts += [_bullets(claims_notes(findings, table.suite.families))]
     return "\n\n".join(parts) + "\n"
 
 

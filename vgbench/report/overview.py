@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vgbench.errors import VgbenchError
-from vgbench.report.claim_fields import VERDICTS
+from vgbench.report.claim_fields import VERDICTS, counted
 from vgbench.report.claims import Finding
 from vgbench.report.fields import figure, span
 from vgbench.report.markdown import claims_grid, claims_notes
@@ -15,7 +15,7 @@ from vgbench.storage.files import read_json
 from vgbench.storage.records import RunRecord
 from vgbench.text import plural
 
-_ORDER = ("confirmed", "contradicted", "undecided")
+_ORDER = tuple(VERDICTS)
 WIDTH, HEIGHT = 96, 28
 """Size of a small curve, px."""
 
@@ -125,12 +125,12 @@ def families(table: Table, findings: Sequence[Finding]) -> tuple[list[str], list
     for (alone, name), members in groups.items():
         members.sort(key=lambda one: _rank(one[0]))
         counts = Counter(found.verdict if found.rates else "missing" for found, _ in members)
-        words = [f"{counts[verdict]} {VERDICTS[verdict]}" for verdict in _ORDER if counts[verdict]]
-        words += [f"{counts['missing']} without records"] if counts["missing"] else []
         claims = {found.claim.name: found.claim.text for found, _ in members}
         # Several claims may have the same words.
         title = f"{claims[name]}: {name}" if alone else table.suite.families[name]
-        family = Family(_capital(title), "; ".join(words), [row for _, row in members], list(claims.items()))
+        family = Family(
+            _capital(title), counted(found for found, _ in members), [row for _, row in members], list(claims.items())
+        )
         made.append((-counts["confirmed"] - counts["contradicted"], counts["missing"] == len(members), family))
     return headers, [family for *_, family in sorted(made, key=lambda one: one[:2])]
 
