@@ -11,6 +11,7 @@ from vgbench.config.catalogue_files import load_catalogue
 from vgbench.config.resolve import RunRequest, resolve
 from vgbench.statistics import wilson
 from vgbench.storage import yaml_file
+from vgbench.text import share_text
 
 ROOT = Path(__file__).parents[2]
 ROWS = [
@@ -143,3 +144,18 @@ def test_the_intervals_that_are_shown_cover():
     assert min(r["rate_interval"] for r in usual) > 0.93
     assert min(r["rate_interval"] for r in COVERAGE["rows"] if r["seeds"] > 1 and r["rate"] == 0.04) > 0.915
     assert min(r["pooled"] for r in usual) < 0.6
+
+
+def test_training_on_cut_episodes_is_compared_as_recorded():
+    """docs/data.md has the counts; the difference is within the paired test."""
+    folder = ROOT / "results" / "cut_episodes"
+    counts = {
+        side: sum(json.loads(path.read_text())["successes"] for path in folder.glob(f"{side}/s*/result.json"))
+        for side in ("whole", "cut")
+    }
+    page = " ".join((ROOT / "docs" / "data.md").read_text(encoding="utf-8").split())
+    assert f"vf_quasi solved {counts['cut']} of 300 tasks instead of {counts['whole']}, with three seeds" in page
+    found = json.loads((folder / "compare.json").read_text())["comparisons"]
+    (success,) = (one for one in found if one["score"] == "success")
+    assert success["paired"] and success["sign"] == "~"
+    assert f"p = {share_text(success['holm_tasks'])}" in page
