@@ -17,6 +17,7 @@ from typing import IO, Any
 # One thread of torch for each of the workers of xdist; torch reads this when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import pytest
 import torch
 from filelock import FileLock
@@ -34,6 +35,10 @@ from vgbench_plugins.networks.mlp import MLP
 from vgbench_plugins.networks.strided import Strided
 from vgbench_plugins.objectives.iql import IQL
 from vgbench_plugins.objectives.prediction import Prediction
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tests")
 
 
 class Forked:

@@ -55,7 +55,7 @@ def autograd_union(x, y, size):
 
 @pytest.mark.parametrize("reduction", ["maxmean", "sum", "mean", "max"])
 @given(x=points(8), y=points(8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_brute_force(reduction, x, y):
     with torch.no_grad():
         distance = make(reduction=reduction)(x, y).item()
@@ -93,7 +93,7 @@ def test_one_way_toy():
 
 
 @given(x=points(8), y=points(8), z=points(8), shift=quarters, factor=st.sampled_from([0.25, 0.5, 3.0]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_axioms(x, y, z, shift, factor):
     for reduction in ("maxmean", "sum", "max"):
         distance = make(reduction=reduction)
@@ -151,7 +151,7 @@ def test_written_gradient_equals_that_of_autograd():
 
 
 @given(x=points(6), y=points(6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_gradient_where_numbers_tie_is_one_of_a_point_nearby(x, y):
     """Euler: d is homogeneous, so <gradient, (x, y)> = d; and it is translation invariant, so gradients sum to 0."""
     x, y = x.requires_grad_(), y.requires_grad_()

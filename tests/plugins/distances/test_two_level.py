@@ -34,7 +34,7 @@ def test_what_it_claims_depends_on_the_halves():
 
 @pytest.mark.parametrize("base", ["iqe", "euclidean"])
 @given(x=points, y=points, z=points)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_axioms(base, x, y, z):
     distance = make(base=base, weight=3.0).double()
     with torch.no_grad():

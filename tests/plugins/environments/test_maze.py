@@ -103,7 +103,7 @@ def test_step_is_plain_mujoco(substeps, max_force):
 OPEN = np.ones((4, 4), np.uint8)  # no admissible layout, but a large hall to fly in
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     substeps=st.integers(1, 20),
     velocity=st.tuples(st.floats(-3.5, 3.5), st.floats(-3.5, 3.5)),

@@ -68,7 +68,7 @@ def run_step(env, layout, start, move):
     return env.step(state, torch.tensor([[float(v) for v in move]]))["position"][0].tolist()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(moves())
 def test_stay_is_exact(case):
     layout, start, move = case
@@ -78,7 +78,7 @@ def test_stay_is_exact(case):
     assert run_step(make(collision="stay"), layout, start, move) == [float(v) for v in expected]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(moves())
 def test_stop_ends_free_moves_exactly_and_never_enters_a_solid(case):
     layout, start, move = case
