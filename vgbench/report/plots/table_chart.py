@@ -9,6 +9,8 @@ from vgbench.report.plots import style
 from vgbench.report.table import Table, TableCell
 
 PUBLISHED = "paper"
+NAME = 36
+"""Characters of a row's name that are drawn: those of runs with other values name the values, too."""
 
 
 def draw_table(table: Table, recipes: Sequence[str]) -> bytes:
@@ -18,19 +20,24 @@ def draw_table(table: Table, recipes: Sequence[str]) -> bytes:
     if not shown:
         return b""
     with style.style():
-        # At least as high as title, legend and axis need beside one row.
+        # At least as high as title, legend and axis need beside one row; with room for the names.
         height = max(1.1 + (0.2 + 0.13 * len(table.variants)) * len(shown), 1.8)
-        made = style.figure(1.6 + 2.3 * len(protocols), height)
+        names = [_cropped(name) for name in shown]
+        made = style.figure(max(1.6, 0.4 + 0.08 * max(map(len, names))) + 2.3 * len(protocols), height)
         panels = made.subplots(1, len(protocols), squeeze=False, sharey=True)[0]
         for axes, protocol in zip(panels, protocols, strict=True):
             _panel(axes, table, shown, protocol)
-        panels[0].set_yticks(range(len(shown)), shown)
+        panels[0].set_yticks(range(len(shown)), names)
         panels[0].set_ylim(len(shown) - 0.4, -0.6)
         made.supxlabel("success rate, 95 % interval", fontsize=9)
         signs = {label: sign for axes in panels for sign, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         if len(signs) > 1:
             made.legend(signs.values(), signs.keys(), loc="outside upper right", ncols=len(signs))
         return style.svg(made)
+
+
+def _cropped(name: str) -> str:
+    return name if len(name) <= NAME else f"{name[: NAME - 1]}…"
 
 
 def _known(table: Table, recipe: str, protocol: str) -> bool:
