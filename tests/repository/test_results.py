@@ -163,3 +163,42 @@ def test_training_on_cut_episodes_is_compared_as_recorded():
     (success,) = (one for one in found if one["score"] == "success")
     assert success["paired"] and success["sign"] == "~"
     assert f"p = {share_text(success['holm_tasks'])}" in page
+
+
+def test_the_first_sentences_of_table_2_are_what_its_report_says(vgbench_cli):
+    folder = ROOT / "results" / "paper_table_2" / "quick"
+    done = vgbench_cli("report", str(folder), "--suite", "paper_table_2", "--claims", "--format", "json")
+    record = done.json()
+    page = (ROOT / "docs" / "paper_table_2.md").read_text(encoding="utf-8").partition("<!-- report: begin -->")[0]
+    page = " ".join(page.split())
+    marks = {"tuned": [], "literal": []}
+    for cell in record["cells"]:
+        marks[cell["variant"]] += [cell["mark"]] if cell["published"] else []
+    found = marks["tuned"]
+    assert f"of {len(found)} intervals of `tuned`, {found.count(None)} meet the published one" in page
+    assert f"{found.count('above')} lie above it and {found.count('below')} below; of `literal`" in page
+    assert f"of `literal`, {marks['literal'].count('below')} lie below" in page
+    claims = [one for one in record["claims"] if one["variant"] == "tuned"]
+
+    def verdicts(claim, **where):
+        wanted = where | {"claim": claim}
+        return [one["verdict"] for one in claims if all(one[name] == value for name, value in wanted.items())]
+
+    quasi = [one for one in claims if one["claim"] == "quasi_over_euclidean"]
+    assert all(one["verdict"] == "contradicted" and one["scope"] == "over seeds" for one in quasi)
+    for name, side in (("vf", "rate_b"), ("vf_quasi", "rate_a")):
+        assert f"{name} {', '.join(share_text(one[side]) for one in quasi)}" in page
+    for other in ("contrastive", "pred_vcreg", "pred_ema"):
+        assert verdicts("value_over_baselines", a="vf", b=other) == ["confirmed"] * 3
+    beside = {"wall_small": "confirmed", "wall_big": "contradicted", "maze": "undecided"}
+    for protocol, verdict in beside.items():
+        assert verdicts("value_over_baselines", a="vf", b="regressive", protocol=protocol) == [verdict]
+    assert verdicts("separate_over_joint_quasi") == ["confirmed"] * 3
+    assert verdicts("separate_over_joint_vf") == ["confirmed", "undecided", "confirmed"]
+    assert verdicts("separate_over_joint_vcreg") == ["undecided", "contradicted", "confirmed"]
+    assert verdicts("vcreg_hurts") == ["confirmed", "undecided", "confirmed"]
+    assert verdicts("big_steps_over_small").count("confirmed") == 5
+    assert verdicts("ema_fails_in_the_maze") == ["confirmed"]
+    (spaces,) = (one for one in claims if one["claim"] == "two_spaces_bring_nothing")
+    assert spaces["verdict"] == "contradicted"
+    assert f"({share_text(spaces['rate_a'])} against {share_text(spaces['rate_b'])})" in page
