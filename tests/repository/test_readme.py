@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from vgbench.cli.result import print_result
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -87,10 +89,11 @@ def test_rates_of_the_table_are_those_of_result_files():
     assert shown >= 30
 
 
-def test_the_expected_output_is_that_of_the_record():
+def test_the_expected_output_is_that_of_the_record(capsys):
     place = ROOT / "results/paper_table_2/quick/tuned/maze/vf_quasi/s0"
     result, run = (json.loads((place / f"{name}.json").read_text()) for name in ("result", "run"))
-    text = block("text", "scale quick")
-    assert f"{result['successes']} of {result['n']}, SPL" in text and run["key"] in text
-    for baseline in result["baselines"]:
-        assert f"{baseline['successes']} of {baseline['n']}, SPL" in text
+    print_result(result | {"run_dir": str(place)})
+    printed = capsys.readouterr().out.splitlines()
+    begin, rest = block("text", "scale quick").split("...\n")
+    assert begin.splitlines() == printed[: begin.count("\n")]
+    assert run["key"] in rest
