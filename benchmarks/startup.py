@@ -126,7 +126,7 @@ def _plot(found: dict[str, list[Record]], folder: Path) -> None:
     """A panel for each axis, both scales logarithmic; bars are quartiles. The dotted line is proportional growth."""
     from matplotlib.ticker import StrMethodFormatter
 
-    from vgbench.report.plots import style
+    from vgbench.reports.plots import style
 
     with style.style():
         figure = style.figure(12, 2.6)

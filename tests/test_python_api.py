@@ -65,3 +65,9 @@ def test_mistakes_are_usage_errors(given, message, tmp_path, monkeypatch):
         vgbench.run(**given)
     assert message in str(caught.value)
     assert not list(Path(tmp_path).iterdir())
+
+
+def test_no_module_hides_a_public_name():
+    """Once imported, a module `vgbench/report.py` would stand in the place of a function `vgbench.report`."""
+    modules = {path.stem for path in Path(vgbench.__file__).parent.iterdir()}
+    assert not modules & set(vgbench.__all__) - {"__version__"}

@@ -14,8 +14,8 @@ from recorded import groups
 from tables import table
 
 from vgbench.config.catalogue_files import load_catalogue
-from vgbench.report.plots.table_chart import draw_table
-from vgbench.report.table import Published, Table, TableCell
+from vgbench.reports.plots.table_chart import draw_table
+from vgbench.reports.table import Published, Table, TableCell
 from vgbench.text import interval_text, share_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,9 +95,9 @@ def rollouts(run: Path) -> None:
     """Draw the first solved task that is neither short nor cut, and the first failed one, side by side."""
     from vgbench.analysis.replay import replay
     from vgbench.experiments.trained import load_trained
-    from vgbench.report.plots.film import encode
-    from vgbench.report.plots.rollouts import STEPS, animate
-    from vgbench.report.plots.value_map import ValueMaps
+    from vgbench.reports.plots.film import encode
+    from vgbench.reports.plots.rollouts import STEPS, animate
+    from vgbench.reports.plots.value_map import ValueMaps
 
     trained = load_trained(run)
     rows = {row["task"]: row for row in trained.folder.lines("episodes.jsonl")}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tables import table
 
-from vgbench.report.claim_fields import CLAIM
-from vgbench.report.fields import CELL
+from vgbench.reports.claim_fields import CLAIM
+from vgbench.reports.fields import CELL
 from vgbench.storage.record_types import FILES
 from vgbench.storage.schema import fields
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vgbench.report.plots.sweep import plot, plot_budget
+from vgbench.reports.plots.sweep import plot, plot_budget
 
 ROOT = Path(__file__).resolve().parents[2]
 SWEEPS = {"paper_figure_3": "paper_figure_3/quick"}

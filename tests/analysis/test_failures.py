@@ -9,7 +9,7 @@ from PIL import Image
 
 from vgbench.analysis.paths import Path, reason, stuck_stretch
 from vgbench.analysis.verdict import verdict
-from vgbench.report.plots.sweep import front
+from vgbench.reports.plots.sweep import front
 
 TINY = ("data.trajectories=8", "train.steps=20", "train_predictor.steps=2", "evaluation.tasks=3", "mpc.max_steps=20")
 TINY += ("mpc.block_rows=64", "strided.stem=4", "strided.channels=4", "mlp.hidden=[16]", "model.latent_dim=16")

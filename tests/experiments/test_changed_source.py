@@ -15,7 +15,7 @@ from vgbench.config.resolve import RunRequest, resolve
 from vgbench.data import collection
 from vgbench.experiments.executors.base import Job
 from vgbench.experiments.worker import perform
-from vgbench.report.staleness import Comparison, compare
+from vgbench.reports.staleness import Comparison, compare
 from vgbench.settings import DataSettings
 from vgbench.storage import records
 from vgbench.storage.source_changes import changed_sources

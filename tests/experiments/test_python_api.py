@@ -56,7 +56,7 @@ def test_a_suite_and_a_report_of_it():
         "paper_table_2", only=["vf", "wall_big"], seeds=[0, 1], out="out", tell=lines.append, **options
     )
     assert set(runs.results) == {("wall_big", "vf", 0), ("wall_big", "vf", 1)} and not runs.missing and lines
-    report = vgbench.report("out", scale="smoke")
+    report = [vgbench.report("out", scale="smoke") for _ in range(2)][1]  # whatever was imported by the first
     (cell,) = report["cells"]
     assert (cell["recipe"], cell["protocol"], [run["seed"] for run in cell["runs"]]) == ("vf", "wall_big", [0, 1])
     again = vgbench.suite("paper_table_2", **options)

@@ -15,7 +15,7 @@ from vgbench.errors import UsageError
 from vgbench.experiments.budget import rows as budget
 from vgbench.experiments.sweep import of_grid, of_registry, read_grid
 from vgbench.experiments.sweep_results import areas
-from vgbench.report.plots.sweep import plot, plot_budget
+from vgbench.reports.plots.sweep import plot, plot_budget
 from vgbench.training.stage_cache import stages
 
 TINY = [  # of scale smoke, which is small already

@@ -19,8 +19,8 @@ from vgbench.errors import RunFailed
 from vgbench.experiments import runner
 from vgbench.experiments.trained import load_trained
 from vgbench.plugin.registry import Registry
-from vgbench.report.plots import rollouts, value_map
-from vgbench.report.plots.picture import SkippedPlot
+from vgbench.reports.plots import rollouts, value_map
+from vgbench.reports.plots.picture import SkippedPlot
 
 TINY = [
     "data.trajectories=8",

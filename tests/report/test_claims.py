@@ -102,7 +102,7 @@ def test_two_protocols_are_compared_unpaired(record, report):
 @pytest.fixture
 def judged(runs):
     """Findings of a suite of some claims on the records."""
-    from vgbench.report import claims, table
+    from vgbench.reports import claims, table
     from vgbench.storage import records
 
     def call(*raw, **more):

@@ -268,7 +268,7 @@ def test_a_cache_that_cannot_be_written_costs_no_picture(record, page, tmp_path)
 
 
 def test_a_page_of_many_runs_leaves_out_the_small_curves(record, page, monkeypatch):
-    monkeypatch.setattr("vgbench.report.html.MANY", 1)
+    monkeypatch.setattr("vgbench.reports.html.MANY", 1)
     record("maze", "vf_quasi")
     assert len(page().images) == 1 + 3
     record("maze", "vf")

@@ -136,7 +136,7 @@ def test_mistakes_in_the_file_are_named(panel, message):
 def test_an_environment_without_the_capability_is_refused(small):
     from dataclasses import replace
 
-    from vgbench.report.plots import paper_figures
+    from vgbench.reports.plots import paper_figures
 
     figure = load_catalogue().figure("paper_figure_1")
     panel = replace(figure.panels[0], protocol="maze")

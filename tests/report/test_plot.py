@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vgbench.report.plots.value_map import layout_alone
+from vgbench.reports.plots.value_map import layout_alone
 from vgbench_plugins.environments.maze import Maze
 from vgbench_plugins.environments.wall import Wall
 

@@ -70,7 +70,7 @@ def test_success_against_distance_is_drawn(record, vgbench_cli, tmp_path):
 def test_curves_are_of_groups_of_as_many_tasks():
     from pathlib import Path
 
-    from vgbench.report.plots.distance import distance_curves
+    from vgbench.reports.plots.distance import distance_curves
     from vgbench.storage.episode_rows import Episodes
     from vgbench.storage.records import RunRecord
 

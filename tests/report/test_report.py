@@ -330,7 +330,7 @@ def test_many_skipped_folders_are_not_all_named(record, report):
 @pytest.mark.parametrize("name", ["paper_table_2"])
 def test_the_page_of_a_suite_is_what_its_records_give(name):
     """`vgbench report results/NAME/quick --suite NAME --claims --out docs/NAME.md` makes it anew."""
-    from vgbench.report import claims, markdown, table
+    from vgbench.reports import claims, markdown, table
     from vgbench.storage import records
 
     suite, records_of, page_of = (

@@ -37,7 +37,7 @@ class Inspected:
 
 @dataclass(frozen=True)
 class Block:
-    """One block of a diagnosis. If it has a picture, that is in `vgbench.report.plots.diagnosis`.
+    """One block of a diagnosis. If it has a picture, that is in `vgbench.reports.plots.diagnosis`.
 
     Attributes:
         name: its key in diagnosis.json.

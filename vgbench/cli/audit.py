@@ -93,7 +93,7 @@ def audit(
     if out is not None:
         write_json(out, record)
     if plot is not None:
-        from vgbench.report.plots.audit import plot_audit
+        from vgbench.reports.plots.audit import plot_audit
 
         plot_audit(plot, record, found)
     if format == "json":

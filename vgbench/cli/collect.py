@@ -62,7 +62,7 @@ def collect(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     data = collection.collect_to_file(chosen.name, environment, asked.settings, asked.seed, out, Progress())
     if preview is not None:
-        from vgbench.report.plots.preview import preview as draw
+        from vgbench.reports.plots.preview import preview as draw
 
         draw(environment, data, preview, _title(chosen.name, asked.seed, len(data), data.length))
     about: dict[str, Any] = {

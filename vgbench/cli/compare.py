@@ -11,7 +11,7 @@ from vgbench.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vgbench.report.pairs import Row
+    from vgbench.reports.pairs import Row
 
 EPILOG = examples(
     "vgbench compare runs/mine-s0 runs/theirs-s0",
@@ -45,16 +45,16 @@ def compare(
     if len(set(what)) < len(what):
         raise UsageError("A B: the same method is given twice")
     if plot is not None:
-        from vgbench.report.plots.style import FORMATS
+        from vgbench.reports.plots.style import FORMATS
 
         if plot.suffix.removeprefix(".") not in FORMATS:
             raise UsageError(f"--plot {plot}: expected a file that ends in {', '.join(f'.{name}' for name in FORMATS)}")
-    from vgbench.report import pairs
+    from vgbench.reports import pairs
 
     groups = pairs.named([pairs.group(one, inside) for one in what])
     rows = pairs.compare(groups)
     if plot is not None:
-        from vgbench.report.plots.pairs import plot_rates
+        from vgbench.reports.plots.pairs import plot_rates
 
         plot_rates(plot, pairs.rates(groups))
         note(f"drawn: {plot}")
@@ -92,8 +92,8 @@ def _explain(rows: "Sequence[Row]") -> None:
 
 
 def _texts(row: "Row") -> list[str]:
-    from vgbench.report.claim_fields import p_text
-    from vgbench.report.fields import NONE, figure, span
+    from vgbench.reports.claim_fields import p_text
+    from vgbench.reports.fields import NONE, figure, span
 
     where = f"{row.protocol} ({row.stratum})" if row.stratum else row.protocol
     found = row.result

@@ -38,8 +38,8 @@ def failures(
     record, traces = traced(trained := load_trained(run), task, first)
     picture = None
     if draw and traces:
-        from vgbench.report.plots.failures import draw_failures
-        from vgbench.report.plots.run_plots import add
+        from vgbench.reports.plots.failures import draw_failures
+        from vgbench.reports.plots.run_plots import add
 
         picture = add(run, "failures", draw_failures(trained, record, traces))
     if format == "json":

@@ -37,7 +37,7 @@ def figure(
     with prefix_error(f"NAME {name}"):
         chosen = load_catalogue().figure(name)
     # After the name is found: a slip need not wait for this import.
-    from vgbench.report.plots import paper_figures
+    from vgbench.reports.plots import paper_figures
 
     panels = paper_figures.prepare(chosen, data_seed, task_seed, set_ or ())
     check_writable("--out", out)

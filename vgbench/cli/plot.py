@@ -80,7 +80,7 @@ def plot(
 
 
 def _one(run: Path, out: Path | None, form: str) -> None:
-    from vgbench.report.plots.run_plots import gallery
+    from vgbench.reports.plots.run_plots import gallery
 
     if out is not None and out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file; expected a folder")
@@ -97,8 +97,8 @@ def _one(run: Path, out: Path | None, form: str) -> None:
 
 def _task(run: Path, tasks: list[int], out: Path | None, form: str) -> None:
     from vgbench.experiments.trained import load_trained
-    from vgbench.report.plots.film import require_mp4
-    from vgbench.report.plots.rollouts import rollout
+    from vgbench.reports.plots.film import require_mp4
+    from vgbench.reports.plots.rollouts import rollout
     from vgbench.storage.files import write_bytes
 
     folder = out or run / "plots"
@@ -120,7 +120,7 @@ def _task(run: Path, tasks: list[int], out: Path | None, form: str) -> None:
 
 
 def _several(runs: list[Path], out: Path | None, form: str) -> None:
-    from vgbench.report.plots.success_steps import by_protocol, plot_success
+    from vgbench.reports.plots.success_steps import by_protocol, plot_success
     from vgbench.storage.records import leaves, read
 
     named = out.suffix.removeprefix(".").lower() if out else ""

@@ -11,8 +11,8 @@ from vgbench.errors import UsageError
 from vgbench.text import choice, printable
 
 if TYPE_CHECKING:
-    from vgbench.report.claims import Finding
-    from vgbench.report.table import Table
+    from vgbench.reports.claims import Finding
+    from vgbench.reports.table import Table
 
 FORMATS = ("table", "md", "csv", "json", "latex")
 SKIPPED = 20
@@ -92,7 +92,7 @@ def report(
     Missing, failed and stale runs are marked. Runs of different scales, tasks or values are never mixed in one cell.
     """
     # The options first: a slip need not wait for these imports and records.
-    from vgbench.report.make import choose, folders_of, make
+    from vgbench.reports.make import choose, folders_of, make
 
     chosen, _, _, scale = choose(suite, recipes, variant or [], scale)
     guess = SUFFIXES.get(out.suffix.removeprefix(".").lower() if out else "", "table")
@@ -109,7 +109,7 @@ def report(
     if curves is not None:
         _draw_curves(built, curves)
     if html is not None:
-        from vgbench.report.html import page
+        from vgbench.reports.html import page
 
         _write(html, page(built, findings, left_out, places, draw, progress), "html", "--html")
         # --html alone asks for no other form of the report.
@@ -127,8 +127,8 @@ def report(
 
 def _draw_curves(table: "Table", path: Path) -> None:
     """Draw success against distance, of the first variant that has records."""
-    from vgbench.report import ranking
-    from vgbench.report.plots.distance import draw_protocols
+    from vgbench.reports import ranking
+    from vgbench.reports.plots.distance import draw_protocols
     from vgbench.storage.files import write_bytes
 
     found = next((runs for variant in table.variants if (runs := ranking.records(table, variant))), None)
@@ -150,12 +150,12 @@ def _check_files(out: Path | None, html: Path | None, curves: Path | None, draw:
 
 def _text(layout: str, table: "Table", findings: "list[Finding]", claims: bool, left_out: list[str], home: Path) -> str:
     """Return the report in a format; links are relative to the folder `home`."""
-    from vgbench.report import export, markdown
+    from vgbench.reports import export, markdown
 
     if layout == "md":
         return markdown.markdown(table, findings, home)
     if layout == "latex":
-        from vgbench.report.latex import latex
+        from vgbench.reports.latex import latex
 
         return latex(table)
     if layout == "csv":
@@ -166,7 +166,7 @@ def _text(layout: str, table: "Table", findings: "list[Finding]", claims: bool, 
 
 
 def _print(table: "Table", findings: "list[Finding]") -> None:
-    from vgbench.report import markdown, ranking
+    from vgbench.reports import markdown, ranking
 
     for headers, rows in ranking.grids(table, findings):
         print_table([header.upper() for header in headers], rows)
@@ -197,7 +197,7 @@ def _plain_text(table: "Table", findings: "list[Finding]") -> str:
 
 def _write(out: Path, text: str, layout: str, option: str = "--out") -> None:
     """Write the file whole or not at all; a page of the documentation keeps what is around the markers."""
-    from vgbench.report.markdown import between
+    from vgbench.reports.markdown import between
     from vgbench.storage.files import write_text
 
     text = printable(text)

@@ -82,7 +82,7 @@ def beside(folder: Path) -> list[tuple[str, str]]:
 def _published(record: "RunRecord") -> list[str]:
     """Published rates of a run's recipe on its protocol, in words."""
     from vgbench.config.catalogue_files import load_catalogue
-    from vgbench.report.table import Published
+    from vgbench.reports.table import Published
 
     found = []
     for suite in load_catalogue().suites.values():
@@ -101,7 +101,7 @@ def _recorded(row: "Recorded") -> str:
 
 def _other_values(record: "RunRecord") -> str:
     """Say that a run has other values than the row of its recipe, and which; empty if it has not."""
-    from vgbench.report.staleness import compare
+    from vgbench.reports.staleness import compare
 
     found = compare(record, record.variant)
     values = [*found.asked, *found.differences]

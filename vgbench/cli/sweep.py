@@ -91,7 +91,7 @@ def _alone(name: str, grid: list[str] | None, request: "RunRequest") -> None:
 def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], format: str) -> None:
     """Write points, CSV and pictures; print the points; leave with 1 if a run is missing."""
     from vgbench.experiments import budget, sweep_results
-    from vgbench.report.plots.sweep import plot, write_budget
+    from vgbench.reports.plots.sweep import plot, write_budget
 
     rows = sweep_results.figures(points, outcomes)
     costs = budget.rows(rows)

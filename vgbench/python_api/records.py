@@ -123,7 +123,7 @@ def compare(*what: str | Path, inside: str | Path | None = None) -> list[dict[st
         for row in vgbench.compare("runs/mine-*", "runs/theirs-*"):
             print(row["protocol"], row["score"], row["difference"], row["difference95"], row["sign"])
     """
-    from vgbench.report import pairs
+    from vgbench.reports import pairs
 
     if len(what) < 2:
         raise UsageError("expected two methods or more: folders of runs, or recipes with inside=DIR")
@@ -150,8 +150,8 @@ def report(
     Raises:
         UsageError: a folder or a name does not exist.
     """
-    from vgbench.report.export import plain
-    from vgbench.report.make import make
+    from vgbench.reports.export import plain
+    from vgbench.reports.make import make
 
     paths = [Path(folder) for folder in folders]
     table, findings, left_out = make(paths, suite, scale, list(variants), Path(recipes) if recipes else None)

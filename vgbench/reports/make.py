@@ -1,0 +1,124 @@
+"""A report from folders and names: what `vgbench report` and `vgbench.report` share."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from vgbench.config.catalogue_files import load_catalogue, with_file
+from vgbench.config.definitions import Suite
+from vgbench.config.protocols import SCALES
+from vgbench.errors import UsageError, prefix_error
+from vgbench.experiments.suite import find
+from vgbench.reports import claims, rows, table
+from vgbench.reports.claims import Finding
+from vgbench.reports.table import Table
+from vgbench.storage import records, yaml_file
+from vgbench.storage.records import RunRecord
+from vgbench.text import choice
+
+DEFAULT = "paper_table_2"
+
+
+def choose(
+    suite: str | None, recipes: Path | None, variants: Sequence[str], scale: str
+) -> tuple[Suite, Path | None, list[str], str]:
+    """Return the suite, the user's file that it needs, the variants (none: all) and the scale that are named.
+
+    Raises:
+        UsageError: one of them does not exist.
+    """
+    name = suite or DEFAULT
+    with prefix_error(f"--suite {name}"):
+        chosen, own = find(name, recipes, "--suite")
+    catalogue = load_catalogue() if own is None else with_file(own, "--suite")[0]
+    found = []
+    for text in variants:
+        with prefix_error(f"--variant {text}"):
+            variant = catalogue.variant(text)
+        assert variant is not None
+        found.append(variant.name)
+    return chosen, own, list(dict.fromkeys(found)), choice(scale, SCALES, "--scale")
+
+
+def make(
+    folders: Sequence[Path], suite: str | None, scale: str, variants: Sequence[str], recipes: Path | None = None
+) -> tuple[Table, list[Finding], list[str]]:
+    """Read the records of some folders into a table, and test its claims.
+
+    Args:
+        folders: of run folders; none: the suite's usual one.
+        suite: name or file; None: rows and columns are what there is.
+        scale: of the records.
+        variants: of the records, side by side; none: all that there are.
+        recipes: a file with recipes of the user's own.
+
+    Returns:
+        The table, what became of its claims, and a line for each folder that was left out.
+
+    Raises:
+        UsageError: a folder or a name does not exist.
+    """
+    free = suite is None and bool(folders)
+    chosen, own, named, scale = choose(suite, recipes, variants, scale)
+    places = folders_of(folders, chosen.name, scale)
+    found, left_out = records.scan(places, scale, None if free else table.recipes(chosen), named)
+    unknown = [record for record in found if not _known_variant(record, own)]
+    left_out += [f"{record.path}: it is of variant {record.variant}, which is not installed" for record in unknown]
+    found = [record for record in found if record not in unknown]
+    shown: list[str | None] = [*(named or table.variants(found))]
+    if free:
+        found = rows.labelled(found, shown, own)
+        # Without any record the suite's own rows say what is missing.
+        chosen = rows.suite_of(found, chosen) if found else chosen
+    built = table.build(chosen, scale, found, shown or [None], own)
+    return built, claims.judge(built), left_out
+
+
+def _known_variant(record: RunRecord, own: Path | None) -> bool:
+    """Whether a record's variant is installed, of the user's file, or kept with the record itself."""
+    catalogue = load_catalogue() if own is None else with_file(own, "--suite")[0]
+    if record.variant is None or record.variant in catalogue.variants:
+        return True
+    try:
+        kept = yaml_file.load(record.path / "config.yaml").get("variants") or {}
+    except (UsageError, AttributeError):
+        return False
+    return record.variant in kept
+
+
+def folders_of(folders: Sequence[Path], suite: str, scale: str) -> list[Path]:
+    """Return the folders to read, by default that of the suite; all of them exist.
+
+    Raises:
+        UsageError: one does not.
+    """
+    for folder in folders:
+        name, _, of = folder.name.rpartition("-")
+        _look(folder, _maker(name, of) if name in load_catalogue().suites and of in SCALES else "")
+    if folders:
+        return list(folders)
+    usual = Path("runs") / f"{suite}-{scale}"
+    _look(usual, _maker(suite, scale))
+    return [usual]
+
+
+def _maker(suite: str, scale: str) -> str:
+    return f" (`vgbench suite {suite} --scale {scale}` makes it)"
+
+
+def _look(folder: Path, made_by: str = "") -> None:
+    """Refuse a folder that does not exist."""
+    if folder.is_dir():
+        return
+    parent = folder.parent
+    inside = sorted(p.name for p in parent.iterdir() if _may_hold_records(p)) if parent.is_dir() else []
+    near = difflib.get_close_matches(folder.name, inside, n=1, cutoff=0.6)
+    hint = f" Did you mean {str(parent / near[0])!r}?" if near else ""
+    there = f" Folders with runs in {parent}: {', '.join(inside)}." if inside else ""
+    raise UsageError(f"DIR {folder}: there is no such folder{made_by}; expected a folder with runs.{hint}{there}")
+
+
+def _may_hold_records(folder: Path) -> bool:
+    """Whether a folder has a run in it, or not far below it."""
+    depths = ("run.json", "*/run.json", "*/*/run.json", "*/*/*/run.json")
+    return folder.is_dir() and any(True for depth in depths for _ in folder.glob(depth))
