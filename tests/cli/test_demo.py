@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.main import get_command
 
+from vgbench.cli import app
 from vgbench.errors import VgbenchError
 from vgbench.experiments import demo
 from vgbench.experiments.trained import load_trained
@@ -100,6 +103,17 @@ def test_a_command_that_fails_ends_the_demo(tmp_path, vgbench_cli):
     failed = vgbench_cli("demo")
     assert failed.exit_code == 1 and "is damaged" in failed.stderr
     assert "$ vgbench plot" in failed.stdout and "$ vgbench diagnose" not in failed.stdout
+
+
+def test_the_next_commands_are_commands(vgbench_cli):
+    done = vgbench_cli("demo", "--copy")
+    lines = [line.strip() for line in done.stdout.partition("Next:\n")[2].splitlines()]
+    commands = [shlex.split(line.partition("  ")[0])[1:] for line in lines if line.startswith("vgbench ")]
+    assert {command[0] for command in commands} >= {"plot", "ladder", "run", "new"}
+    group = get_command(app)
+    for name, *arguments in commands:
+        # Parsed, not run.
+        assert group.commands[name].make_context(name, arguments)
 
 
 @pytest.mark.slow

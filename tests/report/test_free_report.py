@@ -31,6 +31,9 @@ def test_values_that_the_command_asked_for_make_a_row_not_a_stale_one(record, re
     assert content["recipes"] == ["vf", "vf (iql.tau=0.95)"]
     mine = content["cells"]["vf (iql.tau=0.95)", "maze"]
     assert (mine["state"], mine["success_rate"]) == ("done", 70 / 80)
+    # So it does in a picture of the folder.
+    curves = vgbench_cli("plot", "runs", "--format", "json").json()["curves"]
+    assert curves == {"maze": {"vf": 1, "vf (iql.tau=0.95)": 1}}
     # In a suite's table it is listed below, and the cell has the recipe's own run.
     content = report("runs", "--suite", "paper_table_2")
     cell = content["cells"]["vf", "maze"]

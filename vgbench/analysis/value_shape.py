@@ -110,7 +110,7 @@ def scale_lines(block: Record) -> list[str]:
     spread, unit = block["far_spread_of_max"], "maximum"
     if block["bound"]:
         spread, unit = block["far_spread_of_bound"], "bound"
-    flat = "flat: little for a planner to follow" if spread < 0.02 else "still varies"
+    flat = "is flat: little for a planner to follow" if spread < 0.02 else "still varies"
     mean, step = f"far pairs: mean {block['far_mean']:.4g}, p95 - p5 {block['far_spread']:.4g}", block["step"]
     steps = [(f"level {found['level']}: ", found) for found in step["levels"]] if "levels" in step else [("", step)]
     return [
@@ -119,7 +119,7 @@ def scale_lines(block: Record) -> list[str]:
             f"{level}{one['steps']} step(s) of the data: {one['mean']:.4g} +- {one['std']:.4g} (1: each led there)"
             for level, one in steps
         ),
-        f"Far from the goal (the furthest third) the distance is {flat}: {spread:.2%} of the {unit}.",
+        f"Far from the goal (the furthest third) the distance {flat}: {spread:.2%} of the {unit}.",
     ]
 
 

@@ -75,7 +75,7 @@ def _next(maze: Path, wall: Path) -> str:
     """What to type next."""
     lines = [
         (f"vgbench plot {shlex.quote(str(wall))}", "all pictures of a run, in about a minute"),
-        (f"vgbench ladder {shlex.quote(str(maze))} --tasks 10", "with the exact model, the true value"),
+        (f"vgbench ladder --run {shlex.quote(str(maze))} --tasks 10", "with the exact model, the true value"),
         ("vgbench run --env wall --recipe vf --scale smoke", "train a model: everything works, in seconds"),
         ("vgbench run --env wall --recipe vf", "train a model: scale quick, in minutes"),
         ("vgbench new objective my_loss", "begin a loss of your own"),

@@ -121,6 +121,7 @@ def _task(run: Path, tasks: list[int], out: Path | None, form: str) -> None:
 
 def _several(runs: list[Path], out: Path | None, form: str) -> None:
     from vgbench.reports.plots.success_steps import by_protocol, plot_success
+    from vgbench.reports.rows import labelled
     from vgbench.storage.records import leaves, read
 
     named = out.suffix.removeprefix(".").lower() if out else ""
@@ -142,6 +143,8 @@ def _several(runs: list[Path], out: Path | None, form: str) -> None:
         note(f"skipped {line}")
     if not found:
         raise UsageError(f"RUN {' '.join(map(str, runs))}: no finished run there")
+    # Runs with other values, another planner, say, are no part of their recipe's curve.
+    found = labelled(found, (), None)
     plot_success(path, found)
     if form == "json":
         groups = by_protocol(found)

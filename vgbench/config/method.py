@@ -292,7 +292,7 @@ def _note(method: Method, asked: Option | None) -> None:
     recipe = method.recipe
     if recipe is None:
         words = f"{' + '.join(weighted(method.objectives))} with distance {method.distance.entry.address}"
-        method.notes.append(f"no recipe fits {words}, {method.training}: the plugins' defaults")
+        method.notes.append(f"no recipe fits {words}, {method.training}: it gets the plugins' defaults")
         return
     words = f"{' + '.join(recipe.objectives)} with distance {recipe.distance}, {recipe.training}"
     theirs = ", ".join(f"{piece.entry.address}:{piece.weight:g}" for piece in method.reweighted)

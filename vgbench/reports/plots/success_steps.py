@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -29,22 +30,24 @@ def plot_success(path: Path, records: Sequence[RunRecord]) -> None:
     groups = by_protocol(records)
     columns = min(PANELS, len(groups))
     rows = -(-len(groups) // columns)
+    # A method looks the same in all panels.
+    looks = {name: style.line(number) for number, name in enumerate(sorted(set().union(*groups.values())))}
     with style.style():
         figure = style.canvas(3.9 * columns, 3.2 * rows)
         for number, (protocol, methods) in enumerate(groups.items(), start=1):
             axes = figure.add_subplot(rows, columns, number)
-            _panel(axes, methods)
+            _panel(axes, methods, looks)
             axes.set_title(protocol)
         style.save(figure, path)
 
 
-def _panel(axes: Axes, methods: Mapping[str, Sequence[RunRecord]]) -> None:
+def _panel(axes: Axes, methods: Mapping[str, Sequence[RunRecord]], looks: Mapping[str, dict[str, Any]]) -> None:
     most = max(_most(record) for runs in methods.values() for record in runs)
-    for number, (name, runs) in enumerate(methods.items()):
+    for name, runs in methods.items():
         xs, ys = curve(runs, most)
         n = sum(len(run.episodes) for run in runs)
         solved = sum(run.episodes.successes for run in runs)
-        axes.step(xs, ys, where="post", label=f"{name}: {solved} of {n}", **style.line(number))
+        axes.step(xs, ys, where="post", label=f"{name}: {solved} of {n}", **looks[name])
     axes.set_xlim(0, most)
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("environment steps")
