@@ -107,6 +107,20 @@ def test_two_runs_of_one_seed_cannot_be_told_apart(record, vgbench_cli):
     assert done.exit_code == 2 and "nowhere: there is no such folder" in done.stderr
 
 
+def test_a_run_with_other_values_does_not_stand_in_the_way_of_its_recipe(record, compare, vgbench_cli, edit):
+    record(recipe="vf", solved=set(range(40)))
+    record(recipe="vf_quasi", solved=set(range(60)))
+    own = record(recipe="vf", folder="maze/vf/s0-again", solved=set(), argv=["vgbench", "run", "--set", "iql.tau=0.95"])
+    edit(own / "run.json", lambda run: run["identity"]["objectives"][0]["params"].update(tau=0.95))
+    for name in ("run", "result"):
+        edit(own / f"{name}.json", lambda content: content.update(key="0" * 8))
+    found = compare("vf_quasi", "vf")["maze", None, "success"]
+    assert (found["rate_a"], found["rate_b"]) == (0.75, 0.5)
+    # It is compared by its own name.
+    found = compare("vf", "vf (iql.tau=0.95)")["maze", None, "success"]
+    assert (found["rate_a"], found["rate_b"]) == (0.5, 0.0)
+
+
 def test_runs_are_listed_with_what_is_wrong(record, vgbench_cli, edit):
     record(recipe="vf", solved=set(range(60)))
     failed = record(recipe="vf_pred")

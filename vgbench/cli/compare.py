@@ -84,7 +84,10 @@ def _explain(rows: "Sequence[Row]") -> None:
     """Say on stderr how to read the table."""
     if not any(row.result for row in rows):
         return
-    note("A > B: a test passes at .05, after Holm's correction for all rows; A ~ B: too few tasks to tell")
+    note(
+        "A > B: a test passes at .05, after Holm's correction for all rows: that over seeds, where it is below .05, else "
+        "that over tasks, which speaks of these checkpoints alone; A ~ B: too few tasks to tell"
+    )
     if any(row.only_a or row.only_b for row in rows):
         note("ONLY A : B: tasks that only A solves, and only B; --tasks lists them")
     if any(row.score == "spl" for row in rows):

@@ -10,6 +10,7 @@ from typing import Any
 from vgbench.errors import UsageError
 from vgbench.intervals import rate_interval
 from vgbench.reports.comparisons import Comparison, NotComparable, Side, compare_paired, compare_unpaired
+from vgbench.reports.rows import labelled
 from vgbench.statistics import holm
 from vgbench.storage.records import RunRecord, leaves, read, share_tasks
 
@@ -96,9 +97,12 @@ def group(argument: str, inside: Path | None = None) -> Group:
         UsageError: there is nothing, or two runs are of the same protocol and seed.
     """
     if inside is not None:
-        records = [r for r in _read([inside], argument) if argument.replace("-", "_") == r.recipe]
+        there = labelled(_read([inside], argument), (), None)
+        name = argument.replace("-", "_")
+        # Runs with other values have names of their own, unless the recipe has no others.
+        records = [r for r in there if r.label in (argument, name)] or [r for r in there if r.recipe == name]
         if not records:
-            have = sorted({r.recipe for r in _read([inside], argument)})
+            have = sorted({r.label for r in there})
             raise UsageError(
                 f"{argument}: no finished run of that recipe in {inside}; it has {', '.join(have) or 'none'}"
             )
