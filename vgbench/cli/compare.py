@@ -85,7 +85,7 @@ def _explain(rows: "Sequence[Row]") -> None:
     if not any(row.result for row in rows):
         return
     note(
-        "A > B: a test passes at .05, after Holm's correction for all rows: that over seeds, where it is below .05, else "
+        "A > B: a test passes at .05, after Holm's correction for all rows: that over seeds, if it is below .05, else "
         "that over tasks, which speaks of these checkpoints alone; A ~ B: too few tasks to tell"
     )
     if any(row.only_a or row.only_b for row in rows):
