@@ -3,6 +3,7 @@
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from vgbench.errors import UsageError
 from vgbench.text import rate_text
 
 if TYPE_CHECKING:
+    from vgbench.config.definitions import Suite
     from vgbench.experiments.cells import CellOutcome
 
 EPILOG = examples(
@@ -79,14 +81,19 @@ def suite(
 
     # First: what it leaves in `options` are those of a run.
     how, resources = Execution.taken_from(options)
-    found, options["recipes"] = suite.find(name, options.get("recipes"))
+    recipes = options.get("recipes")
+    found, options["recipes"] = suite.find(name, recipes)
     asked, base = suite.narrowed(found, only or ()), RunRequest(**options)
     wanted = suite.cells(asked, seeds(how.seeds, how.num_seeds, asked.seeds), base)
     campaign = how.campaign("suite", asked.name, wanted, base)
     if how.dry_run:
         print_plan(campaign, format, how.estimate)
     else:
-        finish(campaign.root, asked.name, how.compute(campaign, resources, base.options.get("plugin_timeout")), format)
+        outcomes = how.compute(campaign, resources, base.options.get("plugin_timeout"))
+        # Runs with other values than the suite has are no part of its table; without --suite they have rows.
+        table = None if base.sets else name
+        scale = campaign.scale if campaign.scale != "quick" else None
+        finish(campaign.root, asked, outcomes, format, {"--suite": table, "--recipes": recipes, "--scale": scale})
 
 
 def _print_status(root: Path, watch: bool, format: str) -> None:
@@ -111,13 +118,16 @@ def _print_status(root: Path, watch: bool, format: str) -> None:
         print(summary(found))
 
 
-def finish(root: Path, name: str, outcomes: "list[CellOutcome]", format: str) -> None:
-    """Print the table of runs; exit with 1 if a run is missing."""
+def finish(
+    root: Path, suite: "Suite", outcomes: "list[CellOutcome]", format: str, asked: Mapping[str, str | None]
+) -> None:
+    """Print the table of runs, and a command for a report with the same options; exit with 1 if a run is missing."""
     if format == "json":
-        print_json({"suite": name, "dir": str(root), "runs": [outcome.record() for outcome in outcomes]})
+        print_json({"suite": suite.name, "dir": str(root), "runs": [outcome.record() for outcome in outcomes]})
     else:
         print_outcomes(outcomes)
-        print_next(f"report {shlex.quote(str(root))}")
+        words = [str(root), *(word for option, value in asked.items() if value for word in (option, str(value)))]
+        print_next(f"report {shlex.join(words)}" + (" --claims" if suite.claims else ""))
         print(root)
     if any(outcome.status not in ("done", "complete") for outcome in outcomes):
         raise typer.Exit(1)
