@@ -179,8 +179,10 @@ def test_what_cannot_be(model, vgbench_cli, tmp_path):
     assert "missing --data FILE" in refused("train", "--recipe", "vf")
     assert "there is no simulator" in refused("run", "--data", data, "--recipe", "vf")
     assert "vgbench offline" in refused("diagnose", model / "model")
-    assert "no data set at" in refused("train", "--data", "none.h5", "--recipe", "vf")
-    assert "holds data of environment 'recorded'" in refused("train", "--data", data, "--env", "wall", "--recipe", "vf")
+    assert "`vgbench import FILE --out" in refused("train", "--data", "none.h5", "--recipe", "vf")
+    assert "expected the folder of a run" in (said := refused("offline", data)) and "it is a file" in said
+    said = refused("train", "--data", data, "--env", "wall", "--recipe", "vf")
+    assert "holds data of environment 'recorded'" in said and "`vgbench import FILE --env wall`" in said
     assert "at least 2 have to remain" in refused(
         *("train", "--data", data, "--recipe", "vf", "--scale", "smoke", "--set", "data.held_out=0.99", "--out", "x")
     )

@@ -34,10 +34,14 @@ class DataFile:
         """
         with prefix_error(written):
             spec, fingerprint = files.read_header(path)
-        if spec["environment"] != environment.name:
+        if (theirs := spec["environment"]) != environment.name:
+            again = f"collect it again with `vgbench collect --env {environment.name}`"
+            if theirs == RECORDED.name:
+                again = f"import the recordings with `vgbench import FILE --env {environment.name}`, and train on that"
+            elif environment.name == RECORDED.name:
+                again = f"take --env {theirs}"
             raise UsageError(
-                f"{written}: holds data of environment {spec['environment']!r}, but this run is on "
-                f"{environment.name!r}; collect it again with `vgbench collect --env {environment.name}`"
+                f"{written}: holds data of environment {theirs!r}, but this run is on {environment.name!r}; {again}"
             )
         return cls(path.resolve(), written, environment.name, spec, fingerprint)
 

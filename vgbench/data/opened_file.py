@@ -111,7 +111,10 @@ def opened(path: Path) -> Iterator[Any]:
                 raise VgbenchError(f"what {path} says of itself is not what was written (damaged or edited); {HINT}")
             yield file
     except FileNotFoundError as err:
-        raise UsageError(f"no data set at {path}; make it with `vgbench collect --env NAME --out {path}`") from err
+        raise UsageError(
+            f"no data set at {path}; make it with `vgbench collect --env NAME --out {path}`, or of recordings with "
+            f"`vgbench import FILE --out {path}`"
+        ) from err
     except IsADirectoryError as err:
         raise UsageError(f"{path} is a folder; expected a data set (HDF5 file)") from err
     except VgbenchError:

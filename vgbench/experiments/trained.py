@@ -63,7 +63,8 @@ def load_trained(path: Path, option: str = "RUN", tasks: bool = True, simulator:
         VgbenchError: a file is damaged.
     """
     if not path.is_dir():
-        raise UsageError(f"{option} {path}: there is no such folder; expected the folder of a run")
+        why = "it is a file" if path.exists() else "there is no such folder"
+        raise UsageError(f"{option} {path}: {why}; expected the folder of a run")
     for name in ("run.json", "config.yaml"):
         if not (path / name).exists():
             wanted = f"expected the folder of a run, as `vgbench run` makes it.{_inside(path)}"
@@ -107,8 +108,9 @@ def _weights(folder: RunFolder, spec: RunSpec, option: str) -> dict[str, Tensor]
         # A finished run has its result and would only print it again: its model is trained in another folder.
         done = (folder.path / "result.json").exists()
         again = Path("runs") / f"{folder.path.resolve().name}-again" if done else folder.path
+        verb = "train" if spec.environment.entry == RECORDED else "run"
         command = (
-            f"vgbench run --config {shlex.quote(str(folder.path / 'config.yaml'))} --out {shlex.quote(str(again))}"
+            f"vgbench {verb} --config {shlex.quote(str(folder.path / 'config.yaml'))} --out {shlex.quote(str(again))}"
         )
         raise UsageError(
             f"{option} {folder.path}: the trained model is missing, {place / stage}.pt ({there}); train it with "
