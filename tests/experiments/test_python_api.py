@@ -52,9 +52,8 @@ def test_evaluate_and_compare():
 def test_a_suite_and_a_report_of_it():
     lines = []
     options = {"scale": "smoke", "device": "cpu", "set": SMALL}
-    runs = vgbench.suite(
-        "paper_table_2", only=["vf", "wall_big"], seeds=[0, 1], out="out", tell=lines.append, **options
-    )
+    options |= {"only": ["vf", "wall_big"], "seeds": [0, 1], "out": "out"}
+    runs = vgbench.suite("paper_table_2", tell=lines.append, **options)
     assert set(runs.results) == {("wall_big", "vf", 0), ("wall_big", "vf", 1)} and not runs.missing and lines
     report = [vgbench.report("out", scale="smoke") for _ in range(2)][1]  # whatever was imported by the first
     (cell,) = report["cells"]
