@@ -135,8 +135,7 @@ def compare_paired(a: Side, b: Side, score: str, margin: float | None) -> Compar
         return difference_interval(rows, shared, confidence)
 
     if margin is None:
-        whole = [round(unit * (len(seeds) if shared else 1)) for unit in units]
-        p_tasks = sign_flip(whole) if score in COUNTS else sign_flip_of_reals(units)
+        p_tasks = _sign_flips(units, len(seeds) if shared else 1, score)
         p_methods = paired_t(_means(of_a), _means(of_b)) if len(seeds) >= SEEDS_FOR_METHODS else None
     else:
         p_tasks = p_value(margin, lambda confidence: difference_interval([units], True, confidence))
@@ -211,8 +210,7 @@ def compare_interaction(
         return _doubled(rows, shared, confidence)
 
     if margin is None:
-        whole = [round(unit * (len(seeds) if shared else 1)) for unit in units]
-        p_tasks = sign_flip(whole) if score in COUNTS else sign_flip_of_reals(units)
+        p_tasks = _sign_flips(units, len(seeds) if shared else 1, score)
         means = [_means(of) for of in scores]
         gains = [[x - y for x, y in zip(*two, strict=True)] for two in (means[:2], means[2:])]
         p_methods = paired_t(*gains) if len(seeds) >= SEEDS_FOR_METHODS else None
@@ -238,6 +236,11 @@ def _comparison(
     p_seeds = None if p_methods is None or fewest < SEEDS_FOR_METHODS else max(p_tasks, p_methods)
     rates = (_mean(list(of_a.values())), _mean(list(of_b.values())))
     return Comparison(tuple(sorted({*of_a, *of_b})), len(next(iter(of_a.values()))), rates, interval, p_tasks, p_seeds)
+
+
+def _sign_flips(units: Sequence[float], each: int, score: str) -> float:
+    """p-value of differences by sign flips: exact where a score is a count, of which a unit is the mean of `each`."""
+    return sign_flip([round(unit * each) for unit in units]) if score in COUNTS else sign_flip_of_reals(units)
 
 
 def _units(scores: Mapping[int, Sequence[float]], shared: bool) -> list[float]:
