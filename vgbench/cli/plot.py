@@ -144,7 +144,7 @@ def _several(runs: list[Path], out: Path | None, form: str) -> None:
     if not found:
         raise UsageError(f"RUN {' '.join(map(str, runs))}: no finished run there")
     # Runs with other values, another planner, say, are no part of their recipe's curve.
-    found = labelled(found, (), None)
+    found = labelled(found)
     plot_success(path, found)
     if form == "json":
         groups = by_protocol(found)

@@ -97,7 +97,7 @@ def group(argument: str, inside: Path | None = None) -> Group:
         UsageError: there is nothing, or two runs are of the same protocol and seed.
     """
     if inside is not None:
-        there = labelled(_read([inside], argument), (), None)
+        there = labelled(_read([inside], argument))
         name = argument.replace("-", "_")
         # Runs with other values have names of their own, unless the recipe has no others.
         records = [r for r in there if r.label in (argument, name)] or [r for r in there if r.recipe == name]

@@ -10,7 +10,9 @@ from vgbench.reports.staleness import compare
 from vgbench.storage.records import RunRecord
 
 
-def labelled(records: Iterable[RunRecord], variants: Sequence[str | None], own: Path | None) -> list[RunRecord]:
+def labelled(
+    records: Iterable[RunRecord], variants: Sequence[str | None] = (), own: Path | None = None
+) -> list[RunRecord]:
     """Give runs with values that their commands asked for rows of their own: `vf (iql.tau=0.9)`."""
     found = []
     for record in records:

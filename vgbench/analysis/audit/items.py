@@ -41,6 +41,11 @@ def item_rest(solved: Solved) -> list[float]:
     return found
 
 
+def negative_share(correlations: Sequence[float]) -> float:
+    """Return the share of correlations below 0; at least one."""
+    return sum(x < 0 for x in correlations) / len(correlations)
+
+
 def expected_negative(solved: Solved) -> float | None:
     """Return the share of items with a negative correlation that chance makes where all tasks rank recipes alike.
 
@@ -55,7 +60,7 @@ def expected_negative(solved: Solved) -> float | None:
         for _ in range(DRAWS):
             drawn = (generator.random(chances.shape) < chances).astype(float)
             found = item_rest({seed: dict(zip(solved[seed], drawn.tolist(), strict=True))})
-            shares += [sum(x < 0 for x in found) / len(found)] if found else []
+            shares += [negative_share(found)] if found else []
     return float(np.mean(shares)) if shares else None
 
 

@@ -52,7 +52,7 @@ def _items(records: Iterable[RunRecord]) -> Record:
         "informative": items.informative(solved),
         "between": sum(LOW <= rate <= HIGH for rate in rates) if rates else None,
         "median_item_rest": median(correlations) if correlations else None,
-        "negative_item_rest": sum(x < 0 for x in correlations) / len(correlations) if correlations else None,
+        "negative_item_rest": items.negative_share(correlations) if correlations else None,
         "expected_negative_item_rest": items.expected_negative(solved),
         "discordance": discordant,
         "tasks_needed": {}
