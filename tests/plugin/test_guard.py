@@ -189,5 +189,12 @@ def test_a_plugin_that_another_s_hook_calls_is_named_and_the_run_goes_on(
     failed = vgbench_cli(*RUN, "--out", "here", "--plugin-timeout", "2")
     assert failed.exit_code == 1 and re.search(words, failed.stderr), failed.stderr
     assert json.loads((tmp_path / "here" / "run.json").read_text())["status"] == "failed"
+    # Whom it is said of is not blamed for what a later hook does.
+    for change in (lambda: os.chdir("/"), lambda: np.random.seed(4)):
+        with (
+            pytest.raises(PluginFailed, match="^theirs: loss, or what it calls"),
+            guard.calling(lambda: "theirs", "loss"),
+        ):
+            change()
     monkeypatch.setenv("MENDED", "1")
     assert vgbench_cli(*RUN, "--out", "here").exit_code == 0

@@ -117,6 +117,7 @@ def calling(who: Callable[[], str], hook: str, streams: bool = True) -> Iterator
         yield
         return
     before, seconds = State(streams), _watch.limit()
+    _watch.setters.clear()  # what an earlier hook called has nothing to do with what this one changes
     _watch.depth += 1
     if seconds:
         _watch.who = f"{who()}: {hook}"

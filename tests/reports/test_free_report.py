@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 
 def test_rows_and_columns_are_those_that_there_are(record, report):
     record(recipe="vf", protocol="maze")
@@ -41,6 +43,25 @@ def test_values_that_the_command_asked_for_make_a_row_not_a_stale_one(record, re
     assert [(one["seed"], one["why"]) for one in cell["aside"]] == [(1, "has other values: iql.tau=0.95")]
     shown = vgbench_cli("report", "runs", "--suite", "paper_table_2").stdout
     assert "vf on maze, seed 1 has other values: iql.tau=0.95." in shown and "stale" not in shown
+
+
+@pytest.mark.parametrize("count", [2, 7])
+def test_long_names_of_methods_leave_room_for_the_curves(record, vgbench_cli, edit, count):
+    for number in range(count):
+        values = [f"iql.tau=0.8{number}", "train.batch_size=512", "train.steps=12345", "data.trajectories=88"]
+        path = record(recipe="vf", folder=f"{number}", argv=["vgbench", "run", *(f"--set={value}" for value in values)])
+
+        def other(run, number=number):
+            run["key"] = "0" * 8
+            run["identity"]["objectives"][0]["params"]["tau"] = 0.8 + number / 100
+            settings = run["identity"]["settings"]
+            settings["train"]["steps"], settings["data"]["trajectories"] = 12345, 88
+
+        edit(path / "run.json", other)
+        edit(path / "result.json", lambda result: result.update(key="0" * 8))
+    # matplotlib warns where axes have no room left, which is an error of ours.
+    done = vgbench_cli("plot", "runs", "--out", "curves.png")
+    assert done.exit_code == 0, done.stderr
 
 
 def test_a_value_that_changed_without_the_user_is_stale_all_the_same(record, report, edit):
