@@ -192,7 +192,7 @@ def test_a_plugin_that_another_s_hook_calls_is_named_and_the_run_goes_on(
     # Whom it is said of is not blamed for what a later hook does.
     for change in (lambda: os.chdir("/"), lambda: np.random.seed(4)):
         with (
-            pytest.raises(PluginFailed, match="^theirs: loss, or what it calls"),
+            pytest.raises(PluginFailed, match=r"^theirs: loss, or what it calls"),
             guard.calling(lambda: "theirs", "loss"),
         ):
             change()
