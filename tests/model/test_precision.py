@@ -1,5 +1,6 @@
 """Precision and compilation: what computes in bfloat16, what stays float32, and that checkpoints fit either way."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -78,15 +79,37 @@ def test_training_in_bfloat16_lowers_the_loss_and_keeps_float32_weights(small, s
 
 def test_settings_of_the_process_hold_within_a_run_only(spec):
     def settings():
-        return torch.get_num_threads(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+        threads, allowed = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+        fixed = torch.are_deterministic_algorithms_enabled()
+        return threads, torch.get_float32_matmul_precision(), allowed, fixed
 
     before = settings()
     with precision.in_force(with_compute(spec, precision="tf32", threads=1)):
-        assert settings() == (1, "high", True)
+        assert settings() == (1, "high", True, True)
     with pytest.raises(KeyboardInterrupt), precision.in_force(with_compute(spec)):
-        assert settings() == (before[0], "highest", False)  # float32 means float32, in convolutions, too
+        # float32 means float32, in convolutions, too
+        assert settings() == (before[0], "highest", False, True)
         raise KeyboardInterrupt
     assert settings() == before
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
+def test_gradients_of_rows_taken_several_times_are_the_same_with_several_threads(spec):
+    """As a loss does it that compares each state with many goals; two threads add in the order in which they come."""
+    torch.manual_seed(0)
+    states, weights, index = torch.randn(4096, 512), torch.randn(8192, 512), torch.randint(0, 64, (8192,))
+
+    def gradient():
+        made = states.clone().requires_grad_()
+        (made[index] * weights).sum().backward()
+        return made.grad
+
+    with precision.in_force(with_compute(spec, threads=2)):
+        first = gradient()
+        assert all(torch.equal(first, gradient()) for _ in range(10))
+    # Sums in float64 are right whatever their order.
+    want = torch.zeros(4096, 512, dtype=torch.float64).index_add_(0, index, weights.double())
+    assert torch.allclose(first.double(), want, atol=1e-4)
 
 
 @pytest.mark.slow

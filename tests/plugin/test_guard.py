@@ -20,6 +20,7 @@ CHANGES = {
     "torch's default dtype": lambda: torch.set_default_dtype(torch.float64),
     "torch's default device": lambda: torch.set_default_device("meta"),
     "torch's number of threads": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
+    "whether torch adds in a fixed order": lambda: torch.use_deterministic_algorithms(True),
     "torch's global seed": lambda: torch.manual_seed(torch.initial_seed() + 1),
     "whether gradients are recorded": lambda: torch.set_grad_enabled(False),
     "the precision of matrix products": lambda: torch.set_float32_matmul_precision("medium"),

@@ -189,3 +189,15 @@ def test_a_cache_that_cannot_be_written_and_a_variable_that_names_nobody(doctor,
         ("VGBENCH_PLUGINS names vgx-nowhere, which has n", "pip install vgx-nowhere"),
         ("nothing can be written to the cache folder " + str(tmp_path)[:3], "export VGBENCH_CACHE=/a/folder/of/yours"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE"), ({"GOMP_SPINCOUNT": "1000"}, None)],
+)
+def test_threads_that_wait_sleep_unless_the_environment_says_how_they_wait(vgbench_start, tmp_path, given, said):
+    # A process of its own: what imports PyTorch comes too late.
+    process = vgbench_start("doctor", "--format", "json", cwd=tmp_path, cold=True, **given)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert json.loads(out)["machine"]["thread_variables"].get("OMP_WAIT_POLICY") == said

@@ -1,4 +1,4 @@
-"""Puts what a run asks for into force: threads, precision, compiled networks."""
+"""Puts what a run asks for into force: threads, precision, sums in a fixed order, compiled networks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -20,10 +20,18 @@ _PARTS = ("encoder", "predictor", "action_encoder", "head")
 def in_force(spec: RunSpec) -> Iterator[None]:
     """Threads, device and the precision of products outside the networks, as a run wants them; then as they were.
 
-    float32 is meant as it says: on a CUDA device PyTorch's convolutions would take TF32 unasked.
+    float32 is meant as it says: on a CUDA device PyTorch's convolutions would take TF32 unasked. On a CPU the same
+    command gives the same numbers: unasked, several threads add up the gradient of `z[index]` in the order in which
+    they come.
     """
     before = torch.get_num_threads(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    options: Any = torch.utils.deterministic
+    mode, filled = torch.get_deterministic_debug_mode(), options.fill_uninitialized_memory
     tf32 = spec.compute.precision == "tf32"
+    if spec.device_kind == "cpu":
+        # Operations without a fixed order are warned of. What `torch.empty` returns is not filled: that costs time.
+        torch.set_deterministic_debug_mode("warn")
+        options.fill_uninitialized_memory = False
     torch.set_num_threads(thread_count(spec.compute.threads))
     # PyTorch's words: "high" allows TF32, "highest" is plain float32.
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
@@ -35,6 +43,8 @@ def in_force(spec: RunSpec) -> Iterator[None]:
         torch.set_num_threads(before[0])
         torch.set_float32_matmul_precision(before[1])
         torch.backends.cudnn.allow_tf32 = before[2]
+        torch.set_deterministic_debug_mode(mode)
+        options.fill_uninitialized_memory = filled
 
 
 def accelerate(model: JEPA, spec: RunSpec) -> None:

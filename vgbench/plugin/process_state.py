@@ -70,6 +70,11 @@ def _settings(
             ("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
             ("torch's default device", torch.get_default_device, _set_device),
             ("torch's number of threads", torch.get_num_threads, torch.set_num_threads),
+            (
+                "whether torch adds in a fixed order",
+                torch.get_deterministic_debug_mode,
+                torch.set_deterministic_debug_mode,
+            ),
             ("torch's global seed", torch.initial_seed, torch.manual_seed),
             ("whether gradients are recorded", torch.is_grad_enabled, torch.set_grad_enabled),
             (

@@ -80,7 +80,11 @@ def _machine() -> Record:
     from vgbench.storage import provenance
 
     driver = Path("/proc/driver/nvidia/version").exists()
-    threads = {name: os.environ[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if name in os.environ}
+    threads = {
+        name: os.environ[name]
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY")
+        if name in os.environ
+    }
     return {**provenance.machine(), "thread_variables": threads, "driver": driver}
 
 
