@@ -67,3 +67,14 @@ def test_a_record_may_not_show_files_from_elsewhere(record, vgbench_cli, tmp_pat
         result = vgbench_cli("report", "--html", "page.html")
         assert result.exit_code == 0, result.stderr
         assert "SECRET" not in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize("command", ["report", "runs"])
+def test_a_disk_named_by_mistake_is_not_searched_to_its_end(vgbench_cli, tmp_path, monkeypatch, command):
+    monkeypatch.setattr("vgbench.storage.records.MOST_FOLDERS", 20)
+    for number in range(30):
+        (tmp_path / "disk" / f"{number % 5}" / f"{number}").mkdir(parents=True)
+    done = vgbench_cli(command, "disk")
+    assert (
+        done.exit_code == 2 and "DIR disk: more than 20 folders lie in it; give the folder of the runs" in done.stderr
+    )

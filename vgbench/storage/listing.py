@@ -1,5 +1,6 @@
 """Runs below a folder, whatever their state: what `vgbench runs` lists. A damaged one is listed with what is wrong."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +53,9 @@ def listed(folder: Path) -> Iterator[Listed]:
 def _listed(path: Path) -> Listed:
     size, checkpoints = _size(path), _size(path / "checkpoints")
     about: dict[str, Any] = {"bytes": size, "checkpoints": checkpoints}
-    if not (path / "run.json").exists():
-        begun = (path / "config.yaml").exists()
+    # Not by a Path's methods, which raise where one may not look.
+    if not os.path.exists(path / "run.json"):  # noqa: PTH110
+        begun = os.path.exists(path / "config.yaml")  # noqa: PTH110
         return Listed(path, "waiting" if begun else "damaged", why="" if begun else "there is no run.json", **about)
     try:
         run = read_run(path, ("title", "created"))
@@ -70,7 +72,7 @@ def _listed(path: Path) -> Listed:
 def _size(folder: Path) -> int:
     """Bytes of the files below a folder; those that vanish meanwhile count for nothing."""
     total = 0
-    for path in folder.rglob("*") if folder.is_dir() else ():
+    for path in folder.rglob("*") if os.path.isdir(folder) else ():  # noqa: PTH112
         try:
             total += path.lstat().st_size if not path.is_dir() else 0
         except OSError:

@@ -14,6 +14,9 @@ from vgbench.storage.record_shape import misfit
 from vgbench.storage.record_types import PluginOrigin, ResultFile, RunFile
 from vgbench.storage.run_folder import other_format
 
+MOST_FOLDERS = 50_000
+"""Folders that are looked into for runs: a whole disk, named by mistake, has more."""
+
 
 @dataclass(frozen=True)
 class RunRecord:
@@ -130,10 +133,17 @@ def scan(
 
 
 def leaves(folder: Path) -> Iterator[Path]:
-    """Yield run folders, and folders that hold something but no run."""
-    waiting = [folder]
+    """Yield run folders, and folders that hold something but no run.
+
+    Raises:
+        UsageError: it cannot be read, or has more folders than anybody's runs.
+    """
+    waiting, looked = [folder], 0
     while waiting:
         place = waiting.pop()
+        looked += 1
+        if looked > MOST_FOLDERS:
+            raise UsageError(f"DIR {folder}: more than {MOST_FOLDERS:,} folders lie in it; give the folder of the runs")
         try:
             with os.scandir(place) as entries:
                 # A link could lead back up, or count a run twice.
