@@ -140,6 +140,17 @@ def test_curves_end_at_the_recorded_rate(record, plot):
     assert share == pytest.approx(64 / 80, abs=0.005)
 
 
+def test_strata_of_the_tasks_have_curves_of_their_own(record, plot):
+    rows = [json.loads(line) for line in (record / "episodes.jsonl").read_text().splitlines()]
+    for number, row in enumerate(rows):
+        row["stratum"] = "near" if number < 30 else "far"
+    (record / "episodes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    plot(record, "--out", record.parent / "pictures")
+    text = (record.parent / "pictures" / "success.svg").read_text()
+    solved = sum(row["success"] for row in rows[:30])
+    assert f"planner, near: {solved} of 30" in text and f"planner, far: {64 - solved} of 50" in text
+
+
 def test_rates_at_the_edge_do_not_touch(record, plot):
     # Baselines of 14 and of 13 of 80 tasks: .175 and .1625, a hundredth apart.
     rows = (record / "baseline.jsonl").read_text().splitlines()

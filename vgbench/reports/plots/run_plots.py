@@ -17,7 +17,7 @@ from vgbench.storage.run_folder import other_format
 
 DRAWING = 2
 """Version of the pictures; raised where they begin to look otherwise."""
-RECORDS_DRAWING = 2
+RECORDS_DRAWING = 3
 """Version of the pictures of records alone, which are cheap to draw again."""
 INDEX = "plots.json"
 MODEL_KINDS = "Value map, prediction error and rollouts"

@@ -152,18 +152,34 @@ def success(folder: Path, most: int | None = None) -> Drawn:
             color=style.line(index)["color"],
             fontsize=8,
         )
+    strata = _strata(axes, rows, last)
     axes.set(xlim=(0, last), ylim=(0, 1.02), xlabel="steps in the environment", ylabel="share of tasks solved")
     style.grid(axes)
     axes.legend(loc="best")
     solved = sum(row["success"] for row in rows)
     axes.set_title(f"{about.title}: {solved} of {len(rows)} tasks solved", fontsize=10)
     baseline = "" if any(baselines.values()) else " There are no episodes of a baseline."
-    text = f"Share of the tasks solved within so many steps, with 95 % Wilson intervals at each step.{baseline}"
+    text = f"Share of the tasks solved within so many steps, with 95 % Wilson intervals at each step.{strata}{baseline}"
     if expert:
         known = {name: scores.mean(name, rows) for name in ("spl", "timely")}
         figures = scores_text(known).removeprefix(", ")
         text += f" The expert is the environment's own, without noise. Against its steps the planner has {figures}."
     yield Plot("success.svg", STEPS, text, content=style.svg(made))
+
+
+def _strata(axes: Axes, rows: Sequence[Record], last: int) -> str:
+    """Draw a thin curve of the planner for each stratum of the tasks, if there are several; return a sentence."""
+    names = list(dict.fromkeys(row["stratum"] for row in rows if isinstance(row.get("stratum"), str)))
+    if len(names) < 2:
+        return ""
+    for number, name in enumerate(names):
+        part = [row for row in rows if row.get("stratum") == name]
+        ends = sorted(row["steps"] for row in part if row["success"])
+        shares = [(number + 1) / len(part) for number in range(len(ends))]
+        label = f"planner, {name}: {len(ends)} of {len(part)}"
+        look: Any = {"linestyle": style.DASHES[1 + number % 3], "linewidth": 0.9, "color": style.COLOURS[0]}
+        axes.step([0, *ends, last], [0, *shares, (shares or [0.0])[-1]], where="post", label=label, **look)
+    return " Thin lines are its tasks by stratum."
 
 
 def apart(values: Sequence[float], gap: float) -> list[float]:
