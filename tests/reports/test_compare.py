@@ -89,7 +89,7 @@ def test_folders_and_globs_are_groups_of_seeds(record, vgbench_cli, tmp_path):
         (["vf"], "expected at least two methods"),
         (["vf", "vf"], "the same method is given twice"),
         (["vf", "vff"], "vff: no finished run of that recipe in runs/paper_table_2-quick; it has vf"),
-        (["vf", "vf_pred", "--plot", "c.txt"], "--plot c.txt: expected a file that ends in .png, .pdf, .svg"),
+        (["vf", "vf_pred", "--plot", "c.txt"], "--plot c.txt: expected a file that ends in .svg, .png, .pdf"),
     ],
 )
 def test_mistakes_are_named(record, vgbench_cli, args, message):

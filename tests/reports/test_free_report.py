@@ -72,18 +72,104 @@ def test_a_value_that_changed_without_the_user_is_stale_all_the_same(record, rep
     assert report("runs")["cells"]["vf", "maze"]["state"] == "stale"
 
 
+def rows_of(text):
+    """Rows of each tabular of a text, as lists of cells."""
+    tables = re.findall(r"\\begin\{tabular\}\{(l[lr]*)\}\n\\toprule\n(.*?)\\bottomrule\n\\end\{tabular\}", text, re.DOTALL)
+    found = []
+    for shape, body in tables:
+        lines = [line for line in body.splitlines() if line != r"\midrule"]
+        rows = [[cell.strip() for cell in re.split(r"(?<!\\)&", line.removesuffix(r"\\"))] for line in lines]
+        assert {len(row) for row in rows} == {len(shape)}
+        found.append(rows)
+    return found
+
+
 def test_the_table_as_latex(record, vgbench_cli, tmp_path):
     record(recipe="vf", solved=set(range(60)))
+    record(recipe="vf", solved=set(range(60)), seed=1)
     record(recipe="vf_quasi", solved=set(range(40)))
     done = vgbench_cli("report", "--format", "latex")
     assert done.exit_code == 0, done.stderr
-    lines = [line for line in done.stdout.splitlines() if not line.startswith("%")]
-    assert lines[0] == r"\begin{tabular}{lrrrrrr}" and lines[1] == r"\toprule" and lines[-1] == r"\end{tabular}"
-    (best,) = [line for line in lines if line.startswith("vf &")]
-    assert r"\textbf{.75} {\scriptsize [.65, .83]} & .49" in best
-    (other,) = [line for line in lines if line.startswith(r"vf\_quasi &")]
-    assert ".50 {" in other and "textbf" not in other
-    # Each row has as many columns as the head.
-    assert {len(re.findall(r"(?<!\\)&", line)) for line in lines if "&" in line} == {6}
+    (rows,) = rows_of(done.stdout)
+    assert rows[0] == ["", "seeds", r"wall\_small", "paper", r"wall\_big", "paper", "maze", "paper"]
+    (best,) = [row for row in rows if row[0] == "vf"]
+    assert best[1] == "2" and best[-2].startswith(r"\textbf{.75} {\scriptsize [") and best[-1] == ".49"
+    (other,) = [row for row in rows if row[0] == r"vf\_quasi"]
+    assert other[1] == "1" and other[-2] == r".50 {\scriptsize [.39, .61]}"
+    (missing,) = [row for row in rows if row[0] == "contrastive"]
+    assert missing[1:3] == ["--", "--"]
     vgbench_cli("report", "--out", "table.tex")
     assert (tmp_path / "table.tex").read_text() == done.stdout
+
+
+@pytest.mark.parametrize("recipes", [["vf"], ["vf", "vf_quasi"]])
+def test_nothing_is_bold_where_nothing_is_better(record, vgbench_cli, recipes):
+    for recipe in recipes:
+        record(recipe=recipe, solved=set(range(40)))
+    text = vgbench_cli("report", "runs", "--format", "latex").stdout
+    assert text.count(".50 {") == len(recipes) and "textbf" not in text
+
+
+def test_one_command_writes_table_tests_and_picture(record, vgbench_cli, tmp_path):
+    for seed in (0, 1, 2):
+        record(recipe="vf_quasi", seed=seed, solved=set(range(60)))
+        record(recipe="vf", seed=seed, solved=set(range(20 + seed)))
+    suite = """
+suites:
+  mine:
+    summary: two
+    recipes: [vf_quasi, vf]
+    protocols: [maze]
+    families: {better: the value is better when it is directed}
+    claims:
+      - {name: over_vf, text: better than vf, family: better, a: vf_quasi, b: vf, protocols: [maze]}
+      - {name: over_it, text: better than vf_quasi, family: better, a: vf, b: vf_quasi, protocols: [maze]}
+"""
+    (tmp_path / "mine.yaml").write_text(suite)
+    asked = ("report", "runs/paper_table_2-quick", "--suite", "mine.yaml", "--claims")
+    done = vgbench_cli(*asked, "--out", "table.tex", "--figure", "table.pdf")
+    assert (done.exit_code, done.stdout) == (0, "table.tex\n"), done.stderr
+    assert "drawn: table.pdf" in done.stderr and (tmp_path / "table.pdf").read_bytes().startswith(b"%PDF")
+    rates, claims = rows_of((tmp_path / "table.tex").read_text())
+    assert [row[:2] for row in rates] == [["", "seeds"], [r"vf\_quasi", "3"], ["vf", "3"]]
+    assert claims[0] == ["claim", "protocol", "comparison", "rates", "difference", "p (Holm)", "verdict"]
+    shown, opposite = claims[1:]
+    assert shown[:4] == [r"over\_vf", "maze", r"vf\_quasi $>$ vf", ".75, .26"]
+    # (60 - 21) / 80; all seeds agree, so the test passes, and p is written without letters that LaTeX reads otherwise.
+    assert shown[4].startswith(".49 [") and shown[5].startswith("$<$ .001") and shown[6] == "shown over seeds"
+    assert opposite[2] == r"vf $<$ vf\_quasi" and opposite[4].startswith("-.49 [")
+    # CSV: rates, then comparisons.
+    first, second = vgbench_cli(*asked, "--format", "csv").stdout.split("\n\n")
+    assert first + "\n" == vgbench_cli(*asked[:-1], "--format", "csv").stdout
+    assert [line.split(",")[0] for line in second.splitlines()] == ["claim", "over_vf", "over_it"]
+
+
+def test_a_comparison_that_shows_nothing_is_written_as_one(record, vgbench_cli):
+    record(recipe="vf", solved=set(range(40)))
+    record(recipe="vf_quasi", solved=set(range(41)))
+    text = vgbench_cli("report", "--format", "latex", "--claims").stdout
+    _, claims = rows_of(text)
+    assert any(row[3 if "score" in claims[0] else 2] in (r"vf\_quasi $\sim$ vf", r"vf $\sim$ vf\_quasi") for row in claims)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("table.txt", "--figure table.txt: expected a file that ends in .svg, .png, .pdf"),
+        ("nowhere/table.pdf", "--figure nowhere/table.pdf: expected the name of a file in a folder that exists"),
+        ("runs", "--figure runs is a folder"),
+    ],
+)
+def test_a_figure_that_cannot_be_written(record, vgbench_cli, name, message):
+    record()
+    done = vgbench_cli("report", "--figure", name)
+    assert done.exit_code == 2 and message in done.stderr
+
+
+@pytest.mark.parametrize("form", ["svg", "png", "pdf"])
+def test_the_figure_leaves_stdout_to_the_report(record, vgbench_cli, tmp_path, form):
+    record()
+    done = vgbench_cli("report", "runs", "--format", "json", "--figure", f"table.{form}")
+    assert done.json()["recipes"] == ["vf_quasi"]
+    start = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}[form]
+    assert (tmp_path / f"table.{form}").read_bytes().startswith(start)

@@ -201,6 +201,17 @@ def check_in_folder(option: str, path: Path) -> None:
         raise UsageError(f"{option} {path}: expected the name of a file in a folder that exists")
 
 
+PICTURES = ("svg", "png", "pdf")
+"""What a picture may be written as."""
+
+
+def check_picture(option: str, path: Path) -> None:
+    """Refuse a picture that cannot be written by its name, before anything is computed."""
+    if path.suffix.removeprefix(".").lower() not in PICTURES:
+        raise UsageError(f"{option} {path}: expected a file that ends in {', '.join(f'.{name}' for name in PICTURES)}")
+    check_in_folder(option, path)
+
+
 def print_record(record: Mapping[str, Any], text: str, path: Path, form: str) -> None:
     """Print what was found out about a run, and where it was written."""
     if form == "json":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, note, print_json, print_table
+from vgbench.cli.common import Debug, Format, check_picture, examples, handled, note, print_json, print_table
 from vgbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,10 +45,7 @@ def compare(
     if len(set(what)) < len(what):
         raise UsageError("A B: the same method is given twice")
     if plot is not None:
-        from vgbench.reports.plots.style import FORMATS
-
-        if plot.suffix.removeprefix(".") not in FORMATS:
-            raise UsageError(f"--plot {plot}: expected a file that ends in {', '.join(f'.{name}' for name in FORMATS)}")
+        check_picture("--plot", plot)
     from vgbench.reports import pairs
 
     groups = pairs.named([pairs.group(one, inside) for one in what])

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, check_in_folder, examples, handled, note, print_json, print_table
+from vgbench.cli.common import PICTURES, Debug, check_in_folder, examples, handled, note, print_json, print_table
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.text import choice
 
-PICTURES, FILMS = ("svg", "png", "pdf"), ("gif", "mp4", "webp")
+FILMS = ("gif", "mp4", "webp")
 EPILOG = examples(
     "vgbench plot runs/wall_big-vf_quasi-quick-s0-1a2b3c4d",
     "vgbench plot results/quick/maze-vf-s0 --out pictures",

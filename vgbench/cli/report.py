@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, examples, handled, note, print_table, progress
+from vgbench.cli.common import Debug, check_picture, examples, handled, note, print_table, progress
 from vgbench.errors import UsageError
 from vgbench.text import choice, printable
 
@@ -23,7 +23,7 @@ EPILOG = examples(
     "vgbench report runs/paper_table_2-quick --claims",
     "vgbench report results/paper_table_2/quick --out docs/paper_table_2.md",
     "vgbench report runs/literal runs/tuned --variant literal --variant tuned",
-    "vgbench report runs/my_table-quick --suite my_table.yaml --claims",
+    "vgbench report runs/my_table-quick --suite my_table.yaml --claims --out table.tex --figure table.pdf",
     "vgbench report --format json --out report.json",
     "vgbench report runs/paper_table_2-quick --format latex --out table.tex",
     "vgbench report runs/paper_table_2-quick --html report.html",
@@ -55,7 +55,10 @@ def report(
             help="Only runs of this variant; repeat it to show variants side by side (default: all that have runs).",
         ),
     ] = None,
-    claims: Annotated[bool, typer.Option("--claims", help="Also test what the paper claims about its table.")] = False,
+    claims: Annotated[
+        bool,
+        typer.Option("--claims", help="Also test the suite's claims: a second table (in CSV, after an empty line)."),
+    ] = False,
     layout: Annotated[
         str | None,
         typer.Option(
@@ -79,6 +82,10 @@ def report(
         Path | None,
         typer.Option(metavar="FILE", help="Draw success against distance (SVG), for a suite that ranks recipes."),
     ] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the rates with their intervals, a panel per protocol (SVG, PNG, PDF)."),
+    ] = None,
     draw: Annotated[
         bool,
         typer.Option(
@@ -97,7 +104,7 @@ def report(
     chosen, _, _, scale = choose(suite, recipes, variant or [], scale)
     guess = SUFFIXES.get(out.suffix.removeprefix(".").lower() if out else "", "table")
     form = choice(layout or guess, FORMATS, "--format")
-    _check_files(out, html, curves, draw)
+    _check_files(out, html, curves, figure, draw)
     if curves is not None and not chosen.ranking:
         raise UsageError(f"--curves: suite {chosen.name} has no ranking (no key `ranking`)")
     built, findings, left_out = make(folders or [], suite, scale, variant or [], recipes)
@@ -108,6 +115,11 @@ def report(
         note(f"skipped {len(left_out) - SKIPPED} more folders; --format json lists all of them, as left_out")
     if curves is not None:
         _draw_curves(built, curves)
+    if figure is not None:
+        from vgbench.reports.plots.table_chart import save_table
+
+        save_table(built, figure)
+        note(f"drawn: {figure}")
     if html is not None:
         from vgbench.reports.html import page
 
@@ -139,11 +151,13 @@ def _draw_curves(table: "Table", path: Path) -> None:
     print(path)
 
 
-def _check_files(out: Path | None, html: Path | None, curves: Path | None, draw: bool) -> None:
+def _check_files(out: Path | None, html: Path | None, curves: Path | None, figure: Path | None, draw: bool) -> None:
     """Refuse files that are folders, and pictures that no page would show."""
-    for option, path in (("--out", out), ("--html", html), ("--curves", curves)):
+    for option, path in (("--out", out), ("--html", html), ("--curves", curves), ("--figure", figure)):
         if path is not None and path.is_dir():
             raise UsageError(f"{option} {path} is a folder; expected the name of a file")
+    if figure is not None:
+        check_picture("--figure", figure)
     if draw and html is None:
         raise UsageError("--draw needs --html FILE: it draws the pictures of that page")
 
@@ -157,9 +171,9 @@ def _text(layout: str, table: "Table", findings: "list[Finding]", claims: bool, 
     if layout == "latex":
         from vgbench.reports.latex import latex
 
-        return latex(table)
+        return latex(table, findings if claims else [])
     if layout == "csv":
-        return export.claims_csv(findings) if claims else export.table_csv(table)
+        return export.table_csv(table) + (f"\n{export.claims_csv(findings)}" if claims else "")
     if layout == "json":
         return export.dump(export.plain(table, findings, left_out))
     return _plain_text(table, findings if claims else [])

@@ -1,34 +1,31 @@
-"""The table of a report as LaTeX (booktabs): rates with intervals, the best of each column in bold."""
+"""A report as LaTeX (booktabs): rates with intervals, the best of each column in bold, and the claims below."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from vgbench.reports.fields import figure
-from vgbench.reports.markdown import notes
+from vgbench.reports.claims import Finding
+from vgbench.reports.fields import NONE, figure
+from vgbench.reports.markdown import claims_grid, claims_notes, notes
 from vgbench.reports.table import Table, TableCell
 
 _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _SPECIAL |= {letter: f"\\{letter}" for letter in "&%$#_{}"}
+# In the default encoding of fonts, `<` and `>` are other signs in text.
+_SPECIAL |= {"<": "$<$", ">": "$>$", NONE: "--", "\N{MINUS SIGN}": "$-$"}
 
 
-def latex(table: Table) -> str:
-    r"""Return a `tabular` for `\usepackage{booktabs}`, with the report's notes as comments above it.
+def latex(table: Table, findings: Sequence[Finding] = ()) -> str:
+    r"""Return a `tabular` for `\usepackage{booktabs}`, and a second one for comparisons, if there are any.
 
-    The best current mean of a column is bold; whether it is better than another one the claims say.
+    Notes on both stand above them, as comments. The best current mean of a column is bold, unless all rows tie or
+    only one has a rate; whether it is better than another one the claims say.
     """
     columns = [(protocol, variant) for protocol in table.suite.protocols for variant in table.variants]
     papers = {protocol for protocol in table.suite.protocols if table.publishes(protocol)}
-    shape = "l" + "".join("r" * (len(table.variants) + (protocol in papers)) for protocol in table.suite.protocols)
-    lines = [f"% {' '.join(note.split())}" for note in notes(table)]
-    lines += [
-        "% \\usepackage{booktabs}",
-        f"\\begin{{tabular}}{{{shape}}}",
-        "\\toprule",
-        _line(_head(table, papers)),
-        "\\midrule",
-    ]
+    shape = "lr" + "".join("r" * (len(table.variants) + (protocol in papers)) for protocol in table.suite.protocols)
     best = {column: _best(table, *column) for column in columns}
+    rows = []
     for recipe in table.suite.recipes:
-        row = [escaped(recipe)]
+        row = [escaped(recipe), _seeds(table.cells[recipe, *column] for column in columns)]
         for protocol in table.suite.protocols:
             for variant in table.variants:
                 cell = table.cells[recipe, protocol, variant]
@@ -36,12 +33,31 @@ def latex(table: Table) -> str:
             if protocol in papers:
                 published = table.cells[recipe, protocol, table.variants[0]].published
                 row.append(figure(published.rate) if published else "--")
-        lines.append(_line(row))
+        rows.append(row)
+    text = "% \\usepackage{booktabs}\n" + _tabular(notes(table), shape, _head(table, papers), rows)
+    return text + ("\n" + _claims(table, findings) if findings else "")
+
+
+def _claims(table: Table, findings: Sequence[Finding]) -> str:
+    """Return a `tabular` of comparisons with their corrected tests."""
+    headers, rows = claims_grid(findings)
+    # Between two names `~` is a sign of the comparison.
+    place = headers.index("comparison")
+    texts = [[escaped(text) for text in row] for row in rows]
+    for row in texts:
+        row[place] = row[place].replace(f" {_SPECIAL['~']} ", r" $\sim$ ")
+    comments = claims_notes(findings, table.suite.families)
+    return _tabular(comments, "l" * len(headers), list(map(escaped, headers)), texts)
+
+
+def _tabular(comments: Iterable[str], shape: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"% {' '.join(comment.split())}" for comment in comments]
+    lines += [f"\\begin{{tabular}}{{{shape}}}", "\\toprule", _line(head), "\\midrule", *map(_line, rows)]
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"]) + "\n"
 
 
 def _head(table: Table, papers: Iterable[str]) -> list[str]:
-    found = [""]
+    found = ["", "seeds"]
     for protocol in table.suite.protocols:
         for variant in table.variants:
             found.append(escaped(f"{protocol} {variant}" if table.side_by_side else protocol))
@@ -49,9 +65,17 @@ def _head(table: Table, papers: Iterable[str]) -> list[str]:
     return found
 
 
+def _seeds(cells: Iterable[TableCell]) -> str:
+    """Number of seeds of a row; several numbers where its cells differ."""
+    counts = dict.fromkeys(len(cell.records) for cell in cells if cell.records)
+    return ", ".join(map(str, counts)) or "--"
+
+
 def _best(table: Table, protocol: str, variant: str | None) -> float | None:
+    """Highest rate of a column; None where no other rate is below it."""
     cells = (table.cells[recipe, protocol, variant] for recipe in table.suite.recipes)
-    return max((cell.rate for cell in cells if cell.state == "done"), default=None)
+    rates = {cell.rate for cell in cells if cell.state == "done"}
+    return max(rates) if len(rates) > 1 else None
 
 
 def _cell(cell: TableCell, bold: bool) -> str:
