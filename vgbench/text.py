@@ -118,11 +118,34 @@ def task_name(environment: str, protocol: str) -> str:
     return protocol if protocol.startswith(environment) else f"{environment}-{protocol}"
 
 
+KIND_WORDS = {
+    "loss": "objective",
+    "criterion": "objective",
+    "metric": "distance",
+    "env": "environment",
+    "world": "environment",
+    "task": "protocol",
+    "model": "network",
+    "encoder": "network",
+    "predictor": "network",
+    "controller": "planner",
+    "optimizer": "planner",
+    "callback": "logger",
+    "method": "recipe",
+}
+"""Words of the field for kinds that have another name here."""
+
+
 def choice_of_kind(value: str, known: Iterable[str], option: object) -> str:
     """Return the kind that `value` names, in the singular or the plural; as `choice`, which quotes what was written."""
     names = list(known)
     written = same(value).lower()
     singular = written.removesuffix("s")
+    meant = KIND_WORDS.get(written) or KIND_WORDS.get(singular)
+    if singular not in names and meant in names:
+        from vgbench.errors import UsageError
+
+        raise UsageError(f"{option}: unknown value {value!r}. It is called {meant!r} here. Known: {', '.join(names)}.")
     return choice(singular if singular in names or singular in RENAMED else value, names, option)
 
 

@@ -91,6 +91,17 @@ def test_a_sweep_takes_it(mine):
             "recipes:\n  a: {summary: s, objectives: [two_level_iql], distance: euclidean, training: separate}",
             "mine.yaml:2: recipes.a: objective 'two_level_iql' needs a distance of several levels",
         ),
+        (
+            "recipes:\n  a:\n    extends: vf_quasi\n    distance: euclidean\n    set:\n      iqe.component_dim: 4",
+            "mine.yaml:6: recipes.a.set.iqe.component_dim: distance 'iqe' is not part of recipe a, which has iql, "
+            "euclidean. Known: euclidean, iql.",
+        ),
+        (
+            "recipes:\n  a:\n    extends: vf\n    objectives: [two_level_iql, vcreg]\n    distance: two_level\n"
+            "    set: {iql.tau: 0.7}",
+            "mine.yaml:6: recipes.a.set.iql.tau: objective 'iql' is not part of recipe a, which has two_level_iql, "
+            "vcreg, two_level. Known: two_level, two_level_iql, vcreg.",
+        ),
         ("recipes:\n  vf: {extends: vf_quasi}", "mine.yaml:2: recipes.vf: there is a recipe of that name"),
         ("recipes:\n  a: {extends: vf, distence: iqe}", "mine.yaml:2: recipes.a: unknown key 'distence'. Did you mean"),
         ("recipes:\n  a: {extends: vf, objectives: iql}", "recipes.a.objectives: expected a list of names, got 'iql'"),
@@ -107,6 +118,18 @@ def test_mistakes_are_named_with_file_and_line_though_another_recipe_runs(mine, 
     result = mine(text)
     assert result.exit_code == 2 and message in result.stderr, result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.yaml"]
+
+
+def test_what_is_inherited_or_of_a_protocol_may_be_without_effect(mine):
+    text = """\
+    recipes:
+      base: {extends: vf_quasi, set: {iqe.component_dim: 4}}
+      other: {extends: base, distance: euclidean, set: {objective.tau: 0.7, maze.max_force: 2.0, cem.samples: 9}}
+    """
+    result = mine(text, *PLACE, "--recipe", "other", "--dry-run", "--format", "json")
+    assert result.exit_code == 0, result.stderr
+    values = result.json()["values"]
+    assert values["iql.tau"]["value"] == 0.7 and "iqe.component_dim" not in values
 
 
 def test_a_symmetric_distance_where_a_stranger_needs_another(mine, tmp_plugin):

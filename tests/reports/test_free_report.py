@@ -45,6 +45,81 @@ def test_values_that_the_command_asked_for_make_a_row_not_a_stale_one(record, re
     assert "vf on maze, seed 1 has other values: iql.tau=0.95." in shown and "stale" not in shown
 
 
+def test_an_evaluation_beside_its_run_is_a_row_and_no_second_run(record, report, vgbench_cli, edit):
+    record(recipe="vf", solved=set(range(40)))
+    record(recipe="vf_quasi", solved=set(range(30)))
+    place = "maze/vf/s0-evaluated-00000000"
+    own = record(
+        recipe="vf", folder=place, solved=set(range(70)), argv=["vgbench", "evaluate", "s0", "--planner", "cem"]
+    )
+
+    def other(run):
+        run["identity"]["planner"]["name"] = "cem"
+        run["key"] = "0" * 8
+
+    edit(own / "run.json", other)
+    edit(own / "result.json", lambda result: result.update(key="0" * 8))
+    rates = {recipe: cell["success_rate"] for (recipe, _), cell in report("runs")["cells"].items()}
+    assert rates == {"vf": 0.5, "vf_quasi": 30 / 80, "vf (planner=cem)": 70 / 80}
+    shown = vgbench_cli("report", "runs", "--suite", "paper_table_2").stdout
+    assert "vf on maze, seed 0 has other values: planner=cem." in shown and "without --suite, gives them rows" in shown
+    # The folder of a recipe means its own runs, and an evaluation is compared where it is named.
+    suite = "runs/paper_table_2-quick/maze"
+    compared = vgbench_cli("compare", f"{suite}/vf", f"{suite}/vf_quasi", "--format", "json")
+    assert compared.exit_code == 0, compared.stderr
+    assert [rate["success_rate"] for rate in compared.json()["rates"]] == [0.5, 30 / 80]
+    named = vgbench_cli("compare", f"runs/paper_table_2-quick/{place}", f"{suite}/vf_quasi", "--format", "json").json()
+    assert [rate["success_rate"] for rate in named["rates"]] == [70 / 80, 30 / 80]
+
+
+def test_a_model_that_was_trained_elsewhere_is_not_stale(record, report, edit):
+    own = record(recipe="vf", argv=["vgbench", "evaluate", "run", "--protocol", "maze"])
+
+    def other(run):
+        run["identity"]["trained"] = "1" * 8
+        run["identity"]["settings"]["train"]["steps"] = 7
+        run["key"] = "0" * 8
+
+    edit(own / "run.json", other)
+    edit(own / "result.json", lambda result: result.update(key="0" * 8))
+    ((place, cell),) = report("runs")["cells"].items()
+    assert place == ("vf (trained elsewhere)", "maze") and (cell["state"], cell["differences"]) == ("done", [])
+
+
+@pytest.mark.parametrize("named", [(), ("--suite", "paper_table_2")])
+def test_the_only_scale_of_a_folder_is_the_default(record, report, edit, named):
+    for seed in (0, 1):
+        edit(record(seed=seed) / "run.json", lambda run: run.update(scale="smoke"))
+    content = report("runs", *named)
+    assert content["scale"] == "smoke" and content["left_out"] == []
+    # Of several quick is meant; what is skipped for one reason is one line.
+    record(seed=2)
+    content = report("runs", *named)
+    assert content["scale"] == "quick" and len(content["left_out"]) == 2
+    (line,) = [line for line in content["stderr"].splitlines() if "skipped" in line]
+    assert "s0 and 1 more: it is of scale smoke, not quick" in line
+
+
+def test_no_table_without_a_run(record, vgbench_cli, edit, tmp_path):
+    (tmp_path / "runs" / "empty").mkdir(parents=True)
+    done = vgbench_cli("report", "runs/empty")
+    assert (done.exit_code, done.stdout) == (2, "") and "DIR runs/empty: there is no run in it" in done.stderr
+    for seed in (0, 1):
+        edit(record(seed=seed) / "run.json", lambda run: run.update(recipe=None))
+    for arguments, reason in (((), "s0 and 1 more: its run is of no recipe"), (("--scale", "smoke"), "no recipe")):
+        done = vgbench_cli("report", "runs", *arguments)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert "error: DIR runs: no run there can be shown: runs/" in done.stderr and reason in done.stderr
+
+
+def test_a_run_on_a_protocol_that_a_suite_does_not_have_is_named(record, report):
+    record()
+    record(protocol="turnstile")
+    content = report("runs", "--suite", "paper_table_2")
+    (line,) = content["left_out"]
+    assert line.endswith("it is on turnstile, which suite paper_table_2 does not have")
+
+
 @pytest.mark.parametrize("count", [2, 7])
 def test_long_names_of_methods_leave_room_for_the_curves(record, vgbench_cli, edit, count):
     for number in range(count):
@@ -74,7 +149,9 @@ def test_a_value_that_changed_without_the_user_is_stale_all_the_same(record, rep
 
 def rows_of(text):
     """Rows of each tabular of a text, as lists of cells."""
-    tables = re.findall(r"\\begin\{tabular\}\{(l[lr]*)\}\n\\toprule\n(.*?)\\bottomrule\n\\end\{tabular\}", text, re.DOTALL)
+    tables = re.findall(
+        r"\\begin\{tabular\}\{(l[lr]*)\}\n\\toprule\n(.*?)\\bottomrule\n\\end\{tabular\}", text, re.DOTALL
+    )
     found = []
     for shape, body in tables:
         lines = [line for line in body.splitlines() if line != r"\midrule"]
@@ -149,7 +226,9 @@ def test_a_comparison_that_shows_nothing_is_written_as_one(record, vgbench_cli):
     record(recipe="vf_quasi", solved=set(range(41)))
     text = vgbench_cli("report", "--format", "latex", "--claims").stdout
     _, claims = rows_of(text)
-    assert any(row[3 if "score" in claims[0] else 2] in (r"vf\_quasi $\sim$ vf", r"vf $\sim$ vf\_quasi") for row in claims)
+    assert any(
+        row[3 if "score" in claims[0] else 2] in (r"vf\_quasi $\sim$ vf", r"vf $\sim$ vf\_quasi") for row in claims
+    )
 
 
 @pytest.mark.parametrize(

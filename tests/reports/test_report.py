@@ -322,7 +322,7 @@ def test_many_skipped_folders_are_not_all_named(record, report):
     runs = record().parents[2]
     for number in range(23):
         (runs / f"odd{number:02}").mkdir()
-        (runs / f"odd{number:02}" / "run.json").write_text("{")
+        (runs / f"odd{number:02}" / "run.json").write_text("{" + "\n" * number)  # each damaged on another line
     content = report()
     assert len(content["left_out"]) == 23
     assert content["stderr"].count("note: skipped") == 21 and "skipped 3 more folders" in content["stderr"]

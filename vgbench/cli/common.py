@@ -5,6 +5,7 @@ import functools
 import inspect
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -100,7 +101,7 @@ def handled(command: Callable[P, None]) -> Callable[P, None]:
             if kwargs.get("debug"):
                 traceback.print_exc()
             if isinstance(err, VgbenchError):
-                say(f"error: {err}")
+                say(f"error: {_lined(str(err))}")
                 raise typer.Exit(err.exit_code) from None
             # Not foreseen: a bug of ours or of a plugin, or the machine's.
             from vgbench.plugin.attribution import explain
@@ -109,10 +110,18 @@ def handled(command: Callable[P, None]) -> Callable[P, None]:
                 say(f"error: {err.filename}: {err.strerror}")
                 raise typer.Exit(2 if err.errno in _NAMED_WRONGLY else 1) from None
             hint = "" if kwargs.get("debug") else " (run again with --debug for the traceback)"
-            say(f"error: {explain(err) or f'{type(err).__name__}: {err}{hint}'}")
+            say(f"error: {_lined(explain(err) or f'{type(err).__name__}: {err}{hint}')}")
             raise typer.Exit(1) from None
 
     return wrapper
+
+
+_OF_SHAPES = re.compile(r" raised (\w+: [^\n]*?\b(?:shape|size|dimension|index)[^\n]*?) (?=\([^()]*, line \d+)")
+
+
+def _lined(text: str) -> str:
+    """Put an inner error about shapes, which is read number by number, on a line of its own."""
+    return _OF_SHAPES.sub(r" raised\n  \1\n", text)
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result and errors only.")]

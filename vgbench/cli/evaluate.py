@@ -16,19 +16,23 @@ EPILOG = examples(
 )
 
 
-@takes("planner", "protocol", "tasks", "task_seed", "set", "device", "threads", "memory", "out")
+@takes("planner", "protocol", "tasks", "task_seed", "set", "device", "threads", "memory")
 @handled
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run with its checkpoints.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of the evaluation (default: RUN-evaluated-KEY, beside RUN)."),
+    ] = None,
     format: Format = "table",
     debug: Debug = False,
     **options: Any,
 ) -> None:
     """Plan with the model of a finished run: with another planner, other tasks, other values or another protocol.
 
-    Nothing is trained. The result is a new run folder, beside RUN by default; the same command resumes it. Another
-    planner takes its values from the protocol, not from the old planner. With another protocol the model is evaluated
-    in an environment that it was not trained in.
+    Nothing is trained. The result is a new run folder; the same command resumes it. `vgbench report` gives it a row of
+    its own, and `vgbench compare` takes it where it is named. Another planner takes its values from the protocol, not
+    from the old planner. With another protocol the model is evaluated in an environment that it was not trained in.
     """
     with quick_imports():
         from vgbench.cli.result import print_result
@@ -36,9 +40,8 @@ def evaluate(
         from vgbench.plugin.loggers import Loggers
         from vgbench.plugin.registry import Registry
 
-    out = options.pop("out")
     loggers = Loggers().load(Registry(), ())
-    result = again(run, options, Path(out) if out else None, ["vgbench", *sys.argv[1:]], loggers, note)
+    result = again(run, options, out, ["vgbench", *sys.argv[1:]], loggers, note)
     if format == "json":
         print_json(result)
     else:

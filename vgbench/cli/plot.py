@@ -7,6 +7,7 @@ import typer
 
 from vgbench.cli.common import PICTURES, Debug, check_in_folder, examples, handled, note, print_json, print_table
 from vgbench.errors import UsageError, VgbenchError
+from vgbench.storage.near_folder import near_folder
 from vgbench.text import choice
 
 FILMS = ("gif", "mp4", "webp")
@@ -60,7 +61,9 @@ def plot(
     form = choice(layout or ("gif" if task else "table"), ("table", "json", *PICTURES, *FILMS), "--format")
     for path in run:
         if not path.is_dir():
-            raise UsageError(f"RUN {path}: there is no such folder; expected the folder of a run, or of runs")
+            raise UsageError(
+                f"RUN {path}: there is no such folder; expected the folder of a run, or of runs.{near_folder(path)}"
+            )
     one = len(run) == 1 and (run[0] / "run.json").exists()
     if form in FILMS and not task:
         raise UsageError(f"--format {form}: it is for the animation of one task; give --task N as well")

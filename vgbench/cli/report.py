@@ -47,7 +47,12 @@ def report(
         Path | None,
         typer.Option(metavar="FILE", help="YAML file with your own recipes, which become rows of the table."),
     ] = None,
-    scale: Annotated[str, typer.Option(metavar="smoke|quick|paper", help="Only runs of this scale.")] = "quick",
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="smoke|quick|paper", help="Only runs of this scale (default: the only one in DIR, or quick)."
+        ),
+    ] = None,
     variant: Annotated[
         list[str] | None,
         typer.Option(
@@ -99,20 +104,21 @@ def report(
     Missing, failed and stale runs are marked. Runs of different scales, tasks or values are never mixed in one cell.
     """
     # The options first: a slip need not wait for these imports and records.
-    from vgbench.reports.make import choose, folders_of, make
+    from vgbench.reports.make import choose, folders_of, make, reasons
 
-    chosen, _, _, scale = choose(suite, recipes, variant or [], scale)
+    chosen, *_ = choose(suite, recipes, variant or [], scale)
     guess = SUFFIXES.get(out.suffix.removeprefix(".").lower() if out else "", "table")
     form = choice(layout or guess, FORMATS, "--format")
     _check_files(out, html, curves, figure, draw)
     if curves is not None and not chosen.ranking:
         raise UsageError(f"--curves: suite {chosen.name} has no ranking (no key `ranking`)")
     built, findings, left_out = make(folders or [], suite, scale, variant or [], recipes)
-    places = folders_of(folders or [], chosen.name, scale)
-    for line in left_out[:SKIPPED]:
+    places = folders_of(folders or [], chosen.name, built.scale)
+    skipped = reasons(left_out)
+    for line, _ in skipped[:SKIPPED]:
         note(f"skipped {line}")
-    if len(left_out) > SKIPPED:
-        note(f"skipped {len(left_out) - SKIPPED} more folders; --format json lists all of them, as left_out")
+    if rest := sum(count for _, count in skipped[SKIPPED:]):
+        note(f"skipped {rest} more folders; --format json lists all of them, as left_out")
     if curves is not None:
         _draw_curves(built, curves)
     if figure is not None:

@@ -13,6 +13,7 @@ from typing import Any
 from vgbench.config import catalogue
 from vgbench.config.catalogue import OWN_SECTIONS, Catalogue
 from vgbench.config.config_file import KEYS
+from vgbench.config.recipes import check_values
 from vgbench.config.schema import known, mapping
 from vgbench.errors import UsageError, prefix_error
 from vgbench.plugin.entry import CATALOGUES, Entry
@@ -95,7 +96,12 @@ def with_file(path: Path, option: str) -> tuple[Catalogue, dict[str, Any]]:
         UsageError: `FILE:LINE: ...`, for what is wrong.
     """
     content, where = read_file(path, option)
-    return load_catalogue().with_file(content, where), content
+    made = load_catalogue().with_file(content, where)
+    # A run's own file has all values of its recipe, inherited ones among them.
+    if "complete" not in yaml_file.load(path):
+        installed = [(entry.kind, entry.name) for entry in Registry().entries()]
+        check_values(content.get("recipes") or {}, where / "recipes", made.recipes, installed)
+    return made, content
 
 
 def only_suite(path: Path, option: str) -> tuple[Catalogue, str]:

@@ -91,7 +91,7 @@ def choose_method(options: OptionReader, registry: Registry, catalogue: Catalogu
         UsageError: nothing is said, or what is said contradicts itself.
     """
     asked = options.get("recipe")
-    recipe = _recipe(asked, catalogue) if asked else None
+    recipe = _recipe(asked, catalogue, options) if asked else None
     named, distance = options.get("objectives"), options.get("distance")
     says, measure = named, distance
     if recipe:
@@ -126,9 +126,12 @@ def choose_method(options: OptionReader, registry: Registry, catalogue: Catalogu
     return method
 
 
-def _recipe(asked: Option, catalogue: Catalogue) -> Recipe:
-    with prefix_error(asked.written):
+def _recipe(asked: Option, catalogue: Catalogue, options: OptionReader) -> Recipe:
+    try:
         return catalogue.recipe(asked.value)
+    except UsageError as err:
+        more = "" if options.has_recipes else " One of your own needs its file: --recipes FILE."
+        raise UsageError(f"{asked.written}: {err}{more}") from err
 
 
 def _incomplete(named: Option | None, distance: Option | None, registry: Registry, catalogue: Catalogue) -> str:

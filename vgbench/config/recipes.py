@@ -1,6 +1,6 @@
 """Recipes: rows of the paper's Table 1, variants of them, and a user's own from a file."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -76,6 +76,40 @@ def read_recipes(
         budget.check(_set(section[name], where / name), where / name / "set", budget=False)
     own = others is not None
     return {name: replace(made[name], own=own) for name in section}
+
+
+def check_values(section: Any, where: Where, made: Mapping[str, Recipe], installed: Iterable[tuple[str, str]]) -> None:
+    """Refuse a value that a recipe of a user's own file sets for an objective or a distance that it does not have.
+
+    Inherited values may be of plugins that the recipe replaced; they have no effect. So have those for plugins that a
+    protocol chooses (environment, planner, networks), which other protocols may have.
+
+    Args:
+        section: `recipes` of the file.
+        where: its place.
+        made: the recipes by name.
+        installed: kind and name of each installed plugin.
+
+    Raises:
+        UsageError: `FILE:LINE: ...`, with the plugins that the recipe has.
+    """
+    kinds: dict[str, set[str]] = {}
+    for kind, name in installed:
+        kinds.setdefault(name, set()).add(kind)
+    for name in section:
+        recipe = made[name]
+        terms = [*recipe.objectives, recipe.distance, *(term for terms in recipe.stages.values() for term in terms)]
+        # Of `DIST:NAME:WEIGHT` any part may be the name.
+        parts = dict.fromkeys(same(part) for term in terms for part in term.split(":"))
+        have = [part for part in parts if part in kinds]
+        for address in _set(section[name], where / name):
+            plugin = same(str(address).rpartition(".")[0].rpartition(":")[2])
+            if plugin not in parts and kinds.get(plugin, {"?"}) <= {"objective", "distance"}:
+                kind = " or ".join(sorted(kinds[plugin]))
+                raise UsageError(
+                    f"{where / name / 'set' / address}: {kind} {plugin!r} is not part of recipe {name}, which has "
+                    f"{', '.join(have)}. {suggest(plugin, have)}"
+                )
 
 
 def _make(

@@ -166,6 +166,11 @@ class OptionReader:
         found = {key: self._file[key] for key in OWN_SECTIONS if key in self._file}
         return catalogue.with_file(found, Where(str(self._config))) if found else catalogue
 
+    @property
+    def has_recipes(self) -> bool:
+        """Whether a file with recipes of the user's own is given."""
+        return "recipes" in self._request.options or "recipes" in self._file
+
     def number(self, key: str) -> Option:
         """Return a seed: a whole number, not negative; 0 by default, for `data_seed` the seed of training."""
         choice = self.get_or(key, 0)

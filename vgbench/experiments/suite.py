@@ -49,6 +49,8 @@ def find(name: str, recipes: Path | None = None, option: str = "NAME") -> tuple[
         UsageError: there is none of that name, or the file is wrong.
     """
     if Path(name).suffix in (".yaml", ".yml"):
+        if not Path(name).exists():
+            raise UsageError(f"{option} {name}: there is no such file.{_near_file(Path(name))}")
         if recipes is not None:
             raise UsageError(f"--recipes {recipes} contradicts the file {name}, which has its own; put them in one")
         catalogue, only = catalogue_files.only_suite(Path(name), option)
@@ -59,10 +61,26 @@ def find(name: str, recipes: Path | None = None, option: str = "NAME") -> tuple[
         catalogue, content = catalogue_files.with_file(recipes, "--recipes")
     if same(name) in catalogue.sweeps:
         raise UsageError(f"{name} is a sweep, not a suite: vgbench sweep {same(name)}")
+    if same(name) not in catalogue.suites and (file := _file_here(name)):
+        raise UsageError(f"no suite named {name!r}, but there is a file: {file}. Did you mean {str(file)!r}?")
     suite = catalogue.suite(name)
     if suite.name in (content.get("suites") or {}):
         return suite, recipes
     return replace(suite, recipes=tuple(dict.fromkeys([*suite.recipes, *(content.get("recipes") or {})]))), recipes
+
+
+def _file_here(name: str) -> Path | None:
+    """Return the YAML file that a name without its ending means, if there is one."""
+    return next((Path(f"{stem}.yaml") for stem in (name, same(name)) if Path(f"{stem}.yaml").is_file()), None)
+
+
+def _near_file(path: Path) -> str:
+    """Name the YAML file that is nearest to one that does not exist."""
+    import difflib
+
+    there = sorted(found.name for found in path.parent.glob("*.y*ml") if found.is_file())
+    near = difflib.get_close_matches(path.name, there, n=1, cutoff=0.5)
+    return f" Did you mean {str(path.with_name(near[0]))!r}?" if near else ""
 
 
 def cells(suite: Suite, seeds: Sequence[int], base: RunRequest) -> list[CellRequest]:

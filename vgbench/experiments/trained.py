@@ -18,6 +18,7 @@ from vgbench.hardware import keep_freed_memory
 from vgbench.model import precision
 from vgbench.model.jepa import JEPA
 from vgbench.spec import RunSpec
+from vgbench.storage.near_folder import near_folder
 from vgbench.storage.record_types import RunFile
 from vgbench.storage.run_folder import RunFolder, other_format
 
@@ -47,7 +48,8 @@ class Trained:
 
 def _inside(path: Path) -> str:
     """Name runs that a folder has in it, where it was given in place of one of them."""
-    inside = sorted(found.parent.as_posix() for found in path.glob("*/run.json"))
+    depths = ("*/run.json", "*/*/run.json", "*/*/*/run.json")
+    inside = sorted(found.parent.as_posix() for depth in depths for found in path.glob(depth))
     more = f" and {len(inside) - 3} more" if len(inside) > 3 else ""
     return f" Runs in it: {', '.join(inside[:3])}{more}." if inside else ""
 
@@ -64,7 +66,7 @@ def load_trained(path: Path, option: str = "RUN", tasks: bool = True, simulator:
     """
     if not path.is_dir():
         why = "it is a file" if path.exists() else "there is no such folder"
-        raise UsageError(f"{option} {path}: {why}; expected the folder of a run")
+        raise UsageError(f"{option} {path}: {why}; expected the folder of a run.{near_folder(path)}")
     for name in ("run.json", "config.yaml"):
         if not (path / name).exists():
             wanted = f"expected the folder of a run, as `vgbench run` makes it.{_inside(path)}"

@@ -134,7 +134,7 @@ def compare(*what: str | Path, inside: str | Path | None = None) -> list[dict[st
 def report(
     *folders: str | Path,
     suite: str | None = None,
-    scale: str = "quick",
+    scale: str | None = None,
     variants: Sequence[str] = (),
     recipes: str | Path | None = None,
 ) -> dict[str, Any]:
@@ -143,12 +143,12 @@ def report(
     Args:
         folders: of run folders.
         suite: rows, columns, published numbers and claims; by default what the folders have.
-        scale: of the runs.
+        scale: of the runs; by default the only one that they have, quick if they have several.
         variants: of the runs; by default all that there are.
         recipes: a file with recipes of your own.
 
     Raises:
-        UsageError: a folder or a name does not exist.
+        UsageError: a folder or a name does not exist, or no run of the folders can be shown.
     """
     from vgbench.reports.export import plain
     from vgbench.reports.make import make

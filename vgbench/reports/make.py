@@ -16,20 +16,23 @@ from vgbench.storage import records, yaml_file
 from vgbench.storage.records import RunRecord
 from vgbench.text import choice
 
-DEFAULT = "paper_table_2"
+DEFAULT, QUICK = "paper_table_2", "quick"
 
 
 def choose(
-    suite: str | None, recipes: Path | None, variants: Sequence[str], scale: str
-) -> tuple[Suite, Path | None, list[str], str]:
-    """Return the suite, the user's file that it needs, the variants (none: all) and the scale that are named.
+    suite: str | None, recipes: Path | None, variants: Sequence[str], scale: str | None
+) -> tuple[Suite, Path | None, list[str], str | None]:
+    """Return the suite, the user's file that it needs, the variants (none: all) and the scale that are named, if any.
 
     Raises:
         UsageError: one of them does not exist.
     """
     name = suite or DEFAULT
-    with prefix_error(f"--suite {name}"):
+    try:
         chosen, own = find(name, recipes, "--suite")
+    except UsageError as err:
+        # What it says of a file begins with the option.
+        raise err if str(err).startswith("--") else UsageError(f"--suite {name}: {err}") from err
     catalogue = load_catalogue() if own is None else with_file(own, "--suite")[0]
     found = []
     for text in variants:
@@ -37,18 +40,18 @@ def choose(
             variant = catalogue.variant(text)
         assert variant is not None
         found.append(variant.name)
-    return chosen, own, list(dict.fromkeys(found)), choice(scale, SCALES, "--scale")
+    return chosen, own, list(dict.fromkeys(found)), None if scale is None else choice(scale, SCALES, "--scale")
 
 
 def make(
-    folders: Sequence[Path], suite: str | None, scale: str, variants: Sequence[str], recipes: Path | None = None
+    folders: Sequence[Path], suite: str | None, scale: str | None, variants: Sequence[str], recipes: Path | None = None
 ) -> tuple[Table, list[Finding], list[str]]:
     """Read the records of some folders into a table, and test its claims.
 
     Args:
         folders: of run folders; none: the suite's usual one.
         suite: name or file; None: rows and columns are what there is.
-        scale: of the records.
+        scale: of the records; None: the only one that they have, quick if they have several.
         variants: of the records, side by side; none: all that there are.
         recipes: a file with recipes of the user's own.
 
@@ -56,22 +59,56 @@ def make(
         The table, what became of its claims, and a line for each folder that was left out.
 
     Raises:
-        UsageError: a folder or a name does not exist.
+        UsageError: a folder or a name does not exist, or no suite is named and no run of the folders can be shown.
     """
     free = suite is None and bool(folders)
-    chosen, own, named, scale = choose(suite, recipes, variants, scale)
-    places = folders_of(folders, chosen.name, scale)
+    chosen, own, named, asked = choose(suite, recipes, variants, scale)
+    places = folders_of(folders, chosen.name, asked or QUICK)
+    scale = asked or (_only_scale(places) if folders else QUICK)
     found, left_out = records.scan(places, scale, None if free else table.recipes(chosen), named)
     unknown = [record for record in found if not _known_variant(record, own)]
     left_out += [f"{record.path}: it is of variant {record.variant}, which is not installed" for record in unknown]
     found = [record for record in found if record not in unknown]
     shown: list[str | None] = [*(named or table.variants(found))]
     if free:
+        if not found:
+            raise UsageError(_nothing(places, left_out))
         found = rows.labelled(found, shown, own)
-        # Without any record the suite's own rows say what is missing.
-        chosen = rows.suite_of(found, chosen) if found else chosen
+        chosen = rows.suite_of(found, chosen)
+    else:
+        left_out += [
+            f"{record.path}: it is on {record.protocol}, which suite {chosen.name} does not have"
+            for record in found
+            if record.protocol not in chosen.protocols
+        ]
     built = table.build(chosen, scale, found, shown or [None], own)
     return built, claims.judge(built), left_out
+
+
+def _only_scale(folders: Sequence[Path]) -> str:
+    """Return the only scale that the runs of some folders have; quick if they have several or none."""
+    scales = records.scales(folders)
+    return scales.pop() if len(scales) == 1 else QUICK
+
+
+def _nothing(folders: Sequence[Path], left_out: Sequence[str]) -> str:
+    """Say why the runs of some folders make no table."""
+    where = " ".join(map(str, folders))
+    if not left_out:
+        return f"DIR {where}: there is no run in it; expected a folder with runs"
+    whys = "; ".join(text for text, _ in reasons(left_out))
+    return f"DIR {where}: no run there can be shown: {whys}"
+
+
+def reasons(left_out: Sequence[str]) -> list[tuple[str, int]]:
+    """Return the lines on folders that were left out, those with one reason as one line, and how many it stands for."""
+    groups: dict[str, list[str]] = {}
+    for line in left_out:
+        groups.setdefault(line.partition(": ")[2], []).append(line)
+    return [
+        (lines[0] if len(lines) == 1 else f"{lines[0].partition(': ')[0]} and {len(lines) - 1} more: {why}", len(lines))
+        for why, lines in groups.items()
+    ]
 
 
 def _known_variant(record: RunRecord, own: Path | None) -> bool:

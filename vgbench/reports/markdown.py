@@ -12,15 +12,12 @@ from vgbench.reports import ranking
 from vgbench.reports.claim_fields import CLAIM_GRID, counted
 from vgbench.reports.claims import ALPHA, Finding
 from vgbench.reports.fields import CELL, NONE, figure, span, words
-from vgbench.reports.table import Table, TableCell, few
+from vgbench.reports.interval_words import interval_words
+from vgbench.reports.table import OTHER_VALUES, Table, TableCell, few
 from vgbench.storage.records import RunRecord
 from vgbench.text import plural
 
 BEGIN, END = "<!-- report: begin -->", "<!-- report: end -->"
-SEEDS_TO_RELY_ON = 10
-"""From so many on an interval over seeds that do not differ is hardly too wide (docs/decisions.md)."""
-RARE = 0.05
-"""Rates below it, or above one minus it, are judged by a handful of tasks."""
 SCORES = (
     "SPL: success weighted by path length, the expert's steps over those taken (Anderson et al. 2018), with its "
     "interval; timely: solved within 1.5 times the expert's steps."
@@ -44,7 +41,7 @@ def notes(table: Table) -> list[str]:
     named = [variant for variant in table.variants if variant]
     variants = f", variant{'s' if len(named) > 1 else ''} {', '.join(named)}" if named else ""
     lines = [f"Scale {table.scale}{variants}" + ("; results are not meaningful." if table.scale == "smoke" else ".")]
-    lines[0] += _intervals(cells)
+    lines[0] += interval_words(cells)
     if any(cell.published for cell in cells):
         lines[0] += " ↓ and ↑: wholly below or above the Wilson interval of the published rate."
     places = [(protocol, variant) for protocol in table.suite.protocols for variant in table.variants]
@@ -64,31 +61,11 @@ def notes(table: Table) -> list[str]:
         if cell.stale:
             lines.append(f"{where} is stale, the present code would make another run: {few(cell.stale)}.")
         lines += [f"{where}, seed {record.seed} {why}." for record, why in cell.aside]
-    return lines
-
-
-def _intervals(cells: Sequence[TableCell]) -> str:
-    """Say what the intervals of some cells are, and where they hold the rate more or less often than they say."""
-    counts = {len(cell.records) for cell in cells if cell.records}
-    about = {
-        "wilson": "of one checkpoint: Wilson's",
-        "wilson_over_seeds": "of several seeds that share their tasks: Wilson's, of as many tasks as the seeds' "
-        "agreement on them and their spread leave",
-        "wilson_own_tasks": "of several seeds with tasks of their own: Wilson's, of as many as their spread leaves",
-    }
-    kinds = {cell.kind for cell in cells if cell.records}
-    if not kinds:
-        return ""
-    texts = "; ".join(text for kind, text in about.items() if kind in kinds)
-    words = f" 95 % intervals for tasks like these, {texts}."
-    if few_seeds := sorted(counts & set(range(2, SEEDS_TO_RELY_ON))):
-        words += (
-            f" Of {' or '.join(map(str, few_seeds))} seeds that do not differ they are wider than need be (they hold "
-            "the rate more often than 95 %), since so few cannot show that they do not."
+    if any(why.startswith(OTHER_VALUES) for cell in cells for _, why in cell.aside):
+        lines.append(
+            "Runs with other values are not in the table; `vgbench report DIR`, without --suite, gives them rows."
         )
-    if any(0 < cell.rate < RARE or 1 - RARE < cell.rate < 1 for cell in cells if cell.records):
-        words += " Near 0 and 1, where a few tasks decide, they hold it a few percent more or less often than 95 %."
-    return words
+    return lines
 
 
 def _column(table: Table, protocol: str, variant: str | None) -> str:

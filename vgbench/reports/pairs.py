@@ -12,6 +12,7 @@ from vgbench.intervals import rate_interval
 from vgbench.reports.comparisons import Comparison, NotComparable, Side, compare_paired, compare_unpaired
 from vgbench.reports.rows import labelled
 from vgbench.statistics import holm
+from vgbench.storage.near_folder import near_folder
 from vgbench.storage.records import RunRecord, leaves, read, share_tasks
 
 SCORES = ("success", "spl")
@@ -109,11 +110,17 @@ def group(argument: str, inside: Path | None = None) -> Group:
     else:
         paths = [Path(argument)] if Path(argument).exists() else _matching(argument)
         if not paths:
-            raise UsageError(f"{argument}: there is no such folder; expected run folders, a folder of them, or a glob")
+            raise UsageError(
+                f"{argument}: there is no such folder; expected run folders, a folder of them, or a glob."
+                f"{_meant(argument)}"
+            )
         records = _read(paths, argument)
         if not records:
             raise UsageError(f"{argument}: no finished run there")
     runs: dict[str, dict[int, RunRecord]] = {}
+    # Evaluations of a run lie beside it; they are meant only where they are named.
+    trained = {(r.protocol, r.seed) for r in records if not r.evaluated}
+    records = [r for r in records if not r.evaluated or (r.protocol, r.seed) not in trained]
     for record in sorted(records, key=lambda r: (r.protocol, r.seed, str(r.path))):
         first = runs.setdefault(record.protocol, {}).setdefault(record.seed, record)
         if first is not record:
@@ -122,6 +129,13 @@ def group(argument: str, inside: Path | None = None) -> Group:
                 "name one of them, or a glob that leaves one out"
             )
     return Group(argument, runs)
+
+
+def _meant(argument: str) -> str:
+    """Say what an argument may mean that is no folder: one under runs/, or a recipe."""
+    near = near_folder(Path(argument))
+    bare = not {*argument} & {*"/*?["}
+    return near or (" A and B can be recipes with --in DIR, the folder of their runs." if bare else "")
 
 
 def _matching(pattern: str) -> list[Path]:

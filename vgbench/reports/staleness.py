@@ -84,6 +84,7 @@ def _differences(record: RunRecord, spec: RunSpec) -> tuple[tuple[str, ...], tup
     """Values that differ, parameters younger than the record, and values that its command asked for."""
     recorded, asked, command = record.identity, [], " ".join(record.argv)
     old, new, defaults = flat(recorded), flat(spec.identity()), flat(_at_defaults(spec).identity())
+    elsewhere = "trained" in recorded
     groups = {f"{group}." for group in (*spec.settings, *recorded.get("settings", {}))}
     differences, younger = [], []
     for owner in dict.fromkeys([*new, *old]):
@@ -106,6 +107,9 @@ def _differences(record: RunRecord, spec: RunSpec) -> tuple[tuple[str, ...], tup
                     asked.append(f"{where}={before[name]}")
                 else:
                     differences.append(f"{where} was {before[name]!r}, is now {values[name]!r}")
+    if elsewhere:
+        # What another protocol's training had is no difference of this one's.
+        return (), tuple(younger), ("trained elsewhere", *asked)
     if not differences and not younger and not asked:
         differences.append("its key does not fit its own run.json")
     return tuple(differences), tuple(younger), tuple(asked)

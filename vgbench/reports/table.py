@@ -14,6 +14,8 @@ from vgbench.statistics import wilson
 from vgbench.storage.episode_rows import Episodes
 from vgbench.storage.records import RunRecord, share_tasks
 
+OTHER_VALUES = "has other values: "
+"""How the reason begins why a run that a command gave other values is not in a figure."""
 Place = tuple[str, str, str | None]
 """Recipe, protocol and variant."""
 
@@ -246,7 +248,7 @@ def _cell(suite: Suite, place: Place, records: Iterable[RunRecord], own: Path | 
     failed = [(record, f"failed: {record.error}") for record, _ in compared if record.error]
     # Values that a command asked for make another row, or none.
     whole = [(r, comparison) for r, comparison in compared if not r.error and (r.row or not comparison.asked)]
-    others = [(r, f"has other values: {few(c.asked)}") for r, c in compared if not r.error and not r.row and c.asked]
+    others = [(r, f"{OTHER_VALUES}{few(c.asked)}") for r, c in compared if not r.error and not r.row and c.asked]
     current = [pair for pair in whole if not pair[1].differences]
     shown = current or max(_alike(whole), key=len, default=[])
     taken = _a_record_a_seed(shown)

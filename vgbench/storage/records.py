@@ -55,6 +55,11 @@ class RunRecord:
         return self.recipe if self.row is None else self.row
 
     @property
+    def evaluated(self) -> bool:
+        """Whether it planned again with the model of another run."""
+        return any(word == "evaluate" or word.startswith("vgbench.evaluate(") for word in self.argv[:2])
+
+    @property
     def rate(self) -> float:
         """Share of the tasks that were solved."""
         return self.episodes.successes / len(self.episodes)
@@ -130,6 +135,17 @@ def scan(
                 other = first if better is record else record
                 left_out.append(f"{other.path}: the same run as {better.path}")
     return list(records.values()), left_out
+
+
+def scales(folders: Iterable[Path]) -> set[str]:
+    """Return the scales of the runs at or below some folders; folders that hold no run have none."""
+    found = set()
+    for path in (path for folder in folders for path in leaves(folder)):
+        try:
+            found.add(str(read_json(path / "run.json", ("scale",), "left out")["scale"]))
+        except VgbenchError:
+            continue  # `scan` says why
+    return found
 
 
 def leaves(folder: Path) -> Iterator[Path]:
@@ -251,7 +267,10 @@ def read(path: Path) -> RunRecord:
     """
     run = read_run(path, ("recipe", "protocol", "scale"))
     if not run["recipe"]:
-        raise NotARecord("its run is of no recipe")
+        failed = f"it failed: {run.get('error')}; " if run["status"] == "failed" else ""
+        raise NotARecord(
+            f"{failed}its run is of no recipe (but of --objective and --distance), and only a recipe has a row"
+        )
     try:
         about = {name: run[name] for name in ("key", "recipe", "protocol", "scale", "identity")}
         about |= {"path": path, "seed": int(run["identity"]["seeds"]["train"]), "variant": run.get("variant")}

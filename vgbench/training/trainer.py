@@ -230,7 +230,11 @@ class Trainer:
         advice = f"Try {', '.join(ways[:-1])} or {ways[-1]}"
         if step == 0:  # with fresh weights, so that hardly the settings are to blame
             checks = " and ".join(f"`vgbench check objective {term.name}`" for term in terms)
-            advice = f"See what {checks} find{'s' if len(terms) == 1 else ''}, or t{advice[1:]}"
+            advice = (
+                "Before the first update the weights are fresh, so the formula is to blame rather than the settings: a "
+                "logarithm or a division at 0, a square root or norm whose argument is 0, or an exponential that "
+                f"overflows. See what {checks} find{'s' if len(terms) == 1 else ''}, or t{advice[1:]}"
+            )
         return RunFailed(
             f"step {step} of stage '{self.stage.name}': {what}. {self._folder.kept(self.stage.name)} {advice}"
         )
