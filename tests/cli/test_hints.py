@@ -34,7 +34,7 @@ def folder(tmp_path):
         ("plot my_table-quick", "or of runs. Did you mean 'runs/my_table-quick'?"),
         ("plot runs/my_tabel-quick", "Did you mean 'runs/my_table-quick'?"),
         ("failures my_table-quick/maze/vf/s0", "Did you mean 'runs/my_table-quick/maze/vf/s0'?"),
-        ("evaluate runs/my_table-quick/maze/vf/s3", "Did you mean 'runs/my_table-quick/maze/vf/s1'?"),
+        ("evaluate runs/my_table-quik", "Did you mean 'runs/my_table-quick'?"),
         (
             "compare vf vf_quasi",
             "vf: there is no such folder; expected run folders, a folder of them, or a glob. A and B",
@@ -78,3 +78,15 @@ def test_an_error_about_shapes_has_a_line_of_its_own(tmp_plugin, vgbench_cli, tm
     first, own, rest = done.stderr[done.stderr.index("error: ") :].splitlines()
     assert first.endswith("loss raised") and rest.startswith("(vgx_mine.py, line")
     assert own.startswith("  RuntimeError: shape '[3, -1, 7]' is invalid for input of size")
+
+
+def test_a_folder_of_runs_may_be_named_beside_its_suite(folder, vgbench_cli):
+    root = folder / "runs" / "my_table-quick"
+    run = {"labels": {"protocol": "maze", "recipe": "vf", "seed": 5}, "key": "k", "folder": "maze/vf/s5"}
+    (root / "suite.json").write_text(json.dumps({"name": "my_table", "runs": [run]}))
+    for named in ((), ("my_table.yaml",)):
+        done = vgbench_cli("suite", *named, "--status", "runs/my_table-quick")
+        assert done.exit_code == 0 and "1 runs: 1 waiting" in done.stdout, done.stderr
+    other = vgbench_cli("suite", "paper_table_2", "--status", "runs/my_table-quick")
+    assert other.exit_code == 2
+    assert "--status runs/my_table-quick: it is the folder of my_table, not of paper_table_2" in other.stderr

@@ -94,7 +94,7 @@ def test_a_sweep_takes_it(mine):
         (
             "recipes:\n  a:\n    extends: vf_quasi\n    distance: euclidean\n    set:\n      iqe.component_dim: 4",
             "mine.yaml:6: recipes.a.set.iqe.component_dim: distance 'iqe' is not part of recipe a, which has iql, "
-            "euclidean. Known: euclidean, iql.",
+            "euclidean. Did you mean 'iql'?",
         ),
         (
             "recipes:\n  a:\n    extends: vf\n    objectives: [two_level_iql, vcreg]\n    distance: two_level\n"
@@ -124,7 +124,7 @@ def test_what_is_inherited_or_of_a_protocol_may_be_without_effect(mine):
     text = """\
     recipes:
       base: {extends: vf_quasi, set: {iqe.component_dim: 4}}
-      other: {extends: base, distance: euclidean, set: {objective.tau: 0.7, maze.max_force: 2.0, cem.samples: 9}}
+      other: {extends: base, distance: euclidean, set: {objective.tau: 0.7, maze.max_force: 2.0}}
     """
     result = mine(text, *PLACE, "--recipe", "other", "--dry-run", "--format", "json")
     assert result.exit_code == 0, result.stderr

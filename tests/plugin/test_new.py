@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from vgbench.plugin.entry import GROUPS
 
@@ -175,3 +176,21 @@ def test_the_wheel_has_the_templates(tmp_path):
     names = ZipFile(next(tmp_path.glob("vgbench-*.whl"))).namelist()
     here = {f"vgbench/plugin/templates/{path.name}" for path in (ROOT / "vgbench" / "plugin" / "templates").iterdir()}
     assert here and here <= set(names)
+
+
+def test_a_new_suite_runs_untouched_with_a_new_objective(new, vgbench_cli, tmp_path):
+    new("objective", "my_loss")
+    made = vgbench_cli("new", "suite", "my_table", "--objective", "my_loss")
+    assert made.exit_code == 0 and "vgbench suite my_table.yaml --dry-run" in made.stdout, made.stderr
+    done = vgbench_cli("suite", "my_table.yaml", "--dry-run", "--format", "json")
+    assert done.exit_code == 0, done.stderr
+    # Three recipes, three seeds, two protocols; that of the claims is one that the audit admits.
+    assert len(done.json()["runs"]) == 18
+    page = (ROOT / "docs" / "ranking.md").read_text()
+    suite = yaml.safe_load((tmp_path / "my_table.yaml").read_text())["suites"]["my_table"]
+    for protocol in {name for claim in suite["claims"] for name in claim["protocols"]}:
+        assert re.search(rf"^\| {protocol} \|.*\| admitted \|$", page, re.MULTILINE)
+    refused = vgbench_cli("new", "objective", "other", "--objective", "my_loss")
+    assert refused.exit_code == 2 and "--objective my_loss: only for a suite" in refused.stderr
+    refused = vgbench_cli("new", "suite", "other", "--objective", "my loss!")
+    assert refused.exit_code == 2 and "expected the name of an objective" in refused.stderr

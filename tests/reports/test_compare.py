@@ -78,9 +78,24 @@ def test_folders_and_globs_are_groups_of_seeds(record, vgbench_cli, tmp_path):
     assert "vf_quasi > vf/s*" in done.stdout and "over seeds" in done.stdout
     # How to read it, beside the table.
     assert "ONLY A : B" in done.stdout and "note: ONLY A : B: tasks that only A solves, and only B" in done.stderr
-    assert f"maze: only vf_quasi: seed 0: {', '.join(map(str, range(20, 60)))}; seed 1" in done.stdout
-    assert "maze: only vf/s*: none" in done.stdout
+    assert f"maze: vf_quasi, not vf/s*: seed 0: {', '.join(map(str, range(20, 60)))}; seed 1" in done.stdout
+    assert "maze: vf/s*, not vf_quasi: none" in done.stdout
     assert "<svg" in (tmp_path / "c.svg").read_text()
+
+
+def test_with_three_methods_the_tasks_name_both_sides(record, vgbench_cli):
+    for recipe, solved in (("vf", {1, 2}), ("vf_quasi", {2, 3}), ("vf_pred", {1})):
+        record(recipe=recipe, solved=solved)
+    asked = ("compare", "vf", "vf_quasi", "vf_pred", "--in", "runs/paper_table_2-quick", "--tasks")
+    lines = [line for line in vgbench_cli(*asked).stdout.splitlines() if ", not " in line]
+    assert lines == [
+        "maze: vf, not vf_quasi: seed 0: 1",
+        "maze: vf_quasi, not vf: seed 0: 3",
+        "maze: vf, not vf_pred: seed 0: 2",
+        "maze: vf_pred, not vf: none",
+        "maze: vf_quasi, not vf_pred: seed 0: 2, 3",
+        "maze: vf_pred, not vf_quasi: seed 0: 1",
+    ]
 
 
 @pytest.mark.parametrize(

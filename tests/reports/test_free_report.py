@@ -252,3 +252,11 @@ def test_the_figure_leaves_stdout_to_the_report(record, vgbench_cli, tmp_path, f
     assert done.json()["recipes"] == ["vf_quasi"]
     start = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}[form]
     assert (tmp_path / f"table.{form}").read_bytes().startswith(start)
+
+
+def test_a_rate_is_rounded_once_from_the_counts(record, report, vgbench_cli):
+    """0, 0 and 6 of 80 are 6 of 240, .025; the mean of the three rates is a little more, and would print .03."""
+    for seed, count in ((0, 0), (1, 0), (2, 6)):
+        record(recipe="vf", seed=seed, solved=set(range(count)))
+    assert report("runs")["cells"]["vf", "maze"]["success_rate"] == 6 / 240
+    assert "vf      .03 [" not in vgbench_cli("report", "runs").stdout

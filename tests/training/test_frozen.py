@@ -174,3 +174,28 @@ def test_runs_keep_their_keys():
     assert not {"freeze_encoder", "action_scale"} & set(made.identity()["settings"]["model"])
     other = resolve(RunRequest(**SMOKE, recipe="vf", set=FREEZE))
     assert other.key() != made.key()
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_weights_of_an_objective_that_no_step_changes_are_noted(tmp_plugin, tmp_path, monkeypatch, trained):
+    monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
+    code = f"""
+        import torch
+        from vgbench.api import *
+
+        class Mine(Objective):
+            trains = frozenset({{"encoder"{', "own"' if trained else ""}}})
+
+            def __init__(self, params, shapes):
+                super().__init__(params, shapes)
+                self.factor = torch.nn.Parameter(torch.ones(()))
+
+            def loss(self, batch, model, noise):
+                return Loss((self.factor * batch.points).square().mean())
+    """
+    tmp_plugin(code, objectives={"mine": "Mine"})
+    values = {"train.steps": 2, "train_predictor.steps": 2, "evaluation.tasks": 2, "mpc.max_steps": 4}
+    done = vgbench.run(**SMOKE, objective="mine", distance="euclidean", out=tmp_path / "r", set=values)
+    said = [note for note in done.record["notes"] if "weights of its own" in note]
+    assert bool(said) != trained
+    assert all("objective 'mine'" in note and "its `trains` lacks 'own'" in note for note in said)

@@ -73,8 +73,9 @@ def compare(
     if tasks:
         for row in rows:
             if row.score == "success" and row.stratum is None and row.paired and row.result:
-                print(f"{row.protocol}: only {row.a}: {_places(row.only_a)}")
-                print(f"{row.protocol}: only {row.b}: {_places(row.only_b)}")
+                # With three methods "only" is of the two alone.
+                print(f"{row.protocol}: {row.a}, not {row.b}: {_places(row.only_a)}")
+                print(f"{row.protocol}: {row.b}, not {row.a}: {_places(row.only_b)}")
 
 
 def _explain(rows: "Sequence[Row]") -> None:

@@ -6,9 +6,12 @@ from typing import Annotated
 import typer
 
 from vgbench.cli.common import KINDS, Debug, examples, handled
+from vgbench.errors import UsageError
 
 EPILOG = examples(
-    "vgbench new objective my_loss", "vgbench new environment ring --into projects", "vgbench new suite my_table"
+    "vgbench new objective my_loss",
+    "vgbench new environment ring --into projects",
+    "vgbench new suite my_table --objective my_loss",
 )
 
 
@@ -18,6 +21,9 @@ def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Plugin name (snake_case).")],
     into: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for vgbench-NAME (default: the current one).")
+    ] = None,
+    objective: Annotated[
+        str | None, typer.Option(metavar="NAME", help="For a suite: your objective, which its recipe my_method gets.")
     ] = None,
     debug: Debug = False,
 ) -> None:
@@ -30,10 +36,13 @@ def new(
     from vgbench.plugin.scaffold import new_suite
 
     if kind.lower().removesuffix("s") == "suite":
-        file = new_suite(name, into)
-        print(f"{file}\n\nnext: edit its recipe my_method (name your objective there), then")
+        file = new_suite(name, into, objective)
+        edit = "edit it as you like" if objective else "edit its recipe my_method (name your objective there)"
+        print(f"{file}\n\nnext: {edit}, then")
         print(f"  vgbench suite {file} --dry-run")
         return
+    if objective is not None:
+        raise UsageError(f"--objective {objective}: only for a suite: vgbench new suite NAME --objective {objective}")
     project = write(kind, name, into)
     for path in project.files:
         print(project.folder / path)

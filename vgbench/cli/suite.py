@@ -65,9 +65,7 @@ def suite(
     with the third, for job arrays.
     """
     if status is not None:
-        if name is not None:
-            raise UsageError("--status DIR: the folder knows its suite; leave NAME out")
-        _print_status(status, watch, format)
+        _print_status(status, name, watch, format)
         return
     if watch:
         raise UsageError("--watch needs --status DIR")
@@ -96,11 +94,13 @@ def suite(
         finish(campaign.root, asked, outcomes, format, {"--suite": table, "--recipes": recipes, "--scale": scale})
 
 
-def _print_status(root: Path, watch: bool, format: str) -> None:
+def _print_status(root: Path, name: str | None, watch: bool, format: str) -> None:
     """Print the state of runs; with `watch`, print changes until nothing runs or waits."""
+    from vgbench.experiments import suite
     from vgbench.experiments.status import status, summary
 
-    found = status(root)
+    # The folder knows its suite: whoever names it, too, is only held to it.
+    found = status(root, suite.find(name)[0].name if name is not None else None)
     if format == "json":
         print_json([run.plain() for run in found])
         return

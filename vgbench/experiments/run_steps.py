@@ -31,6 +31,7 @@ from vgbench.storage.interrupt import Stop
 from vgbench.storage.rate_types import BaselineRate
 from vgbench.storage.record_types import EpisodeRow, ResultFile, TasksAbout
 from vgbench.storage.run_folder import FORMAT, RunFolder
+from vgbench.training.compatibility import untrained
 from vgbench.training.latent_cache import encode_once
 from vgbench.training.latents import Latents, encode_all, fit_latent_scale
 from vgbench.training.stage import Stage, strides_of
@@ -212,8 +213,9 @@ class RunSteps:
             adopted = self.shared is not None and self.shared.adopt(name, self.folder)
             with nullcontext() if adopted else self.folder.timed(name):
                 trainer = Trainer(stage, model, data, self.folder, self.loggers, self.stop, latents)
-                if rest := trainer.at_rest():
-                    self._note(rest)
+                for words in (trainer.at_rest(), untrained(name, terms)):
+                    if words:
+                        self._note(words)
                 trainer.run()
             if self.shared:
                 self.shared.publish(name, self.folder)

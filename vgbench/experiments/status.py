@@ -40,18 +40,21 @@ class RunStatus:
         return about | {"success_rate": rate.get("success_rate"), "folder": self.folder.as_posix()}
 
 
-def status(root: Path) -> list[RunStatus]:
+def status(root: Path, name: str | None = None) -> list[RunStatus]:
     """Return where each run of a suite's or sweep's folder stands; those of an older command with other values do not.
 
     Raises:
-        UsageError: it is not the folder of a suite or sweep.
+        UsageError: it is not the folder of a suite or sweep, or not of that `name`.
     """
     if not root.is_dir():
         raise UsageError(f"--status {root}: there is no such folder yet; `vgbench suite` makes it, --dry-run does not")
     path = next((root / name for name in RECORDS if (root / name).exists()), None)
     if path is None:
         raise UsageError(f"--status {root}: it has no {' or '.join(RECORDS)}; expected the folder of a suite or sweep")
-    runs = read_json(path, ("runs",), "it is not what vgbench wrote")["runs"]
+    content = read_json(path, ("runs",), "it is not what vgbench wrote")
+    runs, of = content["runs"], content.get("name")
+    if name is not None and name != of:
+        raise UsageError(f"--status {root}: it is the folder of {of}, not of {name}; leave {name} out")
     try:
         cells = [(cell_name(run["labels"]), within(root, run["folder"])) for run in runs if not run.get("stale")]
     except (KeyError, TypeError, AttributeError, ValueError) as err:

@@ -64,19 +64,41 @@ def new(kind: str, name: str, into: Path | None = None) -> Project:
     return Project(kind, name, folder, tuple(texts), words["run"])
 
 
-def new_suite(name: str, into: Path | None = None) -> Path:
+_RECIPE = """\
+    extends: vf_quasi
+    summary: vf_quasi with another expectile
+    set: {iql.tau: 0.7}
+    # Without `extends` a recipe says all of it, here with an objective of your own:
+    # objectives: [my_loss, vcreg]
+    # distance: euclidean
+    # training: separate # the encoder, then the predictor; or joint"""
+_OWN_RECIPE = """\
+    summary: $objective, with VICReg's terms against collapse
+    objectives: [$objective, vcreg]
+    distance: euclidean
+    training: separate # the encoder, then the predictor; joint for an objective that trains the predictor
+    # set: {$objective.PARAM: VALUE} # see `vgbench show objective $objective`"""
+
+
+def new_suite(name: str, into: Path | None = None, objective: str | None = None) -> Path:
     """Write NAME.yaml, a suite to start from, under `into` (or here), and return its path.
 
+    Its recipe my_method has the user's `objective`, which need not be installed yet, or else is one of ours with
+    another value.
+
     Raises:
-        UsageError: the name will not do, the file exists, or nothing can be written there.
+        UsageError: a name will not do, the file exists, or nothing can be written there.
     """
+    if objective is not None and not _NAME.fullmatch(same(objective).rpartition(":")[2]):
+        raise UsageError(f"--objective {objective!r}: expected the name of an objective, such as my_loss")
     if not _NAME.fullmatch(same(name)):
         raise UsageError(f"NAME {name!r}: expected lower-case words of letters and digits, joined by - or _")
     path = (into or Path()) / f"{same(name)}.yaml"
     if path.exists():
         raise UsageError(f"{path} exists already; choose another name, another --into, or delete it")
     try:
-        path.write_text(Template(_template("suite.yaml")).substitute(name=same(name)), encoding="utf-8")
+        recipe = Template(_OWN_RECIPE).substitute(objective=same(objective)) if objective else _RECIPE
+        path.write_text(Template(_template("suite.yaml")).substitute(name=same(name), recipe=recipe), encoding="utf-8")
     except OSError as err:
         raise UsageError(f"{path}: cannot write there: {err.strerror or err}") from err
     return path

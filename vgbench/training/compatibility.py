@@ -44,6 +44,21 @@ def asked_range(objective: "Objective", distance: "Distance") -> float | None:
     return None if weights is None else sum(weights[level] * largest for level, largest in levels)
 
 
+def untrained(stage: str, terms: Iterable["Term"]) -> str:
+    """Say which objectives have weights of their own that no step changes, since `trains` lacks "own"; or nothing."""
+    # Averages and copies, which an objective changes itself, ask for no gradient.
+    idle = [
+        term.who
+        for term in terms
+        if "own" not in term.objective.trains and any(p.requires_grad for p in term.objective.parameters())
+    ]
+    if not idle:
+        return ""
+    return (
+        f"stage '{stage}': {' and '.join(idle)} has weights of its own that are not trained: its `trains` lacks 'own'"
+    )
+
+
 def check_window(group: str, window: int, terms: Iterable["Term"]) -> None:
     """Check that windows of `group`.window states are long enough for the objectives, with their values.
 
