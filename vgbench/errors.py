@@ -33,15 +33,16 @@ class PluginFailed(VgbenchError):
 
 
 @contextmanager
-def prefix_error(context: str, joint: str = ": ") -> Iterator[None]:
+def prefix_error(context: str, joint: str = ": ", after: str = "") -> Iterator[None]:
     """Put in front of an error what it is about: `--distance iqx: no distance named ...`.
 
     Args:
         context: an option as it was written, or a place in a file.
         joint: what stands between; " " where the error begins with the file that the option names.
+        after: what stands behind.
     """
     try:
         yield
     except VgbenchError as err:
         # The same class again: it has the exit code, and callers catch some of them.
-        raise type(err)(f"{context}{joint}{err}") from err
+        raise type(err)(f"{context}{joint}{err}{after}") from err

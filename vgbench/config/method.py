@@ -127,11 +127,9 @@ def choose_method(options: OptionReader, registry: Registry, catalogue: Catalogu
 
 
 def _recipe(asked: Option, catalogue: Catalogue, options: OptionReader) -> Recipe:
-    try:
+    more = "" if options.has_recipes else " One of your own needs its file: --recipes FILE."
+    with prefix_error(asked.written, after=more):
         return catalogue.recipe(asked.value)
-    except UsageError as err:
-        more = "" if options.has_recipes else " One of your own needs its file: --recipes FILE."
-        raise UsageError(f"{asked.written}: {err}{more}") from err
 
 
 def _incomplete(named: Option | None, distance: Option | None, registry: Registry, catalogue: Catalogue) -> str:

@@ -2,17 +2,19 @@
 
 import difflib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from vgbench.config.catalogue_files import load_catalogue, with_file
 from vgbench.config.definitions import Suite
 from vgbench.config.protocols import SCALES
-from vgbench.errors import UsageError, prefix_error
+from vgbench.errors import UsageError, VgbenchError, prefix_error
 from vgbench.experiments.suite import find
 from vgbench.reports import claims, rows, table
 from vgbench.reports.claims import Finding
 from vgbench.reports.table import Table
 from vgbench.storage import records, yaml_file
+from vgbench.storage.files import read_json
 from vgbench.storage.records import RunRecord
 from vgbench.text import choice
 
@@ -87,8 +89,12 @@ def make(
 
 def _only_scale(folders: Sequence[Path]) -> str:
     """Return the only scale that the runs of some folders have; quick if they have several or none."""
-    scales = records.scales(folders)
-    return scales.pop() if len(scales) == 1 else QUICK
+    scales = set()
+    for path in (path for folder in folders for path in records.leaves(folder)):
+        # What cannot be read `scan` names.
+        with suppress(VgbenchError):
+            scales.add(str(read_json(path / "run.json", ("scale",), "left out")["scale"]))
+    return scales.pop() if len(scales) == 1 and scales <= {*SCALES} else QUICK
 
 
 def _nothing(folders: Sequence[Path], left_out: Sequence[str]) -> str:

@@ -119,8 +119,8 @@ def group(argument: str, inside: Path | None = None) -> Group:
             raise UsageError(f"{argument}: no finished run there")
     runs: dict[str, dict[int, RunRecord]] = {}
     # Evaluations of a run lie beside it; they are meant only where they are named.
-    trained = {(r.protocol, r.seed) for r in records if not r.evaluated}
-    records = [r for r in records if not r.evaluated or (r.protocol, r.seed) not in trained]
+    trained = {(r.protocol, r.seed) for r in records if not _evaluated(r)}
+    records = [r for r in records if not _evaluated(r) or (r.protocol, r.seed) not in trained]
     for record in sorted(records, key=lambda r: (r.protocol, r.seed, str(r.path))):
         first = runs.setdefault(record.protocol, {}).setdefault(record.seed, record)
         if first is not record:
@@ -129,6 +129,11 @@ def group(argument: str, inside: Path | None = None) -> Group:
                 "name one of them, or a glob that leaves one out"
             )
     return Group(argument, runs)
+
+
+def _evaluated(record: RunRecord) -> bool:
+    """Whether a run planned again with the model of another one."""
+    return any(word == "evaluate" or word.startswith("vgbench.evaluate(") for word in record.argv[:2])
 
 
 def _meant(argument: str) -> str:

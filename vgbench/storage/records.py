@@ -55,11 +55,6 @@ class RunRecord:
         return self.recipe if self.row is None else self.row
 
     @property
-    def evaluated(self) -> bool:
-        """Whether it planned again with the model of another run."""
-        return any(word == "evaluate" or word.startswith("vgbench.evaluate(") for word in self.argv[:2])
-
-    @property
     def rate(self) -> float:
         """Share of the tasks that were solved."""
         return self.episodes.successes / len(self.episodes)
@@ -135,17 +130,6 @@ def scan(
                 other = first if better is record else record
                 left_out.append(f"{other.path}: the same run as {better.path}")
     return list(records.values()), left_out
-
-
-def scales(folders: Iterable[Path]) -> set[str]:
-    """Return the scales of the runs at or below some folders; folders that hold no run have none."""
-    found = set()
-    for path in (path for folder in folders for path in leaves(folder)):
-        try:
-            found.add(str(read_json(path / "run.json", ("scale",), "left out")["scale"]))
-        except VgbenchError:
-            continue  # `scan` says why
-    return found
 
 
 def leaves(folder: Path) -> Iterator[Path]:
