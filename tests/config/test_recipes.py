@@ -124,7 +124,7 @@ def test_what_is_inherited_or_of_a_protocol_may_be_without_effect(mine):
     text = """\
     recipes:
       base: {extends: vf_quasi, set: {iqe.component_dim: 4}}
-      other: {extends: base, distance: euclidean, set: {objective.tau: 0.7, maze.max_force: 2.0}}
+      other: {extends: base, distance: euclidean, set: {iql.tau: 0.7, maze.max_force: 2.0}}
     """
     result = mine(text, *PLACE, "--recipe", "other", "--dry-run", "--format", "json")
     assert result.exit_code == 0, result.stderr

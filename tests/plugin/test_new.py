@@ -179,8 +179,8 @@ def test_the_wheel_has_the_templates(tmp_path):
 
 
 def test_a_new_suite_runs_untouched_with_a_new_objective(new, vgbench_cli, tmp_path):
-    new("objective", "my_loss")
-    made = vgbench_cli("new", "suite", "my_table", "--objective", "my_loss")
+    new("objective", "my_term")
+    made = vgbench_cli("new", "suite", "my_table", "--objective", "my_term")
     assert made.exit_code == 0 and "vgbench suite my_table.yaml --dry-run" in made.stdout, made.stderr
     done = vgbench_cli("suite", "my_table.yaml", "--dry-run", "--format", "json")
     assert done.exit_code == 0, done.stderr
@@ -190,7 +190,7 @@ def test_a_new_suite_runs_untouched_with_a_new_objective(new, vgbench_cli, tmp_p
     suite = yaml.safe_load((tmp_path / "my_table.yaml").read_text())["suites"]["my_table"]
     for protocol in {name for claim in suite["claims"] for name in claim["protocols"]}:
         assert re.search(rf"^\| {protocol} \|.*\| admitted \|$", page, re.MULTILINE)
-    refused = vgbench_cli("new", "objective", "other", "--objective", "my_loss")
-    assert refused.exit_code == 2 and "--objective my_loss: only for a suite" in refused.stderr
+    refused = vgbench_cli("new", "objective", "other", "--objective", "my_term")
+    assert refused.exit_code == 2 and "--objective my_term: only for a suite" in refused.stderr
     refused = vgbench_cli("new", "suite", "other", "--objective", "my loss!")
     assert refused.exit_code == 2 and "expected the name of an objective" in refused.stderr
