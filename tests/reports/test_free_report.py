@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from vgbench.config.resolve import RunRequest, resolve
+
 
 def test_rows_and_columns_are_those_that_there_are(record, report):
     record(recipe="vf", protocol="maze")
@@ -255,8 +257,21 @@ def test_the_figure_leaves_stdout_to_the_report(record, vgbench_cli, tmp_path, f
 
 
 def test_a_rate_is_rounded_once_from_the_counts(record, report, vgbench_cli):
-    """0, 0 and 6 of 80 are 6 of 240, .025, which prints as .03; the mean of the three rates is less by a last bit: .02."""
+    """0, 0 and 6 of 80 are 6 of 240, .025, printed as .03; the mean of the three rates is less by a last bit: .02."""
     for seed, count in ((0, 0), (1, 0), (2, 6)):
         record(recipe="vf", seed=seed, solved=set(range(count)))
     assert report("runs")["cells"]["vf", "maze"]["success_rate"] == 6 / 240
     assert "vf      .03 [" in vgbench_cli("report", "runs").stdout
+
+
+def test_a_score_that_scale_smoke_does_not_have_says_so(record, vgbench_cli, tmp_path):
+    for recipe in ("vf", "vf_quasi"):
+        spec = resolve(RunRequest(protocol="maze", recipe=recipe, scale="smoke", seed=0, device="cpu"))
+        record(recipe=recipe, scale="smoke", key=spec.key(), identity=spec.identity())
+    (tmp_path / "mine.yaml").write_text(
+        "suites: {mine: {summary: s, recipes: [vf, vf_quasi], protocols: [maze], claims: "
+        "[{name: c, text: t, a: vf, b: vf_quasi, protocols: [maze], score: [success, spl]}]}}"
+    )
+    done = vgbench_cli("report", "runs", "--suite", "mine.yaml", "--claims")
+    assert done.exit_code == 0, done.stderr
+    assert "no score spl in the record of vf, seed 0 (scale smoke is too short for it)" in done.stdout
