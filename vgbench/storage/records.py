@@ -252,9 +252,7 @@ def read(path: Path) -> RunRecord:
     run = read_run(path, ("recipe", "protocol", "scale"))
     if not run["recipe"]:
         failed = f"it failed: {run.get('error')}; " if run["status"] == "failed" else ""
-        raise NotARecord(
-            f"{failed}its run is of no recipe (but of --objective and --distance), and only a recipe has a row"
-        )
+        raise NotARecord(f"{failed}its run is of no recipe (but of objectives and a distance), so it has no row")
     try:
         about = {name: run[name] for name in ("key", "recipe", "protocol", "scale", "identity")}
         about |= {"path": path, "seed": int(run["identity"]["seeds"]["train"]), "variant": run.get("variant")}
