@@ -37,12 +37,12 @@ def test_the_page_on_data_can_be_followed_to_its_end(tmp_path, monkeypatch, vgbe
                 done = vgbench_cli(*arguments)
                 assert done.exit_code == 0, f"{line}\n{done.stdout}{done.stderr}"
                 said += done.stdout
-    assert len(given) == 8
+    assert len(given) == 9
     # The wrapper is what the page says it is: ten lines, without blank ones.
     assert len([line for line in wrapper.splitlines() if line.strip()]) == 10
     report = read_json(tmp_path / "model" / "offline.json", ("blocks",), "")
     documented = re.findall(r"^\| `(\w+)` \| ", PAGE, re.M)
     assert list(report["blocks"]) == documented
     for option in re.findall(r"(?<!-)--[a-z][a-z-]+", PAGE):
-        commands = ("import", "train", "offline", "run")
+        commands = ("import", "train", "offline", "run", "evaluate")
         assert any(option in vgbench_cli(command, "--help").stdout for command in commands), option

@@ -13,10 +13,11 @@ EPILOG = examples(
     "vgbench evaluate runs/NAME --planner cem",
     "vgbench evaluate runs/NAME --task-seed 7 --set evaluation.tasks=400",
     "vgbench evaluate runs/NAME --protocol turnstile_two_way --out runs/twin",
+    "vgbench evaluate model --env NAME",
 )
 
 
-@takes("planner", "protocol", "tasks", "task_seed", "set", "device", "threads", "memory", "out")
+@takes("planner", "env", "protocol", "tasks", "task_seed", "set", "device", "threads", "memory", "out")
 @handled
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run with its checkpoints.")],
@@ -24,11 +25,12 @@ def evaluate(
     debug: Debug = False,
     **options: Any,
 ) -> None:
-    """Plan with the model of a finished run: with another planner, other tasks, other values or another protocol.
+    """Plan with the model of a finished run: with another planner, other tasks, other values or elsewhere.
 
     Nothing is trained. The result is a new run folder, beside RUN by default; the same command resumes it. Another
-    planner takes its values from the protocol, not from the old planner. With another protocol the model is evaluated
-    in an environment that it was not trained in.
+    planner takes its values from the protocol, not from the old planner. With another protocol or environment the model
+    is evaluated where it was not trained: also a model of `vgbench train` that knows recordings alone, in a simulator
+    whose observations have the same names and shapes.
     """
     with quick_imports():
         from vgbench.cli.result import print_result
