@@ -239,11 +239,19 @@ def test_what_cannot_be(model, vgbench_cli, tmp_path):
     assert "missing --data FILE" in refused("train", "--recipe", "vf")
     assert "there is no simulator" in refused("run", "--data", data, "--recipe", "vf")
     assert "vgbench offline" in refused("diagnose", model / "model")
+    assert "--env NAME" in (said := refused("evaluate", model / "model")) and "vgbench offline" in said
+    shown = "it shows {'image': ((2, 64, 64), 'uint8')}, but the model was trained on {'observation'"
+    assert f"--env wall: {shown}" in refused("evaluate", model / "model", "--env", "wall")
+    for command in ("compare", "plot"):
+        said = refused(command, model / "model", model)
+        assert "was trained without evaluation" in said and "vgbench evaluate" in said, said
+    assert "the training set is given by --data data.h5" in plain(vgbench_cli("train", "data.h5"))
+    assert "it is a parameter: --set train.epochs=VALUE" in plain(vgbench_cli("train", "--epochs", 3))
     assert "`vgbench import FILE --out" in refused("train", "--data", "none.h5", "--recipe", "vf")
     assert "expected the folder of a run" in (said := refused("offline", data)) and "it is a file" in said
     said = refused("train", "--data", data, "--env", "wall", "--recipe", "vf")
     assert "holds data of environment 'recorded'" in said and "`vgbench import FILE --env wall`" in said
-    assert "at least 2 have to remain" in refused(
+    assert "vgbench import --length N" in refused(
         *("train", "--data", data, "--recipe", "vf", "--scale", "smoke", "--set", "data.held_out=0.99", "--out", "x")
     )
     assert "there is no such folder" in refused("offline", "nowhere")
@@ -251,6 +259,35 @@ def test_what_cannot_be(model, vgbench_cli, tmp_path):
     assert vgbench_cli("import", "short.npz", "--out", "short.h5").exit_code == 0
     words = refused("train", "--data", "short.h5", "--recipe", "vf", "--scale", "smoke", "--out", "y")
     assert "train.window=16 is longer than a trajectory: data.length=8" in words
+
+
+def plain(result):
+    """What a parser's error says, on one line."""
+    assert result.exit_code == 2
+    return " ".join(result.stderr.split())
+
+
+def test_a_dry_run_of_training_says_what_it_costs_and_writes_nothing(model, vgbench_cli, tmp_path):
+    out = vgbench_cli("train", "--data", model / "data.h5", "--recipe", "vf", "--dry-run", "--out", "x")
+    assert out.exit_code == 0 and "time on this machine" in out.stdout and "no task" not in out.stdout
+    assert "data.held_out" in out.stdout and not (tmp_path / "x").exists()
+
+
+def test_a_failed_training_says_how_its_folder_is_used_again(model, vgbench_cli, tmp_path):
+    what = ("train", "--data", model / "data.h5", "--recipe", "vf", "--scale", "smoke", "--out", "x")
+    failed = vgbench_cli(*what, "--set", "train.lr=1e30")
+    assert failed.exit_code == 1 and "diverged" in failed.stderr
+    again = vgbench_cli(*what)
+    assert again.exit_code == 2 and "Choose another --out, or delete it: it failed" in again.stderr, again.stderr
+
+
+def test_the_environment_of_recordings_can_be_shown_and_other_folders_are_no_runs(model, vgbench_cli, tmp_path):
+    shown = vgbench_cli("show", "environment", "recorded")
+    assert shown.exit_code == 0 and "name and kind" in shown.stdout.replace("name, kind", "name and kind")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "todo.txt").write_text("buy milk")
+    listed = vgbench_cli("runs", tmp_path)
+    assert listed.exit_code == 0 and "notes" not in listed.stdout and "damaged" not in listed.stdout
 
 
 def test_data_files_are_held_to_what_collected_data_are(model, vgbench_cli, tmp_path):

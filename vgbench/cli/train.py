@@ -27,7 +27,6 @@ def train(
     ] = False,
     format: Format = "table",
     debug: Debug = False,
-    misplaced: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     **options: Unpack[RunOptions],
 ) -> None:
     """Train on a data set without evaluating; no simulator is needed.
@@ -39,9 +38,6 @@ def train(
     from vgbench.config.request import RunRequest
     from vgbench.python_api.single import perform, prepare
 
-    if misplaced:
-        # As for `import`, whose file has no flag.
-        raise UsageError(f"unexpected {misplaced[0]!r}: the training set is given by --data {misplaced[0]}")
     request = RunRequest(**options)
     if not {"data", "config", "env", "protocol"} & set(request.options):
         raise UsageError("missing --data FILE, written by `vgbench import` or `vgbench collect`")

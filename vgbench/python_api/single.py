@@ -112,7 +112,7 @@ def evaluate(
     from vgbench.plugin.loggers import Loggers
     from vgbench.plugin.registry import Registry
 
-    given = {"planner": planner, "env": env, "protocol": protocol, "tasks": tasks}
+    given: dict[str, Any] = {"planner": planner, "env": env, "protocol": protocol, "tasks": tasks}
     given |= {"task_seed": task_seed, "set": set or {}}
     shown = {name: value for name, value in {**given, "device": device}.items() if value not in (None, {})}
     call = f"vgbench.evaluate({', '.join([repr(str(run)), *(f'{name}={value!r}' for name, value in shown.items())])})"

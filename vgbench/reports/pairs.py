@@ -112,7 +112,7 @@ def group(argument: str, inside: Path | None = None) -> Group:
             raise UsageError(f"{argument}: there is no such folder; expected run folders, a folder of them, or a glob")
         records = _read(paths, argument)
         if not records:
-            raise UsageError(f"{argument}: no finished run there")
+            raise UsageError(f"{argument}: no finished run there{trained_alone(paths)}")
     runs: dict[str, dict[int, RunRecord]] = {}
     for record in sorted(records, key=lambda r: (r.protocol, r.seed, str(r.path))):
         first = runs.setdefault(record.protocol, {}).setdefault(record.seed, record)
@@ -122,6 +122,17 @@ def group(argument: str, inside: Path | None = None) -> Group:
                 "name one of them, or a glob that leaves one out"
             )
     return Group(argument, runs)
+
+
+def trained_alone(paths: Iterable[Path]) -> str:
+    """Say what to do with models that were trained and never evaluated, if there are such."""
+    found = [leaf for path in paths for leaf in leaves(path) if (leaf / "training.json").exists()]
+    if not found:
+        return ""
+    return (
+        f". {found[0]} was trained without evaluation: `vgbench evaluate {found[0]} --env NAME` gives it a success "
+        f"rate, and `vgbench offline {found[0]}` scores that are compared by hand"
+    )
 
 
 def _matching(pattern: str) -> list[Path]:

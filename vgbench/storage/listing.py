@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from vgbench.errors import VgbenchError
+from vgbench.storage import checksums
 from vgbench.storage.files import read_json
 from vgbench.storage.records import leaves, read_run
+
+_PARTS = ("run.json", "config.yaml", "checkpoints", "train.jsonl", "episodes.jsonl", "result.json", checksums.NAME)
+"""Of these a folder has one if it is, or was, a run's."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,14 @@ class Listed:
 
 
 def listed(folder: Path) -> Iterator[Listed]:
-    """Yield every run folder at or below a folder, and folders that hold something but no run, in order of their names.
+    """Yield every run folder at or below a folder, in order of their names; one that lost its run.json is damaged.
 
     Raises:
         UsageError: the folder cannot be read.
     """
     for path in leaves(folder):
-        yield _listed(path)
+        if any((path / name).exists() for name in _PARTS):
+            yield _listed(path)
 
 
 def _listed(path: Path) -> Listed:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from vgbench.api import ActionSet, Discrete, Environment
-from vgbench.data.importing.checks import CHOICES, Survey, survey
+from vgbench.data.importing.checks import CHOICES, USUAL, Survey, survey
 from vgbench.data.importing.images import ObservationLayout, understood
 from vgbench.data.importing.recording import BadEpisode, Recording
 from vgbench.errors import UsageError
@@ -78,7 +78,7 @@ class Importer:
     def __init__(self, recording: Recording, options: ImportOptions, who: str) -> None:
         """Look at all episodes once."""
         self.recording, self.options, self.who = recording, options, who
-        self.found: Survey = survey(recording, who, options.skip_bad)
+        self.found: Survey = survey(recording, who, options.skip_bad, options.length is not None)
 
     def piece(self, number: int) -> Piece:
         """Make one episode.
@@ -153,6 +153,13 @@ class RecordedImporter(Importer):
             raise UsageError(
                 f"{self.who}: field {field!r}: actions are whole numbers of {low} to {high}, too many to be those of "
                 f"discrete actions (at most {CHOICES}); save them as float32, if they are a continuous quantity"
+            )
+        if not given and (low < 0 or high - low >= USUAL):
+            odd = f"{high - low + 1} of them" if high - low >= USUAL else "negative ones among them"
+            raise UsageError(
+                f"{self.who}: field {field!r}: actions are whole numbers of {low} to {high}, {odd}, which numbers of "
+                f"discrete actions rarely are; if they are, say --action-range {low}:{high}, and if they are a "
+                "continuous quantity, save them as float32"
             )
         return max(2, high - low + 1), low
 
