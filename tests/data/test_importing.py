@@ -243,7 +243,7 @@ def test_images_that_minari_keeps_as_jpeg_are_told(imported, minari_set, tmp_pat
     assert about["fingerprint"] != whole and "Minari keeps images as JPEG" in about["notes"][0]
     minari_set("raw-v0", episodes, jpeg_encoding=False)
     about, _ = imported("--minari", "raw-v0", out="raw.h5")
-    assert about["fingerprint"] == whole and not about["notes"]
+    assert about["fingerprint"] == whole and not any("JPEG" in text for text in about["notes"])
 
 
 def test_a_mapping_says_what_fields_of_any_name_are(episodes, imported, refused, tmp_path):
@@ -467,6 +467,15 @@ def test_whole_numbers_are_discrete_actions(imported, refused, tmp_path):
         assert imported(tmp_path / "f.npz", "--action-range", way, out=tmp_path / f"f{values[1]}.h5")
     vector_file(tmp_path / "e.npz", np.zeros((11, 2)), np.zeros((11, 2), np.int64))
     assert "expected real numbers, or one whole number for each step" in refused(tmp_path / "e.npz")
+
+
+def test_fields_that_are_no_numbers_are_named(refused, vgbench_cli, tmp_path):
+    """Nor is the field of actions proposed as that of observations."""
+    np.savez(tmp_path / "a.npz", observations=np.array(["a"] * 6), actions=np.zeros((6, 1)), ep_len=np.array([3, 3]))
+    said = refused(tmp_path / "a.npz")
+    assert "no numbers are observations (<U1)" in said and "--map observations=FIELD" in said
+    several = vgbench_cli("import", "a.npz", "b.npz", "--out", "x.h5")
+    assert several.exit_code == 2 and "one file has all episodes" in " ".join(several.stderr.split())
 
 
 def test_what_is_odd_about_a_recording_is_noted(imported, tmp_path):

@@ -22,6 +22,8 @@ class HintingCommand(TyperCommand):
                 vars(err)["possibilities"] = None
             elif "unexpected extra argument" in said and "--data" in known and (found := _file(given)):
                 hint = f"the training set is given by --data {found}"
+            elif "unexpected extra argument" in said and ctx.info_name == "import":
+                hint = "one file has all episodes: rows one after another, and the length of each (see docs/data.md)"
             if hint:
                 vars(err)["message"] = f"{said.rstrip('.')}; {hint}"
             raise

@@ -9,10 +9,6 @@ from vgbench.data.importing.oddities import Oddities
 from vgbench.data.importing.recording import BadEpisode, Episode, Recording
 from vgbench.errors import UsageError
 
-CHOICES = 1024
-"""Discrete actions, at most."""
-USUAL = 64
-"""Discrete actions that are taken for such without --action-range, at most."""
 LARGEST = float(np.finfo(np.float32).max)
 LEAST = 2
 """States without which an episode has no step."""
