@@ -27,12 +27,13 @@ def choices(found: Survey, given: tuple[float, float] | None, frame_skip: int, w
     """
     if frame_skip > 1:
         raise UsageError(
-            f"--frame-skip {frame_skip}: {where} has discrete actions, and several of them do not make one; leave it out"
+            f"--frame-skip {frame_skip}: {where} has discrete actions, and several of them do not make one; leave it "
+            "out"
         )
     if given and not (given[0].is_integer() and given[1].is_integer()):
         raise UsageError(
-            f"--action-range {given[0]:g}:{given[1]:g}: {where} has discrete actions; expected the numbers of the first "
-            "and the last"
+            f"--action-range {given[0]:g}:{given[1]:g}: {where} has discrete actions; expected the numbers of the "
+            "first and the last"
         )
     low, high = map(int, given or (found.low[0], found.high[0]))
     if high - low >= CHOICES:
