@@ -11,7 +11,9 @@ from vgbench.storage import checksums
 from vgbench.storage.files import read_json
 from vgbench.storage.records import leaves, read_run
 
-_PARTS = ("run.json", "config.yaml", "checkpoints", "train.jsonl", "episodes.jsonl", "result.json", checksums.NAME)
+_PARTS = frozenset(
+    ("run.json", "config.yaml", "checkpoints", "train.jsonl", "episodes.jsonl", "result.json", checksums.NAME)
+)
 """Of these a folder has one if it is, or was, a run's."""
 
 
@@ -51,8 +53,16 @@ def listed(folder: Path) -> Iterator[Listed]:
         UsageError: the folder cannot be read.
     """
     for path in leaves(folder):
-        if any((path / name).exists() for name in _PARTS):
+        if _is_run(path):
             yield _listed(path)
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a folder is a run's, or was one; what cannot be read may be."""
+    try:
+        return not _PARTS.isdisjoint(path.name for path in path.iterdir())
+    except OSError:
+        return True
 
 
 def _listed(path: Path) -> Listed:
