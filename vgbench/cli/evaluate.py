@@ -13,7 +13,6 @@ EPILOG = examples(
     "vgbench evaluate runs/NAME --planner cem",
     "vgbench evaluate runs/NAME --task-seed 7 --set evaluation.tasks=400",
     "vgbench evaluate runs/NAME --protocol turnstile_two_way --out runs/twin",
-    "vgbench evaluate model --env NAME",
 )
 
 
