@@ -6,6 +6,11 @@ from typing import Any
 from vgbench.errors import UsageError
 
 
+def install(extra: str) -> str:
+    """Return the command that installs an extra: with the tested versions, so that pip leaves PyTorch as it is."""
+    return f'`pip install -c constraints.txt ".[{extra}]"` in a checkout of vgbench'
+
+
 def needed(module: str, package: str, what: str, extra: str, otherwise: str = "") -> Any:
     """Import a module of an optional package and return it.
 
@@ -22,6 +27,4 @@ def needed(module: str, package: str, what: str, extra: str, otherwise: str = ""
     try:
         return importlib.import_module(module)
     except ImportError as err:
-        raise UsageError(
-            f'{what}: {package} is not installed ({err}); run `pip install "vgbench[{extra}]"`{otherwise}'
-        ) from err
+        raise UsageError(f"{what}: {package} is not installed ({err}); run {install(extra)}{otherwise}") from err

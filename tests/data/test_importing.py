@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import warnings
 
 import h5py
@@ -242,7 +243,7 @@ def test_images_that_minari_keeps_as_jpeg_are_told(imported, minari_set, tmp_pat
     assert about["fingerprint"] != whole and "Minari keeps images as JPEG" in about["notes"][0]
     minari_set("raw-v0", episodes, jpeg_encoding=False)
     about, _ = imported("--minari", "raw-v0", out="raw.h5")
-    assert about["fingerprint"] == whole and not about["notes"]
+    assert about["fingerprint"] == whole and not any("JPEG" in text for text in about["notes"])
 
 
 def test_a_mapping_says_what_fields_of_any_name_are(episodes, imported, refused, tmp_path):
@@ -455,8 +456,60 @@ def test_whole_numbers_are_discrete_actions(imported, refused, tmp_path):
     assert "discrete actions, and several of them do not make one" in refused(tmp_path / "a.npz", "--frame-skip", "2")
     vector_file(tmp_path / "d.npz", np.zeros((11, 2)), 700 * np.arange(11))
     assert "whole numbers of 0 to 6300, too many" in refused(tmp_path / "d.npz")
+    said = "; ".join(words["notes"])
+    assert "whole numbers are taken for the numbers of 6 discrete actions" in said and "float32" in said
+    for values, odd in ((np.arange(11) - 3, "-3 to 6, negative ones"), (50 * np.arange(11), "0 to 450, 451 of them")):
+        vector_file(tmp_path / "f.npz", np.zeros((11, 2)), values)
+        told = refused(tmp_path / "f.npz")
+        assert f"whole numbers of {odd}" in told and "save them as float32" in told
+        way = re.search(r"--action-range (\S+),", told)[1]
+        # The last action of each of the two episodes is left out: the range is that of the others.
+        assert imported(tmp_path / "f.npz", "--action-range", way, out=tmp_path / f"f{values[1]}.h5")
     vector_file(tmp_path / "e.npz", np.zeros((11, 2)), np.zeros((11, 2), np.int64))
     assert "expected real numbers, or one whole number for each step" in refused(tmp_path / "e.npz")
+
+
+def test_fields_that_are_no_numbers_are_named(refused, vgbench_cli, tmp_path):
+    """Nor is the field of actions proposed as that of observations."""
+    np.savez(tmp_path / "a.npz", observations=np.array(["a"] * 6), actions=np.zeros((6, 1)), ep_len=np.array([3, 3]))
+    said = refused(tmp_path / "a.npz")
+    assert "no numbers are observations (<U1)" in said and "--map observations=FIELD" in said
+    several = vgbench_cli("import", "a.npz", "b.npz", "--out", "x.h5")
+    assert several.exit_code == 2 and "one file has all episodes" in " ".join(several.stderr.split())
+
+
+def test_what_is_odd_about_a_recording_is_noted(imported, tmp_path):
+    """A component that never changes, an outlier that sets the range, and episodes padded with their last row."""
+    rng = np.random.default_rng(0)
+    places, actions = rng.normal(size=(10, 60, 2)), rng.uniform(-1, 1, (10, 60, 3)).astype(np.float32)
+    np.savez(tmp_path / "a.npz", observations=places, actions=actions)
+    assert not any("componen" in note or "padding" in note for note in imported(tmp_path / "a.npz")[0]["notes"])
+    actions[..., 1] = 0.5
+    actions[3, 20, 2] = 400
+    for episode in range(6):
+        actions[episode, 50:], places[episode, 50:] = 0, places[episode, 50]
+    actions[..., 1] = 0.5
+    np.savez(tmp_path / "b.npz", observations=places, actions=actions)
+    said = "\n".join(imported(tmp_path / "b.npz", out=tmp_path / "b.h5")[0]["notes"])
+    assert "components that never change: 1 (always 0.5)" in said
+    assert re.search(r"component 2 reaches 400, but 99 % of its actions are within 0?\.9\d*|within 1", said), said
+    assert "padding" not in said  # component 1 acts all along
+    actions[:6, 50:] = 0
+    np.savez(tmp_path / "c.npz", observations=places, actions=actions)
+    said = "\n".join(imported(tmp_path / "c.npz", out=tmp_path / "c.h5")[0]["notes"])
+    # Ten actions from row 50 on, of which the last is left out.
+    assert "6 of 10 episodes end with steps in which the action is 0 and nothing changes (median 9)" in said
+
+
+def test_one_long_episode_is_enough_if_it_is_cut(imported, refused, tmp_path):
+    vector_file(tmp_path / "a.npz", np.arange(40.0).reshape(20, 2), lengths=(20,))
+    assert "1 of 1 episodes have two states or more; expected at least 2; --length N cuts it" in refused(
+        tmp_path / "a.npz"
+    )
+    # 20 states, 19 actions with a next state: pieces that share their ends hold 5 states each.
+    about, data = imported(tmp_path / "a.npz", "--length", "5")
+    assert about["trajectories"] == 4 and data.states == {} and len(data) == 4
+    assert "expected at least 2: give a smaller --length" in refused(tmp_path / "a.npz", "--length", "15")
 
 
 def test_discrete_actions_train_and_are_judged_without_a_simulator(imported, vgbench_cli, tmp_path):
@@ -568,7 +621,7 @@ def test_without_pyarrow_it_says_what_to_install(episodes, refused, tmp_path, mo
 
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    assert 'pip install "vgbench[lerobot]"' in refused(tmp_path / "set")
+    assert 'pip install -c constraints.txt ".[lerobot]"' in refused(tmp_path / "set")
 
 
 def test_an_environment_of_ones_own_reads_its_states(imported, refused, tmp_path):

@@ -296,7 +296,7 @@ def test_without_minari_it_says_what_to_install(refused, monkeypatch):
     monkeypatch.setitem(sys.modules, "minari", None)  # Python's way to say that there is none
     for args in (("export", "any.h5"), ("import", "--out", "new.h5")):
         words = refused(*args, "--minari", "a-v0")
-        assert "Minari is not installed" in words and 'run `pip install "vgbench[minari]"`' in words
+        assert "Minari is not installed" in words and 'run `pip install -c constraints.txt ".[minari]"`' in words
 
 
 def test_the_commands_of_the_docs(done):

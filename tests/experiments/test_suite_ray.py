@@ -74,7 +74,7 @@ def test_without_ray_it_says_what_to_install(vgbench, tmp_path):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "ray.py").write_text("raise ImportError('no ray here')")
     _, err = vgbench(*RAY, code=2, PYTHONPATH=str(tmp_path / "site"))
-    assert '--executor ray: Ray is not installed (no ray here); run `pip install "vgbench[ray]"`' in err
+    assert '--executor ray: Ray is not installed (no ray here); run `pip install -c constraints.txt ".[ray]"`' in err
     assert not (tmp_path / "out").exists()
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from vgbench.analysis.offline import offline
+from vgbench.analysis.offline import offline, untrained
 from vgbench.data import files
 from vgbench.data.held_out import split
 from vgbench.experiments.trained import load_trained
@@ -77,7 +77,67 @@ def test_offline_prints_what_it_writes(model, vgbench_cli, tmp_path):
         "offline", model / "model", "--data", model / "data.h5", "--out", tmp_path / "q.json", "--format", "json"
     )
     assert other.json()["of"] == "given" and other.json()["episodes"] == 24
-    assert "held-out episodes" in vgbench_cli("offline", model / "model", "--out", tmp_path / "r.json").stdout
+    shown = vgbench_cli("offline", model / "model", "--out", tmp_path / "r.json").stdout
+    assert "held-out episodes" in shown and shown.startswith(f"{other.json()['verdict'][:8]}")
+
+
+def test_other_data_have_a_file_of_their_own_that_says_what_was_trained_on(model, vgbench_cli, tmp_path):
+    """24 episodes of the training file, of which 2 were held out; then as many that nobody has seen."""
+    before = (model / "model" / "offline.json").read_bytes()
+    for part in ("one", "two"):
+        (tmp_path / part).mkdir()
+    (tmp_path / "one" / "own.h5").write_bytes((model / "data.h5").read_bytes())
+    line(tmp_path / "other.npz", seed=7)
+    assert vgbench_cli("import", "other.npz", "--out", "two/own.h5").exit_code == 0
+    seen = vgbench_cli("offline", model / "model", "--data", "one/own.h5")
+    assert seen.exit_code == 0 and "22 of these 24 episodes were trained on" in seen.stdout
+    known = json.loads((model / "model" / "offline-own.json").read_text())["data"]
+    assert known == {"file": "own.h5", "fingerprint": known["fingerprint"], "trained_on": 22, "held_out": 2}
+    assert known["fingerprint"] == json.loads((model / "model" / "training.json").read_text())["data"]["fingerprint"]
+    unseen = vgbench_cli("offline", model / "model", "--data", "two/own.h5")
+    assert unseen.exit_code == 0 and "were trained on" not in unseen.stdout
+    # Of the same name, so the fingerprint tells them apart.
+    (other,) = set((model / "model").glob("offline-own-*.json"))
+    about = json.loads(other.read_text())["data"]
+    assert (about["trained_on"], about["held_out"]) == (0, 0) and about["fingerprint"] in other.name
+    assert (model / "model" / "offline.json").read_bytes() == before
+
+
+def test_each_figure_has_its_yardsticks(model, vgbench_cli, tmp_path):
+    """The untrained networks of each seed, against a run that was not trained at all; and constants by hand."""
+    record = json.loads((model / "model" / "offline.json").read_text())
+    assert record["untrained_seeds"] == [0, 1, 2]
+    blocks = record["blocks"]
+    for name, figure in (("order", "spearman"), ("time", "error"), ("prediction", "latent"), ("plan", "cosine")):
+        found = blocks[name]["untrained"][figure]
+        assert len(found) == 3
+        # On straight lines, any linear map of places is in their order.
+        assert name == "order" or found[0] != found[1]
+    # Encoder and distance of seed 1 before any step of training: here a learning rate of 0 keeps them.
+    still = ["--set", "train.lr=1e-30", "--seed", 1, "--scale", "smoke", "--recipe", "vf"]
+    done = vgbench_cli("train", "--data", model / "data.h5", *still, "--out", "still")
+    assert done.exit_code == 0, done.stderr
+    same = vgbench_cli("offline", "still", "--format", "json").json()["blocks"]
+    assert same["time"]["error"] == pytest.approx(blocks["time"]["untrained"]["error"][1], abs=2e-3)
+    assert same["time"]["untrained"]["error"][0] == pytest.approx(same["time"]["error"], abs=2e-3)
+    held = split(files.load(model / "data.h5")[0], 0.1)[1]
+    steps = blocks["time"]
+    assert 0 < steps["error_of_constant"] <= held.counts.max()
+
+
+def test_a_perfect_model_beats_the_yardsticks_and_an_untrained_one_does_not(model):
+    assert "beat the yardsticks" in (said := offline(perfect(model / "model"))["verdict"]), said
+    trained = load_trained(model / "model", tasks=False)
+    trained.model = untrained(trained, trained.spec.seed, keep_encoder=False)
+    said = offline(trained)["verdict"]
+    assert said.startswith("Verdict: value") and "not clearly above untrained" in said and "\n" not in said
+
+
+def test_threads_and_device_are_those_of_the_command(model, vgbench_cli, tmp_path):
+    one = vgbench_cli("offline", model / "model", "--threads", 1, "--device", "cpu", "--out", tmp_path / "a.json")
+    assert one.exit_code == 0, one.stderr
+    refused = vgbench_cli("offline", model / "model", "--threads", 4096)
+    assert refused.exit_code == 2 and "--threads 4096" in refused.stderr
 
 
 class Places(nn.Module):
@@ -179,11 +239,19 @@ def test_what_cannot_be(model, vgbench_cli, tmp_path):
     assert "missing --data FILE" in refused("train", "--recipe", "vf")
     assert "there is no simulator" in refused("run", "--data", data, "--recipe", "vf")
     assert "vgbench offline" in refused("diagnose", model / "model")
+    assert "--env NAME" in (said := refused("evaluate", model / "model")) and "vgbench offline" in said
+    shown = "it shows {'image': ((2, 64, 64), 'uint8')}, but the model was trained on {'observation'"
+    assert f"--env wall: {shown}" in refused("evaluate", model / "model", "--env", "wall")
+    for command in ("compare", "plot"):
+        said = refused(command, model / "model", model)
+        assert "was trained without evaluation" in said and "vgbench evaluate" in said, said
+    assert "the training set is given by --data data.h5" in plain(vgbench_cli("train", "data.h5"))
+    assert "it is a parameter: --set train.epochs=VALUE" in plain(vgbench_cli("train", "--epochs", 3))
     assert "`vgbench import FILE --out" in refused("train", "--data", "none.h5", "--recipe", "vf")
     assert "expected the folder of a run" in (said := refused("offline", data)) and "it is a file" in said
     said = refused("train", "--data", data, "--env", "wall", "--recipe", "vf")
     assert "holds data of environment 'recorded'" in said and "`vgbench import FILE --env wall`" in said
-    assert "at least 2 have to remain" in refused(
+    assert "vgbench import --length N" in refused(
         *("train", "--data", data, "--recipe", "vf", "--scale", "smoke", "--set", "data.held_out=0.99", "--out", "x")
     )
     assert "there is no such folder" in refused("offline", "nowhere")
@@ -191,6 +259,35 @@ def test_what_cannot_be(model, vgbench_cli, tmp_path):
     assert vgbench_cli("import", "short.npz", "--out", "short.h5").exit_code == 0
     words = refused("train", "--data", "short.h5", "--recipe", "vf", "--scale", "smoke", "--out", "y")
     assert "train.window=16 is longer than a trajectory: data.length=8" in words
+
+
+def plain(result):
+    """What a parser's error says, on one line."""
+    assert result.exit_code == 2
+    return " ".join(result.stderr.split())
+
+
+def test_a_dry_run_of_training_says_what_it_costs_and_writes_nothing(model, vgbench_cli, tmp_path):
+    out = vgbench_cli("train", "--data", model / "data.h5", "--recipe", "vf", "--dry-run", "--out", "x")
+    assert out.exit_code == 0 and "time on this machine" in out.stdout and "no task" not in out.stdout
+    assert "data.held_out" in out.stdout and not (tmp_path / "x").exists()
+
+
+def test_a_failed_training_says_how_its_folder_is_used_again(model, vgbench_cli, tmp_path):
+    what = ("train", "--data", model / "data.h5", "--recipe", "vf", "--scale", "smoke", "--out", "x")
+    failed = vgbench_cli(*what, "--set", "train.lr=1e30")
+    assert failed.exit_code == 1 and "is nan" in failed.stderr
+    again = vgbench_cli(*what)
+    assert again.exit_code == 2 and "Choose another --out, or delete it: it failed" in again.stderr, again.stderr
+
+
+def test_the_environment_of_recordings_can_be_shown_and_other_folders_are_no_runs(model, vgbench_cli, tmp_path):
+    shown = vgbench_cli("show", "environment", "recorded")
+    assert shown.exit_code == 0 and "name and kind" in shown.stdout.replace("name, kind", "name and kind")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "todo.txt").write_text("buy milk")
+    listed = vgbench_cli("runs", tmp_path)
+    assert listed.exit_code == 0 and "notes" not in listed.stdout and "damaged" not in listed.stdout
 
 
 def test_data_files_are_held_to_what_collected_data_are(model, vgbench_cli, tmp_path):

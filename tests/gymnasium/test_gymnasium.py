@@ -235,7 +235,7 @@ def test_without_gymnasium_it_says_what_to_install(tmp_path):
     (tmp_path / "gymnasium.py").write_text("raise ModuleNotFoundError('no gymnasium here', name='gymnasium')")
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import vgbench.api; import vgbench.gymnasium"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert "vgbench.gymnasium needs Gymnasium: pip install 'vgbench[gymnasium]'" in done.stderr
+    assert 'vgbench.gymnasium needs Gymnasium: `pip install -c constraints.txt ".[gymnasium]"`' in done.stderr
 
 
 def test_the_snippet_of_the_docs_runs():

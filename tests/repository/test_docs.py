@@ -19,6 +19,7 @@ from vgbench.storage.schema import json_schema
 
 DOCS = Path(__file__).parents[2] / "docs"
 PLUGIN = (DOCS / "plugin.md").read_text(encoding="utf-8")
+DATA = (DOCS / "data.md").read_text(encoding="utf-8")
 ENCODER = (DOCS / "encoder.md").read_text(encoding="utf-8")
 RUNS = (DOCS / "runs.md").read_text(encoding="utf-8")
 
@@ -69,8 +70,12 @@ def test_the_page_on_plugins_can_be_followed_to_its_end(follow):
     assert len(follow(PLUGIN)) == 10
 
 
-def test_the_page_on_encoders_can_be_followed_to_its_end(follow, tmp_path):
+def test_the_page_on_encoders_can_be_followed_to_its_end(follow, vgbench_cli, tmp_path):
+    script = next(block for block in BLOCK.finditer(DATA) if block["title"] == "record.py")
+    exec(script["text"])  # data.h5 of the page on data
+    assert vgbench_cli("import", "own.npz", "--out", "data.h5").exit_code == 0
     given = follow(ENCODER)
+    assert "vgbench check network pretrained" in given and "vgbench offline model" in given
     assert len([line for line in given if line.startswith("vgbench run")]) == 2 + importable("timm")
     result = json.loads((tmp_path / "project" / "there" / "result.json").read_text())
     assert any("stage 'encoder' is skipped" in note for note in result["notes"])

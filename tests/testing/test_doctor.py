@@ -2,7 +2,7 @@
 
 import json
 import sys
-from importlib.metadata import distribution
+from importlib.metadata import distribution, version
 
 import pytest
 
@@ -164,9 +164,11 @@ def test_what_vgbench_needs_and_its_extras_are_read_from_its_own_metadata(doctor
         "pyyaml": "ok",
     }
     assert [p["fix"] for p in record["problems"]] == ['pip install "numpy>=99"', 'pip install "no-such-package>=1"']
+    # With the version of torch that is here: pip must not replace it.
+    fix = f'pip install "vgbench[more]" "torch=={version("torch")}"'
     assert record["extras"] == [
-        {"name": "more", "installed": False, "missing": ["not-here"], "fix": 'pip install "vgbench[more]"'},
-        {"name": "have", "installed": True, "missing": [], "fix": ""},
+        {"name": "more", "installed": False, "missing": ["not-here"], "broken": [], "fix": fix},
+        {"name": "have", "installed": True, "missing": [], "broken": [], "fix": ""},
     ]
 
 
@@ -178,6 +180,18 @@ def test_a_package_that_cannot_be_imported(doctor, tmp_path, monkeypatch):
     problem = next(p for p in doctor()["problems"] if p["what"].startswith("platformdirs"))
     assert "cannot be imported: ImportError: damaged" in problem["what"]
     assert problem["fix"].startswith('pip install --force-reinstall "platformdirs')
+
+
+def test_an_extra_that_is_installed_and_cannot_be_imported(doctor, tmp_path, monkeypatch):
+    """As timm with a torchvision of another build: what it raises is no ImportError."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "gymnasium.py").write_text("raise RuntimeError('operator does not exist')")
+    pytest.importorskip("gymnasium")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.delitem(sys.modules, "gymnasium")
+    row = next(row for row in doctor()["extras"] if row["name"] == "gymnasium")
+    assert row["broken"] == ["gymnasium cannot be imported: RuntimeError: operator does not exist"]
+    assert not row["installed"] and not row["missing"] and "constraints.txt" in row["fix"]
 
 
 def test_a_cache_that_cannot_be_written_and_a_variable_that_names_nobody(doctor, tmp_path, monkeypatch):

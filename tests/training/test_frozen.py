@@ -96,6 +96,19 @@ def test_the_recipes_leave_any_encoder_as_it_is(run, recipe, stages):
         assert not torch.equal(state(trained.model.head), state(fresh.head))
 
 
+def test_a_frozen_encoder_that_nobody_chose_is_noted(tmp_plugin):
+    tmp_plugin(PLUGIN, networks={"fixed": "Fixed"})
+
+    def noted(**options):
+        return [n for n in resolve(RunRequest(**SMOKE, **options)).notes if "without --encoder" in n]
+
+    assert (
+        "keeps the random weights" in noted(recipe="frozen_pred")[0]
+        and "--encoder NAME" in noted(recipe="frozen_vf")[0]
+    )
+    assert not noted(recipe="frozen_pred", encoder="fixed") and not noted(recipe="vf")
+
+
 def test_every_state_is_encoded_once_and_predicted_in_units_of_the_latents(run):
     done = run("frozen_pred", encoder="fixed", set={"train.steps": 60})
     trained = load_trained(done.folder)

@@ -1,48 +1,46 @@
-"""What recordings tell of a trained model, without a simulator: see `offline`, and `offline_text` for its words."""
+"""What recordings tell of a trained model, without a simulator, beside what an untrained one would reach."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
-from scipy import stats
-from torch import Tensor
 
-from vgbench.analysis.goal_statistics import over_goals
-from vgbench.analysis.prediction import predict
-from vgbench.analysis.sampling import windows
-from vgbench.analysis.value_order import value_terms
+from vgbench.analysis.offline_blocks import Known, Subject, Tell, measure
+from vgbench.analysis.offline_verdict import verdict
+from vgbench.api import Trajectories
+from vgbench.data import files
 from vgbench.data.dataset import Dataset
-from vgbench.errors import UsageError
+from vgbench.experiments.build import build_model
 from vgbench.experiments.trained import Trained
-from vgbench.planning.controller import Controller, plan_horizon
-from vgbench.planning.plans import join_plans
-from vgbench.planning.problem import aggregate
-from vgbench.rng import Stream
+from vgbench.model import precision
+from vgbench.model.jepa import JEPA, is_frozen
 from vgbench.storage.files import Record
+from vgbench.training.latents import fit_latent_scale
 from vgbench.version import __version__
 
 FORMAT = 1
-EPISODES = 64
-"""Episodes that are looked at, at most."""
-STATES = 256
-"""States of an episode that are encoded, at most."""
-GOALS = 4
-"""Goals in an episode: its last state, and states on the way."""
-WINDOWS, PLANS = 256, 32
-BINS = (1, 5, 17, 65)
-"""First number of steps of each group in which learned times are told."""
+UNTRAINED = 3
+"""Seeds of the untrained model that each figure is compared with."""
+SAMPLE = 512
+"""States of training by which an untrained model finds the scale of its latents."""
+YARDSTICKS = {
+    "order": ("spearman",),
+    "time": ("pearson", "error"),
+    "prediction": ("latent",),
+    "plan": ("error", "cosine"),
+}
+"""Figures of each block that are also measured with the untrained model."""
 
 
-@dataclass
-class Pairs:
-    """States of episodes before one goal of each: learned distance and recorded steps, both [M] float64."""
-
-    distance: np.ndarray
-    steps: np.ndarray
-
-
-def offline(trained: Trained, data: Dataset | None = None, seed: int = 0) -> Record:
+def offline(
+    trained: Trained,
+    data: Dataset | None = None,
+    seed: int = 0,
+    tell: Tell = lambda name, done, total: None,
+    file: str | None = None,
+) -> Record:
     """Judge a trained model by episodes; the same seed gives the same figures.
 
     Args:
@@ -50,24 +48,32 @@ def offline(trained: Trained, data: Dataset | None = None, seed: int = 0) -> Rec
         data: episodes to judge by, with actions in the units of training; None: those held out from training, or
             those of training where none were.
         seed: of all that is drawn.
+        tell: called with the progress.
+        file: name of the file of `data`, for the record.
 
     Returns:
         Values for JSON. `blocks` has `order` (rank correlation of the learned distance to a later state with the
         recorded number of steps, mean over goals), `time` (learned number of steps against the recorded one),
         `prediction` (error of 1 to H steps relative to predicting no change) and `plan` (plans to a recorded later
         state against the recorded actions, in units of these), `{"skipped": reason}` where episodes are too short.
+        `untrained` in a block has the same figures of the same networks before training, one for each seed in
+        `untrained_seeds`. Of given `data`, `data` has the fingerprint and how many episodes were trained on.
 
     Raises:
         UsageError: the episodes have hardly any states.
     """
     judged = data or trained.held_out or trained.data
-    rng = np.random.default_rng(seed)
-    chosen = rng.permutation(len(judged))[:EPISODES]
-    pairs = [pair for number in chosen for pair in _pairs(trained, judged, int(number), rng)]
-    if not pairs:
-        raise UsageError("the episodes are too short: expected some of 3 states or more")
     of = "given" if data else "held out" if trained.held_out else "training"
-    return {
+    seeds = [trained.spec.seed + number for number in range(UNTRAINED)]
+    # What was never trained is the same in all of them, so states are encoded once.
+    known: Known | None = {} if is_frozen(build_model(trained.spec, trained.environment).encoder) else None
+    blocks = measure(Subject(trained, judged, known), seed, lambda name, *at: tell(f"trained: {name}", *at))
+    for number, other in enumerate(seeds):
+        model = untrained(trained, other, keep_encoder=known is not None)
+        name = f"untrained {number + 1} of {UNTRAINED}"
+        subject = Subject(replace(trained, model=model), judged, known)
+        _add(blocks, measure(subject, seed, lambda what, *at, name=name: tell(f"{name}: {what}", *at)))
+    record = {
         "format": FORMAT,
         "vgbench": __version__,
         "title": trained.run["title"],
@@ -76,184 +82,71 @@ def offline(trained: Trained, data: Dataset | None = None, seed: int = 0) -> Rec
         "episodes": len(judged),
         "states": judged.total,
         "seed": seed,
+        "untrained_seeds": seeds,
         "meaningless": trained.spec.scale == "smoke",
-        "blocks": {
-            "order": order(pairs),
-            "time": time_to_goal(trained, pairs, rng),
-            "prediction": _prediction(trained, judged, rng),
-            "plan": _plan(trained, judged, rng),
-        },
+        **({"data": _about(trained, judged, file)} if data else {}),
+        "blocks": blocks,
     }
+    return {**record, "verdict": verdict(record)}
 
 
-def _pairs(trained: Trained, data: Dataset, number: int, rng: np.random.Generator) -> list[Pairs]:
-    """For some goals of one episode, the states before each."""
-    length = int(data.lengths[number])
-    if length < 3:
-        return []
-    times = np.unique(np.linspace(0, length - 1, min(length, STATES)).round().astype(np.int64))
-    time = torch.from_numpy(times).to(data.device)
-    seen = data.observations(torch.full_like(time, number), time)
-    points = trained.model.encode_blocks(seen, points=True).clone()
-    goals = {len(times) - 1, *rng.integers(min(2, len(times) - 1), len(times), GOALS - 1).tolist()}
-    found = []
-    for goal in sorted(goals):
-        distance = _distance(trained, points[:goal], points[goal : goal + 1])
-        found.append(Pairs(distance, (times[goal] - times[:goal]).astype(np.float64)))
-    return found
+def untrained(trained: Trained, seed: int, keep_encoder: bool) -> JEPA:
+    """Build the networks of a run as they are before training, from another seed; the statistics are those of the data.
+
+    With `keep_encoder` the encoder is the run's own, which was not trained, and so is the scale of its latents.
+    """
+    spec = replace(trained.spec, seed=seed)
+    model, old = build_model(spec, trained.environment), trained.model
+    model.statistics, model.whitening = old.statistics, old.whitening
+    model.to(trained.data.device)
+    precision.accelerate(model, spec)
+    model.eval().requires_grad_(False)
+    if keep_encoder:
+        model.encoder = old.encoder
+        model.set_latent_scale(old.latent_shift, old.latent_scale)
+    elif spec.training == "separate":
+        count = trained.data.total
+        index = torch.linspace(0, count - 1, min(SAMPLE, count)).long().to(trained.data.device)
+        latents = model.encode_blocks(trained.data.observations(*trained.data.places(index))).clone()
+        fit_latent_scale(model, latents, spec.settings["model"].latent_scale)
+    return model
 
 
-def _distance(trained: Trained, points: Tensor, goal: Tensor) -> np.ndarray:
-    with torch.no_grad():
-        found = trained.model.distance.prepare(goal)(points.unsqueeze(0))[0]
-    result: np.ndarray = found.double().cpu().numpy()
-    return result
+def _add(blocks: Record, others: Record) -> None:
+    """Put the figures of an untrained model beside those of the trained one."""
+    for name, figures in YARDSTICKS.items():
+        if "skipped" in blocks[name]:
+            continue
+        beside = blocks[name].setdefault("untrained", {})
+        for figure in figures:
+            value = others[name][figure]
+            beside.setdefault(figure, []).append(value["mean"] if isinstance(value, dict) else value)
 
 
-def order(pairs: list[Pairs]) -> Record:
-    """Correlate, goal by goal, the learned distance with the number of steps that were recorded."""
-    found = [(pair.distance, pair.steps) for pair in pairs]
+def _about(trained: Trained, given: Dataset, file: str | None) -> Record:
+    """Say what given episodes are, and how many of them are among those of the run."""
+    known = {name: set(_marks(part)) for name, part in _parts(trained)}
+    marks = list(_marks(given.trajectories))
     return {
-        "goals": len(found),
-        "spearman": over_goals(found, lambda d, c: stats.spearmanr(d, c)[0]),
-        "kendall": over_goals(found, lambda d, c: stats.kendalltau(d, c)[0]),
+        "file": file,
+        "fingerprint": files.fingerprint(given.trajectories),
+        "trained_on": sum(mark in known["trained_on"] for mark in marks),
+        "held_out": sum(mark in known["held_out"] for mark in marks),
     }
 
 
-def time_to_goal(trained: Trained, pairs: list[Pairs], rng: np.random.Generator) -> Record:
-    """Compare learned numbers of steps with recorded ones; these are upper bounds of what a right value says."""
-    steps, unit = _steps(trained, rng)
-    learned = np.concatenate([steps(pair.distance) for pair in pairs])
-    recorded = np.concatenate([pair.steps for pair in pairs])
-    groups = []
-    for low, high in zip(BINS, (*BINS[1:], np.inf), strict=True):
-        inside = (recorded >= low) & (recorded < high)
-        if inside.any():
-            groups.append(
-                {
-                    "recorded": [low, None if np.isinf(high) else int(high) - 1],
-                    "pairs": int(inside.sum()),
-                    "recorded_median": float(np.median(recorded[inside])),
-                    "learned_median": round(float(np.median(learned[inside])), 3),
-                }
-            )
-    return {
-        "pairs": len(learned),
-        "unit": unit,
-        "pearson": _pearson(learned, recorded),
-        "median_ratio": round(float(np.median(learned / recorded)), 4),
-        "share_longer_than_recorded": round(float((learned > 1.1 * recorded + 1).mean()), 4),
-        "groups": groups,
-    }
+def _parts(trained: Trained) -> Iterator[tuple[str, Trajectories | None]]:
+    yield "trained_on", trained.data.trajectories
+    yield "held_out", trained.held_out.trajectories if trained.held_out else None
 
 
-def _pearson(learned: np.ndarray, recorded: np.ndarray) -> float | None:
-    if len(learned) < 3 or np.ptp(learned) == 0 or np.ptp(recorded) == 0:
-        return None
-    return round(float(stats.pearsonr(learned, recorded)[0]), 4)
-
-
-def _steps(trained: Trained, rng: np.random.Generator) -> tuple[Callable[[np.ndarray], np.ndarray], str]:
-    """Function from learned distances to numbers of steps, and words for how it was made."""
-    whole = [terms for terms in value_terms(trained) if terms.level is None]
-    if whole and whole[0].gamma < 1:
-        gamma, stride = whole[0].gamma, whole[0].stride
-
-        def by_value(distance: np.ndarray) -> np.ndarray:
-            # Of d = (1 - gamma^k) / (1 - gamma), the discounted cost of k backups of `stride` steps each.
-            left = np.clip(1 - distance * (1 - gamma), 1e-6, 1.0)
-            steps: np.ndarray = stride * np.log(left) / np.log(gamma)
-            return steps
-
-        return by_value, f"steps, by the value's discount {gamma:g}"
-    some = rng.permutation(len(trained.data))[:16]
-    pairs = [pair for number in some for pair in _pairs(trained, trained.data, int(number), rng)]
-    distance = np.concatenate([pair.distance for pair in pairs]) if pairs else np.ones(1)
-    recorded = np.concatenate([pair.steps for pair in pairs]) if pairs else np.ones(1)
-    scale = float(np.median(recorded / np.maximum(distance, 1e-9)))
-    return (lambda found: found * scale), f"distance times {scale:.4g}, the median of steps over distance in training"
-
-
-def _horizon(trained: Trained, data: Dataset) -> int:
-    """Steps of a plan, or as many as half of the episodes have."""
-    chosen = trained.spec.planner
-    planned = plan_horizon(chosen.cls(chosen.params), trained.spec.settings["mpc"])
-    return max(1, min(planned, data.typical_length - 1))
-
-
-def _encoded(trained: Trained, data: Dataset, trajectory: Tensor, time: Tensor, points: bool = False) -> Tensor:
-    """Latents (or points) [B, T, D] of states at pairs of indices, both [B, T]."""
-    seen = data.observations(trajectory.flatten(), time.flatten())
-    return trained.model.encode_blocks(seen, points=points).clone().reshape(*time.shape, -1)
-
-
-def _prediction(trained: Trained, data: Dataset, rng: np.random.Generator) -> Record:
-    """Error of the predictor over the horizon, from recorded states with the recorded actions."""
-    horizon = _horizon(trained, data)
-    drawn = windows(data, rng, WINDOWS, horizon)
-    if drawn is None:
-        return {"skipped": f"no episode has {horizon + 1} states"}
-    trajectory, first = (x.unsqueeze(1) for x in drawn)
-    times = first + torch.arange(horizon + 1, device=data.device)
-    true = _encoded(trained, data, trajectory.expand_as(times), times)
-    actions = data.actions[trajectory, times[:, :-1]]
-    still = (true[:, :1] - true[:, 1:]).square().sum(-1).double().mean(0)
-
-    def relative(taken: Tensor) -> list[float]:
-        error = (predict(trained, true[:, 0], taken) - true[:, 1:]).square().sum(-1).double().mean(0)
-        return [round(float(value), 5) for value in error / still.clamp_min(1e-12)]
-
-    # Shifted by one, so that no window keeps its own actions.
-    shuffled = relative(torch.roll(actions, 1, dims=0))
-    return {"windows": WINDOWS, "horizon": horizon, "latent": relative(actions), "latent_shuffled": shuffled}
-
-
-def _plan(trained: Trained, data: Dataset, rng: np.random.Generator) -> Record:
-    """Plan from recorded states to states that were reached later, and compare with the actions that led there."""
-    steps = _horizon(trained, data)
-    drawn = windows(data, rng, PLANS, steps)
-    if drawn is None:
-        return {"skipped": f"no episode has {steps + 1} states"}
-    trajectory, first = drawn
-    here = _encoded(trained, data, trajectory.unsqueeze(1), first.unsqueeze(1))[:, 0]
-    goal = _encoded(trained, data, trajectory.unsqueeze(1), first.unsqueeze(1) + steps, points=True)[:, 0]
-    times = first.unsqueeze(1) + torch.arange(steps, device=data.device)
-    recorded = data.actions[trajectory.unsqueeze(1), times]
-    spec, settings = trained.spec, trained.spec.settings["mpc"]
-    planner = spec.planner.cls(spec.planner.params)
-    actions = trained.environment.spec.actions.scaled(1 / data.action_scale)
-    controller = Controller(planner, trained.model, actions, settings, spec.task_seed, Stream.PLANNER, spec.device)
-    rows = {"id": torch.arange(PLANS, device=data.device), "latent": here, "goal": goal}
-    plans = join_plans([plan for _, plan in controller.blocks(rows, {}, 0, 0, 0)]).actions
-    common = min(plans.shape[1], steps)
-    plans, recorded = plans[:, :common], recorded[:, :common]
-    other = torch.roll(recorded, 1, dims=0)
-
-    def cost(taken: Tensor) -> float:
-        with torch.no_grad():
-            heads = trained.model.head(predict(trained, here, taken))
-            distance = trained.model.distance.prepare(goal)(heads).double()
-        return round(float(aggregate(distance.unbind(1), settings).mean()), 4)
-
-    return {
-        "plans": PLANS,
-        "steps": common,
-        "error": _rms(plans, recorded),
-        "error_of_others": _rms(plans, other),
-        "cosine": _cosine(plans, recorded),
-        "cosine_of_others": _cosine(plans, other),
-        "cost_of_plans": cost(plans),
-        "cost_of_recorded": cost(recorded),
-        "cost_of_others": cost(other),
-    }
-
-
-def _rms(first: Tensor, second: Tensor) -> float:
-    """Root mean square of the difference of actions [B, H, A], in units of the data's actions."""
-    return round(float((first - second).double().square().mean().sqrt()), 4)
-
-
-def _cosine(first: Tensor, second: Tensor) -> float:
-    """Mean cosine between the sums of actions over the steps: where the two lead, whatever their order."""
-    one, other = first.double().sum(1), second.double().sum(1)
-    return round(float(torch.nn.functional.cosine_similarity(one, other, dim=-1).mean()), 4)
+def _marks(data: Trajectories | None) -> Iterator[bytes]:
+    """Hash actions and first state of each episode: what two recordings of one length do not share by chance."""
+    if data is None:
+        return
+    along = [*data.states.values(), *(data.observations or {}).values()]
+    for number, count in enumerate(data.counts):
+        state = hashlib.sha256(np.ascontiguousarray(data.actions[number, : count - 1]).tobytes())
+        for array in [array[number : number + 1, :1] for array in along] + [a[number] for a in data.static.values()]:
+            state.update(np.ascontiguousarray(array).tobytes())
+        yield state.digest()

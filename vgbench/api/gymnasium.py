@@ -21,7 +21,7 @@ ATTEMPTS = 1000
 class GymnasiumEnvironment(Environment):
     """A goal-conditioned `gymnasium.Env`: subclasses make it, and define when its goal is reached.
 
-    Example: a maze of Gymnasium-Robotics (`pip install 'vgbench[robotics]'`)::
+    Example: a maze of Gymnasium-Robotics (`pip install -c constraints.txt ".[robotics]"`)::
 
         import gymnasium
         import gymnasium_robotics

@@ -38,6 +38,7 @@ from vgbench.cli import (
 )
 from vgbench.cli.common import Quiet, Verbose, examples, handled, level, say, with_verbosity
 from vgbench.cli.console import outputs
+from vgbench.cli.hints import HintingCommand
 from vgbench.errors import VgbenchError
 from vgbench.imports import quick_exit
 from vgbench.text import RENAMED
@@ -60,7 +61,8 @@ _COMMANDS = (
 )
 for command in _COMMANDS:
     # `list_` and `import_` only keep clear of Python's own names.
-    app.command(command.__name__.rstrip("_"), epilog=sys.modules[command.__module__].EPILOG)(with_verbosity(command))
+    epilog = sys.modules[command.__module__].EPILOG
+    app.command(command.__name__.rstrip("_"), cls=HintingCommand, epilog=epilog)(with_verbosity(command))
 
 
 def _version(asked: bool) -> None:

@@ -47,6 +47,8 @@ def _print(record: dict[str, Any], every: bool) -> None:
         print("".join(f"          {row['name']} {row['version']}\n" for row in needs), end="")
     for row in record["extras"] or []:
         state = "installed" if row["installed"] else f"not installed ({', '.join(row['missing'])}): {row['fix']}"
+        if row["broken"]:
+            state = f"broken: {'; '.join(row['broken'])}: {row['fix']}"
         print(f"extra     {row['name']}: {state}")
     versions = {name: value for name, value in (record["versions"] or {}).items() if name != "git"}
     print(f"versions  {', '.join(f'{name} {value}' for name, value in versions.items())}")

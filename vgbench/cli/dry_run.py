@@ -1,4 +1,4 @@
-"""Print what `vgbench run --dry-run` finds."""
+"""Print what `vgbench run --dry-run` and `vgbench train --dry-run` find."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from vgbench.spec import RunSpec, SourcedValue
 
 
-def print_plan(spec: "RunSpec", format: str, out: Path | None = None) -> None:
+def print_plan(spec: "RunSpec", format: str, out: Path | None = None, train_only: bool = False) -> None:
     """Print every resolved value with its source, what is inert, and estimates of the cost.
 
-    Also say if the run's folder (`out`, or its own) was made before a plugin's source changed.
+    Also say if the run's folder (`out`, or its own) was made before a plugin's source changed. With `train_only`
+    estimates are those of the training.
     """
     from vgbench.experiments.cost import estimate
     from vgbench.experiments.runner import folder_of
@@ -46,11 +47,16 @@ def print_plan(spec: "RunSpec", format: str, out: Path | None = None) -> None:
         print("\nunused (their plugins are not part of this run)")
         _print_values(spec.unused)
     print("\nestimates")
-    print(f"predictor evaluations  {cost['predictor_evaluations']:.3g} if no task is solved early")
-    print(f"FLOPs                  {cost['flops']:.3g}")
+    flops = cost["flops"] - (cost["flops_by_stage"]["planning"] if train_only else 0)
+    if not train_only:
+        print(f"predictor evaluations  {cost['predictor_evaluations']:.3g} if no task is solved early")
+    print(f"FLOPs                  {flops:.3g}")
     print(f"memory                 {cost['memory_bytes'] / 2**20:,.0f} MiB")
     basis = "from recorded runs of this recipe" if cost["recorded"] else "no recorded run of this recipe"
-    print(f"time on this machine   {span(cost['seconds_low'], cost['seconds_high'])} ({basis})")
+    low, high = ("training_low", "training_high") if train_only else ("seconds_low", "seconds_high")
+    print(f"time on this machine   {span(cost[low], cost[high])} ({basis})")
+    if train_only:
+        return
     print(f"  if no task is solved {duration(cost['seconds'])}")
 
 

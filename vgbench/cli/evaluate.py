@@ -16,7 +16,7 @@ EPILOG = examples(
 )
 
 
-@takes("planner", "protocol", "tasks", "task_seed", "set", "device", "threads", "memory")
+@takes("planner", "env", "protocol", "tasks", "task_seed", "set", "device", "threads", "memory")
 @handled
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run with its checkpoints.")],
@@ -28,11 +28,13 @@ def evaluate(
     debug: Debug = False,
     **options: Any,
 ) -> None:
-    """Plan with the model of a finished run: with another planner, other tasks, other values or another protocol.
+    """Plan with the model of a finished run: with another planner, other tasks, other values or elsewhere.
 
     Nothing is trained. The result is a new run folder; the same command resumes it. `vgbench report` gives it a row of
     its own, and `vgbench compare` takes it where it is named. Another planner takes its values from the protocol, not
-    from the old planner. With another protocol the model is evaluated in an environment that it was not trained in.
+    from the old planner. With another protocol or environment the model is evaluated where it was not trained: also a
+    model of `vgbench train` that knows recordings alone, in a simulator whose observations have the same names and
+    shapes.
     """
     with quick_imports():
         from vgbench.cli.result import print_result

@@ -22,7 +22,7 @@ def export(
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """Write a training set as a local Minari data set (needs vgbench[minari])."""
+    """Write a training set as a local Minari data set (extra `minari`)."""
     from vgbench.data.minari import exporting
 
     about = exporting.export(data, minari)

@@ -51,7 +51,7 @@ def plot(
     one, the prediction error and the animations (WebP) of solved and failed tasks need its checkpoints, and take about
     a minute. Pictures that are there already and still hold are not drawn again.
 
-    With --task, the whole episode of a task is drawn instead, as GIF, MP4 (needs `vgbench[video]`) or WebP: the way,
+    With --task, the whole episode of a task is drawn instead, as GIF, MP4 (extra `video`) or WebP: the way,
     the goal with its success radius, where the plan leads, and where the model expects it to lead. `vgbench failures`
     lists failed tasks.
 
@@ -123,6 +123,7 @@ def _task(run: Path, tasks: list[int], out: Path | None, form: str) -> None:
 
 
 def _several(runs: list[Path], out: Path | None, form: str) -> None:
+    from vgbench.reports.pairs import trained_alone
     from vgbench.reports.plots.success_steps import by_protocol, plot_success
     from vgbench.reports.rows import labelled
     from vgbench.storage.records import leaves, read
@@ -145,7 +146,7 @@ def _several(runs: list[Path], out: Path | None, form: str) -> None:
     for line in left_out:
         note(f"skipped {line}")
     if not found:
-        raise UsageError(f"RUN {' '.join(map(str, runs))}: no finished run there")
+        raise UsageError(f"RUN {' '.join(map(str, runs))}: no finished run there{trained_alone(runs)}")
     # Runs with other values, another planner, say, are no part of their recipe's curve.
     found = labelled(found)
     plot_success(path, found)

@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Mapping
-from typing import Any, Unpack
+from typing import Annotated, Any, Unpack
+
+import typer
 
 from vgbench.cli.common import Debug, Format, examples, handled, note, print_json, takes
 from vgbench.config.options import OPTIONS, RunOptions
@@ -19,7 +21,14 @@ HELD_OUT = "data.held_out=0.1"
 
 @takes(*(name for name in OPTIONS if name not in ("tasks", "task_seed")))
 @handled
-def train(format: Format = "table", debug: Debug = False, **options: Unpack[RunOptions]) -> None:
+def train(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print every value with its source and cost estimates, then stop.")
+    ] = False,
+    format: Format = "table",
+    debug: Debug = False,
+    **options: Unpack[RunOptions],
+) -> None:
     """Train on a data set without evaluating; no simulator is needed.
 
     The environment is that of the data. A tenth of the trajectories is held out (data.held_out) for `vgbench offline`.
@@ -36,6 +45,11 @@ def train(format: Format = "table", debug: Debug = False, **options: Unpack[RunO
         # First, so that the user's own values win.
         request = request.replaced(set=[HELD_OUT, *request.sets])
     asked = request.options
+    if dry_run:
+        from vgbench.cli.dry_run import print_plan
+
+        print_plan(prepare(request), format, asked.get("out"), train_only=True)
+        return
     record = perform(
         prepare(request),
         asked.get("out"),

@@ -82,8 +82,8 @@ class DataFile:
 
     def check(self, spec: RunSpec) -> None:
         """Refuse a run whose settings say another size than the file has, or another seed than made it."""
-        # A seed that nobody gave is the file's, see `resolve`.
-        if spec.selections["data_seed"].source != "default" and spec.data_seed != self.spec["seed"]:
+        # A seed that nobody gave, or that follows the one of training, is the file's, see `resolve`.
+        if spec.selections["data_seed"].source not in ("default", "seed") and spec.data_seed != self.spec["seed"]:
             raise UsageError(f"{self.written}: it was collected with seed {self.spec['seed']}; leave out --data-seed")
         for name in ("trajectories", "length"):
             wanted, found = getattr(spec.settings["data"], name), self.spec[name]

@@ -10,6 +10,7 @@ from vgbench.config.catalogue_files import load_catalogue
 from vgbench.config.definitions import Component
 from vgbench.config.protocols import Protocol
 from vgbench.config.variants import Choice, Variant
+from vgbench.data.recorded import RECORDED
 from vgbench.errors import UsageError
 from vgbench.plugin.entry import GROUPS as KINDS
 from vgbench.plugin.entry import HOME
@@ -39,7 +40,8 @@ def describe(kind: str, name: str) -> dict[str, Any]:
 
 
 def _plugin(kind: str, name: str, catalogue: Catalogue) -> dict[str, Any]:
-    entry = Registry().find(kind, name)
+    # It is not registered, since nothing can be run in it, but data sets name it.
+    entry = RECORDED if (kind, same(name)) == (RECORDED.kind, RECORDED.name) else Registry().find(kind, name)
     known = catalogue.component(kind, entry.name) if entry.dist == HOME else Component()
     cls = load_plugin(entry)
     doc = (cls.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")

@@ -194,11 +194,24 @@ def _spec(
         notes=(*resolved.notes, *method.notes, *rivals, *registry.problems),
     )
     _check(spec)
+    if words := _untrained_encoder(spec):
+        spec = replace(spec, notes=(*spec.notes, words))
     if not data:
         return spec
     data.check(spec)
     notes = data.differences(spec.environment.params)
     return replace(spec, data_seed=data.spec["seed"], notes=(*spec.notes, *notes))
+
+
+def _untrained_encoder(spec: RunSpec) -> str:
+    """Say that an encoder that nobody chose is frozen as it was drawn; else nothing."""
+    chosen = spec.selections.get("encoder")
+    if not spec.settings["model"].freeze_encoder or chosen is None or not chosen.source.startswith("protocol"):
+        return ""
+    return (
+        f"model.freeze_encoder=true without --encoder: {chosen.value!r}, the protocol's, keeps the random weights that "
+        "it begins with. Give a pre-trained one with --encoder NAME (`vgbench list network`; docs/encoder.md)"
+    )
 
 
 def _departures(resolved: ResolvedProtocol, method: Method, values: Mapping[str, SourcedValue]) -> list[str]:

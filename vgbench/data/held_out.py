@@ -20,6 +20,8 @@ def split(data: Trajectories, share: float) -> tuple[Trajectories, Trajectories 
     if len(data) - count < 2:
         raise UsageError(
             f"data.held_out={share:g}: of {len(data)} trajectories {count} would be held out; at least 2 have to remain"
+            ". Give more trajectories (`vgbench import --length N` cuts long ones), or none held out: "
+            "--set data.held_out=0"
         )
     order = np.random.default_rng(0).permutation(len(data))
     # Sorted, so that trajectories stay in the order of their file.

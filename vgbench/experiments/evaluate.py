@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vgbench.api import Box
 from vgbench.config.request import RunRequest
 from vgbench.config.resolve import resolve
+from vgbench.data.recorded import RECORDED
 from vgbench.errors import UsageError
 from vgbench.experiments import runner
 from vgbench.experiments.build import build_environment
@@ -19,10 +21,13 @@ from vgbench.storage import yaml_file
 from vgbench.storage.record_types import ResultFile
 from vgbench.training.stage_cache import stages
 
-OPTIONS = ("planner", "protocol", "tasks", "task_seed", "set", "device", "threads", "memory")
+OPTIONS = ("planner", "env", "protocol", "tasks", "task_seed", "set", "device", "threads", "memory")
 """Options of a run that an evaluation takes."""
 OF_PLACE = ("mpc.max_steps", "evaluation.tasks")
 """Values of the core's settings that another protocol brings along."""
+
+FAR = 4.0
+"""Ratio of the largest actions from which on a user is asked for their units."""
 
 
 def evaluate(
@@ -47,7 +52,12 @@ def evaluate(
         UsageError: the run is not trained, or an option does not fit, or would change what was trained.
     """
     # The run's own tasks are not played, so they are not made.
-    trained = load_trained(run, "RUN", tasks=False, simulator=True)
+    trained = load_trained(run, "RUN", tasks=False)
+    if trained.spec.environment.entry == RECORDED and not (options.get("env") or options.get("protocol")):
+        raise UsageError(
+            f"RUN {run}: it was trained on recordings alone, and there is no simulator to play tasks in; name one that "
+            f"shows and moves the same with --env NAME (see `vgbench list environment`), or see `vgbench offline {run}`"
+        )
     spec = _spec(trained, options)
     for text in spec.notes:
         note(text)
@@ -65,14 +75,16 @@ def _spec(trained: Trained, options: Mapping[str, Any]) -> RunSpec:
     """Specification of the evaluation."""
     config = trained.folder.path / "config.yaml"
     given = {name: value for name, value in options.items() if value not in (None, (), [], {})}
-    protocol = given.pop("protocol", None)
-    if protocol is None:
+    place = {name: given.pop(name) for name in ("env", "protocol") if name in given}
+    if not place:
         spec = resolve(RunRequest(config=config, **given))
         _check_same_training(trained.spec, spec)
         return spec
     with _moved(config, trained.spec) as moved:
-        spec = resolve(RunRequest(config=moved, protocol=protocol, **given))
-    _check_same_world(trained, spec)
+        spec = resolve(RunRequest(config=moved, **place, **given))
+    _check_same_world(trained, spec, " ".join(f"--{name} {value}" for name, value in place.items()))
+    if units := _other_units(trained, spec):
+        spec = replace(spec, notes=(*spec.notes, units))
     return spec if stages(spec) == stages(trained.spec) else replace(spec, trained=trained.spec.key())
 
 
@@ -98,22 +110,38 @@ def _check_same_training(old: RunSpec, new: RunSpec) -> None:
     raise UsageError("the model was trained by another version of vgbench, PyTorch or a plugin; train it again first")
 
 
-def _check_same_world(trained: Trained, spec: RunSpec) -> None:
-    """Refuse a protocol whose environment shows or moves something else."""
+def _check_same_world(trained: Trained, spec: RunSpec, written: str) -> None:
+    """Refuse an environment that shows or moves something else."""
     old, new = trained.environment.spec, build_environment(spec.environment).spec
     shown = {name: (array.shape, array.dtype) for name, array in old.observations.items()}
     other = {name: (array.shape, array.dtype) for name, array in new.observations.items()}
     if shown != other:
-        raise UsageError(f"--protocol {spec.protocol}: it shows {other}, but the model was trained on {shown}")
+        raise UsageError(f"{written}: it shows {other}, but the model was trained on {shown}")
     if (type(old.actions), old.actions.dim) != (type(new.actions), new.actions.dim):
-        raise UsageError(f"--protocol {spec.protocol}: it acts by {new.actions}, but the model knows {old.actions}")
+        raise UsageError(f"{written}: it acts by {new.actions}, but the model knows {old.actions}")
+
+
+def _other_units(trained: Trained, spec: RunSpec) -> str:
+    """Say that actions of the data are far larger or smaller than those of the environment; else nothing."""
+    old, new = trained.environment.spec.actions, build_environment(spec.environment).spec.actions
+    if not (isinstance(old, Box) and isinstance(new, Box)):
+        return ""
+    recorded, here = (max(map(abs, (*actions.low, *actions.high))) for actions in (old, new))
+    if 1 / FAR < recorded / here < FAR:
+        return ""
+    return (
+        f"actions of the training data reach {recorded:.3g}, those of {spec.environment.name} {here:.3g}: are they in "
+        "the same units?"
+    )
 
 
 @contextmanager
 def _moved(config: Path, spec: RunSpec) -> Iterator[Path]:
     """Write the run's file without what its protocol brought: environment, episode length, number of tasks."""
     content = yaml_file.load(config)
-    for key in ("environment", "protocol", "protocols", "tasks", "trained"):
+    recorded = spec.environment.entry == RECORDED
+    # Recordings hold no state of a simulation from which tasks could begin.
+    for key in ("environment", "protocol", "protocols", "tasks", "trained", *(["data"] if recorded else [])):
         content.pop(key, None)
     of_environment = f"{spec.environment.entry.address}."
     values = content.get("set", {})

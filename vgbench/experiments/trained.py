@@ -1,8 +1,10 @@
 """A finished run, loaded again: its model, data and tasks, as the runner had them."""
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,11 +56,17 @@ def _inside(path: Path) -> str:
     return f" Runs in it: {', '.join(inside[:3])}{more}." if inside else ""
 
 
-def load_trained(path: Path, option: str = "RUN", tasks: bool = True, simulator: bool | None = None) -> Trained:
+def load_trained(
+    path: Path,
+    option: str = "RUN",
+    tasks: bool = True,
+    simulator: bool | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Trained:
     """Load a run folder for reading; the training set is collected again if it is not in the cache.
 
     With `tasks` those of the run are made; with `simulator` (by default as `tasks`) a run that was trained on
-    recordings alone is refused.
+    recordings alone is refused. `options` of the machine (`device`, `threads`) replace those of the run.
 
     Raises:
         UsageError: there is no run, or it is not trained to its end; the message says what is missing.
@@ -75,7 +83,7 @@ def load_trained(path: Path, option: str = "RUN", tasks: bool = True, simulator:
     run = folder.attach()
     if problem := other_format(run["format"]):
         raise UsageError(f"{option} {path} {problem}")
-    spec = resolve(RunRequest(config=path / "config.yaml"))
+    spec = resolve(RunRequest(config=path / "config.yaml", **(options or {})))
     if (tasks if simulator is None else simulator) and spec.environment.entry == RECORDED:
         raise UsageError(f"{option} {path}: it was trained on recordings alone; see `vgbench offline {path}`")
     keep_freed_memory()

@@ -12,12 +12,12 @@ plugins by entry points, so one of the two is needed.) The way back, from a `gym
 vgbench, is `vgbench.api.GymnasiumEnvironment`.
 """
 
+from vgbench.extras import install
+
 try:
     import gymnasium  # noqa: F401 - to say what to install, before anything else needs it
 except ModuleNotFoundError as err:
-    raise ModuleNotFoundError(
-        "vgbench.gymnasium needs Gymnasium: pip install 'vgbench[gymnasium]'", name=err.name
-    ) from err
+    raise ModuleNotFoundError(f"vgbench.gymnasium needs Gymnasium: {install('gymnasium')}", name=err.name) from err
 
 from vgbench.gymnasium.env import TaskEnv
 from vgbench.gymnasium.register import register

@@ -80,6 +80,7 @@ def evaluate(
     run: str | Path,
     *,
     planner: str | None = None,
+    env: str | None = None,
     protocol: str | None = None,
     tasks: str | Path | None = None,
     task_seed: int | None = None,
@@ -92,6 +93,7 @@ def evaluate(
     Args:
         run: its folder, with its checkpoints.
         planner: another planner, which has the protocol's values.
+        env: another environment, by its usual protocol; a model of recordings alone needs one.
         protocol: another protocol: the model is judged where it was not trained.
         tasks: a file of tasks.
         task_seed: of other tasks.
@@ -110,7 +112,8 @@ def evaluate(
     from vgbench.plugin.loggers import Loggers
     from vgbench.plugin.registry import Registry
 
-    given = {"planner": planner, "protocol": protocol, "tasks": tasks, "task_seed": task_seed, "set": set or {}}
+    given: dict[str, Any] = {"planner": planner, "env": env, "protocol": protocol, "tasks": tasks}
+    given |= {"task_seed": task_seed, "set": set or {}}
     shown = {name: value for name, value in {**given, "device": device}.items() if value not in (None, {})}
     call = f"vgbench.evaluate({', '.join([repr(str(run)), *(f'{name}={value!r}' for name, value in shown.items())])})"
     options = {**given, "device": device}

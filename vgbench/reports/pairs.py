@@ -116,7 +116,7 @@ def group(argument: str, inside: Path | None = None) -> Group:
             )
         records = _read(paths, argument)
         if not records:
-            raise UsageError(f"{argument}: no finished run there")
+            raise UsageError(f"{argument}: no finished run there{trained_alone(paths)}")
     runs: dict[str, dict[int, RunRecord]] = {}
     # Evaluations of a run lie beside it; they are meant only where they are named.
     trained = {(r.protocol, r.seed) for r in records if not _evaluated(r)}
@@ -141,6 +141,17 @@ def _meant(argument: str) -> str:
     near = near_folder(Path(argument))
     bare = not {*argument} & {*"/*?["}
     return near or (" A and B can be recipes with --in DIR, the folder of their runs." if bare else "")
+
+
+def trained_alone(paths: Iterable[Path]) -> str:
+    """Say what to do with models that were trained and never evaluated, if there are such."""
+    found = [leaf for path in paths for leaf in leaves(path) if (leaf / "training.json").exists()]
+    if not found:
+        return ""
+    return (
+        f". {found[0]} was trained without evaluation: `vgbench evaluate {found[0]} --env NAME` gives it a success "
+        f"rate, and `vgbench offline {found[0]}` scores that are compared by hand"
+    )
 
 
 def _matching(pattern: str) -> list[Path]:

@@ -7,8 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from vgbench.errors import VgbenchError
+from vgbench.storage import checksums
 from vgbench.storage.files import read_json
 from vgbench.storage.records import leaves, read_run
+
+_PARTS = frozenset(
+    ("run.json", "config.yaml", "checkpoints", "train.jsonl", "episodes.jsonl", "result.json", checksums.NAME)
+)
+"""Of these a folder has one if it is, or was, a run's."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +47,22 @@ class Listed:
 
 
 def listed(folder: Path) -> Iterator[Listed]:
-    """Yield every run folder at or below a folder, and folders that hold something but no run, in order of their names.
+    """Yield every run folder at or below a folder, in order of their names; one that lost its run.json is damaged.
 
     Raises:
         UsageError: the folder cannot be read.
     """
     for path in leaves(folder):
-        yield _listed(path)
+        if _is_run(path):
+            yield _listed(path)
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a folder is a run's, or was one; what cannot be read may be."""
+    try:
+        return not _PARTS.isdisjoint(path.name for path in path.iterdir())
+    except OSError:
+        return True
 
 
 def _listed(path: Path) -> Listed:

@@ -101,9 +101,12 @@ class RunFolder:
         if problem := other_format(run.get("format")):
             raise UsageError(f"--out {path} {problem}. It is left as it is; choose another --out")
         if run.get("key") != spec.key():
+            failed = run.get("status") in ("failed", "interrupted", "refused")
+            way = f", or delete it: it {'was interrupted' if run.get('status') == 'interrupted' else 'failed'}"
             raise UsageError(
                 f"--out {path} holds another run ({run.get('title')}, key {run.get('key')}); this one has key "
                 f"{spec.key()}{first_difference(run.get('identity'), spec.identity())}. Choose another --out"
+                f"{way if failed else ''}"
             )
 
     def recorded(self) -> RunFile | None:

@@ -19,7 +19,9 @@ class TensorBoard:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as err:
-            raise ImportError('this needs tensorboard: pip install "vgbench[tensorboard]"') from err
+            raise ImportError(
+                'this needs tensorboard: pip install -c constraints.txt ".[tensorboard]" in a checkout of vgbench'
+            ) from err
         self._make = SummaryWriter
         self._writer: SummaryWriter | None = None
 

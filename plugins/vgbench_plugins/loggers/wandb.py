@@ -23,7 +23,9 @@ class WandB:
         try:
             import wandb
         except ImportError as err:
-            raise ImportError('this needs wandb: pip install "vgbench[wandb]"') from err
+            raise ImportError(
+                'this needs wandb: pip install -c constraints.txt ".[wandb]" in a checkout of vgbench'
+            ) from err
         self._wandb: Any = wandb
         self._run: Any = None
         self._stages: set[str] = set()

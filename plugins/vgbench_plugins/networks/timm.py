@@ -33,7 +33,7 @@ class Timm(Network):
     fewer, by a matrix that is the same in every run: the former keeps all distances, the latter nearly (Johnson and
     Lindenstrauss 1984; relative error about sqrt(2 / latent_dim)).
 
-    Needs `pip install "vgbench[timm]"`. Source: Zhou et al. 2024 (DINO-WM), with patch tokens of DINOv2 ViT-S/14.
+    Needs the extra `timm`. Source: Zhou et al. 2024 (DINO-WM), with patch tokens of DINOv2 ViT-S/14.
     """
 
     role = "encoder"
@@ -235,7 +235,8 @@ def _library() -> Any:
     except Exception as err:  # a torchvision that was built for another torch raises a RuntimeError
         raise ValueError(
             f"network timm needs the package timm, which cannot be imported ({type(err).__name__}: {err}); run "
-            '`pip install "vgbench[timm]"`, with a torchvision that fits the installed torch'
+            '`pip install -c constraints.txt ".[timm]"` in a checkout of vgbench. timm needs the torchvision of the '
+            "installed torch: without a GPU, that of PyTorch's CPU builds, see docs/encoder.md"
         ) from err
     return timm
 

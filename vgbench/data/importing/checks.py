@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from vgbench.data.importing.oddities import Oddities
 from vgbench.data.importing.recording import BadEpisode, Episode, Recording
 from vgbench.errors import UsageError
 
-CHOICES = 1024
-"""Whole numbers that count as numbers of discrete actions, at most."""
 LARGEST = float(np.finfo(np.float32).max)
 LEAST = 2
 """States without which an episode has no step."""
@@ -28,6 +27,7 @@ class Survey:
         bounds: least and largest number of each observation.
         low: least value of each component of the actions, and `high` the largest.
         discrete: whether an action is a whole number: that of one of several actions.
+        oddities: what is worth a note.
     """
 
     good: list[int] = field(default_factory=list)
@@ -39,10 +39,11 @@ class Survey:
     low: np.ndarray = field(default_factory=lambda: np.zeros(0))
     high: np.ndarray = field(default_factory=lambda: np.zeros(0))
     discrete: bool = False
+    oddities: Oddities = field(default_factory=Oddities)
 
 
-def survey(recording: Recording, who: str, skip_bad: bool) -> Survey:
-    """Look at every episode once.
+def survey(recording: Recording, who: str, skip_bad: bool, cut: bool = False) -> Survey:
+    """Look at every episode once; with `cut` episodes become several pieces, so that one may be enough.
 
     Raises:
         UsageError: one is bad, unless these are to be left out; or none is good.
@@ -66,9 +67,12 @@ def survey(recording: Recording, who: str, skip_bad: bool) -> Survey:
         more = f" ({len(found.bad) - 1} more of {len(recording)} are bad, too)" if len(found.bad) > 1 else ""
         hint = "; --skip-bad leaves such episodes out" if found.good else ""
         raise UsageError(f"{who}: episode {number}: {why}{more}{hint}")
-    if len(found.good) < 2:
+    least = 1 if cut else 2
+    if len(found.good) < least:
+        hint = "; --length N cuts it into pieces of N states" if len(found.good) == 1 else ""
         raise UsageError(
-            f"{who}: {len(found.good)} of {len(recording)} episodes have two states or more; expected at least 2"
+            f"{who}: {len(found.good)} of {len(recording)} episodes have two states or more; expected at least "
+            f"{least}{hint}"
         )
     return found
 
@@ -113,6 +117,8 @@ def _extend(found: Survey, episode: Episode) -> None:
         found.shapes.setdefault(name, (array.shape[1:], array.dtype))
     found.shapes.setdefault("actions", (episode.actions.shape[1:], episode.actions.dtype))
     found.discrete = episode.actions.dtype.kind != "f"
+    if not found.discrete:
+        found.oddities.add(episode)
     actions = episode.actions.astype(np.float64 if found.discrete else np.float32)
     least, most = actions.min(axis=0), actions.max(axis=0)
     found.low = np.minimum(found.low, least) if len(found.low) else least

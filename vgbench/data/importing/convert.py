@@ -93,7 +93,7 @@ def _counted(importer: Importer) -> dict[int, dict[str, Any]]:
 
 
 def _notes(importer: Importer, counts: dict[int, dict[str, Any]], card: Mapping[str, Any]) -> list[str]:
-    notes, found = [], importer.found
+    notes, found, fields = [], importer.found, importer.recording.fields
     if found.short:
         notes.append(f"{found.short} episodes of a single state are left out: they have no step")
     if found.bad:
@@ -101,11 +101,17 @@ def _notes(importer: Importer, counts: dict[int, dict[str, Any]], card: Mapping[
         notes.append(f"{len(found.bad)} bad episodes are left out; the first is episode {number}: {why}")
     outside = [number for number, each in counts.items() if each["clipped"]]
     if outside:
-        field, share = importer.recording.fields["actions"], card["share_of_actions_clipped"]
+        field, share = fields["actions"], card["share_of_actions_clipped"]
         far = max(each["excess"] for each in counts.values())
         units = ": are they in other units?" if share > 0.1 else ""
         notes.append(
             f"field {field!r}: {share:.1%} of the actions lie outside of the action set and are clipped, by up to "
             f"{far:.3g}, in {len(outside)} episodes (the first is episode {outside[0]}){units}"
         )
-    return notes
+    if found.discrete:
+        notes.append(
+            f"field {fields['actions']!r}: whole numbers are taken for the numbers of {importer.actions.dim} discrete "
+            "actions; save them as float32 if they are a continuous quantity"
+        )
+        return notes
+    return notes + found.oddities.notes(fields, found.low, found.high)

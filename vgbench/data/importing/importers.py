@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from vgbench.api import ActionSet, Discrete, Environment
-from vgbench.data.importing.checks import CHOICES, Survey, survey
+from vgbench.data.importing import discrete
+from vgbench.data.importing.checks import Survey, survey
 from vgbench.data.importing.images import ObservationLayout, understood
 from vgbench.data.importing.recording import BadEpisode, Recording
 from vgbench.errors import UsageError
@@ -78,7 +79,7 @@ class Importer:
     def __init__(self, recording: Recording, options: ImportOptions, who: str) -> None:
         """Look at all episodes once."""
         self.recording, self.options, self.who = recording, options, who
-        self.found: Survey = survey(recording, who, options.skip_bad)
+        self.found: Survey = survey(recording, who, options.skip_bad, options.length is not None)
 
     def piece(self, number: int) -> Piece:
         """Make one episode.
@@ -99,7 +100,7 @@ class Importer:
             BadEpisode: a number of a discrete action [T, 1] is none of the set.
         """
         if isinstance(self.actions, Discrete) and self.found.discrete:
-            return _one_hot(actions, self.actions, self.recording.fields["actions"]), 0, 0.0
+            return discrete.one_hot(actions, self.actions, self.recording.fields["actions"]), 0, 0.0
         taken = torch.from_numpy(np.array(actions, np.float32))
         inside = self.actions.clip(taken)
         away = (inside - taken).abs().amax(dim=-1)
@@ -127,34 +128,15 @@ class RecordedImporter(Importer):
             )
         low, high, choices, start = *self._bounds(), 0, 0
         if self.found.discrete:
-            choices, start = self._choices()
+            choices, start = discrete.choices(
+                self.found, options.action_range, options.frame_skip, f"{who}: field {recording.fields['actions']!r}"
+            )
             low, high = (0.0,) * choices, (1.0,) * choices
         seen = [(name, layout.kind, layout.shape) for name, layout in self.layouts.items()]
         cls = load_plugin(RECORDED)
         self.name = RECORDED.name
         self.environment = cls(cls.Params(observations=tuple(seen), low=low, high=high, choices=choices, start=start))
         self.actions = self.environment.spec.actions
-
-    def _choices(self) -> tuple[int, int]:
-        """Return how many discrete actions there are, and the number of the first."""
-        field, given = self.recording.fields["actions"], self.options.action_range
-        if self.options.frame_skip > 1:
-            raise UsageError(
-                f"--frame-skip {self.options.frame_skip}: {self.who}: field {field!r} has discrete actions, and "
-                "several of them do not make one; leave it out"
-            )
-        if given and not (given[0].is_integer() and given[1].is_integer()):
-            raise UsageError(
-                f"--action-range {given[0]:g}:{given[1]:g}: {self.who}: field {field!r} has discrete actions; expected "
-                "the numbers of the first and the last"
-            )
-        low, high = map(int, given or (self.found.low[0], self.found.high[0]))
-        if high - low >= CHOICES:
-            raise UsageError(
-                f"{self.who}: field {field!r}: actions are whole numbers of {low} to {high}, too many to be those of "
-                f"discrete actions (at most {CHOICES}); save them as float32, if they are a continuous quantity"
-            )
-        return max(2, high - low + 1), low
 
     def _bounds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         if self.options.action_range:
@@ -269,20 +251,6 @@ class WorldImporter(Importer):
         return words | {
             "actions": f"vector of {self.actions.dim}, from {self.recording.fields['actions']!r}, in {self.actions!r}"
         }
-
-
-def _one_hot(numbers: np.ndarray, actions: Discrete, field: str) -> np.ndarray:
-    """Vectors [T, A] float32 of numbers [T, 1] of actions."""
-    index = numbers[:, 0].astype(np.int64) - actions.start
-    outside = (index < 0) | (index >= actions.dim)
-    if outside.any():
-        step = int(np.argmax(outside))
-        raise BadEpisode(
-            f"field {field!r}",
-            f"action {numbers[step, 0]} at step {step}; expected {actions.start} to {actions.start + actions.dim - 1}",
-        )
-    made: np.ndarray = np.eye(actions.dim, dtype=np.float32)[index]
-    return made
 
 
 def _static(world: Environment, length: int) -> list[str]:

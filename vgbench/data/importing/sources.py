@@ -72,9 +72,11 @@ def _folder(path: Path, map_: str | None) -> Recording:
         raise UsageError(f"{path}: an NPY file cannot be read: {err or type(err).__name__}") from err
 
 
-def _numbers(arrays: Mapping[str, Any]) -> dict[str, Any]:
+def _numbers(arrays: Mapping[str, Any]) -> tables.Numbers:
     """Return the arrays of numbers that have rows; text, and lone numbers, say nothing of episodes."""
-    return {name: array for name, array in arrays.items() if array.dtype.kind in "fiub" and array.ndim}
+    found = tables.Numbers({name: a for name, a in arrays.items() if a.dtype.kind in "fiub" and a.ndim})
+    found.others = {name: str(array.dtype) for name, array in arrays.items() if array.dtype.kind not in "fiub"}
+    return found
 
 
 def _check_size(path: Path, name: str, size: int) -> None:

@@ -16,6 +16,12 @@ Fields = Mapping[str, Any]
 """Arrays by name, with `shape`, `dtype` and slices of NumPy's; read only where they are sliced."""
 
 
+class Numbers(dict[str, Any]):
+    """Arrays of numbers by name; `others` are the types of those that are none, for messages."""
+
+    others: Mapping[str, str] = {}
+
+
 def recognised(fields: Fields, map_: str | None, who: str) -> Recording:
     """Make sense of the arrays of a file.
 
@@ -29,7 +35,8 @@ def recognised(fields: Fields, map_: str | None, who: str) -> Recording:
     seen, acted = roles.observations(fields, mapped), roles.actions(fields, mapped)
     if not seen or acted is None:
         role, known = ("observations", roles.OBSERVATIONS) if not seen else ("actions", roles.ACTIONS)
-        near = [name for name in fields if suggest(name, known).startswith("Did you mean")]
+        taken = {*seen, acted}
+        near = [name for name in fields if name not in taken and suggest(name, known).startswith("Did you mean")]
         raise UsageError(
             f"{who}: no field is called {known[0]!r} or alike; say which with --map {role}="
             f"{near[0] if near else 'FIELD'}. There is {_listed(fields)}"
@@ -47,7 +54,9 @@ def recognised(fields: Fields, map_: str | None, who: str) -> Recording:
 
 
 def _listed(fields: Fields) -> str:
-    return ", ".join(f"{name} {tuple(array.shape)}" for name, array in list(fields.items())[:20]) or "nothing"
+    there = ", ".join(f"{name} {tuple(array.shape)}" for name, array in list(fields.items())[:20]) or "nothing"
+    others = [f"{name} ({dtype})" for name, dtype in list(getattr(fields, "others", {}).items())[:6]]
+    return there + (f"; no numbers are {', '.join(others)}" if others else "")
 
 
 def _groups(fields: Fields) -> list[str]:

@@ -10,6 +10,7 @@ from vgbench import hardware
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.experiments.executors import base
 from vgbench.experiments.executors.base import Job, JobResult, Resources
+from vgbench.extras import install
 
 _STORE = 80 * 2**20
 """Bytes of a local cluster's object store, which is hardly used (Ray wants at least 75 MiB): results go to the disk."""
@@ -127,7 +128,7 @@ def _ray() -> Any:
         import ray
         import ray.exceptions
     except ImportError as err:
-        raise UsageError(f'--executor ray: Ray is not installed ({err}); run `pip install "vgbench[ray]"`') from err
+        raise UsageError(f"--executor ray: Ray is not installed ({err}); run {install('ray')}") from err
     return ray
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.experiments.executors import base
 from vgbench.experiments.executors.base import Job, JobResult, Resources, wait_until
+from vgbench.extras import install
 from vgbench.storage import yaml_file
 
 VARIABLE = "VGBENCH_SLURM"
@@ -96,7 +97,7 @@ def _submitit() -> Any:
     try:
         import submitit
     except ImportError as err:
-        raise UsageError("--executor slurm needs submitit: pip install 'vgbench[slurm]'") from err
+        raise UsageError(f"--executor slurm needs submitit: {install('slurm')}") from err
     return submitit
 
 

@@ -89,7 +89,7 @@ def _text(played: EpisodeTrace, recorded: dict[str, Any]) -> str:
 
 def _legend(atlas: ValueMaps) -> str:
     if not offers(atlas.trained.environment, HasMapPlace):
-        return "What the encoder sees."
+        return "What the encoder sees; below it, in yellow: the goal."
     blue = "" if atlas.missing else "; blue: where the model expects it to lead (the nearest latent on the map)"
     return (
         "Star and circle: the goal and its success radius; square: the start; white: the way so far; orange: where the "
@@ -113,6 +113,8 @@ def animate(trained: Trained, atlas: ValueMaps, played: EpisodeTrace, recorded: 
         head = f"task {played.task}   step {index} of {recorded['steps']}"
         end = f"   {word}" if index == played.steps else ""
         frames.append(captioned(small, head + end, bool(places), not atlas.missing))
+        if not places:
+            _goal_below(frames[-1], trained.environment, moment.goal)
     return Film(frames, max(60, 4000 // len(frames)))
 
 
@@ -142,6 +144,16 @@ def _canvas(environment: Environment, state: State) -> Image.Image:
         return Image.new("RGB", (2 * SIZE, 2 * SIZE), "#404040")
     seen = environment.observe(state)[name][0].cpu().numpy()
     return Image.fromarray(rgb(seen)).resize((2 * SIZE, 2 * SIZE), Image.Resampling.NEAREST)
+
+
+def _goal_below(frame: Image.Image, environment: Environment, goal: State) -> None:
+    """Put the goal, as the planner sees it, into the caption's right end: in the frame it would hide something."""
+    name, size = image_name(environment), frame.height - SIZE
+    if name is None:
+        return
+    seen = Image.fromarray(rgb(environment.goal_observation(goal)[name][0].cpu().numpy()))
+    frame.paste(GOAL, (SIZE - size, SIZE, SIZE, SIZE + size))
+    frame.paste(seen.resize((size - 4, size - 4), Image.Resampling.BILINEAR), (SIZE - size + 2, SIZE + 2))
 
 
 def _draw(

@@ -2,6 +2,7 @@
 
 import importlib
 from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
 from typing import Any
 
 from vgbench.plugin.entry import HOME
@@ -12,6 +13,9 @@ Record = dict[str, Any]
 _MODULES = {"pillow": "PIL", "pyyaml": "yaml"}
 """Modules that are not called as their distribution."""
 
+_TOOLS = ("bench", "dev", "docs")
+"""Extras of who works on vgbench itself, which no command imports."""
+
 
 def requirements() -> list[Record]:
     """Packages without which vgbench does not work: rows with `status` ok, missing, version or broken."""
@@ -21,10 +25,8 @@ def requirements() -> list[Record]:
         row = {"name": requirement.name, "wanted": str(requirement.specifier), "version": found}
         status, cause = _status(requirement, found)
         if status == "ok":
-            try:
-                importlib.import_module(_MODULES.get(requirement.name.lower(), requirement.name.replace("-", "_")))
-            except Exception as err:  # a package that is damaged raises anything
-                status, cause = "broken", f"cannot be imported: {type(err).__name__}: {err}"
+            cause = _cannot_import(requirement.name)
+            status = "broken" if cause else "ok"
         again = "--force-reinstall " if status == "broken" else ""
         fix = "" if status == "ok" else f'pip install {again}"{requirement.name}{requirement.specifier}"'
         rows.append(row | {"status": status, "cause": cause, "fix": fix})
@@ -32,18 +34,37 @@ def requirements() -> list[Record]:
 
 
 def extras() -> list[Record]:
-    """Extras of vgbench: whether all that they need is here, and the command that installs it."""
+    """Extras of vgbench: whether all that they need is here and can be imported, and the command that installs it."""
     project = editable(distribution(HOME))
     rows = []
     for extra in distribution(HOME).metadata.get_all("Provides-Extra") or []:
-        missing = []
+        missing, broken = [], []
         for requirement in _requirements(extra):
             if _status(requirement, _found(requirement))[0] != "ok":
                 missing.append(requirement.name)
-        where = f'"{HOME}[{extra}]"' if project is None else f'-e "{project}[{extra}]"'
-        fix = f"pip install {where}"
-        rows.append({"name": extra, "installed": not missing, "missing": missing, "fix": fix if missing else ""})
+            elif extra not in _TOOLS and (cause := _cannot_import(requirement.name)):
+                broken.append(f"{requirement.name} {cause}")
+        fix = _install(extra, project) if missing or broken else ""
+        row = {"name": extra, "installed": not missing and not broken, "missing": missing, "broken": broken}
+        rows.append(row | {"fix": fix})
     return rows
+
+
+def _install(extra: str, project: Any) -> str:
+    """Command that leaves PyTorch as it is: a build with CUDA has gigabytes."""
+    if project is None:
+        return f'pip install "{HOME}[{extra}]" "torch=={version("torch")}"'
+    constraints = Path(project) / "constraints.txt"
+    return f'pip install {f"-c {constraints} " if constraints.exists() else ""}-e "{project}[{extra}]"'
+
+
+def _cannot_import(name: str) -> str:
+    """Say that a package cannot be imported, and why; else nothing."""
+    try:
+        importlib.import_module(_MODULES.get(name.lower(), name.replace("-", "_")))
+    except Exception as err:  # a package that is damaged, or was built for another one, raises anything
+        return f"cannot be imported: {type(err).__name__}: {err}"
+    return ""
 
 
 def _requirements(extra: str) -> list[Any]:
