@@ -43,7 +43,7 @@ def test_lines_and_paragraphs_are_short(page):
 
 @each_page
 def test_links_have_words(page):
-    for text, target in re.findall(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)", prose(page)):
+    for text in re.findall(r"(?<!!)\[([^\]]+)\]\([^)\s]+\)", prose(page)):
         assert not re.search(r"\.(md|json|py|cff|ipynb)$", text.strip("`")), f"{page.name}: [{text}]"
 
 
