@@ -103,7 +103,8 @@ def _usable() -> bool:
     """Whether this PyTorch has oneDNN's linear layer (no public function has it), and it computes the same."""
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
-    # The generator that all of PyTorch shares stays as it is. `skip_init` would load symbolic shapes: a third of a second.
+    # The generator that all of PyTorch shares stays as it is. `skip_init` would load symbolic shapes for a third of a
+    # second.
     with torch.random.fork_rng(devices=()):
         layer = nn.Linear(32, 16)
     with torch.inference_mode():
