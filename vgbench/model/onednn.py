@@ -106,7 +106,7 @@ def _usable() -> bool:
     # The generator that all of PyTorch shares stays as it is. `skip_init` would load symbolic shapes for a third of a
     # second.
     with torch.random.fork_rng(devices=()):
-        layer = nn.Linear(32, 16)
+        layer: Any = nn.Linear(32, 16)
     with torch.inference_mode():
         for parameter in layer.parameters():
             parameter.copy_(torch.linspace(-1, 1, parameter.numel()).sin().reshape(parameter.shape))
