@@ -193,6 +193,27 @@ def vgbench_cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     return call
 
 
+@pytest.fixture
+def run_once(
+    made_once: Callable[..., Path], vgbench_cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """`run_once(name, *command)`: a copy, `run` in this folder, of a run that is computed once for all tests."""
+
+    def call(name: str, *command: str) -> Path:
+        def make(folder: Path) -> None:
+            with monkeypatch.context() as there:
+                there.chdir(folder)
+                there.setenv("VGBENCH_CACHE", str(folder / "cache"))
+                done = vgbench_cli(*command, "--out", "run")
+                assert done.exit_code == 0, done.stderr
+
+        shutil.copytree(made_once(name, make), tmp_path, dirs_exist_ok=True)
+        monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
+        return tmp_path / "run"
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def wall_data():
     environment = Wall(Wall.Params(layout="per_trajectory"))

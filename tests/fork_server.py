@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
 PACKAGES = ("vgbench.cli", "vgbench.experiments", "vgbench.analysis", "vgbench.config", "vgbench_plugins")
-OTHERS = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "scipy.stats", "scipy.linalg", "h5py", "PIL.Image")
+OTHERS = ("torch.fx.experimental.symbolic_shapes", "scipy.stats", "scipy.linalg", "h5py", "PIL.Image")
 EXTRAS = ("vgbench_plugins.loggers.", "vgbench.experiments.executors.ray")
 
 

@@ -83,19 +83,6 @@ Receives the events of a run. Its class has any of the functions below as method
 my_logger = "my_package:MyLogger"
 ```
 
-```python
-from vgbench.api import hookimpl
-
-class MyLogger:
-    on_request = True  # only where it is asked for: --logger my_logger
-
-    @hookimpl
-    def vgbench_run_ended(self, result):
-        print(result["success_rate"])
-```
-
-A logger that raises is reported once and switched off; the run goes on.
-
 ::: vgbench.api.hooks
     options: { show_root_heading: false, show_root_toc_entry: false, heading_level: 2 }
 

@@ -1,6 +1,5 @@
 """Pages that follow from the code: made when the site is built, and never committed (a hook of MkDocs)."""
 
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import catalogue  # noqa: E402 - the folder of this file, found by the line above
 import command_line  # noqa: E402
 import kinds  # noqa: E402
+import links  # noqa: E402
 import notebook  # noqa: E402
 
 
@@ -32,17 +32,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Any, **kwargs: Any) -> str:
-    """Turn links to files outside of the site (records under `results/`) into text: in tables without their paths."""
-    depth = page.file.src_uri.count("/")
-
-    def plain(match: re.Match[str]) -> str:
-        if match["target"].count("../") <= depth:
-            return match[0]
-        name, text = f"`{match['target'].replace('../', '')}`", match["text"]
-        before = match.string[match.string.rfind("\n", 0, match.start()) + 1 : match.start()]
-        return text if before.startswith("|") else name if text.strip("`") == name.strip("`") else f"{text} ({name})"
-
-    return re.sub(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<target>(?:\.\./)+[^)#]*)\)", plain, markdown)
+    """Make links to sources into links to the pages that are made from them, and links out of the site into text."""
+    return links.for_site(markdown, page.file.src_uri)
 
 
 _PYTHON = """# From Python

@@ -42,14 +42,11 @@ TINY = [
 
 
 @pytest.fixture
-def run_folder(vgbench_cli, tmp_path, monkeypatch):
+def run_folder(run_once):
     """A run of the wall, trained for two steps."""
-    monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
     sets = [part for value in TINY for part in ("--set", value)]
     what = ["run", "--env", "wall", "--recipe", "vf_quasi", "--scale", "smoke", "--device", "cpu", *sets]
-    done = vgbench_cli(*what, "--out", tmp_path / "run")
-    assert done.exit_code == 0, done.stderr
-    return tmp_path / "run"
+    return run_once("run to be diagnosed", *what)
 
 
 def test_a_run_is_diagnosed_and_put_on_a_ladder(run_folder, vgbench_cli):

@@ -53,13 +53,10 @@ def test_near_a_goal_behind_a_wall_is_no_near_miss():
 
 
 @pytest.fixture
-def run(tmp_path, vgbench_cli, monkeypatch):
-    monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
+def run(run_once):
     given = [part for value in TINY for part in ("--set", value)]
     what = ("run", "--env", "wall", "--recipe", "vf_quasi", "--scale", "smoke", "--device", "cpu", *given)
-    done = vgbench_cli(*what, "--out", tmp_path / "run")
-    assert done.exit_code == 0, done.stderr
-    return tmp_path / "run"
+    return run_once("run with failures", *what)
 
 
 def test_failures_of_a_run_are_those_that_it_recorded(run, vgbench_cli):

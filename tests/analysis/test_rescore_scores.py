@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,13 @@ def cached(monkeypatch, made_once):
 
 def rows(path, name="episodes"):
     return [json.loads(line) for line in (path / f"{name}.jsonl").read_text().splitlines()]
+
+
+@cache
+def experts_steps():
+    """Steps of the expert for the 80 tasks of the records in the maze."""
+    env = Maze(Maze.Params())
+    return expert(env, env.sample_tasks(80, 0, env.collect(1000, 101, 0)), 0.5)
 
 
 def expert(env, tasks, radius, most=200):
@@ -51,17 +59,16 @@ def test_an_old_records_scores_are_those_of_its_rows_and_the_experts_own_steps(v
     path = TABLE / record / "s0"
     assert ("tasks" in json.loads((path / "result.json").read_text())) == hashed
     before = {p.name: p.read_bytes() for p in path.iterdir() if p.is_file()}
-    env = Maze(Maze.Params())
-    steps = expert(env, env.sample_tasks(80, 0, env.collect(1000, 101, 0)), 0.5)
+    both, in_time = (scored(vgbench_cli, path, "--score", score) for score in ("spl", "timely"))
     for name, index in (("episodes", 0), ("baseline", 1)):
-        found = list(zip(rows(path, name), steps, strict=True))
+        found = list(zip(rows(path, name), experts_steps(), strict=True))
         spl = sum(row["success"] * e / max(e, row["steps"]) for row, e in found) / 80
         timely = sum(row["success"] and row["steps"] <= 1.5 * e for row, e in found)
-        about = scored(vgbench_cli, path, "--score", "spl")[index]
+        about = both[index]
         assert (about["score"], about["scored"]) == ("spl", 80)
         assert about["score_mean"] == pytest.approx(spl) and about["score_bounds"] == pytest.approx([spl, spl])
         assert about["score_ci95"][0] <= spl <= about["score_ci95"][1]
-        assert scored(vgbench_cli, path, "--score", "timely")[index]["score_mean"] == pytest.approx(timely / 80)
+        assert in_time[index]["score_mean"] == pytest.approx(timely / 80)
         assert about["successes"] == sum(row["success"] for row, _ in found)
     assert {p.name: p.read_bytes() for p in path.iterdir() if p.is_file()} == before
 

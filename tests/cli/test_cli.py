@@ -285,8 +285,11 @@ def test_estimates_count_the_frames_of_strided_windows(vgbench_cli):
 
 def test_run_prints_its_result_and_again(vgbench_process, tmp_path):
     cache = {"VGBENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    done = vgbench_process(*RUN, "--format", "json", cold=True, **cache)
+    done = vgbench_process(*RUN, "--format", "json", cold=True, PYTHONPROFILEIMPORTTIME="1", **cache)
     assert done.returncode == 0, done.stderr
+    # PyTorch's compiler takes longer to load than all of vgbench, and nothing is compiled without --compile.
+    assert re.search(r"\| +torch\.optim$", done.stderr, re.MULTILINE)
+    assert re.findall(r"\| +(torch\._dynamo|pandas)$", done.stderr, re.MULTILINE) == []
     result = json.loads(done.stdout)
     assert set(result) >= {"success_rate", "successes", "n", "ci95", "run_dir", "recipe", "stages"}
     assert result["recipe"] == "vf_quasi" and result["n"] == 2

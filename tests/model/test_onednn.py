@@ -64,6 +64,14 @@ def test_it_predicts_what_the_plain_model_predicts(predictor):
     assert sum(isinstance(m, PackedLinear) for m in fast.modules()) == linear > 3
 
 
+def test_making_it_draws_no_random_number():
+    model = _model(_mlp())
+    module._usable.cache_clear()
+    before = torch.get_rng_state()
+    assert packed(model) is not model
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_gradients_go_through_the_weights_themselves():
     fast = packed(_model(_mlp()))
     latents, actions = torch.randn(4, DIM), torch.randn(4, 2, requires_grad=True)

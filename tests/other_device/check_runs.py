@@ -49,16 +49,23 @@ RUNS = {
 }
 
 
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A folder for all runs."""
+    return tmp_path_factory.mktemp("runs")
+
+
 @pytest.fixture
-def played(tmp_path, monkeypatch):
-    """Make a run on a device: its specification and its folder."""
-    monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
+def played(base, monkeypatch):
+    """Make a run on a device, or take the same of an earlier test: its specification and its folder, to be read."""
+    monkeypatch.setenv("VGBENCH_CACHE", str(base / "cache"))
 
     def play(device, **how):
         sets = (*TINY, *how.pop("set", ()))
         spec = resolve(RunRequest(**how, scale="smoke", device="cpu", threads=1, set=sets, loose=True))
-        folder = tmp_path / device.replace(":", "-")
-        runner.run(replace(spec, device=device), folder)
+        folder = base / f"{spec.key()}-{device.replace(':', '-')}"
+        if not (folder / "result.json").exists():
+            runner.run(replace(spec, device=device), folder)
         return spec, folder
 
     return play

@@ -109,10 +109,11 @@ def constructor(arguments, body="super().__init__()"):
 """
 
 
+UNTRAINED = ["--set", "train.steps=2", "--set", "train_predictor.steps=2"]
 RUNS = {
     "objective": ["--env", "wall", "--objective", "mine", "--distance", "euclidean"],
     "distance": ["--env", "wall", "--objective", "iql", "--distance", "mine"],
-    "planner": ["--env", "wall", "--recipe", "vf", "--planner", "mine", "--set", "mpc.replan_every=1"],
+    "planner": ["--env", "wall", "--recipe", "vf", "--planner", "mine", "--set", "mpc.replan_every=1", *UNTRAINED],
     "network": ["--env", "wall", "--recipe", "vf", "--predictor", "mine"],
     "environment": ["--env", "mine", "--encoder", "vector", "--objective", "iql", "--distance", "euclidean"],
 }

@@ -4,11 +4,14 @@ import json
 import os
 import shutil
 import time
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from vgbench.cli import app
 from vgbench.config.resolve import RunRequest, resolve
 
 SOURCE = Path(__file__).parents[2] / "results" / "quick" / "maze-vf_quasi-s0"  # 64 of 80, baseline 14 of 80
@@ -49,25 +52,44 @@ def runs(tmp_path):
     return tmp_path / "runs"
 
 
+def lay(runs, protocol, recipe, seed=0, source=SOURCE, variant=None):
+    """Lay a copy of the record down as the current run of a cell."""
+    path = runs / f"{protocol}-{recipe}-{f'{variant}-' if variant else ''}s{seed}"
+    shutil.copytree(source, path)
+    spec = resolve(
+        RunRequest(protocol=protocol, recipe=recipe, scale="quick", seed=seed, device="cpu", variant=variant)
+    )
+    run, result = (json.loads((path / f"{name}.json").read_text()) for name in ("run", "result"))
+    run |= {"key": spec.key(), "recipe": recipe, "protocol": protocol, "identity": spec.identity()}
+    run |= {"variant": variant} if variant else {}
+    result |= {"key": spec.key()}
+    for name, content in (("run", run), ("result", result)):
+        (path / f"{name}.json").write_text(json.dumps(content))
+    return path
+
+
 @pytest.fixture
 def record(runs):
-    """Lay a copy of the record down as the current run of a cell."""
+    return partial(lay, runs)
 
-    def make(protocol, recipe, seed=0, source=SOURCE, variant=None):
-        path = runs / f"{protocol}-{recipe}-{f'{variant}-' if variant else ''}s{seed}"
-        shutil.copytree(source, path)
-        spec = resolve(
-            RunRequest(protocol=protocol, recipe=recipe, scale="quick", seed=seed, device="cpu", variant=variant)
-        )
-        run, result = (json.loads((path / f"{name}.json").read_text()) for name in ("run", "result"))
-        run |= {"key": spec.key(), "recipe": recipe, "protocol": protocol, "identity": spec.identity()}
-        run |= {"variant": variant} if variant else {}
-        result |= {"key": spec.key()}
-        for name, content in (("run", run), ("result", result)):
-            (path / f"{name}.json").write_text(json.dumps(content))
-        return path
 
-    return make
+RECIPES = ["contrastive", "regressive", "pred_vcreg", "pred_ema", "vf", "vf_pred", "vf_quasi_pred", "vf_vcreg"]
+
+
+@pytest.fixture
+def thirty(made_once, runs):
+    """Lay thirty runs down whose pictures `report --draw` has drawn."""
+
+    def make(folder):
+        for protocol in ("maze", "wall_big", "wall_small"):
+            for recipe in (*RECIPES, "vf_quasi", "vf_vcreg_pred"):
+                lay(folder / "runs", protocol, recipe)
+        command = ["report", folder / "runs", "--suite", "paper_table_2", "--html", folder / "page.html", "--draw"]
+        done = CliRunner().invoke(app, [str(part) for part in command])
+        assert done.exit_code == 0, done.stderr
+        assert done.stderr.count(": pictures of ") == 30
+
+    shutil.copytree(made_once("thirty drawn runs", make) / "runs", runs)
 
 
 @pytest.fixture
@@ -198,15 +220,7 @@ def test_budgets_of_sweeps_are_shown(record, runs, page):
     assert "of taus" not in made.text and "not done" not in made.text
 
 
-def test_thirty_drawn_cells_are_quick_and_small(record, vgbench_cli, page, tmp_path):
-    first = record("maze", "vf_quasi")
-    assert vgbench_cli("plot", first).exit_code == 0
-    recipes = ["contrastive", "regressive", "pred_vcreg", "pred_ema", "vf", "vf_pred", "vf_quasi_pred", "vf_vcreg"]
-    for protocol in ("maze", "wall_big", "wall_small"):
-        for recipe in (*recipes, "vf_quasi", "vf_vcreg_pred"):
-            if (protocol, recipe) != ("maze", "vf_quasi"):
-                record(protocol, recipe, source=first)
-    page("--draw")  # draws what the records alone show: titles are of the run, so copies are drawn again
+def test_thirty_drawn_cells_are_quick_and_small(thirty, page, tmp_path):
     start = time.process_time()
     made = page()
     assert time.process_time() - start < 20
@@ -277,11 +291,9 @@ def test_a_page_of_many_runs_leaves_out_the_small_curves(record, page, monkeypat
     assert "What the objectives reported of 2 runs" in made.text and "`vgbench plot RUN` draws it" in made.text
 
 
-def test_a_long_report_says_how_far_it_is(record, page):
-    first = record("maze", "vf_quasi")
-    recipes = ["contrastive", "regressive", "pred_vcreg", "pred_ema", "vf", "vf_pred", "vf_quasi_pred", "vf_vcreg"]
-    for protocol, recipe in [(p, r) for p in ("maze", "wall_big", "wall_small") for r in recipes][:19]:
-        record(protocol, recipe, source=first)
+def test_a_long_report_says_how_far_it_is(thirty, runs, page):
+    for path in sorted(runs.iterdir())[20:]:
+        shutil.rmtree(path)
     assert "pictures of 20 of 20 runs" in page().stderr
 
 

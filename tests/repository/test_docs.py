@@ -2,7 +2,6 @@
 
 import fnmatch
 import json
-import os
 import re
 import runpy
 import shlex
@@ -128,19 +127,16 @@ def _given(page, project, vgbench_cli, install):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(made_once):
     """A run folder of the smallest run."""
     import vgbench
 
-    base = tmp_path_factory.mktemp("docs")
-    before = os.environ.get("VGBENCH_CACHE")
-    os.environ["VGBENCH_CACHE"] = str(base / "cache")
-    try:
-        return vgbench.run(env="wall", recipe="vf", scale="smoke", logger="jsonl", out=base / "run").folder
-    finally:
-        os.environ.pop("VGBENCH_CACHE")
-        if before is not None:
-            os.environ["VGBENCH_CACHE"] = before
+    def make(base):
+        with pytest.MonkeyPatch.context() as there:
+            there.setenv("VGBENCH_CACHE", str(base / "cache"))
+            vgbench.run(env="wall", recipe="vf", scale="smoke", logger="jsonl", out=base / "run")
+
+    return made_once("documented run", make) / "run"
 
 
 def fields(name):

@@ -2,6 +2,18 @@
 
 The entry point names a class, of which each run makes an instance without arguments. One with the attribute
 `on_request = True` is used only where it is named, by `--logger NAME` or in `VGBENCH_LOGGERS`; the others always.
+A logger that raises is reported once and switched off; the run goes on.
+
+Example: print the success rate at the end::
+
+    from vgbench.api import hookimpl
+
+    class MyLogger:
+        on_request = True  # only where it is asked for: --logger my_logger
+
+        @hookimpl
+        def vgbench_run_ended(self, result):
+            print(result["success_rate"])
 """
 
 from typing import Any

@@ -103,7 +103,10 @@ def _usable() -> bool:
     """Whether this PyTorch has oneDNN's linear layer (no public function has it), and it computes the same."""
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
-    layer = nn.utils.skip_init(nn.Linear, 32, 16)  # draws nothing from the generator that all of PyTorch shares
+    # The generator that all of PyTorch shares stays as it is. `skip_init` would load symbolic shapes for a third of a
+    # second.
+    with torch.random.fork_rng(devices=()):
+        layer: Any = nn.Linear(32, 16)
     with torch.inference_mode():
         for parameter in layer.parameters():
             parameter.copy_(torch.linspace(-1, 1, parameter.numel()).sin().reshape(parameter.shape))

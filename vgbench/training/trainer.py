@@ -18,6 +18,7 @@ from vgbench.training.batch import MovingAverages, WindowBatch
 from vgbench.training.checks import bad_gradient, check_loss
 from vgbench.training.compatibility import check_window
 from vgbench.training.latents import Latents
+from vgbench.training.optimizer import Adam
 from vgbench.training.stage import Stage, Term, WindowSampler, learning_rate, total_steps
 
 LOG_EVERY = 10  # steps
@@ -45,7 +46,7 @@ class Trainer:
         self.idle = not any(self._learns(term) for term in stage.terms)
         """Whether nothing that the stage trains has weights to train: then it takes no step."""
         # Adam refuses to have none.
-        self._optimizer = torch.optim.Adam(
+        self._optimizer = Adam(
             weights or [torch.zeros(1)], lr=stage.settings.lr, weight_decay=stage.settings.weight_decay
         )
         self._averages = None if latents is not None else MovingAverages(model.encoder)

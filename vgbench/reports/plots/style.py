@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine, LayoutEngine
 
@@ -110,7 +111,9 @@ def svg(made: Figure) -> bytes:
     import io
 
     stream = io.BytesIO()
-    made.savefig(stream, format="svg", dpi=90, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    # Not `savefig`, which draws all of it once more, for the layout alone.
+    made.set_dpi(90)
+    FigureCanvasSVG(made).print_svg(stream, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     dark = "".join(
         f'[style*="{name}: {light}"]{{{name}:{dark} !important}}'
         for light, dark in ON_DARK.items()
