@@ -32,6 +32,11 @@ def test_another_planner_gives_what_a_whole_run_with_it_would(run, vgbench_cli, 
     assert "--planner cem takes the place of mppi, whose" in done.stderr
     result = done.json()
     place = tmp_path / result["run_dir"].split("/")[-1]
+    # What is printed for people names the run to compare it with.
+    assert (
+        f"vgbench compare {place.name} run"
+        in vgbench_cli("evaluate", "run", "--planner", "cem", "--set", "cem.samples=8").stdout
+    )
     assert place.parent == run.parent and place != run and not {"encoder", "predictor"} & set(result["stages"])
     # The same from the start: the same key, and row by row the same.
     whole = [word for word in RUN if word != "mppi.samples=8"]

@@ -47,4 +47,4 @@ def evaluate(
     if format == "json":
         print_json(result)
     else:
-        print_result(result)
+        print_result(result, str(run))

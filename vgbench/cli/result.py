@@ -17,8 +17,8 @@ MEANINGLESS = "smoke scale: results are not meaningful"
 _WIDTH = 10  # of the first column
 
 
-def print_result(result: Mapping[str, Any]) -> None:
-    """Print the result of a run; the run folder is the last line."""
+def print_result(result: Mapping[str, Any], other: str = "RUN") -> None:
+    """Print the result of a run, with commands to give next (`other`: a run to compare it with); its folder is last."""
     method = result.get("recipe") or f"{' + '.join(result['objectives'])} with {result['distance']}"
     method = ", ".join([method, *result.get("reweighted", [])])  # what makes it another method than the recipe
     where = task_name(result.get("environment", ""), result.get("protocol") or result["title"])
@@ -40,7 +40,8 @@ def print_result(result: Mapping[str, Any]) -> None:
     width = max(map(len, (*stages, "total")))
     for name, times in (*stages.items(), ("total", result)):
         print(f"{name:<{width}}{times['seconds']:>9.1f} s{times['cpu_seconds']:>10.1f} CPU-s")
-    print_next(f"plot {shlex.quote(folder)}", f"diagnose {shlex.quote(folder)}", f"compare {shlex.quote(folder)} RUN")
+    mine, other = shlex.quote(folder), shlex.quote(other)
+    print_next(f"plot {mine}", f"diagnose {mine}", f"compare {mine} {other}")
     print(folder)
 
 
