@@ -86,5 +86,7 @@ def test_an_encoding_that_lacks_characters_gets_escapes(tmp_path):
     (tmp_path / "漢" / "x").write_text("")
     environ = os.environ | {"PYTHONIOENCODING": "latin-1"}
     done = started(["report", "漢", "--format", "json"], cwd=tmp_path, env=environ, stdout=subprocess.PIPE)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["left_out"] == ["漢: there is no run.json"]
+    assert done.returncode == 2
+    assert done.stderr == "error: DIR \\u6f22: no run there can be shown: \\u6f22: there is no run.json\n"
+    done = started(["runs", "漢", "--format", "json"], cwd=tmp_path, env=environ, stdout=subprocess.PIPE)
+    assert done.returncode == 0 and json.loads(done.stdout) == [], done

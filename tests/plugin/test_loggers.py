@@ -108,7 +108,8 @@ def test_an_unknown_name_is_refused_before_anything_is_written(vgbench_cli, tmp_
 )
 def test_one_that_needs_an_extra_says_which(monkeypatch, name, module):
     monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
-    with pytest.raises(UsageError, match=rf'--logger {name}: this needs {name}: pip install "vgbench\[{name}\]"'):
+    how = rf'pip install -c constraints\.txt "\.\[{name}\]" in a checkout'
+    with pytest.raises(UsageError, match=f"--logger {name}: this needs {name}: {how}"):
         Loggers().load(Registry(), [name])
     assert Loggers().load(Registry()).errors == []
 

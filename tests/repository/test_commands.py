@@ -104,12 +104,14 @@ def made(folder, start):
         "--out",
         "runs/NAME",
     )
-    for name in ("quasi", "vf"):
-        shutil.copytree(folder / "runs" / "NAME", folder / "runs" / name / "s0")
-    for name in ("literal", "tuned", "paper_table_2-smoke", "my_table-quick"):
+    for name in ("quasi/s0", "vf/s0"):
+        shutil.copytree(folder / "runs" / "NAME", folder / "runs" / name)
+    for name in ("literal", "tuned", "paper_table_2-smoke"):
         shutil.copytree(folder / TABLE, folder / "runs" / name)
     call("run", "--protocol", "maze_far", "--recipe", "vf", *TINY, "--out", "runs/ranking/vf")
     call("new", "suite", "my_table")
+    only = ["--only", "vf_quasi,turnstile", "--seeds", "0"]
+    call("suite", "my_table.yaml", *SMOKE, *only, "--out", "runs/my_table-quick")
     (folder / "my_table.yaml").rename(folder / "ready-my_table.yaml")
     (folder / "projects").mkdir()
     call("tasks", "--env", "maze", *SMOKE, "--out", "ready-tasks.json")
