@@ -12,7 +12,7 @@ from vgbench.config.catalogue_files import load_catalogue
 from vgbench.config.resolve import RunRequest, resolve
 from vgbench.statistics import wilson
 from vgbench.storage import yaml_file
-from vgbench.text import share_text
+from vgbench.text import interval_text, share_text
 
 ROOT = Path(__file__).parents[2]
 ROWS = [
@@ -202,3 +202,24 @@ def test_the_first_sentences_of_table_2_are_what_its_report_says(vgbench_cli):
     (spaces,) = (one for one in claims if one["claim"] == "two_spaces_bring_nothing")
     assert spaces["verdict"] == "contradicted"
     assert f"({share_text(spaces['rate_a'])} against {share_text(spaces['rate_b'])})" in page
+
+
+def test_the_interaction_of_distance_and_direction_is_what_its_records_say(vgbench_cli):
+    folder = ROOT / "results" / "ranking" / "quick"
+    done = vgbench_cli("report", str(folder), "--suite", "ranking", "--claims", "--format", "json")
+    record = done.json()
+    page = (ROOT / "docs" / "ranking.md").read_text(encoding="utf-8")
+    rates = {(cell["recipe"], cell["protocol"]): cell["success_rate"] for cell in record["cells"]}
+    found = {(one["claim"], one["score"]): one for one in record["claims"] if one["family"] == "direction"}
+    for world in ("turnstile", "ring"):
+        one = found[f"direction_{world}", "success"]
+        sides = [
+            ", ".join(share_text(rates[recipe, protocol]) for recipe in ("vf", "vf_quasi_gamma98"))
+            for protocol in (world, f"{world}_two_way")
+        ]
+        difference = one["rate_a"] - one["rate_b"]
+        words = f"{share_text(difference)} {interval_text(one['difference95'])} | shown {one['scope']} |"
+        assert one["verdict"] == "confirmed" and one["seeds"] == [0, 1, 2]
+        assert f"| {world} | {' | '.join(sides)} | {words}" in page
+        assert f"{share_text(one['rate_a'])} ({world})" in page
+        assert found[f"direction_{world}", "timely"]["verdict"] == "undecided"
