@@ -67,24 +67,29 @@ def test_bit_flips(campaign, tools, whole, tmp_path):
         shutil.rmtree(work)
 
 
-def test_bit_flips_in_records(campaign, tools, whole, tmp_path):
+def test_bit_flips_in_records(campaign, tools, tmp_path):
     """A report over a damaged record and a whole one leaves the damaged one out, by name, or shows what it showed."""
     flips = campaign("bit-flips-in-records", small=6, full=300)
     arguments = ["report", "runs", "--scale", "smoke", "--format", "json"]
     work = tmp_path / "work"
-    shutil.copytree(whole / "here", work / "runs" / "one")
+    work.mkdir()
+    wanted = ["--protocol", "wall_big", "--recipe", "vf_quasi", "--scale", "smoke", "--device", "cpu", "--threads", "1"]
+    ended = tools.forked(tools.command("run", *wanted, "--seeds", "0-1", "--out", "runs"), work)
+    assert ended.code == 0, ended.err
+    shutil.copytree(work / "runs" / "s0", tmp_path / "whole")
     want = json.loads(tools.forked(tools.command(*arguments), work).out)["cells"]
+    assert any(cell["state"] == "done" and cell["success_rate"] is not None for cell in want), want
     for case, rng in flips.cases():
-        one = work / "runs" / "one"
+        one = work / "runs" / "s0"
         shutil.rmtree(one)
-        shutil.copytree(whole / "here", one)
+        shutil.copytree(tmp_path / "whole", one)
         files = sorted(p for p in one.iterdir() if p.is_file() and p.stat().st_size and not p.name.startswith("."))
         path = files[case % len(files)]
         what = f"bit {flip(path, rng)} of {path.name}"
         ended = tools.forked(tools.command(*arguments), work)
         if complaint := ended.complaint():
             flips.fail(case, f"{what}: {complaint}", ended)
-        elif f"skipped {Path('runs') / 'one'}" in ended.err:
+        elif f"skipped {Path('runs') / 's0'}" in ended.err:
             flips.outcomes["left out by name"] += 1
         elif json.loads(ended.out)["cells"] == want:
             flips.outcomes["harmless"] += 1
