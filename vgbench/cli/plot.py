@@ -7,7 +7,7 @@ import typer
 
 from vgbench.cli.common import PICTURES, Debug, check_in_folder, examples, handled, note, print_json, print_table
 from vgbench.errors import UsageError, VgbenchError
-from vgbench.storage.near_folder import near_folder
+from vgbench.storage.near_path import near_folder
 from vgbench.text import choice
 
 FILMS = ("gif", "mp4", "webp")

@@ -68,8 +68,11 @@ def _resource(value: str) -> Path:
     raise UsageError(f"{value!r}: there is no file {file} in package {package}")
 
 
-def read_file(path: Path, option: str) -> tuple[dict[str, Any], Where]:
+def _read_file(path: Path, option: str) -> tuple[dict[str, Any], Where, bool]:
     """Read a user's file: recipes, protocols, variants, suites, sweeps. A run's config.yaml will do as well.
+
+    Returns its sections, its place, and whether it has all values of its recipe, inherited ones among them, as the file
+    of a run has.
 
     Raises:
         UsageError: the file cannot be read, or has something else.
@@ -86,7 +89,7 @@ def read_file(path: Path, option: str) -> tuple[dict[str, Any], Where]:
         more = f"or one of {', '.join(OWN_SECTIONS[2:])}"
         words = f"{option} {path}: expected a section `recipes`, with a recipe under each name, {more}"
         raise UsageError(". ".join([words, *near]))
-    return own, where
+    return own, where, "complete" in content
 
 
 def with_file(path: Path, option: str) -> tuple[Catalogue, dict[str, Any]]:
@@ -95,10 +98,9 @@ def with_file(path: Path, option: str) -> tuple[Catalogue, dict[str, Any]]:
     Raises:
         UsageError: `FILE:LINE: ...`, for what is wrong.
     """
-    content, where = read_file(path, option)
+    content, where, complete = _read_file(path, option)
     made = load_catalogue().with_file(content, where)
-    # A run's own file has all values of its recipe, inherited ones among them.
-    if "complete" not in yaml_file.load(path):
+    if not complete:
         installed = [(entry.kind, entry.name) for entry in Registry().entries()]
         check_values(content.get("recipes") or {}, where / "recipes", made.recipes, installed)
     return made, content

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vgbench.api import Box
+from vgbench.api import ActionSet, Box, EnvironmentSpec
 from vgbench.config.request import RunRequest
 from vgbench.config.resolve import resolve
 from vgbench.data.recorded import RECORDED
@@ -82,8 +82,9 @@ def _spec(trained: Trained, options: Mapping[str, Any]) -> RunSpec:
         return spec
     with _moved(config, trained.spec) as moved:
         spec = resolve(RunRequest(config=moved, **place, **given))
-    _check_same_world(trained, spec, " ".join(f"--{name} {value}" for name, value in place.items()))
-    if units := _other_units(trained, spec):
+    old, new = trained.environment.spec, build_environment(spec.environment).spec
+    _check_same_world(old, new, " ".join(f"--{name} {value}" for name, value in place.items()))
+    if units := _other_units(old.actions, new.actions, spec.environment.name):
         spec = replace(spec, notes=(*spec.notes, units))
     return spec if stages(spec) == stages(trained.spec) else replace(spec, trained=trained.spec.key())
 
@@ -110,9 +111,8 @@ def _check_same_training(old: RunSpec, new: RunSpec) -> None:
     raise UsageError("the model was trained by another version of vgbench, PyTorch or a plugin; train it again first")
 
 
-def _check_same_world(trained: Trained, spec: RunSpec, written: str) -> None:
+def _check_same_world(old: EnvironmentSpec, new: EnvironmentSpec, written: str) -> None:
     """Refuse an environment that shows or moves something else."""
-    old, new = trained.environment.spec, build_environment(spec.environment).spec
     shown = {name: (array.shape, array.dtype) for name, array in old.observations.items()}
     other = {name: (array.shape, array.dtype) for name, array in new.observations.items()}
     if shown != other:
@@ -121,18 +121,14 @@ def _check_same_world(trained: Trained, spec: RunSpec, written: str) -> None:
         raise UsageError(f"{written}: it acts by {new.actions}, but the model knows {old.actions}")
 
 
-def _other_units(trained: Trained, spec: RunSpec) -> str:
-    """Say that actions of the data are far larger or smaller than those of the environment; else nothing."""
-    old, new = trained.environment.spec.actions, build_environment(spec.environment).spec.actions
+def _other_units(old: ActionSet, new: ActionSet, name: str) -> str:
+    """Say that actions of the data are far larger or smaller than those of the environment `name`; else nothing."""
     if not (isinstance(old, Box) and isinstance(new, Box)):
         return ""
     recorded, here = (max(map(abs, (*actions.low, *actions.high))) for actions in (old, new))
     if 1 / FAR < recorded / here < FAR:
         return ""
-    return (
-        f"actions of the training data reach {recorded:.3g}, those of {spec.environment.name} {here:.3g}: are they in "
-        "the same units?"
-    )
+    return f"actions of the training data reach {recorded:.3g}, those of {name} {here:.3g}: are they in the same units?"
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def status(root: Path, name: str | None = None) -> list[RunStatus]:
     """
     if not root.is_dir():
         raise UsageError(f"--status {root}: there is no such folder yet; `vgbench suite` makes it, --dry-run does not")
-    path = next((root / name for name in RECORDS if (root / name).exists()), None)
+    path = next((root / record for record in RECORDS if (root / record).exists()), None)
     if path is None:
         raise UsageError(f"--status {root}: it has no {' or '.join(RECORDS)}; expected the folder of a suite or sweep")
     content = read_json(path, ("runs",), "it is not what vgbench wrote")

@@ -11,6 +11,7 @@ from vgbench.config.definitions import Suite
 from vgbench.config.request import RunRequest
 from vgbench.errors import UsageError
 from vgbench.experiments.cells import CellRequest
+from vgbench.storage.near_path import near_path
 from vgbench.text import same, suggest
 
 
@@ -76,11 +77,7 @@ def _file_here(name: str) -> Path | None:
 
 def _near_file(path: Path) -> str:
     """Name the YAML file that is nearest to one that does not exist."""
-    import difflib
-
-    there = sorted(found.name for found in path.parent.glob("*.y*ml") if found.is_file())
-    near = difflib.get_close_matches(path.name, there, n=1, cutoff=0.5)
-    return f" Did you mean {str(path.with_name(near[0]))!r}?" if near else ""
+    return near_path(path, (found.name for found in path.parent.glob("*.y*ml") if found.is_file()), cutoff=0.5)
 
 
 def cells(suite: Suite, seeds: Sequence[int], base: RunRequest) -> list[CellRequest]:

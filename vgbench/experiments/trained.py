@@ -20,7 +20,7 @@ from vgbench.hardware import keep_freed_memory
 from vgbench.model import precision
 from vgbench.model.jepa import JEPA
 from vgbench.spec import RunSpec
-from vgbench.storage.near_folder import near_folder
+from vgbench.storage.near_path import near_folder
 from vgbench.storage.record_types import RunFile
 from vgbench.storage.run_folder import RunFolder, other_format
 

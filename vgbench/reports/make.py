@@ -1,6 +1,5 @@
 """A report from folders and names: what `vgbench report` and `vgbench.report` share."""
 
-import difflib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from vgbench.reports.claims import Finding
 from vgbench.reports.table import Table
 from vgbench.storage import records, yaml_file
 from vgbench.storage.files import read_json
+from vgbench.storage.near_path import near_path
 from vgbench.storage.records import RunRecord
 from vgbench.text import choice
 
@@ -155,10 +155,9 @@ def _look(folder: Path, made_by: str = "") -> None:
         return
     parent = folder.parent
     inside = sorted(p.name for p in parent.iterdir() if _may_hold_records(p)) if parent.is_dir() else []
-    near = difflib.get_close_matches(folder.name, inside, n=1, cutoff=0.6)
-    hint = f" Did you mean {str(parent / near[0])!r}?" if near else ""
     there = f" Folders with runs in {parent}: {', '.join(inside)}." if inside else ""
-    raise UsageError(f"DIR {folder}: there is no such folder{made_by}; expected a folder with runs.{hint}{there}")
+    near = near_path(folder, inside)
+    raise UsageError(f"DIR {folder}: there is no such folder{made_by}; expected a folder with runs.{near}{there}")
 
 
 def _may_hold_records(folder: Path) -> bool:

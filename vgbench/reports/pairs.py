@@ -12,7 +12,7 @@ from vgbench.intervals import rate_interval
 from vgbench.reports.comparisons import Comparison, NotComparable, Side, compare_paired, compare_unpaired
 from vgbench.reports.rows import labelled
 from vgbench.statistics import holm
-from vgbench.storage.near_folder import near_folder
+from vgbench.storage.near_path import near_folder
 from vgbench.storage.records import RunRecord, leaves, read, share_tasks
 
 SCORES = ("success", "spl")

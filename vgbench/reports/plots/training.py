@@ -174,11 +174,9 @@ def _strata(axes: Axes, rows: Sequence[Record], last: int) -> str:
         return ""
     for number, name in enumerate(names):
         part = [row for row in rows if row.get("stratum") == name]
-        ends = sorted(row["steps"] for row in part if row["success"])
-        shares = [(number + 1) / len(part) for number in range(len(ends))]
-        label = f"planner, {name}: {len(ends)} of {len(part)}"
+        label = f"planner, {name}: {sum(row['success'] for row in part)} of {len(part)}"
         look: Any = {"linestyle": style.DASHES[1 + number % 3], "linewidth": 0.9, "color": style.COLOURS[0]}
-        axes.step([0, *ends, last], [0, *shares, (shares or [0.0])[-1]], where="post", label=label, **look)
+        _steps(axes, part, last, label, look, band=False)
     return " Thin lines are its tasks by stratum."
 
 
@@ -205,14 +203,15 @@ def _middle(values: Sequence[float], group: Sequence[int]) -> float:
     return statistics.fmean(values[at] for at in group)
 
 
-def _steps(axes: Axes, rows: list[Record], last: int, name: str, line: dict[str, Any]) -> int:
-    """Draw one curve with its band; return how many tasks were solved in the end."""
+def _steps(axes: Axes, rows: list[Record], last: int, name: str, line: dict[str, Any], band: bool = True) -> int:
+    """Draw one curve, and its band; return how many tasks were solved in the end."""
     counts = [sum(row["success"] and row["steps"] <= step for row in rows) for step in range(last + 1)]
     # Where nothing changes there is nothing to draw: a tenth of the bytes.
     steps = [step for step in range(last + 1) if step in (0, last) or counts[step] != counts[step - 1]]
-    low, high = zip(*(wilson(counts[step], len(rows)) for step in steps), strict=True)
     axes.step(steps, [counts[step] / len(rows) for step in steps], where="post", label=name, **line)
-    axes.fill_between(steps, low, high, step="post", color=line["color"], alpha=0.15, linewidth=0)
+    if band:
+        low, high = zip(*(wilson(counts[step], len(rows)) for step in steps), strict=True)
+        axes.fill_between(steps, low, high, step="post", color=line["color"], alpha=0.15, linewidth=0)
     return counts[-1]
 
 
