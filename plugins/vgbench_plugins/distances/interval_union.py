@@ -11,8 +11,10 @@ nothing, and lowers r at most to x_j >= y_j, which the later right ends do not r
 Layout: "slots" [..., D, C], slot j of all components side by side, so that each step above is one contiguous pass.
 """
 
+import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,9 +41,14 @@ def _pieces(x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor]]:
     """
     if x.device.type != "cpu" or x.ndim != y.ndim or x.ndim < 2 or len(x) != len(y):
         return [(x, y)]
-    numbers = torch.broadcast_shapes(x.shape[1:], y.shape[1:]).numel()
+    numbers = math.prod(_broadcast(x.shape[1:], y.shape[1:]))
     rows = max(1, _CACHED * torch.get_num_threads() // max(1, numbers))
     return list(zip(x.split(rows), y.split(rows), strict=True))
+
+
+def _broadcast(a: torch.Size, b: torch.Size) -> tuple[int, ...]:
+    # torch.broadcast_shapes does the same, and its first call loads sympy: half a second of CPU.
+    return np.broadcast_shapes(tuple(a), tuple(b))
 
 
 def sort_ends(y: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -53,7 +60,7 @@ def sort_ends(y: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 def take(values: Tensor, columns: Tensor, size: int) -> Tensor:
     """Return columns of values [..., C * D] in slots [..., D, C], broadcasting."""
-    shape = torch.broadcast_shapes(values.shape, columns.shape)
+    shape = _broadcast(values.shape, columns.shape)
     return values.expand(shape).gather(-1, columns.expand(shape)).unflatten(-1, (size, -1))
 
 

@@ -37,9 +37,9 @@ def draw(plan: Plan, position: Tensor, layout: Tensor, one_way: bool) -> Tensor:
     walls = (border.unsqueeze(1) | border).expand(len(position), SIZE, SIZE).clone()
     marks = torch.zeros_like(walls)
     offset = layout.float().unsqueeze(-1) - pixel  # [B, K, 64]
-    for axis, line, first, second in plan.walls:
-        solid = (offset[:, first].abs() > HALF_DOOR) & (offset[:, second].abs() > HALF_DOOR)
-        walls |= _area(axis, offset[:, line].abs() <= HALF_WALL, solid)
+    for wall in plan.walls:
+        solid = torch.stack([offset[:, middle].abs() > HALF_DOOR for middle in wall.middles]).all(0)
+        walls |= _area(wall.axis, offset[:, wall.line].abs() <= HALF_WALL, solid)
     for door in plan.doors:
         marks |= _area(
             door.axis, _beyond(door, -offset[:, door.line], one_way), offset[:, door.middle].abs() <= HALF_DOOR

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 import vgbench.api as api
@@ -27,8 +27,10 @@ class Rooms(api.Environment):
     With doors=two_way this is the same world with doors that pass either way: the control, with the same walls, law of
     the data and tasks.
 
+    The zigzag has two-way doors only: a world where the way is long and its doors are far apart.
+
     State: `position` [B, 2] = (x, y) = (column, row) in px, and the static `layout`, [B, 3] (turnstile) or [B, 6]
-    (ring), see `geometry.Plan`. Observation: `image` [B, 3, 64, 64] uint8, channels agent, walls and the doors' ways.
+    (ring, zigzag), see `geometry.Plan`. Observation: `image` [B, 3, 64, 64] uint8, channels agent, walls and the doors' ways.
 
     Example::
 
@@ -36,8 +38,9 @@ class Rooms(api.Environment):
         state = {"position": torch.tensor([[34.0, 18.0]]), "layout": torch.tensor([[32.0, 18.0, 46.0]])}
         rooms.step(state, torch.tensor([[-3.0, 0.0]]))["position"]  # [[34., 18.]]: the upper door leads to the right
 
-    Tasks have start and goal in opposite rooms (those of the ring along the diagonal); one is solved within sqrt(2) px
-    of the goal, as the wall's. Half are of the stratum "trap", half of "open", see `tasks.stratum`.
+    Tasks have start and goal in opposite rooms (those of the ring along the diagonal), of the zigzag in any two; one is
+    solved within sqrt(2) px of the goal, as the wall's. Half are of the stratum "trap", half of "open", see
+    `tasks.stratum`; of the zigzag a third each have 1, 2 and 3 walls in between.
 
     Capabilities: as the wall's. `cost_to_go` is the length of the shortest way through doors in their direction over
     the longest action; `pair_labels` tells whether this is longer than with doors that pass either way.
@@ -54,10 +57,11 @@ class Rooms(api.Environment):
     class Params(WalkParams):
         """Parameters of the rooms."""
 
-        layout: Literal["turnstile", "ring"] = Field(
+        layout: Literal["turnstile", "ring", "zigzag"] = Field(
             "turnstile",
             description="two rooms with two doors, of which the upper one leads to the right and the lower one to the "
-            "left; or four rooms in a square with a door between neighbours, which lead clockwise",
+            "left; four rooms in a square with a door between neighbours, which lead clockwise; or four rooms in a row "
+            "with doors above and below in turn (doors=two_way)",
         )
         doors: Literal["one_way", "two_way"] = Field(
             "one_way", description="whether doors pass in their direction only, or either way (the control)"
@@ -82,6 +86,13 @@ class Rooms(api.Environment):
         )
 
         default_preserving: ClassVar[frozenset[str]] = frozenset()
+
+        @model_validator(mode="after")
+        def _some_way_back(self) -> Self:
+            """With one-way doors there has to be a way from every room to every other."""
+            if self.doors == "one_way" and not geometry.PLANS[self.layout].leads_back:
+                raise ValueError(f"layout={self.layout} has no way back through one-way doors; expected doors=two_way")
+            return self
 
     def __init__(self, params: Params) -> None:
         """Set up the specification."""
@@ -197,10 +208,11 @@ class Rooms(api.Environment):
     def pair_labels(self, state: api.State, goal: api.State) -> Tensor:
         """Return the number [B] int64 of the names of pairs; those of one-way doors in the two-way twin, too.
 
-        Against the direction is a pair whose way would be shorter if doors passed either way.
+        Against the direction is a pair whose way would be shorter if doors passed either way; of the zigzag none is.
         """
         rooms = [geometry.room(self._plan, s["position"], s["layout"]) for s in (state, goal)]
-        longer = self._length(state, goal, True) > self._length(state, goal, False) + ways.STRAIGHT
+        one_way = self._plan.leads_back
+        longer = self._length(state, goal, one_way) > self._length(state, goal, False) + ways.STRAIGHT
         return torch.where(rooms[0] == rooms[1], 0, torch.where(longer, 2, 1))
 
     def collect(

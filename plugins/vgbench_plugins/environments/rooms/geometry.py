@@ -34,35 +34,59 @@ class Door:
 
 
 @dataclass(frozen=True)
+class Wall:
+    """An inner wall of a plan.
+
+    Attributes:
+        axis: axis of its normal, 0 (x) or 1 (y).
+        line: number of the layout's entry that has its middle line, px.
+        middles: numbers of the entries that have the middles of its doors, which ascend, px.
+    """
+
+    axis: int
+    line: int
+    middles: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """Rooms as numbers: what the entries of a layout [K] mean.
 
     Attributes:
-        doors: clockwise, beginning with the upper one.
-        walls: of each inner wall the axis of its normal, and the entries with its line and the middles of its doors.
+        doors: clockwise, beginning with the upper one; of the zigzag from left to right.
+        walls: those of one axis in ascending order.
         fixed: the layout of `places=fixed`.
         text: description of a layout.
+        leads_back: whether one-way doors lead from every room to every other.
     """
 
     doors: tuple[Door, ...]
-    walls: tuple[tuple[int, int, int, int], ...]
+    walls: tuple[Wall, ...]
     fixed: tuple[float, ...]
     text: str
+    leads_back: bool = True
 
 
 TURNSTILE = Plan(
     (Door(0, 1, 0, 1), Door(0, -1, 0, 2)),
-    ((0, 0, 1, 2),),
+    (Wall(0, 0, (1, 2)),),
     (32.0, 18.0, 46.0),
     "column of the wall, rows of the middles of the upper and the lower door, px",
 )
 RING = Plan(
     (Door(0, 1, 0, 2), Door(1, 1, 1, 5), Door(0, -1, 0, 3), Door(1, -1, 1, 4)),
-    ((0, 0, 2, 3), (1, 1, 4, 5)),
+    (Wall(0, 0, (2, 3)), Wall(1, 1, (4, 5))),
     (32.0, 32.0, 18.0, 46.0, 18.0, 46.0),
     "column and row of the walls, rows of the upper and the lower door, columns of the left and the right one, px",
 )
-PLANS = {"turnstile": TURNSTILE, "ring": RING}
+ZIGZAG = Plan(
+    (Door(0, 1, 0, 3), Door(0, 1, 1, 4), Door(0, 1, 2, 5)),
+    (Wall(0, 0, (3,)), Wall(0, 1, (4,)), Wall(0, 2, (5,))),
+    (18.0, 32.0, 46.0, 14.0, 49.0, 14.0),
+    "columns of the walls, rows of the middles of their doors, both from left to right, px",
+    leads_back=False,
+)
+PLANS = {"turnstile": TURNSTILE, "ring": RING, "zigzag": ZIGZAG}
 
 
 def solids(plan: Plan, layout: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,15 +100,14 @@ def solids(plan: Plan, layout: Tensor) -> tuple[Tensor, Tensor]:
         ((-infinite, infinite), (-infinite, low_line)),
         ((-infinite, infinite), (high_line, infinite)),
     ]
-    for axis, line, first, second in plan.walls:
-        place, one, two = layout[..., line], layout[..., first], layout[..., second]
+    for wall in plan.walls:
+        place = layout[..., wall.line]
         across = (place - HALF_WALL, place + HALF_WALL)
-        for along in (
-            (-infinite, one - HALF_DOOR),
-            (one + HALF_DOOR, two - HALF_DOOR),
-            (two + HALF_DOOR, infinite),
-        ):
-            boxes.append((across, along) if axis == 0 else (along, across))
+        openings = [layout[..., middle] for middle in wall.middles]
+        begins = [-infinite, *(middle + HALF_DOOR for middle in openings)]
+        ends = [*(middle - HALF_DOOR for middle in openings), infinite]
+        for along in zip(begins, ends, strict=True):
+            boxes.append((across, along) if wall.axis == 0 else (along, across))
     low = torch.stack([torch.stack([x[0], y[0]], dim=-1) for x, y in boxes], dim=-2)
     high = torch.stack([torch.stack([x[1], y[1]], dim=-1) for x, y in boxes], dim=-2)
     return low, high
@@ -144,22 +167,23 @@ def stay(plan: Plan, start: Tensor, target: Tensor, layout: Tensor, one_way: boo
 
 
 def room(plan: Plan, position: Tensor, layout: Tensor) -> Tensor:
-    """Number of the room of free positions [..., 2], [...] int64: 1 if right of the wall, plus 2 if below the other.
+    """Number of the room of free positions [..., 2], [...] int64: the sum of 2^w over the walls w that it is beyond.
 
-    In a door, the two sides of its line count as the rooms that they are open to.
+    Beyond is right of a wall, or below it. In a door, the two sides of its line count as the rooms that they are open
+    to.
     """
     p, layout = position.double(), layout.double()
     number = torch.zeros(p.shape[:-1], dtype=torch.int64, device=p.device)
-    for wall, (axis, line, first, second) in enumerate(plan.walls):
-        offset, along = p[..., axis] - layout[..., line], p[..., 1 - axis]
-        upper = along < (layout[..., first] + layout[..., second]) / 2
-        sign = {door.middle: door.sign for door in plan.doors}
-        far = torch.where(upper, sign[first] > 0, sign[second] > 0)
-        number += ((offset > 0) | ((offset == 0) & far)).long() << wall
+    sign = {door.middle: door.sign for door in plan.doors}
+    for bit, wall in enumerate(plan.walls):
+        offset, along = p[..., wall.axis] - layout[..., wall.line], p[..., 1 - wall.axis]
+        away = torch.stack([(along - layout[..., middle]).abs() for middle in wall.middles])
+        far = torch.tensor([sign[middle] > 0 for middle in wall.middles], device=p.device)[away.argmin(0)]
+        number += ((offset > 0) | ((offset == 0) & far)).long() << bit
     return number
 
 
 def in_wall(plan: Plan, position: Tensor, layout: Tensor) -> Tensor:
     """Tell whether free positions [..., 2] are in a door, that is, within a wall's thickness; [...] bool."""
-    walls = [(position[..., axis] - layout[..., line]).abs() <= HALF_WALL for axis, line, _, _ in plan.walls]
+    walls = [(position[..., wall.axis] - layout[..., wall.line]).abs() <= HALF_WALL for wall in plan.walls]
     return torch.stack(walls).any(0)

@@ -24,7 +24,7 @@ class RoomsLattice(Lattice):
         number, weight = super().locate(position)
         if not self._one_way:
             return number, weight
-        lines = [(position[:, axis] - self._layout[line]).abs() < 1 for axis, line, _, _ in self._plan.walls]
+        lines = [(position[:, wall.axis] - self._layout[wall.line]).abs() < 1 for wall in self._plan.walls]
         near = torch.stack(lines).any(0)
         corner, here = self.points[number[near]], position[near].unsqueeze(1)
         out = passes(self._plan, here, corner, self._layout, True)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 import vgbench.api as api
-from vgbench_plugins.environments.rooms.geometry import Plan
+from vgbench_plugins.environments.rooms.geometry import TURNSTILE, ZIGZAG, Plan, Wall
 from vgbench_plugins.environments.wall_geometry import GAP, HALF_WALL, HIGH, LOW
 from vgbench_plugins.environments.wall_layouts import WALL_RANGE
 
@@ -16,6 +16,12 @@ UPPER_RANGE, LOWER_RANGE = (10, 20), (44, 54)
 big steps (29 px) reaches, since from a closed door such a plan finds one that is near."""
 CROSS_RANGE = (26, 38)
 """Column and row [low, high) at which the walls of the ring meet."""
+RANGES = {
+    TURNSTILE: (WALL_RANGE, UPPER_RANGE, LOWER_RANGE),
+    ZIGZAG: ((17, 20), (31, 34), (45, 48), UPPER_RANGE, LOWER_RANGE, UPPER_RANGE),
+}
+"""Ranges [low, high) of a layout's entries, where they are drawn independently. The rooms of the zigzag are 9 px wide
+at least; its doors are far apart, so that a straight way to the next room ends at a wall."""
 
 
 def random_layout(plan: Plan, rng: np.random.Generator) -> np.ndarray:
@@ -25,9 +31,8 @@ def random_layout(plan: Plan, rng: np.random.Generator) -> np.ndarray:
     def whole(number: int, low: float, high: float) -> float:
         return low + float(np.floor(uniform[number] * (high - low)))
 
-    if len(plan.walls) == 1:
-        ranges = (WALL_RANGE, UPPER_RANGE, LOWER_RANGE)
-        return np.array([whole(n, *bounds) for n, bounds in enumerate(ranges)], np.float32)
+    if plan in RANGES:
+        return np.array([whole(n, *bounds) for n, bounds in enumerate(RANGES[plan])], np.float32)
     column, row = whole(0, *CROSS_RANGE), whole(1, *CROSS_RANGE)
     layout = [column, row]
     # Doors of the vertical wall are above and below the row at which the walls meet; the others left and right of it.
@@ -41,13 +46,23 @@ def random_layout(plan: Plan, rng: np.random.Generator) -> np.ndarray:
 def free_points(plan: Plan, layouts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Uniform points [M, 2] of the rooms; one within a wall's thickness moves to a random place on a random side."""
     point = rng.uniform(LOW + GAP, HIGH - GAP, (len(layouts), 2))
-    for axis, line, _, _ in plan.walls:
-        wall = layouts[:, line]
-        before = rng.uniform(LOW + GAP, wall - HALF_WALL - GAP)
-        after = rng.uniform(wall + HALF_WALL + GAP, HIGH - GAP)
+    for wall in plan.walls:
+        line, (low, high) = layouts[:, wall.line], between(plan, wall, layouts)
+        before = rng.uniform(low + GAP, line - HALF_WALL - GAP)
+        after = rng.uniform(line + HALF_WALL + GAP, high - GAP)
         side = np.where(rng.integers(0, 2, len(layouts)) == 0, before, after)
-        point[:, axis] = np.where(np.abs(point[:, axis] - wall) <= HALF_WALL + GAP, side, point[:, axis])
+        within = np.abs(point[:, wall.axis] - line) <= HALF_WALL + GAP
+        point[:, wall.axis] = np.where(within, side, point[:, wall.axis])
     return point
+
+
+def between(plan: Plan, wall: Wall, layouts: np.ndarray) -> tuple[Any, Any]:
+    """Return the faces [M] of the walls before and behind one that have its direction; of the border, numbers."""
+    parallel = [other for other in plan.walls if other.axis == wall.axis]
+    number = parallel.index(wall)
+    low = layouts[:, parallel[number - 1].line] + HALF_WALL if number else LOW
+    high = layouts[:, parallel[number + 1].line] - HALF_WALL if number + 1 < len(parallel) else HIGH
+    return low, high
 
 
 def only_layout(data: api.Trajectories, width: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Tasks of the rooms: starts and goals in opposite rooms, half of them where the straight way is closed."""
+"""Tasks of the rooms: starts and goals in opposite rooms, half of them where the straight way is closed; or far apart."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from torch import Tensor
 
 import vgbench.api as api
 from vgbench_plugins.environments.rooms import ways
-from vgbench_plugins.environments.rooms.geometry import PLANS, Plan, room
+from vgbench_plugins.environments.rooms.geometry import PLANS, ZIGZAG, Plan, room
 from vgbench_plugins.environments.wall_geometry import HALF_WALL, HIGH, LOW
 from vgbench_plugins.environments.wall_tasks import MARGIN
 
@@ -16,42 +16,50 @@ CANDIDATES = 64
 """Pairs that are drawn for each task; the first of its stratum is taken."""
 DETOUR = 1.0
 """By how much the open way is longer in the stratum "trap" than the way through doors that pass either way, px."""
-STRATA = ("trap", "open")
+STRATA = {
+    "turnstile": ("trap", "open"),
+    "ring": ("trap", "open"),
+    "zigzag": ("1 wall", "2 walls", "3 walls"),
+}
+"""Strata by layout; tasks are of one after another."""
 
 
 def sample(name: str, layout: np.ndarray, count: int, seed: int) -> api.Tasks:
-    """Sample tasks in a layout [K]: even ones are of the stratum "trap", odd ones of "open".
+    """Sample tasks in a layout [K], of each of its `STRATA` in turn.
 
-    Doors count as one-way here, whether they are: the twin has the same tasks.
+    Doors of the turnstile and the ring count as one-way here, whether they are: the twin has the same tasks.
 
     Raises:
         ValueError: a task has no pair of its stratum.
     """
-    plan = PLANS[name]
+    plan, names = PLANS[name], STRATA[name]
     # Rows of numbers for each task, so that the first tasks do not depend on how many there are.
     uniform = np.random.default_rng([seed, STREAM]).random((count, CANDIDATES, 5))
     start, goal = (torch.from_numpy(x.reshape(-1, 2).astype(np.float32)) for x in pairs(plan, layout, uniform))
     static = torch.from_numpy(layout).repeat(len(start), 1)
     kind = stratum(name, start, goal, static).reshape(count, CANDIDATES)
-    good = kind == (torch.arange(count) % 2).unsqueeze(1)
+    good = kind == (torch.arange(count) % len(names)).unsqueeze(1)
     if not good.any(1).all():
         raise ValueError(f"rooms: task {int(good.any(1).int().argmin())} has no start and goal of its stratum")
     chosen = torch.arange(count) * CANDIDATES + good.int().argmax(1)
     return api.Tasks(
         {"position": start[chosen], "layout": static[chosen]},
         {"position": goal[chosen], "layout": static[chosen]},
-        tuple(STRATA[n % 2] for n in range(count)),
+        tuple(names[n % len(names)] for n in range(count)),
     )
 
 
 def stratum(name: str, start: Tensor, goal: Tensor, layout: Tensor) -> Tensor:
-    """Return the number in `STRATA` of pairs [B, 2] in two rooms, [B] int64; -1 for none.
+    """Return the number in its `STRATA` of pairs [B, 2] in two rooms, [B] int64; -1 for none.
 
-    "trap": the start is nearer to the door that leads into its room than to the one that leads out, and through doors
+    Of the zigzag: the number of walls between start and goal. Of the others, "trap": the start is nearer to the door that leads into its room than to the one that leads out, and through doors
     that pass either way the way would be shorter by more than `DETOUR`. "open": the start is nearer to the door that
     leads out, and the shortest way passes doors in their direction.
     """
     plan = PLANS[name]
+    if plan is ZIGZAG:
+        beyond = [(place[:, :1] > layout[:, [wall.line for wall in plan.walls]]).sum(1) for place in (start, goal)]
+        return (beyond[0] - beyond[1]).abs() - 1
     one, two = (ways.length(name, start, goal, layout, one_way) for one_way in (True, False))
     away = {sign: torch.full((len(start),), torch.inf, dtype=torch.float64) for sign in (-1, 1)}
     number = room(plan, start, layout)
@@ -71,15 +79,37 @@ def stratum(name: str, start: Tensor, goal: Tensor, layout: Tensor) -> Tensor:
 
 
 def pairs(plan: Plan, layout: np.ndarray, uniform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and goals [..., 2] in opposite rooms, from uniform numbers [..., 5]: two points and a room."""
+    """Starts and goals [..., 2] in opposite rooms, from uniform numbers [..., 5]: two points and a room.
+
+    Of the zigzag, they are in any two rooms.
+    """
     inner = (LOW + MARGIN, HIGH - MARGIN)
+    if plan is ZIGZAG:
+        return _in_two_rooms(plan, layout, uniform, inner)
     corner = np.floor(uniform[..., 4] * 2 ** len(plan.walls)).astype(np.int64)
     ends = []
     for first, flip in ((0, False), (2, True)):
         low, high = np.full((*corner.shape, 2), inner[0]), np.full((*corner.shape, 2), inner[1])
-        for wall, (axis, line, _, _) in enumerate(plan.walls):
-            far = ((corner >> wall) & 1).astype(bool) ^ flip
-            low[..., axis] = np.where(far, layout[line] + HALF_WALL + MARGIN, low[..., axis])
-            high[..., axis] = np.where(far, high[..., axis], layout[line] - HALF_WALL - MARGIN)
+        for bit, wall in enumerate(plan.walls):
+            far, line = ((corner >> bit) & 1).astype(bool) ^ flip, layout[wall.line]
+            low[..., wall.axis] = np.where(far, line + HALF_WALL + MARGIN, low[..., wall.axis])
+            high[..., wall.axis] = np.where(far, high[..., wall.axis], line - HALF_WALL - MARGIN)
         ends.append(low + uniform[..., first : first + 2] * (high - low))
+    return ends[0], ends[1]
+
+
+def _in_two_rooms(
+    plan: Plan, layout: np.ndarray, uniform: np.ndarray, inner: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and goals [..., 2] in two of the rooms between parallel walls."""
+    lines = [layout[wall.line] for wall in plan.walls]
+    low = np.array([inner[0], *(line + HALF_WALL + MARGIN for line in lines)])
+    high = np.array([*(line - HALF_WALL - MARGIN for line in lines), inner[1]])
+    count = len(low)
+    start, step = np.divmod(np.floor(uniform[..., 4] * count * (count - 1)).astype(np.int64), count - 1)
+    ends = []
+    for first, number in ((0, start), (2, (start + 1 + step) % count)):
+        x = low[number] + uniform[..., first] * (high - low)[number]
+        y = inner[0] + uniform[..., first + 1] * (inner[1] - inner[0])
+        ends.append(np.stack([x, y], axis=-1))
     return ends[0], ends[1]
