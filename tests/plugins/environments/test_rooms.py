@@ -8,14 +8,24 @@ from scipy.sparse.csgraph import dijkstra
 
 from vgbench_plugins.environments.rooms import Rooms
 
-LAYOUTS = {"turnstile": (32.0, 18.0, 46.0), "ring": (32.0, 32.0, 18.0, 46.0, 18.0, 46.0)}
+LAYOUTS = {
+    "turnstile": (32.0, 18.0, 46.0),
+    "ring": (32.0, 32.0, 18.0, 46.0, 18.0, 46.0),
+    "zigzag": (18.0, 32.0, 46.0, 14.0, 49.0, 14.0),
+}
 """The fixed layouts."""
+WALLS = {
+    "turnstile": [(0, 32, (18, 46))],
+    "ring": [(0, 32, (18, 46)), (1, 32, (18, 46))],
+    "zigzag": [(0, 18, (14,)), (0, 32, (49,)), (0, 46, (14,))],
+}
+"""Their walls, written out: axis, line and the middles of the openings."""
 DOORS = {
     "turnstile": [(0, 32, 18, 1), (0, 32, 46, -1)],
     "ring": [(0, 32, 18, 1), (0, 32, 46, -1), (1, 32, 18, -1), (1, 32, 46, 1)],
 }
 """Their doors, written out: axis, line, middle of the opening and direction (clockwise, with y downwards)."""
-WORLDS = [(layout, doors) for layout in LAYOUTS for doors in ("one_way", "two_way")]
+WORLDS = [(layout, doors) for layout in DOORS for doors in ("one_way", "two_way")] + [("zigzag", "two_way")]
 
 
 def make(layout="turnstile", **params):
@@ -31,9 +41,9 @@ def states(layout, points):
 def solid(layout, p):
     """Whether points [..., 2] are inside of a solid of the fixed layout, by more than rounding."""
     inside = ((p < 4 - 1e-9) | (p > 59 + 1e-9)).any(axis=-1)
-    for axis in range(2 if layout == "ring" else 1):
-        opening = np.minimum(np.abs(p[..., 1 - axis] - 18), np.abs(p[..., 1 - axis] - 46)) <= 4 + 1e-9
-        inside |= (np.abs(p[..., axis] - 32) < 1 - 1e-9) & ~opening
+    for axis, line, middles in WALLS[layout]:
+        opening = np.min([np.abs(p[..., 1 - axis] - middle) for middle in middles], axis=0) <= 4 + 1e-9
+        inside |= (np.abs(p[..., axis] - line) < 1 - 1e-9) & ~opening
     return inside
 
 
@@ -47,7 +57,7 @@ def against(layout, way):
     return found
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", DOORS)
 def test_no_move_of_any_length_passes_a_door_against_its_direction(layout):
     rng, count = np.random.default_rng(0), 100_000
     one, two = (make(layout, doors=doors, max_step=64.0) for doors in ("one_way", "two_way"))
@@ -104,7 +114,7 @@ def test_the_line_belongs_to_the_far_side():
     assert moved.tolist() == [m[2] for m in moves]
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", DOORS)
 def test_the_picture_tells_the_direction(layout):
     middle = states(layout, [[10, 10]])
     one, two = (make(layout, doors=doors).observe(middle)["image"][0].numpy() for doors in ("one_way", "two_way"))
@@ -153,11 +163,13 @@ def lattice_lengths(layout, doors, sources):
     return [dijkstra(g.tocsr(), indices=start) for g in (graph, graph.T)], points, start
 
 
-@pytest.mark.parametrize("layout, doors", WORLDS[:3])
+@pytest.mark.parametrize("layout, doors", [*WORLDS[:3], WORLDS[-1]])
 def test_cost_to_go_is_dijkstra_on_a_fine_lattice_in_both_directions(layout, doors):
     env = make(layout, doors=doors, step="small")
     # In a room, beside the wall, in the doors on both sides and on the line.
-    sources = [(10, 50), (33.5, 40), (31.5, 19), (32, 17), (31.5, 44)]
+    sources = {"zigzag": [(10, 50), (33.5, 40), (31.5, 47), (32, 50), (46, 15.5)]}.get(
+        layout, [(10, 50), (33.5, 40), (31.5, 19), (32, 17), (31.5, 44)]
+    )
     both, points, start = lattice_lengths(layout, doors, sources)
     moved = points + 0.01 * np.array([(1, 1), (-1, -1), (1, -1), (-1, 1)])[:, None]
     near_face = solid(layout, moved).any(axis=0)
@@ -196,7 +208,11 @@ def test_the_expert_solves_all_tasks_in_hardly_more_than_the_least_steps(layout,
             state = env.step(state, env.expert(state, tasks.goal))
             needed[env.success(state, tasks.goal) & (needed < 0)] = step
         assert (needed > 0).all() and (needed >= least).all()
-        assert needed.sum() <= 1.05 * least.sum()
+        if layout == "zigzag":
+            # Three doors one after another have six corners: a bend that no step ends at costs part of one.
+            assert (needed - least).sum() <= sum(int(name[0]) for name in tasks.strata)
+        else:
+            assert needed.sum() <= 1.05 * least.sum()
 
 
 def test_the_expert_copes_with_noise():

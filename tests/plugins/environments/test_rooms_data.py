@@ -1,4 +1,4 @@
-"""Rooms: tasks, data and grid of one-way doors, and of the two-way twin."""
+"""Rooms: tasks, data and grid of one-way doors, of the two-way twin, and of the zigzag."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from vgbench_plugins.environments.rooms import Rooms
 
 LAYOUTS = {"turnstile": (32.0, 18.0, 46.0), "ring": (32.0, 32.0, 18.0, 46.0, 18.0, 46.0)}
-"""The fixed layouts."""
+"""Fixed layouts of one-way doors."""
 
 
 def make(layout="turnstile", **params):
@@ -24,7 +24,7 @@ def states(layout, points):
     return {"position": points, "layout": place.expand(len(points), place.shape[1])}
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", ["turnstile", "ring"])
 def test_half_of_the_tasks_are_traps(layout):
     env, twin = make(layout), make(layout, doors="two_way")
     for seed in range(3):
@@ -57,7 +57,7 @@ def test_half_of_the_tasks_are_traps(layout):
             assert (np.where(right == below, vertical > horizontal, horizontal > vertical) == trap.numpy()).all()
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", ["turnstile", "ring"])
 def test_data_of_the_twins(layout):
     one, two = (make(layout, doors=doors).collect(200, 65, 5) for doors in ("one_way", "two_way"))
     assert (one.static["layout"] == two.static["layout"]).all() and len(np.unique(one.static["layout"], axis=0)) == 1
@@ -105,7 +105,7 @@ def test_shares_policies_and_places():
         Rooms.Params(max_step=1.0)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", ["turnstile", "ring"])
 def test_the_grid_respects_directions(layout):
     env = make(layout)
     grid, twin = (e.state_grid(states(layout, [[10, 10]])) for e in (env, make(layout, doors="two_way")))
@@ -147,3 +147,45 @@ def test_fixed_point_of_the_value_is_in_the_order_of_the_true_cost():
     # In front of the door that is closed from there it is far; in the twin it is not.
     beside = (points[:, 0] > 33.5) & (points[:, 0] < 42) & (np.abs(points[:, 1] - 18) < 6)
     assert (found[beside] > 1.5 * twin.value_fixed_point(here, goal, 0.9, 0.98)[beside]).all()
+
+
+def test_tasks_of_the_zigzag_are_one_two_and_three_walls_apart():
+    env = make("zigzag", doors="two_way")
+    data = env.collect(4, 33, 0)
+    tasks = env.sample_tasks(300, 0, data)
+    assert tasks.strata[:4] == ("1 wall", "2 walls", "3 walls", "1 wall") and len(set(tasks.strata)) == 3
+    place = tasks.start["layout"][0].numpy()
+    assert [int(x) for x in place[:3]] == place[:3].tolist() and (np.diff([4, *place[:3], 59]) >= 11).all()
+    start, goal = tasks.start["position"].numpy(), tasks.goal["position"].numpy()
+    rooms = [np.searchsorted(place[:3], end[:, 0]) for end in (start, goal)]
+    apart = np.abs(rooms[0] - rooms[1])
+    assert tasks.strata == tuple("1 wall" if n == 1 else f"{n} walls" for n in apart)
+    # Either way, from every room; and with their distance to all walls.
+    assert {*zip(*rooms, strict=True)} == {(a, b) for a in range(4) for b in range(4) if a != b}
+    faces = np.array([4, *(place[:3, None] + [-1, 1]).ravel(), 59])
+    assert (np.abs(np.concatenate([start, goal])[:, :1] - faces) >= 2.6 - 1e-4).all()
+    # The way is through all doors in between: at least as long as straight lines from middle to middle of these.
+    cost = env.cost_to_go(tasks.start, tasks.goal) * env.spec.actions.radius
+    doors = np.stack([place[:3], place[3:]], axis=1)
+    for n in range(300):
+        low, high = sorted((rooms[0][n], rooms[1][n]))
+        between = doors[low:high] if rooms[0][n] < rooms[1][n] else doors[low:high][::-1]
+        points = np.concatenate([start[n : n + 1], between, goal[n : n + 1]])
+        legs = np.linalg.norm(np.diff(points, axis=0), axis=1).sum()
+        # Corners are within sqrt(4^2 + 1) px of the middle of the door.
+        assert legs - 2 * 17**0.5 * (high - low) <= cost[n] <= legs + 2e-3 * (high - low)
+    assert (env.pair_labels(tasks.start, tasks.goal) == 1).all()
+    assert (env.pair_labels(tasks.start, tasks.start) == 0).all()
+
+
+def test_data_of_the_zigzag():
+    env = make("zigzag", doors="two_way")
+    data = env.collect(100, 65, 0)
+    assert data.card["crossing_trajectories"] == 50
+    place = data.static["layout"][0]
+    seen = np.searchsorted(place[:3], data.states["position"][..., 0].ravel())
+    assert (np.bincount(seen, minlength=4) > 0.1 * len(seen)).all()
+    expert = make("zigzag", doors="two_way", policy="expert").collect(50, 65, 0)
+    assert expert.card["mean_goals_reached"] > 1
+    with pytest.raises(ValidationError, match=r"layout=zigzag has no way back .* expected doors=two_way"):
+        Rooms.Params(layout="zigzag")

@@ -30,7 +30,8 @@ class Rooms(api.Environment):
     The zigzag has two-way doors only: a world where the way is long and its doors are far apart.
 
     State: `position` [B, 2] = (x, y) = (column, row) in px, and the static `layout`, [B, 3] (turnstile) or [B, 6]
-    (ring, zigzag), see `geometry.Plan`. Observation: `image` [B, 3, 64, 64] uint8, channels agent, walls and the doors' ways.
+    (ring, zigzag), see `geometry.Plan`. Observation: `image` [B, 3, 64, 64] uint8, channels agent, walls and ways of
+    the doors.
 
     Example::
 

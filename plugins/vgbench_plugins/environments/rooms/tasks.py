@@ -1,4 +1,4 @@
-"""Tasks of the rooms: starts and goals in opposite rooms, half of them where the straight way is closed; or far apart."""
+"""Tasks of the rooms: in opposite rooms, half of them where the straight way is closed; or several walls apart."""
 
 import numpy as np
 import torch
@@ -52,9 +52,10 @@ def sample(name: str, layout: np.ndarray, count: int, seed: int) -> api.Tasks:
 def stratum(name: str, start: Tensor, goal: Tensor, layout: Tensor) -> Tensor:
     """Return the number in its `STRATA` of pairs [B, 2] in two rooms, [B] int64; -1 for none.
 
-    Of the zigzag: the number of walls between start and goal. Of the others, "trap": the start is nearer to the door that leads into its room than to the one that leads out, and through doors
-    that pass either way the way would be shorter by more than `DETOUR`. "open": the start is nearer to the door that
-    leads out, and the shortest way passes doors in their direction.
+    Of the zigzag: the number of walls between start and goal, less 1. Of the others, "trap": the start is nearer to the
+    door that leads into its room than to the one that leads out, and through doors that pass either way the way would
+    be shorter by more than `DETOUR`. "open": the start is nearer to the door that leads out, and the shortest way
+    passes doors in their direction.
     """
     plan = PLANS[name]
     if plan is ZIGZAG:
