@@ -29,8 +29,8 @@ class Rooms(api.Environment):
 
     The zigzag has two-way doors only: a world where the way is long and its doors are far apart.
 
-    State: `position` [B, 2] = (x, y) = (column, row) in px, and the static `layout`, [B, 3] (turnstile) or [B, 6]
-    (ring, zigzag), see `geometry.Plan`. Observation: `image` [B, 3, 64, 64] uint8, channels agent, walls and ways of
+    State: `position` [B, 2] = (x, y) = (column, row) in px, and the static `layout`, [B, 3] (turnstile), [B, 6] (ring) or
+    [B, 4] (zigzag), see `geometry.Plan`. Observation: `image` [B, 3, 64, 64] uint8, channels agent, walls and ways of
     the doors.
 
     Example::
@@ -41,7 +41,7 @@ class Rooms(api.Environment):
 
     Tasks have start and goal in opposite rooms (those of the ring along the diagonal), of the zigzag in any two; one is
     solved within sqrt(2) px of the goal, as the wall's. Half are of the stratum "trap", half of "open", see
-    `tasks.stratum`; of the zigzag a third each have 1, 2 and 3 walls in between.
+    `tasks.stratum`; of the zigzag half have 1 wall in between, half 2.
 
     Capabilities: as the wall's. `cost_to_go` is the length of the shortest way through doors in their direction over
     the longest action; `pair_labels` tells whether this is longer than with doors that pass either way.
@@ -61,8 +61,8 @@ class Rooms(api.Environment):
         layout: Literal["turnstile", "ring", "zigzag"] = Field(
             "turnstile",
             description="two rooms with two doors, of which the upper one leads to the right and the lower one to the "
-            "left; four rooms in a square with a door between neighbours, which lead clockwise; or four rooms in a row "
-            "with doors above and below in turn (doors=two_way)",
+            "left; four rooms in a square with a door between neighbours, which lead clockwise; or three rooms in a "
+            "row with doors above and below (doors=two_way)",
         )
         doors: Literal["one_way", "two_way"] = Field(
             "one_way", description="whether doors pass in their direction only, or either way (the control)"

@@ -80,9 +80,9 @@ RING = Plan(
     "column and row of the walls, rows of the upper and the lower door, columns of the left and the right one, px",
 )
 ZIGZAG = Plan(
-    (Door(0, 1, 0, 3), Door(0, 1, 1, 4), Door(0, 1, 2, 5)),
-    (Wall(0, 0, (3,)), Wall(0, 1, (4,)), Wall(0, 2, (5,))),
-    (18.0, 32.0, 46.0, 14.0, 49.0, 14.0),
+    (Door(0, 1, 0, 2), Door(0, 1, 1, 3)),
+    (Wall(0, 0, (2,)), Wall(0, 1, (3,))),
+    (22.0, 41.0, 14.0, 49.0),
     "columns of the walls, rows of the middles of their doors, both from left to right, px",
     leads_back=False,
 )

@@ -18,10 +18,10 @@ CROSS_RANGE = (26, 38)
 """Column and row [low, high) at which the walls of the ring meet."""
 RANGES = {
     TURNSTILE: (WALL_RANGE, UPPER_RANGE, LOWER_RANGE),
-    ZIGZAG: ((17, 20), (31, 34), (45, 48), UPPER_RANGE, LOWER_RANGE, UPPER_RANGE),
+    ZIGZAG: ((21, 24), (40, 43), UPPER_RANGE, LOWER_RANGE),
 }
-"""Ranges [low, high) of a layout's entries, where they are drawn independently. The rooms of the zigzag are 9 px wide
-at least; its doors are far apart, so that a straight way to the next room ends at a wall."""
+"""Ranges [low, high) of a layout's entries, where they are drawn independently. The rooms of the zigzag are 14 px
+wide at least; its doors are far apart, so that a straight way to the next room ends at a wall."""
 
 
 def random_layout(plan: Plan, rng: np.random.Generator) -> np.ndarray:

@@ -19,7 +19,7 @@ DETOUR = 1.0
 STRATA = {
     "turnstile": ("trap", "open"),
     "ring": ("trap", "open"),
-    "zigzag": ("1 wall", "2 walls", "3 walls"),
+    "zigzag": ("1 wall", "2 walls"),
 }
 """Strata by layout; tasks are of one after another."""
 
