@@ -29,9 +29,9 @@ class Rooms(api.Environment):
 
     The zigzag has two-way doors only: a world where the way is long and its doors are far apart.
 
-    State: `position` [B, 2] = (x, y) = (column, row) in px, and the static `layout`, [B, 3] (turnstile), [B, 6] (ring) or
-    [B, 4] (zigzag), see `geometry.Plan`. Observation: `image` [B, 3, 64, 64] uint8, channels agent, walls and ways of
-    the doors.
+    State: `position` [B, 2] = (x, y) = (column, row) in px, and the static `layout`, [B, 3] (turnstile), [B, 6] (ring)
+    or [B, 4] (zigzag), see `geometry.Plan`. Observation: `image` [B, 3, 64, 64] uint8, channels agent, walls and ways
+    of the doors.
 
     Example::
 
