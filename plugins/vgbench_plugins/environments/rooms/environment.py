@@ -27,10 +27,8 @@ class Rooms(api.Environment):
     With doors=two_way this is the same world with doors that pass either way: the control, with the same walls, law of
     the data and tasks.
 
-    The zigzag has two-way doors only: a world where the way is long and its doors are far apart.
-
     State: `position` [B, 2] = (x, y) = (column, row) in px, and the static `layout`, [B, 3] (turnstile), [B, 6] (ring)
-    or [B, 4] (zigzag), see `geometry.Plan`. Observation: `image` [B, 3, 64, 64] uint8, channels agent, walls and ways
+    or [B, 2] (gate), see `geometry.Plan`. Observation: `image` [B, 3, 64, 64] uint8, channels agent, walls and ways
     of the doors.
 
     Example::
@@ -39,9 +37,9 @@ class Rooms(api.Environment):
         state = {"position": torch.tensor([[34.0, 18.0]]), "layout": torch.tensor([[32.0, 18.0, 46.0]])}
         rooms.step(state, torch.tensor([[-3.0, 0.0]]))["position"]  # [[34., 18.]]: the upper door leads to the right
 
-    Tasks have start and goal in opposite rooms (those of the ring along the diagonal), of the zigzag in any two; one is
-    solved within sqrt(2) px of the goal, as the wall's. Half are of the stratum "trap", half of "open", see
-    `tasks.stratum`; of the zigzag half have 1 wall in between, half 2.
+    Tasks have start and goal in opposite rooms (those of the ring along the diagonal); one is solved within sqrt(2) px
+    of the goal, as the wall's. Half are of the stratum "trap", half of "open", see `tasks.stratum`. The gate has one
+    door, which passes either way: half of its tasks are of the stratum "detour".
 
     Capabilities: as the wall's. `cost_to_go` is the length of the shortest way through doors in their direction over
     the longest action; `pair_labels` tells whether this is longer than with doors that pass either way.
@@ -58,11 +56,11 @@ class Rooms(api.Environment):
     class Params(WalkParams):
         """Parameters of the rooms."""
 
-        layout: Literal["turnstile", "ring", "zigzag"] = Field(
+        layout: Literal["turnstile", "ring", "gate"] = Field(
             "turnstile",
             description="two rooms with two doors, of which the upper one leads to the right and the lower one to the "
-            "left; four rooms in a square with a door between neighbours, which lead clockwise; or three rooms in a "
-            "row with doors above and below (doors=two_way)",
+            "left; four rooms in a square with a door between neighbours, which lead clockwise; or two rooms with one "
+            "door (doors=two_way)",
         )
         doors: Literal["one_way", "two_way"] = Field(
             "one_way", description="whether doors pass in their direction only, or either way (the control)"
@@ -209,7 +207,7 @@ class Rooms(api.Environment):
     def pair_labels(self, state: api.State, goal: api.State) -> Tensor:
         """Return the number [B] int64 of the names of pairs; those of one-way doors in the two-way twin, too.
 
-        Against the direction is a pair whose way would be shorter if doors passed either way; of the zigzag none is.
+        Against the direction is a pair whose way would be shorter if doors passed either way; of the gate none is.
         """
         rooms = [geometry.room(self._plan, s["position"], s["layout"]) for s in (state, goal)]
         one_way = self._plan.leads_back

@@ -53,8 +53,8 @@ class Plan:
     """Rooms as numbers: what the entries of a layout [K] mean.
 
     Attributes:
-        doors: clockwise, beginning with the upper one; of the zigzag from left to right.
-        walls: those of one axis in ascending order.
+        doors: clockwise, beginning with the upper one.
+        walls: the first one has two sides of x, a second one two of y.
         fixed: the layout of `places=fixed`.
         text: description of a layout.
         leads_back: whether one-way doors lead from every room to every other.
@@ -79,14 +79,14 @@ RING = Plan(
     (32.0, 32.0, 18.0, 46.0, 18.0, 46.0),
     "column and row of the walls, rows of the upper and the lower door, columns of the left and the right one, px",
 )
-ZIGZAG = Plan(
-    (Door(0, 1, 0, 2), Door(0, 1, 1, 3)),
-    (Wall(0, 0, (2,)), Wall(0, 1, (3,))),
-    (22.0, 41.0, 14.0, 49.0),
-    "columns of the walls, rows of the middles of their doors, both from left to right, px",
+GATE = Plan(
+    (Door(0, 1, 0, 1),),
+    (Wall(0, 0, (1,)),),
+    (32.0, 15.0),
+    "column of the wall, row of the middle of its door, px",
     leads_back=False,
 )
-PLANS = {"turnstile": TURNSTILE, "ring": RING, "zigzag": ZIGZAG}
+PLANS = {"turnstile": TURNSTILE, "ring": RING, "gate": GATE}
 
 
 def solids(plan: Plan, layout: Tensor) -> tuple[Tensor, Tensor]:

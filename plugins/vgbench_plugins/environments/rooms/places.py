@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 import vgbench.api as api
-from vgbench_plugins.environments.rooms.geometry import TURNSTILE, ZIGZAG, Plan, Wall
+from vgbench_plugins.environments.rooms.geometry import GATE, TURNSTILE, Plan
 from vgbench_plugins.environments.wall_geometry import GAP, HALF_WALL, HIGH, LOW
 from vgbench_plugins.environments.wall_layouts import WALL_RANGE
 
@@ -18,10 +18,9 @@ CROSS_RANGE = (26, 38)
 """Column and row [low, high) at which the walls of the ring meet."""
 RANGES = {
     TURNSTILE: (WALL_RANGE, UPPER_RANGE, LOWER_RANGE),
-    ZIGZAG: ((21, 24), (40, 43), UPPER_RANGE, LOWER_RANGE),
+    GATE: (WALL_RANGE, UPPER_RANGE),
 }
-"""Ranges [low, high) of a layout's entries, where they are drawn independently. The rooms of the zigzag are 14 px
-wide at least; its doors are far apart, so that a straight way to the next room ends at a wall."""
+"""Ranges [low, high) of a layout's entries, where they are drawn independently."""
 
 
 def random_layout(plan: Plan, rng: np.random.Generator) -> np.ndarray:
@@ -47,22 +46,13 @@ def free_points(plan: Plan, layouts: np.ndarray, rng: np.random.Generator) -> np
     """Uniform points [M, 2] of the rooms; one within a wall's thickness moves to a random place on a random side."""
     point = rng.uniform(LOW + GAP, HIGH - GAP, (len(layouts), 2))
     for wall in plan.walls:
-        line, (low, high) = layouts[:, wall.line], between(plan, wall, layouts)
-        before = rng.uniform(low + GAP, line - HALF_WALL - GAP)
-        after = rng.uniform(line + HALF_WALL + GAP, high - GAP)
+        line = layouts[:, wall.line]
+        before = rng.uniform(LOW + GAP, line - HALF_WALL - GAP)
+        after = rng.uniform(line + HALF_WALL + GAP, HIGH - GAP)
         side = np.where(rng.integers(0, 2, len(layouts)) == 0, before, after)
         within = np.abs(point[:, wall.axis] - line) <= HALF_WALL + GAP
         point[:, wall.axis] = np.where(within, side, point[:, wall.axis])
     return point
-
-
-def between(plan: Plan, wall: Wall, layouts: np.ndarray) -> tuple[Any, Any]:
-    """Return the faces [M] of the walls before and behind one that have its direction; of the border, numbers."""
-    parallel = [other for other in plan.walls if other.axis == wall.axis]
-    number = parallel.index(wall)
-    low = layouts[:, parallel[number - 1].line] + HALF_WALL if number else LOW
-    high = layouts[:, parallel[number + 1].line] - HALF_WALL if number + 1 < len(parallel) else HIGH
-    return low, high
 
 
 def only_layout(data: api.Trajectories, width: int) -> np.ndarray:

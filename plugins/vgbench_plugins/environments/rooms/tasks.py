@@ -1,4 +1,4 @@
-"""Tasks of the rooms: in opposite rooms, half of them where the straight way is closed; or several walls apart."""
+"""Tasks of the rooms: starts and goals in opposite rooms, half of them where the straight way is closed."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from torch import Tensor
 
 import vgbench.api as api
 from vgbench_plugins.environments.rooms import ways
-from vgbench_plugins.environments.rooms.geometry import PLANS, ZIGZAG, Plan, room
+from vgbench_plugins.environments.rooms.geometry import GATE, PLANS, Plan, room
 from vgbench_plugins.environments.wall_geometry import HALF_WALL, HIGH, LOW
 from vgbench_plugins.environments.wall_tasks import MARGIN
 
@@ -16,10 +16,13 @@ CANDIDATES = 64
 """Pairs that are drawn for each task; the first of its stratum is taken."""
 DETOUR = 1.0
 """By how much the open way is longer in the stratum "trap" than the way through doors that pass either way, px."""
+FAR_AROUND, NEARLY_STRAIGHT = 16.0, 8.0
+"""The detour through the gate's door, px: more than half of what a plan of 8 big steps reaches (29 px), or less than a
+fourth."""
 STRATA = {
     "turnstile": ("trap", "open"),
     "ring": ("trap", "open"),
-    "zigzag": ("1 wall", "2 walls"),
+    "gate": ("detour", "open"),
 }
 """Strata by layout; tasks are of one after another."""
 
@@ -52,15 +55,15 @@ def sample(name: str, layout: np.ndarray, count: int, seed: int) -> api.Tasks:
 def stratum(name: str, start: Tensor, goal: Tensor, layout: Tensor) -> Tensor:
     """Return the number in its `STRATA` of pairs [B, 2] in two rooms, [B] int64; -1 for none.
 
-    Of the zigzag: the number of walls between start and goal, less 1. Of the others, "trap": the start is nearer to the
-    door that leads into its room than to the one that leads out, and through doors that pass either way the way would
-    be shorter by more than `DETOUR`. "open": the start is nearer to the door that leads out, and the shortest way
-    passes doors in their direction.
+    "trap": the start is nearer to the door that leads into its room than to the one that leads out, and through doors
+    that pass either way the way would be shorter by more than `DETOUR`. "open": the start is nearer to the door that
+    leads out, and the shortest way passes doors in their direction. Of the gate, "detour": the shortest way is longer
+    than a straight line through the wall by more than `FAR_AROUND`; "open": by less than `NEARLY_STRAIGHT`.
     """
     plan = PLANS[name]
-    if plan is ZIGZAG:
-        beyond = [(place[:, :1] > layout[:, [wall.line for wall in plan.walls]]).sum(1) for place in (start, goal)]
-        return (beyond[0] - beyond[1]).abs() - 1
+    if plan is GATE:
+        around = ways.length(name, start, goal, layout, False) - torch.linalg.vector_norm(start - goal, dim=-1)
+        return torch.where(around > FAR_AROUND, 0, torch.where(around < NEARLY_STRAIGHT, 1, -1))
     one, two = (ways.length(name, start, goal, layout, one_way) for one_way in (True, False))
     away = {sign: torch.full((len(start),), torch.inf, dtype=torch.float64) for sign in (-1, 1)}
     number = room(plan, start, layout)
@@ -80,13 +83,8 @@ def stratum(name: str, start: Tensor, goal: Tensor, layout: Tensor) -> Tensor:
 
 
 def pairs(plan: Plan, layout: np.ndarray, uniform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and goals [..., 2] in opposite rooms, from uniform numbers [..., 5]: two points and a room.
-
-    Of the zigzag, they are in any two rooms.
-    """
+    """Starts and goals [..., 2] in opposite rooms, from uniform numbers [..., 5]: two points and a room."""
     inner = (LOW + MARGIN, HIGH - MARGIN)
-    if plan is ZIGZAG:
-        return _in_two_rooms(plan, layout, uniform, inner)
     corner = np.floor(uniform[..., 4] * 2 ** len(plan.walls)).astype(np.int64)
     ends = []
     for first, flip in ((0, False), (2, True)):
@@ -96,21 +94,4 @@ def pairs(plan: Plan, layout: np.ndarray, uniform: np.ndarray) -> tuple[np.ndarr
             low[..., wall.axis] = np.where(far, line + HALF_WALL + MARGIN, low[..., wall.axis])
             high[..., wall.axis] = np.where(far, high[..., wall.axis], line - HALF_WALL - MARGIN)
         ends.append(low + uniform[..., first : first + 2] * (high - low))
-    return ends[0], ends[1]
-
-
-def _in_two_rooms(
-    plan: Plan, layout: np.ndarray, uniform: np.ndarray, inner: tuple[float, float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and goals [..., 2] in two of the rooms between parallel walls."""
-    lines = [layout[wall.line] for wall in plan.walls]
-    low = np.array([inner[0], *(line + HALF_WALL + MARGIN for line in lines)])
-    high = np.array([*(line - HALF_WALL - MARGIN for line in lines), inner[1]])
-    count = len(low)
-    start, step = np.divmod(np.floor(uniform[..., 4] * count * (count - 1)).astype(np.int64), count - 1)
-    ends = []
-    for first, number in ((0, start), (2, (start + 1 + step) % count)):
-        x = low[number] + uniform[..., first] * (high - low)[number]
-        y = inner[0] + uniform[..., first + 1] * (inner[1] - inner[0])
-        ends.append(np.stack([x, y], axis=-1))
     return ends[0], ends[1]
