@@ -2,7 +2,7 @@
 
 import pytest
 
-PLACES = ("maze_far", "wall_gamble", "turnstile", "ring")
+PLACES = ("gate", "wall_gamble", "turnstile", "ring")
 
 
 @pytest.fixture
