@@ -2,7 +2,7 @@
 
 import pytest
 
-PLACES = ("gate", "wall_gamble", "turnstile", "ring")
+PLACES = ("one_door", "wall_gamble", "turnstile", "ring")
 
 
 @pytest.fixture

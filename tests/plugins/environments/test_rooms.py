@@ -11,13 +11,13 @@ from vgbench_plugins.environments.rooms import Rooms
 LAYOUTS = {
     "turnstile": (32.0, 18.0, 46.0),
     "ring": (32.0, 32.0, 18.0, 46.0, 18.0, 46.0),
-    "gate": (32.0, 15.0),
+    "one_door": (32.0, 15.0),
 }
 """The fixed layouts."""
 WALLS = {
     "turnstile": [(0, 32, (18, 46))],
     "ring": [(0, 32, (18, 46)), (1, 32, (18, 46))],
-    "gate": [(0, 32, (15,))],
+    "one_door": [(0, 32, (15,))],
 }
 """Their walls, written out: axis, line and the middles of the openings."""
 DOORS = {
@@ -25,7 +25,7 @@ DOORS = {
     "ring": [(0, 32, 18, 1), (0, 32, 46, -1), (1, 32, 18, -1), (1, 32, 46, 1)],
 }
 """Their doors, written out: axis, line, middle of the opening and direction (clockwise, with y downwards)."""
-WORLDS = [(layout, doors) for layout in DOORS for doors in ("one_way", "two_way")] + [("gate", "two_way")]
+WORLDS = [(layout, doors) for layout in DOORS for doors in ("one_way", "two_way")] + [("one_door", "two_way")]
 
 
 def make(layout="turnstile", **params):
@@ -167,8 +167,8 @@ def lattice_lengths(layout, doors, sources):
 def test_cost_to_go_is_dijkstra_on_a_fine_lattice_in_both_directions(layout, doors):
     env = make(layout, doors=doors, step="small")
     # In a room, beside the wall, in the doors on both sides and on the line.
-    sources = [(10, 50), (33.5, 40), (31.5, 17 if layout == "gate" else 19), (32, 17), (31.5, 15)]
-    if layout != "gate":
+    sources = [(10, 50), (33.5, 40), (31.5, 17 if layout == "one_door" else 19), (32, 17), (31.5, 15)]
+    if layout != "one_door":
         sources[-1] = (31.5, 44)
     both, points, start = lattice_lengths(layout, doors, sources)
     moved = points + 0.01 * np.array([(1, 1), (-1, -1), (1, -1), (-1, 1)])[:, None]

@@ -1,4 +1,4 @@
-"""Rooms: tasks, data and grid of one-way doors, of the two-way twin, and of the gate."""
+"""Rooms: tasks, data and grid of one-way doors, of the two-way twin, and of one door."""
 
 import numpy as np
 import pytest
@@ -149,8 +149,8 @@ def test_fixed_point_of_the_value_is_in_the_order_of_the_true_cost():
     assert (found[beside] > 1.5 * twin.value_fixed_point(here, goal, 0.9, 0.98)[beside]).all()
 
 
-def test_half_of_the_gates_tasks_are_a_long_way_around():
-    env = make("gate", doors="two_way")
+def test_half_of_the_tasks_with_one_door_are_a_long_way_around():
+    env = make("one_door", doors="two_way")
     data = env.collect(100, 65, 0)
     assert data.card["crossing_trajectories"] == 50
     tasks = env.sample_tasks(200, 0, data)
@@ -171,7 +171,7 @@ def test_half_of_the_gates_tasks_are_a_long_way_around():
     assert (cost[~detour] - straight[~detour] < 8).all()
     assert (env.pair_labels(tasks.start, tasks.goal) == 1).all()
     assert (env.pair_labels(tasks.start, tasks.start) == 0).all()
-    expert = make("gate", doors="two_way", policy="expert").collect(50, 65, 0)
+    expert = make("one_door", doors="two_way", policy="expert").collect(50, 65, 0)
     assert expert.card["mean_goals_reached"] > 1
-    with pytest.raises(ValidationError, match=r"layout=gate has no way back .* expected doors=two_way"):
-        Rooms.Params(layout="gate")
+    with pytest.raises(ValidationError, match=r"layout=one_door has no way back .* expected doors=two_way"):
+        Rooms.Params(layout="one_door")

@@ -28,7 +28,7 @@ class Rooms(api.Environment):
     the data and tasks.
 
     State: `position` [B, 2] = (x, y) = (column, row) in px, and the static `layout`, [B, 3] (turnstile), [B, 6] (ring)
-    or [B, 2] (gate), see `geometry.Plan`. Observation: `image` [B, 3, 64, 64] uint8, channels agent, walls and ways
+    or [B, 2] (one_door), see `geometry.Plan`. Observation: `image` [B, 3, 64, 64] uint8, channels agent, walls and ways
     of the doors.
 
     Example::
@@ -38,8 +38,8 @@ class Rooms(api.Environment):
         rooms.step(state, torch.tensor([[-3.0, 0.0]]))["position"]  # [[34., 18.]]: the upper door leads to the right
 
     Tasks have start and goal in opposite rooms (those of the ring along the diagonal); one is solved within sqrt(2) px
-    of the goal, as the wall's. Half are of the stratum "trap", half of "open", see `tasks.stratum`. The gate has one
-    door, which passes either way: half of its tasks are of the stratum "detour".
+    of the goal, as the wall's. Half are of the stratum "trap", half of "open", see `tasks.stratum`. The layout
+    one_door has one that passes either way: half of its tasks are of the stratum "detour".
 
     Capabilities: as the wall's. `cost_to_go` is the length of the shortest way through doors in their direction over
     the longest action; `pair_labels` tells whether this is longer than with doors that pass either way.
@@ -56,7 +56,7 @@ class Rooms(api.Environment):
     class Params(WalkParams):
         """Parameters of the rooms."""
 
-        layout: Literal["turnstile", "ring", "gate"] = Field(
+        layout: Literal["turnstile", "ring", "one_door"] = Field(
             "turnstile",
             description="two rooms with two doors, of which the upper one leads to the right and the lower one to the "
             "left; four rooms in a square with a door between neighbours, which lead clockwise; or two rooms with one "
@@ -207,7 +207,7 @@ class Rooms(api.Environment):
     def pair_labels(self, state: api.State, goal: api.State) -> Tensor:
         """Return the number [B] int64 of the names of pairs; those of one-way doors in the two-way twin, too.
 
-        Against the direction is a pair whose way would be shorter if doors passed either way; of the gate none is.
+        Against the direction is a pair whose way would be shorter if doors passed either way; of one door none is.
         """
         rooms = [geometry.room(self._plan, s["position"], s["layout"]) for s in (state, goal)]
         one_way = self._plan.leads_back

@@ -79,14 +79,14 @@ RING = Plan(
     (32.0, 32.0, 18.0, 46.0, 18.0, 46.0),
     "column and row of the walls, rows of the upper and the lower door, columns of the left and the right one, px",
 )
-GATE = Plan(
+ONE_DOOR = Plan(
     (Door(0, 1, 0, 1),),
     (Wall(0, 0, (1,)),),
     (32.0, 15.0),
     "column of the wall, row of the middle of its door, px",
     leads_back=False,
 )
-PLANS = {"turnstile": TURNSTILE, "ring": RING, "gate": GATE}
+PLANS = {"turnstile": TURNSTILE, "ring": RING, "one_door": ONE_DOOR}
 
 
 def solids(plan: Plan, layout: Tensor) -> tuple[Tensor, Tensor]:

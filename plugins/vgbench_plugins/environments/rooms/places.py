@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 import vgbench.api as api
-from vgbench_plugins.environments.rooms.geometry import GATE, TURNSTILE, Plan
+from vgbench_plugins.environments.rooms.geometry import ONE_DOOR, TURNSTILE, Plan
 from vgbench_plugins.environments.wall_geometry import GAP, HALF_WALL, HIGH, LOW
 from vgbench_plugins.environments.wall_layouts import WALL_RANGE
 
@@ -18,7 +18,7 @@ CROSS_RANGE = (26, 38)
 """Column and row [low, high) at which the walls of the ring meet."""
 RANGES = {
     TURNSTILE: (WALL_RANGE, UPPER_RANGE, LOWER_RANGE),
-    GATE: (WALL_RANGE, UPPER_RANGE),
+    ONE_DOOR: (WALL_RANGE, UPPER_RANGE),
 }
 """Ranges [low, high) of a layout's entries, where they are drawn independently."""
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 import vgbench.api as api
 from vgbench_plugins.environments.rooms import ways
-from vgbench_plugins.environments.rooms.geometry import GATE, PLANS, Plan, room
+from vgbench_plugins.environments.rooms.geometry import ONE_DOOR, PLANS, Plan, room
 from vgbench_plugins.environments.wall_geometry import HALF_WALL, HIGH, LOW
 from vgbench_plugins.environments.wall_tasks import MARGIN
 
@@ -17,12 +17,12 @@ CANDIDATES = 64
 DETOUR = 1.0
 """By how much the open way is longer in the stratum "trap" than the way through doors that pass either way, px."""
 FAR_AROUND, NEARLY_STRAIGHT = 16.0, 8.0
-"""The detour through the gate's door, px: more than half of what a plan of 8 big steps reaches (29 px), or less than a
+"""The detour through the only door, px: more than half of what a plan of 8 big steps reaches (29 px), or less than a
 fourth."""
 STRATA = {
     "turnstile": ("trap", "open"),
     "ring": ("trap", "open"),
-    "gate": ("detour", "open"),
+    "one_door": ("detour", "open"),
 }
 """Strata by layout; tasks are of one after another."""
 
@@ -57,11 +57,11 @@ def stratum(name: str, start: Tensor, goal: Tensor, layout: Tensor) -> Tensor:
 
     "trap": the start is nearer to the door that leads into its room than to the one that leads out, and through doors
     that pass either way the way would be shorter by more than `DETOUR`. "open": the start is nearer to the door that
-    leads out, and the shortest way passes doors in their direction. Of the gate, "detour": the shortest way is longer
+    leads out, and the shortest way passes doors in their direction. Of one door, "detour": the shortest way is longer
     than a straight line through the wall by more than `FAR_AROUND`; "open": by less than `NEARLY_STRAIGHT`.
     """
     plan = PLANS[name]
-    if plan is GATE:
+    if plan is ONE_DOOR:
         around = ways.length(name, start, goal, layout, False) - torch.linalg.vector_norm(start - goal, dim=-1)
         return torch.where(around > FAR_AROUND, 0, torch.where(around < NEARLY_STRAIGHT, 1, -1))
     one, two = (ways.length(name, start, goal, layout, one_way) for one_way in (True, False))
