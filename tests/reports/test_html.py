@@ -314,3 +314,17 @@ def test_options_of_the_page(record, vgbench_cli, runs, tmp_path):
     assert result.exit_code == 2 and "is a folder" in result.stderr
     result = vgbench_cli("report", runs, "--html", tmp_path / "page.html", "--format", "csv")
     assert result.exit_code == 0 and "maze" in result.stdout and (tmp_path / "page.html").exists()
+
+
+def test_the_page_of_one_run_is_named_after_it_and_has_no_empty_claims(record, vgbench_cli, tmp_path):
+    run = record("maze", "vf", seed=1)
+    done = vgbench_cli("report", run, "--html", tmp_path / "page.html")
+    assert done.exit_code == 0, done.stderr
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<h1>vf on maze, seed 1</h1>" in text and "<title>vf on maze, seed 1, scale quick" in text
+    assert 'href="#claims"' not in text and "<h2>Claims</h2>" not in text
+    record("maze", "vf_quasi", seed=1)
+    done = vgbench_cli("report", run.parent, "--suite", "paper_table_2", "--html", tmp_path / "page.html")
+    assert done.exit_code == 0, done.stderr
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<h1>paper_table_2</h1>" in text and '<section id="claims">' in text

@@ -78,6 +78,7 @@ def page(
         "summary": overview.summary(table, findings),
         "origin": overview.origin(table),
         "single": len(records) == 1,
+        "title": _title(table, records),
         "chart": _chart(table, recipes),
         "recipes": recipes,
         "baselines": {
@@ -102,6 +103,13 @@ def page(
         "version": __version__,
     }
     return jinja.get_template(TEMPLATE).render(content)
+
+
+def _title(table: Table, records: Sequence[tuple[TableCell, RunRecord]]) -> str:
+    if len(records) == 1:
+        ((cell, record),) = records
+        return f"{cell.recipe} on {cell.protocol}, seed {record.seed}"
+    return table.suite.name
 
 
 def _logs_left_out(count: int) -> list[str]:
