@@ -54,7 +54,7 @@ class Plan:
 
     Attributes:
         doors: clockwise, beginning with the upper one.
-        walls: the first one has two sides of x, a second one two of y.
+        walls: across x, and of the ring another one across y.
         fixed: the layout of `places=fixed`.
         text: description of a layout.
         leads_back: whether one-way doors lead from every room to every other.
