@@ -65,6 +65,18 @@ def test_two_commands_and_two_shards_in_one_folder_compute_each_run_once(start, 
         assert rows[0] == rows[1]
 
 
+def test_the_first_shard_notes_the_runs_of_all(vgbench_cli, tmp_path):
+    folder = tmp_path / "runs"
+    done = vgbench_cli(*SUITE, "--seeds", "0-2", "--shard", "2/6", "--workers", "1", "--out", folder)
+    assert done.exit_code == 0, done.stderr
+    told = vgbench_cli("suite", "--status", folder)
+    assert told.stdout.splitlines()[-1] == "6 runs: 1 done, 5 waiting"
+    # The others compute what they find waiting, under the same names.
+    planned = vgbench_cli(*SUITE, "--seeds", "0-2", "--out", folder, "--dry-run", "--format", "json").json()
+    states = json.loads(vgbench_cli("suite", "--status", folder, "--format", "json").stdout)
+    assert {one["run"] for one in states} == {f"{p['protocol']}/{p['recipe']}/s{p['seed']}" for p in planned["runs"]}
+
+
 def test_a_shard_is_every_nth_run_and_all_shards_are_all_runs(vgbench_cli):
     parts = []
     for number in (1, 2, 3):

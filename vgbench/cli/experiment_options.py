@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vgbench.experiments.campaign import Campaign
     from vgbench.experiments.cells import CellOutcome, CellRequest, RunCell
     from vgbench.experiments.executors.base import Resources
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -121,23 +123,23 @@ class Execution:
 
         return tuple(named_device(name, f"--devices {self.devices}") for name in found)
 
-    def part_of(self, requests: "list[CellRequest]") -> "list[CellRequest]":
+    def part_of(self, runs: list[T]) -> list[T]:
         """Keep the runs of --shard: every N-th one from the I-th on, so that parts have runs of all kinds.
 
         Raises:
             UsageError: it is of another form, or out of range.
         """
         if self.shard is None:
-            return requests
+            return runs
         match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", self.shard.strip())
         if not match:
             raise UsageError(f"--shard {self.shard}: expected I/N, as in 3/20")
         number, parts = int(match[1]), int(match[2])
         if not 1 <= number <= parts:
             raise UsageError(f"--shard {self.shard}: expected 1/{max(parts, 1)} to {max(parts, 1)}/{max(parts, 1)}")
-        kept = requests[number - 1 :: parts]
+        kept = runs[number - 1 :: parts]
         if not kept:
-            raise UsageError(f"--shard {self.shard}: part {number} is empty: there are only {len(requests)} runs")
+            raise UsageError(f"--shard {self.shard}: part {number} is empty: there are only {len(runs)} runs")
         return kept
 
     def campaign(self, kind: str, name: str, requests: "list[CellRequest]", base: "RunRequest") -> "Campaign":
@@ -149,8 +151,9 @@ class Execution:
         if self.devices is not None:
             device = self._devices()[0]
             requests = [replace(one, request=one.request.replaced(device=device)) for one in requests]
-        cells = resolve_cells(self.part_of(requests), root)
-        return Campaign(kind, name, cells[0].spec.scale, root, cells)
+        self.part_of(requests)  # whether there is such a part, before all are resolved
+        cells = resolve_cells(requests, root)
+        return Campaign(kind, name, cells[0].spec.scale, root, self.part_of(cells), cells)
 
     def compute(
         self, campaign: "Campaign", resources: "Resources", plugin_timeout: int | None = None

@@ -39,13 +39,24 @@ class Campaign:
     Several commands may share a folder: each run has a lock of its own, and so has each training stage.
     """
 
-    def __init__(self, kind: str, name: str, scale: str, root: Path, cells: Sequence[RunCell]) -> None:
+    def __init__(
+        self, kind: str, name: str, scale: str, root: Path, cells: Sequence[RunCell], every: Sequence[RunCell] = ()
+    ) -> None:
         """Look at the folder.
+
+        Args:
+            kind: "suite" or "sweep".
+            name: its name.
+            scale: of all runs.
+            root: the folder.
+            cells: what this command computes.
+            every: these and those that other commands are to compute (shards), for the record.
 
         Raises:
             UsageError: it holds something else.
         """
         self.kind, self.name, self.scale, self.root, self.cells = kind, name, scale, root, list(cells)
+        self._every = list(every)
         self._path = root / f"{kind}.json"
         self._old = self._read()
 
@@ -85,6 +96,10 @@ class Campaign:
                 cells[where] = old | {"key": cell.stale["key"], "folder": where, "stale": True}
             own = {"labels": dict(cell.labels), "key": cell.spec.key(), "folder": self._inside(cell.folder)}
             cells[own["folder"]] = own | {"title": cell.spec.title(), "stale": False}
+        for cell in self._every:
+            about = {"labels": dict(cell.labels), "key": cell.spec.key(), "title": cell.spec.title(), "stale": False}
+            folder = self._inside(cell.folder)
+            cells.setdefault(folder, {"folder": folder, **about})
         current = {self._inside(cell.folder): cell for cell in self.cells}
         labels = [dict(cell.labels) for cell in self.cells]
         for folder, about in cells.items():
