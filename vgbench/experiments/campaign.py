@@ -94,12 +94,10 @@ class Campaign:
                 where = self._inside(Path(cell.stale["folder"]))
                 old = cells.get(where, {"labels": dict(cell.labels)})
                 cells[where] = old | {"key": cell.stale["key"], "folder": where, "stale": True}
-            own = {"labels": dict(cell.labels), "key": cell.spec.key(), "folder": self._inside(cell.folder)}
-            cells[own["folder"]] = own | {"title": cell.spec.title(), "stale": False}
-        for cell in self._every:
-            about = {"labels": dict(cell.labels), "key": cell.spec.key(), "title": cell.spec.title(), "stale": False}
-            folder = self._inside(cell.folder)
-            cells.setdefault(folder, {"folder": folder, **about})
+            own = self._entry(cell)
+            cells[own["folder"]] = own
+        for other in map(self._entry, self._every):
+            cells.setdefault(other["folder"], other)
         current = {self._inside(cell.folder): cell for cell in self.cells}
         labels = [dict(cell.labels) for cell in self.cells]
         for folder, about in cells.items():
@@ -115,6 +113,10 @@ class Campaign:
             "git": provenance.git(),
             "runs": list(cells.values()),
         }
+
+    def _entry(self, cell: RunCell) -> Record:
+        about = {"labels": dict(cell.labels), "key": cell.spec.key(), "folder": self._inside(cell.folder)}
+        return about | {"title": cell.spec.title(), "stale": False}
 
     def amend(self, **fields: object) -> None:
         """Add to KIND.json what has come out."""

@@ -167,9 +167,9 @@ def lattice_lengths(layout, doors, sources):
 def test_cost_to_go_is_dijkstra_on_a_fine_lattice_in_both_directions(layout, doors):
     env = make(layout, doors=doors, step="small")
     # In a room, beside the wall, in the doors on both sides and on the line.
-    sources = [(10, 50), (33.5, 40), (31.5, 17 if layout == "one_door" else 19), (32, 17), (31.5, 15)]
-    if layout != "one_door":
-        sources[-1] = (31.5, 44)
+    middles = WALLS[layout][0][2]
+    first, last = middles[0], middles[-1]
+    sources = [(10, 50), (33.5, 40), (31.5, first + 1), (32, first - 1), (31.5, last - 2)]
     both, points, start = lattice_lengths(layout, doors, sources)
     moved = points + 0.01 * np.array([(1, 1), (-1, -1), (1, -1), (-1, 1)])[:, None]
     near_face = solid(layout, moved).any(axis=0)

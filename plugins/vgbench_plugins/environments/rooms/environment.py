@@ -38,8 +38,8 @@ class Rooms(api.Environment):
         rooms.step(state, torch.tensor([[-3.0, 0.0]]))["position"]  # [[34., 18.]]: the upper door leads to the right
 
     Tasks have start and goal in opposite rooms (those of the ring along the diagonal); one is solved within sqrt(2) px
-    of the goal, as the wall's. Half are of the stratum "trap", half of "open", see `tasks.stratum`. The layout
-    one_door has one that passes either way: half of its tasks are of the stratum "detour".
+    of the goal, as the wall's. Half are of the stratum "trap", half of "open", see `tasks.stratum`. The
+    layout one_door has a single door, which passes either way: half of its tasks are of the stratum "detour".
 
     Capabilities: as the wall's. `cost_to_go` is the length of the shortest way through doors in their direction over
     the longest action; `pair_labels` tells whether this is longer than with doors that pass either way.
