@@ -1,8 +1,4 @@
-"""Memory that is freed stays with the process, to be used again for the next step's arrays.
-
-By default glibc gives arrays of more than 32 MiB back to the system when they are freed, and asks for them again in the
-next step; every page of them then has to be cleared and mapped again, which shows in training steps and in rollouts.
-"""
+"""What the machine has and can do: memory, threads and cores, CUDA, precisions, a compiler, drawing with MuJoCo."""
 
 import ctypes
 import importlib.util

@@ -91,8 +91,8 @@ class MpcSettings(Params):
     block_rows: int = Field(
         0,
         ge=0,
-        description="candidate sequences rolled out together (0: 256 on a CPU, 32768 on a GPU); plans are made in "
-        "blocks of a constant number of tasks, so that results do not depend on how many tasks are left",
+        description="candidate sequences rolled out together; 0: 32768 on a GPU; on a CPU 1024, or 256 in blocks of a "
+        "constant number of tasks where plans would depend on how many tasks are left",
     )
 
 

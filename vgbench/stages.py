@@ -67,3 +67,8 @@ OBJECTIVE_KEYS = tuple(dict.fromkeys(kind.objectives for kind in STAGES))
 # Sorted: a set of strings has another order in every process.
 STAGE_SETTINGS = tuple(sorted({kind.settings for kind in STAGES}))
 """Groups of settings that belong to stages."""
+
+
+def baseline_stage(name: str) -> str:
+    """Return the name of the stage in which a baseline plays the tasks, and of its checkpoint and rows."""
+    return f"baseline-{name}"

@@ -22,7 +22,7 @@ RENAMED = {
     "VGBENCH_OBSERVERS": "VGBENCH_LOGGERS",
     "vgbench.hooks": "vgbench.loggers",
 }
-"""What was called otherwise in version 0.1, wherever a user or a plugin writes a name. Errors name the new one."""
+"""What was once called otherwise, wherever a user or a plugin writes a name. Errors name the new one."""
 
 
 _HIDDEN = re.compile(

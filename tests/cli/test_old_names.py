@@ -1,4 +1,4 @@
-"""Names of version 0.1, wherever a user or a plugin writes them: refused with the new name, and nothing is lost."""
+"""Earlier names, wherever a user or a plugin writes them: refused with the new name, and nothing is lost."""
 
 import json
 from pathlib import Path
@@ -144,7 +144,7 @@ def test_a_class_with_an_old_attribute(vgbench_cli, tmp_plugin):
 
 @pytest.fixture
 def old_run(tmp_path):
-    """A run folder as version 0.1 wrote it: what of it is read before its format is known."""
+    """A run folder as an earlier vgbench wrote it: what of it is read before its format is known."""
     folder = tmp_path / "runs" / "old"
     (folder / "checkpoints").mkdir(parents=True)
     about = {"recipe": "vf", "protocol": "wall_big", "scale": "smoke", "reading": "literal"}
@@ -162,7 +162,7 @@ def old_run(tmp_path):
     return folder
 
 
-FORMAT = "has run format 1: vgbench 0.1 wrote it, with names that have changed (`floor`: `baseline`, `reading`: "
+FORMAT = "has run format 1: an earlier vgbench wrote it, with names that have changed (`floor`: `baseline`, `reading`: "
 
 
 @pytest.mark.parametrize(
@@ -198,5 +198,7 @@ def test_an_old_suite_is_refused_and_kept(vgbench_cli, old_run):
     before = content(root)
     result = vgbench_cli("suite", "paper_table_2", "--scale", "smoke", "--only", "vf,wall_small", "--out", str(root))
     assert result.exit_code == 2
-    assert "suite.json has format 1: vgbench 0.1 wrote it, and called `cells` what are `runs` now" in result.stderr
+    assert (
+        "suite.json has format 1: an earlier vgbench wrote it, and called `cells` what are `runs` now" in result.stderr
+    )
     assert content(root) == before

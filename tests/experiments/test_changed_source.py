@@ -247,6 +247,20 @@ def test_a_run_continues_where_the_fixed_plugin_was_not_used_yet(vgbench_here, l
     assert vgbench_here(*command, "--again")[1].count("that its plugins have now") == 1
 
 
+def test_a_baseline_that_has_played_counts_as_used(vgbench_here, lab):
+    folder = vgbench_here.cwd / "out"
+    command = [*OUT, "--config", "baseline.yaml", "--set", "mpc.replan_every=1"]
+    (vgbench_here.cwd / "baseline.yaml").write_text("baseline: vgx-lab:walk\n")
+    counted = (
+        "self.plans = getattr(self, 'plans', 0) + 1\n        if self.plans > 2:\n            raise ValueError('wrong')"
+    )
+    lab.edit("planner", "return super()", f"{counted}\n        return super()")
+    assert "wrong (planner.py" in vgbench_here(*command, code=1)[1]
+    assert (folder / "checkpoints" / "baseline-walk.pt").exists() and not (folder / "result.json").exists()
+    lab.edit("planner", counted, "pass")
+    assert "before a change of planner 'walk'" in vgbench_here(*command, code=2)[1]
+
+
 def test_a_record_without_the_field_says_nothing_until_asked(vgbench_here, lab):
     folder = vgbench_here.cwd / "out"
     first, _ = vgbench_here(*OUT, "--format", "json")

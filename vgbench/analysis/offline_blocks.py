@@ -9,6 +9,7 @@ from scipy import stats
 from torch import Tensor
 
 from vgbench.analysis.goal_statistics import over_goals
+from vgbench.analysis.plans import first_plans
 from vgbench.analysis.prediction import predict
 from vgbench.analysis.sampling import windows
 from vgbench.analysis.value_order import value_terms
@@ -17,10 +18,8 @@ from vgbench.errors import UsageError
 from vgbench.experiments.trained import Trained
 from vgbench.model.batching import in_blocks
 from vgbench.model.jepa import ENCODER_BLOCK
-from vgbench.planning.controller import Controller, plan_horizon
-from vgbench.planning.plans import join_plans
+from vgbench.planning.controller import plan_horizon
 from vgbench.planning.problem import aggregate
-from vgbench.rng import Stream
 from vgbench.storage.files import Record
 
 EPISODES = 64
@@ -235,12 +234,8 @@ def _plan(subject: Subject, rng: np.random.Generator) -> Record:
     goal = subject.points(subject.latents(trajectory, first + steps))
     times = first.unsqueeze(1) + torch.arange(steps, device=data.device)
     recorded = data.actions[trajectory.unsqueeze(1), times]
-    spec, settings = trained.spec, trained.spec.settings["mpc"]
-    planner = spec.planner.cls(spec.planner.params)
-    actions = trained.environment.spec.actions.scaled(1 / data.action_scale)
-    controller = Controller(planner, trained.model, actions, settings, spec.task_seed, Stream.PLANNER, spec.device)
-    rows = {"id": torch.arange(PLANS, device=data.device), "latent": here, "goal": goal}
-    plans = join_plans([plan for _, plan in controller.blocks(rows, {}, 0, 0, 0)]).actions
+    settings = trained.spec.settings["mpc"]
+    plans = first_plans(trained, here, goal)
     common = min(plans.shape[1], steps)
     plans, recorded = plans[:, :common], recorded[:, :common]
     other = torch.roll(recorded, 1, dims=0)

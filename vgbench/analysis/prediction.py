@@ -1,4 +1,4 @@
-"""The predictor and the planner: errors over the horizon, planned against realised cost; what a probe can read."""
+"""The predictor and the planner: errors over the horizon, planned against realised cost."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vgbench.analysis.plans import first_plans
 from vgbench.analysis.sampling import goal_points, latents, windows
 from vgbench.api import State
 from vgbench.experiments.trained import Trained
 from vgbench.model.batching import take_rows
-from vgbench.planning.controller import Controller, plan_horizon
+from vgbench.planning.controller import plan_horizon
 from vgbench.planning.episodes import step_noise
-from vgbench.planning.plans import join_plans
 from vgbench.planning.problem import aggregate
 from vgbench.rng import Stream
 from vgbench.settings import MpcSettings
@@ -115,18 +115,13 @@ def prediction(trained: Trained, made: Rollouts) -> Record:
 
 def planning(trained: Trained) -> Record:
     """The first plans of some tasks, executed to their end: promised against realised cost; and what rows recorded."""
-    spec, tasks = trained.spec, trained.tasks
+    tasks = trained.tasks
     count = min(PLANS, len(tasks))
     start = take_rows(tasks.start, slice(0, count))
     goal = goal_points(trained, take_rows(tasks.goal, slice(0, count)))
     here = latents(trained, start)
-    # Plans are in the units of the data's normalised actions, in which the predictor was trained.
-    actions = trained.environment.spec.actions.scaled(1 / trained.data.action_scale)
-    settings: MpcSettings = spec.settings["mpc"]
-    planner = spec.planner.cls(spec.planner.params)
-    controller = Controller(planner, trained.model, actions, settings, spec.task_seed, Stream.PLANNER, spec.device)
-    rows = {"id": torch.arange(count, device=trained.data.device), "latent": here, "goal": goal}
-    plans = join_plans([plan for _, plan in controller.blocks(rows, {}, 0, 0, 0)]).actions
+    settings: MpcSettings = trained.spec.settings["mpc"]
+    plans = first_plans(trained, here, goal)
     states = roll(trained, start, plans)
     true = torch.stack([latents(trained, state) for state in states], dim=1)
     promised, realised, stays = (

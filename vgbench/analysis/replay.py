@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vgbench.analysis.plans import controller_of
 from vgbench.api import State
 from vgbench.experiments.trained import Trained
 from vgbench.model.batching import take_rows
 from vgbench.model.jepa import JEPA
-from vgbench.planning.controller import Controller
 from vgbench.planning.episodes import Episodes, Planned, Step, observe_latents
-from vgbench.rng import Stream
 
 
 @dataclass
@@ -59,10 +58,7 @@ def replay(
     `imagine=False` leaves out what the model predicts, which takes most of the memory.
     """
     spec, environment, scale = trained.spec, trained.environment, trained.data.action_scale
-    settings, planner = spec.settings["mpc"], spec.planner.cls(spec.planner.params)
-    # Plans are in the units of the data's normalised actions; `keep` turns them back.
-    actions = environment.spec.actions.scaled(1 / scale)
-    controller = Controller(planner, trained.model, actions, settings, spec.task_seed, Stream.PLANNER, spec.device)
+    controller = controller_of(trained)
     observe = observe_latents(controller.model, environment, trained.tasks)
     traces = {task: EpisodeTrace(task, False, []) for task in tasks}
     imagined: Tensor | None = None  # by the plan that is being executed
@@ -75,7 +71,7 @@ def replay(
         for row, (task, of_plan) in enumerate(zip(step.ids.tolist(), step.rows.tolist(), strict=True)):
             one = torch.tensor([row], device=step.ids.device)
             goal = take_rows(trained.tasks.goal, step.ids[one])
-            plan = step.plan.actions[of_plan, step.index :] * scale
+            plan = step.plan.actions[of_plan, step.index :] * scale  # in the environment's units
             seen = None if imagined is None else imagined[of_plan]
             trace = traces[task]
             # Each step takes the place of the end that the last one left, so that there is one whenever play stops.
@@ -85,7 +81,7 @@ def replay(
             ]
             trace.solved = bool(step.solved[row])
 
-    episodes = Episodes(environment, trained.tasks, settings, scale, spec.task_seed)
+    episodes = Episodes(environment, trained.tasks, spec.settings["mpc"], scale, spec.task_seed)
     start = episodes.start(torch.tensor(list(tasks), device=trained.data.device))
     episodes.play(Planned(controller, observe), start, until=until, on_step=keep)
     return list(traces.values())

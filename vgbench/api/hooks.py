@@ -51,7 +51,10 @@ def vgbench_noted(text: str) -> None:
 
 @hookspec
 def vgbench_run_stopped(status: str) -> None:
-    """Announce the end: `done`, `interrupted` or `failed`. Close what is open.
+    """Announce the end. Close what is open.
+
+    Status: `done`; `trained`, where only training was asked for; `interrupted`; `failed`; or `refused`, where what was
+    asked for cannot be run and the folder is as it was.
 
     After `done` there follows `vgbench_run_ended`.
     """

@@ -25,9 +25,10 @@ def failures(
 ) -> None:
     """List the failed tasks of a run and what happened in each, counted by reason.
 
-    near miss: within two success radii of the goal. stuck: for a quarter of the episode, eight steps together did not
-    make the way of one; with how far the model expected its plan to lead, and how far it leads. too slow: still getting
-    nearer at the end. wandering: none of these. Tasks are played again, which takes as long as their evaluation did.
+    near miss: within two success radii of the goal. stuck: for at least a quarter of the episode the agent stayed
+    within a region three full steps wide; with how far the model expected its plan to lead, and how far it leads. too
+    slow: still getting nearer at the end. wandering: none of these. Tasks are played again, which takes as long as
+    their evaluation did.
     """
     from vgbench.analysis.failures import REASONS, text, traced
     from vgbench.errors import UsageError

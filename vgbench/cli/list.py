@@ -25,7 +25,7 @@ def list_(
     format: Format = "table",
     debug: Debug = False,
 ) -> None:
-    """List plugins, recipes, protocols, variants, suites, sweeps and figures."""
+    """List plugins, recipes, protocols, variants, suites and sweeps."""
     from vgbench.config.catalogue_files import problems
     from vgbench.plugin.entry import GROUPS
     from vgbench.plugin.registry import Registry

@@ -1,4 +1,4 @@
-"""Two rows through every part of a run, before hours are spent on it: shapes, types, gradients."""
+"""Check what an environment returns, before a run relies on it: shapes, types, finite values, strata."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Training sets: collected once, found again by the hash of their specification, drawn on the device."""
+"""Collect training sets, or find them in the cache by the hash of their specification."""
 
 from collections.abc import Callable
 from pathlib import Path

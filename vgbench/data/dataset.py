@@ -1,4 +1,4 @@
-"""Training sets: collected once, found again by the hash of their specification, drawn on the device."""
+"""A training set, from which batches are taken on the device of the run."""
 
 from functools import cached_property
 from typing import Any

@@ -97,7 +97,8 @@ def opened(path: Path) -> Iterator[Any]:
             if "specification" not in file.attrs:
                 raise UsageError(f"{path} is an HDF5 file, but not a vgbench data set; {_recordings(path)}")
             if file.attrs["format"] not in (FORMAT, episode_file.FORMAT):
-                raise VgbenchError(f"{path} has data format {file.attrs['format']}; this is format {FORMAT}; {HINT}")
+                read = f"this vgbench reads formats {FORMAT} and {episode_file.FORMAT}"
+                raise VgbenchError(f"{path} has data format {file.attrs['format']}; {read}; {HINT}")
             header = parse_json(file.attrs["specification"])
             missing = [key for key in _HEADER if not isinstance(header, dict) or key not in header]
             if missing:

@@ -1,4 +1,4 @@
-"""Success against budget: what planners solve for so many evaluations of the predictor, of the points of a sweep."""
+"""Success against budget: what planners solve with a number of evaluations of the predictor, from a sweep."""
 
 from collections.abc import Mapping, Sequence
 

@@ -73,7 +73,9 @@ class Campaign:
         # The format alone at first: other formats may lack the other fields.
         old = read_json(path, ("format",), "choose another --out")
         if old["format"] != FORMAT:
-            older = ": vgbench 0.1 wrote it, and called `cells` what are `runs` now" if old["format"] == 1 else ""
+            older = (
+                ": an earlier vgbench wrote it, and called `cells` what are `runs` now" if old["format"] == 1 else ""
+            )
             raise UsageError(
                 f"{path} has format {old['format']}{older}; this vgbench reads format {FORMAT}. The folder is left as "
                 "it is; choose another --out"

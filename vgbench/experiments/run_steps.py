@@ -27,6 +27,7 @@ from vgbench.plugin import guard
 from vgbench.plugin.loggers import Loggers
 from vgbench.rng import Level, Stream, derive
 from vgbench.spec import RunSpec, StageSpec
+from vgbench.stages import baseline_stage
 from vgbench.storage.interrupt import Stop
 from vgbench.storage.rate_types import BaselineRate
 from vgbench.storage.record_types import EpisodeRow, ResultFile, TasksAbout
@@ -290,7 +291,7 @@ class RunSteps:
             judged.append((UNINFORMED, planner, Stream.PLANNER))
         rates: list[BaselineRate] = []
         for name, who, stream in judged:
-            stage = f"baseline-{name}"
+            stage = baseline_stage(name)
             rows = self._play(stage, who, None, tasks, stream)
             rates.append({"planner": name, "file": f"{stage}.jsonl", **rate(rows)})
         return rates

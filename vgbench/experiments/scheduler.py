@@ -20,8 +20,8 @@ class Scheduler:
 
     Attributes:
         jobs: what there is to do.
-        wants: for a job's key, the names of what it would compute and others need too (training stages); while one job
-            computes such a thing, no other that needs it is started.
+        required_stages: for a job's key, the names of training stages that it would compute and others need too; while
+            one job computes such a stage, no other that needs it is started.
         exists: whether such a thing is there already.
         ended: called with every job that is over.
         say: called with a line for each job that is started again.

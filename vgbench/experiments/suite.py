@@ -83,7 +83,8 @@ def _near_file(path: Path) -> str:
 def cells(suite: Suite, seeds: Sequence[int], base: RunRequest) -> list[CellRequest]:
     """Ask for every protocol, recipe and seed; `base` has what they have in common (scale, sets, device, ...).
 
-    Data and tasks keep their seeds, so that all cells of a protocol train on one data set and face the same tasks.
+    All cells of a protocol face the same tasks, and those of one seed train on the same data set: its seed is that of
+    training, unless `base` has a `data_seed`.
     """
     return [
         CellRequest(

@@ -1,4 +1,4 @@
-"""Sweeps: planning success against values of parameters, or plugins for a slot; the cells are the product of grids."""
+"""Sweeps: one run for every combination of values of parameters, or of plugins for a slot."""
 
 import hashlib
 import itertools

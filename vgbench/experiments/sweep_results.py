@@ -1,4 +1,4 @@
-"""Sweeps: planning success against values of parameters, or plugins for a slot; the cells are the product of grids."""
+"""Results of a sweep: success at each point, and the area under success over a property of the data."""
 
 import csv
 import io

@@ -25,7 +25,7 @@ _PATIENCE = 20.0  # seconds for a predecessor whose suite was killed to let go o
 
 
 def perform(job: Job) -> dict[str, str]:
-    """Run a job to its end; return `outcome` and `reason` of an `JobResult`."""
+    """Run a job to its end; return `outcome` and `reason` of a `JobResult`."""
     try:
         os.environ.update(job.env)
         _same_disk(job)

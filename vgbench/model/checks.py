@@ -1,4 +1,4 @@
-"""Two rows through every part of a run, before hours are spent on it: shapes, types, gradients."""
+"""Try networks and distance on two rows before training: shapes, types, gradients."""
 
 from collections.abc import Callable
 from typing import Any

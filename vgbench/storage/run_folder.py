@@ -39,7 +39,7 @@ def other_format(found: object) -> str | None:
     """Say that a run folder is of another format, or return None."""
     if found == FORMAT:
         return None
-    older = ": vgbench 0.1 wrote it, with names that have changed (`floor`: `baseline`, `reading`: `variant`)"
+    older = ": an earlier vgbench wrote it, with names that have changed (`floor`: `baseline`, `reading`: `variant`)"
     words = older if found == 1 else ""
     return f"has run format {found}{words}; this vgbench reads format {FORMAT}"
 
@@ -101,7 +101,7 @@ class RunFolder:
         if problem := other_format(run.get("format")):
             raise UsageError(f"--out {path} {problem}. It is left as it is; choose another --out")
         if run.get("key") != spec.key():
-            failed = run.get("status") in ("failed", "interrupted", "refused")
+            failed = run.get("status") in ("failed", "interrupted")
             way = f", or delete it: it {'was interrupted' if run.get('status') == 'interrupted' else 'failed'}"
             raise UsageError(
                 f"--out {path} holds another run ({run.get('title')}, key {run.get('key')}); this one has key "

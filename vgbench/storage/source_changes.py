@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vgbench.errors import UsageError
 from vgbench.plugin.registry import Registry, load_plugin
 from vgbench.plugin.source import file_of, source
+from vgbench.stages import baseline_stage
 from vgbench.storage.lock import locked
 from vgbench.storage.provenance import chosen_plugins
 
@@ -94,9 +95,10 @@ def changes_in(folder: "RunFolder", spec: "RunSpec") -> list[SourceChange]:
     for stage in spec.stages:
         if folder.checkpoint(stage.name).exists():
             used += [spec.environment, spec.distance, *spec.networks.values(), *stage.objectives]
-    for name, planner in (("episodes", spec.planner), ("baseline", spec.baseline)):
-        if planner is not None and folder.checkpoint(name).exists():
-            used.append(planner)
+    if folder.checkpoint("episodes").exists():
+        used.append(spec.planner)
+    if spec.baseline is not None and folder.checkpoint(baseline_stage(spec.baseline.name)).exists():
+        used.append(spec.baseline)
     return source_changes(recorded, used)
 
 

@@ -1,4 +1,4 @@
-"""Two rows through every part of a run, before hours are spent on it: shapes, types, gradients."""
+"""Check what an objective returns in a step, and find the part whose gradient is not finite."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

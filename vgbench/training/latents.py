@@ -1,4 +1,4 @@
-"""Training: one stage (joint), or the encoder and then the predictor (separate)."""
+"""Latents of the whole training set, encoded once for stages that do not train the encoder, and their scale."""
 
 from pathlib import Path
 

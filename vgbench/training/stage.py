@@ -1,4 +1,4 @@
-"""Training: one stage (joint), or the encoder and then the predictor (separate)."""
+"""A stage of training: its objectives, the windows that it draws, how long it lasts and its learning rate."""
 
 import math
 from collections.abc import Iterable

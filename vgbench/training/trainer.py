@@ -1,4 +1,4 @@
-"""Training: one stage (joint), or the encoder and then the predictor (separate)."""
+"""The training loop of one stage: steps, logging, checkpoints."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""A square lattice of free points in the plane, which wall and maze offer as their grid of states."""
+"""A square lattice of free points in the plane, which wall, maze and rooms offer as their grid of states."""
 
 from collections.abc import Callable
 

@@ -36,7 +36,7 @@ class Random(Planner):
 
     def beside(self, planner: Planner) -> "Random":
         """Hold actions as long as another planner does, unless `hold` says how long."""
-        return Random(self.params.model_copy(update={"hold": self.params.hold or planner.hold}))
+        return type(self)(self.params.model_copy(update={"hold": self.params.hold or planner.hold}))
 
     @property
     def cost_calls(self) -> int:

@@ -1,4 +1,4 @@
-"""Success against budget: what planners solve for so many evaluations of the predictor, of the points of a sweep."""
+"""Pictures of a sweep: success at its points, and success against the planner's budget."""
 
 from collections.abc import Sequence
 from pathlib import Path
