@@ -105,8 +105,8 @@ class EvaluationSettings(Params):
     tasks: int = Field(100, ge=1, description="planning problems")
     uninformed: bool = Field(
         True,
-        description="evaluate the run's planner with random numbers for costs, too: a baseline that knows nothing, but "
-        "moves as the planner does",
+        description="also evaluate the run's planner with random numbers for costs: an uninformed baseline that moves "
+        "as the planner does",
     )
     stop: Literal["ever", "never"] = Field(
         "ever",

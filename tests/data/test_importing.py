@@ -453,7 +453,7 @@ def test_whole_numbers_are_discrete_actions(imported, refused, tmp_path):
     assert words["fields"]["actions"] == "one of 6, numbers 0 to 5 (as given), one-hot, from 'actions'"
     assert "action 4 at step 2; expected 2 to 3" in refused(tmp_path / "a.npz", "--action-range", "2:3")
     assert "the numbers of the first and the last" in refused(tmp_path / "a.npz", "--action-range", "0.5:4")
-    assert "discrete actions, and several of them do not make one" in refused(tmp_path / "a.npz", "--frame-skip", "2")
+    assert "discrete actions, which cannot be combined" in refused(tmp_path / "a.npz", "--frame-skip", "2")
     vector_file(tmp_path / "d.npz", np.zeros((11, 2)), 700 * np.arange(11))
     assert "whole numbers of 0 to 6300, too many" in refused(tmp_path / "d.npz")
     said = "; ".join(words["notes"])

@@ -223,7 +223,7 @@ def test_locks_of_files_where_the_file_system_has_none(vgbench_cli, tmp_path, mo
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".lock").touch()
     done = vgbench_cli(*command)
-    assert done.exit_code == 1 and "if none is at work there, delete run/.lock" in done.stderr
+    assert done.exit_code == 1 and "if no process is using it, delete run/.lock" in done.stderr
     (tmp_path / "run" / ".lock").unlink()
     assert vgbench_cli(*command).exit_code == 0 and not (tmp_path / "run" / ".lock").exists()
     monkeypatch.setenv("VGBENCH_LOCKS", "soft")

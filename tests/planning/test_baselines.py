@@ -1,4 +1,4 @@
-"""What knows nothing: random actions held as the planner holds its own, and the planner with random costs."""
+"""Uninformed baselines: random actions held as the planner holds its own, and the planner with random costs."""
 
 import json
 

@@ -223,3 +223,29 @@ def test_the_interaction_of_distance_and_direction_is_what_its_records_say(vgben
         assert f"| {world} | {' | '.join(sides)} | {words}" in page
         assert f"{share_text(one['rate_a'])} ({world})" in page
         assert found[f"direction_{world}", "timely"]["verdict"] == "undecided"
+
+
+def test_the_cost_of_the_papers_scale_is_its_record():
+    record = json.loads((RESULTS / "paper-scale-flops.json").read_text())
+    page = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) FLOP \| (\S+) FLOP \| (\S+) FLOP \| (\S+) \|$", page, re.MULTILINE)
+    assert [row[0] for row in rows] == ["wall_small", "wall_big", "maze"]
+    for protocol, *shown in rows:
+        for run in (run for run in record if run["protocol"] == protocol):
+            planning = run["flops_by_stage"]["planning"]
+            found = (run["flops"] - planning, planning, run["flops"], run["predictor_evaluations"])
+            assert [float(text) for text in shown] == pytest.approx(
+                [float(f"{number:.1e}") for number in found], rel=0.03
+            )
+    total = sum(run["flops"] for run in record if run["recipe"] not in ("two_space", "pred_vcreg_idm"))
+    assert f"the ten rows on three protocols ({total:.1e}".replace("+", "") in page
+
+
+@pytest.mark.parametrize("name", ["final_norm", "iqe_scale"])
+def test_the_counts_beside_a_decision_are_those_of_its_records(name):
+    page = (ROOT / "docs" / "decisions.md").read_text(encoding="utf-8")
+    (line,) = (line for line in page.splitlines() if f"(../results/{name})" in line)
+    paths = [path for folder in ("final_norm", "iqe_scale") for path in (RESULTS / folder).rglob("result.json")]
+    found = {(record["successes"], record["n"]) for record in (json.loads(path.read_text()) for path in paths)}
+    shown = {(int(solved), int(n)) for solved, n in re.findall(r"(\d+) of (\d+)", line)}
+    assert len(shown) >= 3 and shown <= found

@@ -7,12 +7,13 @@ from statistics import median
 import torch
 
 from vgbench.analysis.layouts import Layouts
-from vgbench.analysis.paths import full_step, joined, measure, reason, stuck_stretch
+from vgbench.analysis.paths import full_step, measure, reason, stuck_stretch
 from vgbench.analysis.replay import EpisodeTrace, Frame, replay
 from vgbench.api import HasStateGrid
 from vgbench.api.capabilities import offers
 from vgbench.errors import UsageError
 from vgbench.experiments.trained import Trained
+from vgbench.model.batching import join_rows
 from vgbench.storage.files import Record
 from vgbench.text import suggest
 
@@ -114,7 +115,7 @@ def _task(trained: Trained, trace: EpisodeTrace, unit: float, layouts: Layouts) 
 @torch.inference_mode()
 def _stuck(trained: Trained, moments: Sequence[Frame], layouts: Layouts) -> Record:
     """Look around where a task was stuck: for walls, and for what the model expected of the plans made there."""
-    states = joined([moment.state for moment in moments])
+    states = join_rows([moment.state for moment in moments])
     beside = layouts.of(moments[0].state).beside_wall(states)
     row: Record = {"at_wall": bool(beside.float().mean() > 0.5)}
     begun = [moment for moment in moments if moment.since == 0 and len(moment.plan)]

@@ -1,16 +1,16 @@
 """What is measured along the path of an episode, and what it says of why the task failed."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from vgbench.analysis.replay import EpisodeTrace
-from vgbench.api import HasCostToGo, State
+from vgbench.analysis.sampling import array
+from vgbench.api import HasCostToGo
 from vgbench.api.capabilities import offers
 from vgbench.experiments.trained import Trained
+from vgbench.model.batching import join_rows
 
 REGION = 3.0
 """Full steps across the region in which an agent counts as stuck: it could leave in as many."""
@@ -59,8 +59,7 @@ def full_step(trained: Trained) -> float:
     rng = np.random.default_rng(0)
     row = torch.from_numpy(rng.integers(0, len(data), SAMPLED))
     # Trajectories may differ in length: a step that is not there is left out.
-    lengths = data.lengths.cpu()[row] if data.lengths is not None else torch.full_like(row, data.length)
-    first = (torch.from_numpy(rng.random(SAMPLED)) * (lengths - 1)).long()
+    first = (torch.from_numpy(rng.random(SAMPLED)) * (data.lengths.cpu()[row] - 1)).long()
     here = data.state(row.to(data.device), first.to(data.device))
     after = data.state(row.to(data.device), (first + 1).to(data.device))
     return float(trained.environment.goal_distance(here, after).double().quantile(FULL_STEP))
@@ -69,18 +68,18 @@ def full_step(trained: Trained) -> float:
 def measure(trained: Trained, trace: EpisodeTrace) -> Path:
     """Measure the path of an episode."""
     environment, count = trained.environment, len(trace.moments)
-    states = joined([moment.state for moment in trace.moments])
+    states = join_rows([moment.state for moment in trace.moments])
     goal = {name: value.expand(count, *value.shape[1:]) for name, value in trace.moments[0].goal.items()}
-    distance = _array(environment.goal_distance(states, goal))
+    distance = array(environment.goal_distance(states, goal))
     left, known = distance, False
     if offers(environment, HasCostToGo):
-        left, known = _array(environment.cost_to_go(states, goal)), True
+        left, known = array(environment.cost_to_go(states, goal)), True
     each = torch.arange(count, device=trained.data.device)
     first, second = (
         {name: value[index] for name, value in states.items()}
         for index in (each.repeat_interleave(count), each.repeat(count))
     )
-    between = _array(environment.goal_distance(first, second)).reshape(count, count)
+    between = array(environment.goal_distance(first, second)).reshape(count, count)
     return Path(distance, left, between, known)
 
 
@@ -116,13 +115,3 @@ def _approaching(left: np.ndarray) -> bool:
     if not np.isfinite(gained) or gained <= 0 or left[-1] > left.min() + 0.1 * left[0]:
         return False
     return bool(left[-1] / (gained / late) <= steps)
-
-
-def joined(states: Sequence[State]) -> State:
-    """Join states along their first axis."""
-    return {name: torch.cat([state[name] for state in states]) for name in states[0]}
-
-
-def _array(value: Tensor) -> np.ndarray:
-    found: np.ndarray = value.double().cpu().numpy()
-    return found

@@ -23,8 +23,6 @@ from vgbench.text import figure_text
 ROLLOUTS = 256
 PLANS = 64
 """Tasks whose first plan is executed to its end."""
-TRAIN, HELD = 2000, 1000
-"""States on which the probe is fitted, and of other trajectories on which it is judged."""
 
 
 @dataclass
@@ -155,10 +153,6 @@ def _recorded(trained: Trained) -> Record:
             values = [row[name] for row in rows if row["success"] is wanted and row.get(name) is not None]
             result.setdefault(name, {})[group] = round(float(np.mean(values)), 4) if values else None
     return result
-
-
-def _error(found: Tensor, truth: Tensor) -> float:
-    return round(float(torch.linalg.vector_norm(found - truth, dim=-1).mean()), 4)
 
 
 def _listed(values: Tensor) -> list[float]:

@@ -4,10 +4,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vgbench.analysis.prediction import HELD, TRAIN, Rollouts, _error
+from vgbench.analysis.prediction import Rollouts
 from vgbench.experiments.trained import Trained
 from vgbench.storage.files import Record
 
+TRAIN, HELD = 2000, 1000
+"""States on which the probe is fitted, and of other trajectories on which it is judged."""
 RIDGE = 1e-3
 """Penalty of the probe per state, on latents of unit variance (over all dimensions)."""
 
@@ -18,7 +20,7 @@ def probe(trained: Trained, made: Rollouts, seed: int) -> Record:
     result: Record = {"fitted_on": TRAIN, "arrays": {}}
     seen = torch.cat([made.true[:, step] for step in range(1, made.true.shape[1])])
     read = split(trained, apply(weights, seen))
-    dreamt = split(trained, apply(weights, made.predicted[:, -1]))
+    predicted = split(trained, apply(weights, made.predicted[:, -1]))
     for name in names:
         actual = torch.cat([state[name].flatten(1) for state in made.states]).double()
         last = made.states[-1][name].flatten(1).double()
@@ -26,7 +28,7 @@ def probe(trained: Trained, made: Rollouts, seed: int) -> Record:
             "about": trained.environment.spec.state[name].description,
             "held_out": errors[name],
             "at_tasks": _error(read[name], actual),
-            "predicted_at_horizon": _error(dreamt[name], last),
+            "predicted_at_horizon": _error(predicted[name], last),
         }
     return result
 
@@ -72,6 +74,10 @@ def split(trained: Trained, read: Tensor) -> dict[str, Tensor]:
     names = sorted(trained.data.trajectories.states)
     sizes = [int(np.prod(trained.environment.spec.state[name].shape)) for name in names]
     return dict(zip(names, read.split(sizes, dim=1), strict=True))
+
+
+def _error(found: Tensor, truth: Tensor) -> float:
+    return round(float(torch.linalg.vector_norm(found - truth, dim=-1).mean()), 4)
 
 
 def probe_lines(block: Record) -> list[str]:

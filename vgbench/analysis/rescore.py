@@ -11,6 +11,7 @@ from typing import NamedTuple
 from vgbench import scores
 from vgbench.analysis.recorded_tasks import RecordedTasks
 from vgbench.errors import VgbenchError
+from vgbench.experiments.rates import rounded
 from vgbench.statistics import wilson
 from vgbench.storage.episode_rows import NotARecord, read_episodes
 from vgbench.storage.files import Record
@@ -104,17 +105,13 @@ class Rescored:
             "n": self.n,
             "success_rate": None if self.unknown else rates[0],
             "rate_bounds": rates,
-            "ci95": _rounded(self.interval),
+            "ci95": rounded(self.interval),
             "score": self.score,
             "score_mean": means[0] if means and self.low == self.high else None,
             "score_bounds": list(means) if means else None,
-            "score_ci95": _rounded(ends) if ends else None,
+            "score_ci95": rounded(ends) if ends else None,
             "scored": len(self.low),
         }
-
-
-def _rounded(interval: tuple[float, float]) -> list[float]:
-    return [round(end, 4) for end in interval]
 
 
 def rescore(

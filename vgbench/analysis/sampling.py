@@ -143,3 +143,9 @@ class GoalSampler:
                 states = data.state(*data.places(torch.from_numpy(drawn).to(data.device), mates))
             self._known[key] = states, grid, points(trained, states)
         return self._known[key]
+
+
+def array(value: Tensor) -> np.ndarray:
+    """Return numbers as a float64 array of NumPy."""
+    result: np.ndarray = value.double().cpu().numpy()
+    return result

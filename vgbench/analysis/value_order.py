@@ -8,7 +8,7 @@ from scipy import stats
 from torch import Tensor
 
 from vgbench.analysis.goal_statistics import collapsed_lines, over, over_goals
-from vgbench.analysis.sampling import GoalSample, level_to_goal
+from vgbench.analysis.sampling import GoalSample, array, level_to_goal
 from vgbench.api import (
     HasCostToGo,
     HasPairLabels,
@@ -48,7 +48,7 @@ def rank(trained: Trained, views: list[GoalSample]) -> Record:
     capability(trained.environment, HasCostToGo)  # so that every view has a cost
     labels, names = _labels(trained, views)
     pairs = [
-        (_array(view.distance[view.sample]), cost, label)
+        (array(view.distance[view.sample]), cost, label)
         for view, cost, label in zip(views, _costs(views), labels, strict=True)
     ]
     groups = {"all": slice(None), **{name: number for number, name in enumerate(names)}}
@@ -90,7 +90,7 @@ def _level(terms: ValueTerms) -> Record:
 
 def _learned(trained: Trained, views: list[GoalSample], level: int | None) -> list[np.ndarray]:
     """Learned distances [S] of each goal's sampled states, in one level or (None) in all."""
-    return [_array(level_to_goal(trained, view, level)[view.sample]) for view in views]
+    return [array(level_to_goal(trained, view, level)[view.sample]) for view in views]
 
 
 def fixed_point(trained: Trained, views: list[GoalSample]) -> Record:
@@ -119,7 +119,7 @@ def _fixed_point(trained: Trained, views: list[GoalSample], terms: ValueTerms) -
         solved = environment.value_fixed_point(states, goals, tau, gamma, stride).split(counts)
     except ValueError as err:
         return {**level, "skipped": str(err)}
-    truth = [_array(value) for value in solved]
+    truth = [array(value) for value in solved]
     pairs = list(zip(_learned(trained, views, terms.level), truth, strict=True))
     result = {**level, "tau": tau, "gamma": gamma, "stride": stride, **_against(pairs, 1 / (1 - gamma))}
     result["spearman"] = over_goals(pairs, lambda d, v: stats.spearmanr(d, v)[0])
@@ -182,7 +182,7 @@ def _labels(trained: Trained, views: list[GoalSample]) -> tuple[list[np.ndarray]
 
 def _costs(views: list[GoalSample]) -> list[np.ndarray]:
     """True costs [S] of each goal's sampled states, of an environment that knows them."""
-    return [_array(view.cost[view.sample]) for view in views if view.cost is not None]
+    return [array(view.cost[view.sample]) for view in views if view.cost is not None]
 
 
 def _against(pairs: list[tuple[np.ndarray, np.ndarray]], bound: float) -> Record:
@@ -191,11 +191,6 @@ def _against(pairs: list[tuple[np.ndarray, np.ndarray]], bound: float) -> Record
         "pearson": over_goals(pairs, lambda d, v: stats.pearsonr(d, v)[0]),
         "error_of_bound": over([float(np.abs(d - v).mean() / bound) for d, v in pairs]),
     }
-
-
-def _array(value: Tensor) -> np.ndarray:
-    result: np.ndarray = value.double().cpu().numpy()
-    return result
 
 
 def rank_lines(block: Record) -> list[str]:

@@ -21,8 +21,6 @@ from vgbench.storage import yaml_file
 from vgbench.storage.record_types import ResultFile
 from vgbench.training.stage_cache import stages
 
-OPTIONS = ("planner", "env", "protocol", "tasks", "task_seed", "set", "device", "threads", "memory")
-"""Options of a run that an evaluation takes."""
 OF_PLACE = ("mpc.max_steps", "evaluation.tasks")
 """Values of the core's settings that another protocol brings along."""
 

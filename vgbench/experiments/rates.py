@@ -27,13 +27,14 @@ def _rate(rows: Sequence[EpisodeRow]) -> StratumRate:
         "success_rate": successes / len(rows),
         "successes": successes,
         "n": len(rows),
-        "ci95": _rounded(wilson(successes, len(rows))),
+        "ci95": rounded(wilson(successes, len(rows))),
         "spl": scores.mean("spl", rows),
-        "spl_ci95": _rounded(scores.interval(spl)) if spl else None,
+        "spl_ci95": rounded(scores.interval(spl)) if spl else None,
         "timely": scores.mean("timely", rows),
-        "timely_ci95": _rounded(wilson(int(sum(timely)), len(timely))) if timely else None,
+        "timely_ci95": rounded(wilson(int(sum(timely)), len(timely))) if timely else None,
     }
 
 
-def _rounded(interval: tuple[float, float]) -> list[float]:
+def rounded(interval: tuple[float, float]) -> list[float]:
+    """Round an interval as records have it."""
     return [round(end, 4) for end in interval]

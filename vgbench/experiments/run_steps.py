@@ -281,7 +281,7 @@ class RunSteps:
             self.loggers.note(text)
 
     def _baselines(self, tasks: Tasks) -> list[BaselineRate]:
-        """Judge what knows nothing on the same tasks: the protocol's baseline, and the planner with random costs."""
+        """Evaluate the uninformed baselines on the same tasks: the protocol's, and the planner with random costs."""
         chosen, planner, judged = self.spec.baseline, build_planner(self.spec.planner), []
         if chosen is not None:
             beside = guard.guarded(build_planner(chosen).beside(planner), "planner")

@@ -15,9 +15,10 @@ def interval_words(cells: Sequence[TableCell]) -> str:
     counts = {len(cell.records) for cell in cells if cell.records}
     about = {
         "wilson": "of one checkpoint: Wilson's",
-        "wilson_over_seeds": "of several seeds that share their tasks: Wilson's, of as many tasks as the seeds' "
-        "agreement on them and their spread leave",
-        "wilson_own_tasks": "of several seeds with tasks of their own: Wilson's, of as many as their spread leaves",
+        "wilson_over_seeds": "of several seeds that share their tasks: Wilson's, with an effective number of tasks "
+        "that accounts for the seeds' agreement on them and the spread between seeds",
+        "wilson_own_tasks": "of several seeds with tasks of their own: Wilson's, with an effective number of tasks "
+        "that accounts for the spread between seeds",
     }
     kinds = {cell.kind for cell in cells if cell.records}
     if not kinds:
@@ -26,9 +27,9 @@ def interval_words(cells: Sequence[TableCell]) -> str:
     words = f" 95 % intervals for tasks like these, {texts}."
     if few_seeds := sorted(counts & set(range(2, SEEDS_TO_RELY_ON))):
         words += (
-            f" {' or '.join(map(str, few_seeds))} seeds hardly show how much seeds differ: where that is little, these "
-            "intervals are wider than need be."
+            f" {' or '.join(map(str, few_seeds))} seeds say little about the spread between seeds, so these intervals "
+            "are too wide where seeds are alike."
         )
     if any(0 < cell.rate < RARE or 1 - RARE < cell.rate < 1 for cell in cells if cell.records):
-        words += " Near 0 and 1 a few tasks decide: there the 95 % are off by a few percent."
+        words += " Near 0 and 1 the real coverage differs from 95 % by a few percent."
     return words

@@ -202,7 +202,7 @@ def claims_notes(findings: Sequence[Finding], families: Mapping[str, str]) -> li
     if any(finding.claim.direction == "not_greater" for finding in findings):
         lines.append(
             "A claim of no gain has a margin m: A < B + m shows it, A > B + m speaks against it. Its test, that the "
-            "difference is m, is the interval of the difference turned round."
+            "difference is m, is obtained by inverting the interval of the difference."
         )
     if any(finding.baseline for finding in findings):
         lines.append("Baseline: of those that were evaluated beside the runs of A, the one with the most successes.")

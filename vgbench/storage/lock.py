@@ -46,7 +46,7 @@ def locked(folder: Path, timeout: float = 0) -> Iterator[None]:
         lock = file_lock(folder / ".lock", timeout)
         lock.acquire()
     except filelock.Timeout as err:
-        left = f" (if none is at work there, delete {folder / '.lock'})" if _of_files() else ""
+        left = f" (if no process is using it, delete {folder / '.lock'})" if _of_files() else ""
         raise InUse(
             f"{folder} is in use by another process; wait for it, or choose another folder with --out{left}"
         ) from err

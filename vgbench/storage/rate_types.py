@@ -48,7 +48,7 @@ class Rate(Scores):
 
 
 class BaselineRate(Scores):
-    """Success of a planner that knows nothing of the cost."""
+    """Success of a planner that ignores the cost."""
 
     planner: Annotated[
         str, "planner that ignores the cost, or `uninformed`: the run's own planner with random numbers for costs"

@@ -27,8 +27,7 @@ def choices(found: Survey, given: tuple[float, float] | None, frame_skip: int, w
     """
     if frame_skip > 1:
         raise UsageError(
-            f"--frame-skip {frame_skip}: {where} has discrete actions, and several of them do not make one; leave it "
-            "out"
+            f"--frame-skip {frame_skip}: {where} has discrete actions, which cannot be combined; leave it out"
         )
     if given and not (given[0].is_integer() and given[1].is_integer()):
         raise UsageError(

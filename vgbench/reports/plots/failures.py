@@ -6,11 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
 from vgbench.analysis.failures import REASONS, text
-from vgbench.analysis.paths import joined
 from vgbench.analysis.replay import EpisodeTrace
 from vgbench.api import HasMapPlace
 from vgbench.api.capabilities import capability
 from vgbench.experiments.trained import Trained
+from vgbench.model.batching import join_rows
 from vgbench.reports.plots import style
 from vgbench.reports.plots.heading import heading
 from vgbench.reports.plots.images import image_name, rgb
@@ -55,7 +55,7 @@ def _panel(axes: Axes, trained: Trained, row: Record, trace: EpisodeTrace) -> No
         image = rgb(trained.environment.observe(trace.moments[0].state)[name][0].cpu().numpy())
         grey = image.mean(axis=-1) / 255
         axes.imshow(grey, cmap="gray", vmin=-1.0, vmax=1.2, extent=(left, right, bottom, top), interpolation="nearest")
-    way = environment.map_place(joined([moment.state for moment in trace.moments])).double().cpu().numpy()
+    way = environment.map_place(join_rows([moment.state for moment in trace.moments])).double().cpu().numpy()
     goal = environment.map_place(trace.moments[0].goal)[0].tolist()
     axes.plot(way[:, 0], way[:, 1], color=colours[5], linewidth=1.2, label="way")
     if row["reason"] == "stuck":
