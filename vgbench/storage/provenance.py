@@ -51,15 +51,18 @@ def versions() -> dict[str, str]:
 
 
 def git() -> dict[str, Any] | None:
-    """Return the commit of the checkout that vgbench runs from, or None."""
+    """Return the commit of the checkout that vgbench runs from and whether it is `dirty`, or None.
+
+    `dirty` is None where git cannot say.
+    """
     folder = Path(__file__).resolve().parent.parent
 
     def ask(*arguments: str) -> str | None:
         try:
             # timeout: a git that hangs must not hold up the run.
-            done = subprocess.run(
-                ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True
-            )
+            # Without its optional lock: `status` would leave it behind if it is killed, and hold up the user's git.
+            words = ["git", "--no-optional-locks", *arguments]
+            done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=10, check=True)
         except (OSError, subprocess.SubprocessError):
             return None
         return done.stdout.strip()
@@ -67,7 +70,8 @@ def git() -> dict[str, Any] | None:
     top = ask("rev-parse", "--show-toplevel")
     if top is None or Path(top) != folder.parent:
         return None  # installed as a package; a repository around it is somebody else's
-    return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain"))}
+    status = ask("status", "--porcelain")
+    return {"commit": ask("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)}
 
 
 def machine() -> dict[str, Any]:
