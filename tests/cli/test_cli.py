@@ -252,7 +252,7 @@ def test_dry_run_shows_values_sources_and_costs(vgbench_cli):
     assert "recipe vf_quasi gives the values" in result.stderr
     plan = vgbench_cli(*args, "--format", "json").json()
     assert plan["values"]["iql.tau"] == {"value": 0.6, "source": "recipe vf_quasi"}
-    assert plan["inert"]["vcreg.axes"]["value"] == "batch"
+    assert plan["unused"]["vcreg.axes"]["value"] == "batch"
     assert set(plan["estimates"]) >= {"predictor_evaluations", "flops", "memory_bytes", "seconds"}
 
 

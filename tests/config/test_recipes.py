@@ -31,7 +31,7 @@ def mine(vgbench_cli, tmp_path):
 def test_a_recipe_takes_over_what_it_does_not_say(mine):
     result = mine(MINE, *PLACE, "--recipe", "lower_quasi", "--dry-run", "--format", "json")
     assert result.exit_code == 0, result.stderr
-    choices, values = result.json()["picks"], result.json()["values"]
+    choices, values = result.json()["selections"], result.json()["values"]
     assert choices["distance"] == {"value": "iqe", "source": "recipe lower_quasi"}
     assert choices["objectives"]["value"] == ["iql"] and choices["training"]["value"] == "separate"
     assert values["iql.tau"]["value"] == 0.7 and values["iql.gamma"]["value"] == 0.98  # lower's, then vf's

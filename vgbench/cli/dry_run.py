@@ -27,9 +27,9 @@ def print_plan(spec: "RunSpec", format: str, out: Path | None = None, train_only
             {
                 "title": spec.title(),
                 "key": spec.key(),
-                "picks": _plain(spec.selections),
+                "selections": _plain(spec.selections),
                 "values": _plain(spec.values),
-                "inert": _plain(spec.unused),
+                "unused": _plain(spec.unused),
                 "notes": list(spec.notes),
                 "changed_sources": changed,
                 "estimates": cost,

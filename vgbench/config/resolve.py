@@ -119,7 +119,7 @@ def _assign(
 ) -> tuple[Addresses, dict[str, SourcedValue]]:
     """Give values to their parameters: the registry's and the data's (`below`), then the user's own.
 
-    Also return those that are inert.
+    Also return those that are unused: their plugins are not part of the run.
     """
     targets = [_target(piece) for piece in pieces]
     targets += [Target(name, "setting", params, f"settings {name!r}") for name, params in groups.items()]
@@ -159,7 +159,7 @@ def _spec(
     # Without the plugins' parameters, and in the order of GROUPS whatever was chosen.
     settings = {name: settings[name] for name in GROUPS if name in settings}
     seeds = {key: options.number(key) for key in ("seed", "data_seed", "task_seed")}
-    device, how, machine_picks = compute.chosen(options)
+    device, how, of_machine = compute.chosen(options)
     selections = (
         resolved.selections | method.selections() | {key: SourcedValue(c.value, c.source) for key, c in seeds.items()}
     )
@@ -187,7 +187,7 @@ def _spec(
         variant=resolved.variant.name if resolved.variant else None,
         values=values,
         unused=unused,
-        selections=selections | machine_picks,
+        selections=selections | of_machine,
         data_file=str(data.path) if data else None,
         data_fingerprint=data.fingerprint if data else None,
         data_files=() if data else _data_files(chosen["environment"][0]),
