@@ -244,8 +244,8 @@ def test_the_cost_of_the_papers_scale_is_its_record():
 @pytest.mark.parametrize("name", ["final_norm", "iqe_scale"])
 def test_the_counts_beside_a_decision_are_those_of_its_records(name):
     page = (ROOT / "docs" / "decisions.md").read_text(encoding="utf-8")
-    (line,) = (line for line in page.splitlines() if f"(../results/{name})" in line)
+    (item,) = (item for item in page.split("\n* ") if f"(../results/{name})" in item)
     paths = [path for folder in ("final_norm", "iqe_scale") for path in (RESULTS / folder).rglob("result.json")]
     found = {(record["successes"], record["n"]) for record in (json.loads(path.read_text()) for path in paths)}
-    shown = {(int(solved), int(n)) for solved, n in re.findall(r"(\d+) of (\d+)", line)}
+    shown = {(int(solved), int(n)) for solved, n in re.findall(r"(\d+)\s+of\s+(\d+)", item.partition("\n\n")[0])}
     assert len(shown) >= 3 and shown <= found
