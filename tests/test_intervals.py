@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from benchmarks import coverage
-from vgbench.intervals import difference_interval, p_value, rate_interval
+from vgbench.intervals import difference_interval, p_value, rate_interval, strata_interval
 from vgbench.statistics import score_interval, t_interval, wilson
 
 ROOT = Path(__file__).parents[1]
@@ -167,3 +167,35 @@ def test_the_interval_of_a_difference_covers(shared, pair):
         a, b = coverage.draw_pairs(pair, seeds, shared, 0.6, True, None, 300, seed=1)
         ours = coverage.share_covered(pair[0] - pair[1], a - b, lambda table: difference_interval(table, shared))
         assert ours > 0.915
+
+
+def test_two_strata_of_one_checkpoint_have_newcombes_interval():
+    """Newcombe (1998), table II, comparison of 56/70 with 48/80, method 10: .0524 to .3339."""
+    found = strata_interval(rows([56], 70), True, rows([48], 80), True)
+    assert found == pytest.approx((0.0524, 0.3339), abs=1e-4)
+
+
+def test_what_a_seed_adds_to_both_strata_does_not_widen_the_interval():
+    rng = np.random.default_rng(0)
+    widths = []
+    for spread in (0.0, 0.2):
+        seeds = spread * np.array([[-1.0], [0.0], [1.0]])
+        near, far = (rng.random((3, 400)) < rate + seeds for rate in (0.6, 0.4))
+        low, high = strata_interval(near.tolist(), False, far.tolist(), False)
+        assert low < 0.2 < high
+        widths.append(high - low)
+    assert widths[1] < 2 * widths[0]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_intervals_of_strata_hold_the_difference(shared):
+    """Three seeds whose rates differ, and whose differences of strata do; 200 draws of seeds and tasks."""
+    rng, held = np.random.default_rng(1), 0
+    for _ in range(200):
+        level, gain = rng.normal(0, 0.1, (3, 1)), rng.normal(0, 0.05, (3, 1))
+        near, far = (rng.random((1 if shared else 3, 60)) for _ in range(2))
+        low, high = strata_interval((near < 0.6 + level + gain).tolist(), shared, (far < 0.4 + level).tolist(), shared)
+        held += low <= 0.2 <= high
+    assert held >= 185
+    with pytest.raises(ValueError, match="both sides need the same seeds"):
+        strata_interval(rows([1, 1], 4), shared, rows([1], 4), shared)

@@ -9,7 +9,7 @@ How often the intervals hold the true value is simulated by `python -m benchmark
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from vgbench.statistics import Interval, score_interval
+from vgbench.statistics import Interval, score_interval, square_and_add
 
 Rows = Sequence[Sequence[float]]
 _SMALLEST = 1e-12
@@ -93,6 +93,52 @@ def rate_interval(rows: Rows, shared: bool = True, confidence: float = 0.95) -> 
     effect = max(spread.square / independent, 1.0)
     kind = "wilson_over_seeds" if shared else "wilson_own_tasks"
     return (*score_interval(mean, count / effect, confidence), kind)
+
+
+def strata_interval(rows_a: Rows, shared_a: bool, rows_b: Rows, shared_b: bool, confidence: float = 0.95) -> Interval:
+    """Return the interval of the difference of one method's rates on two sets of tasks, for tasks and seeds like these.
+
+    The seeds are the same on both sides, so what a seed adds to both cancels. Wilson's intervals of both sides over
+    tasks are combined by squares (Newcombe 1998). To their squared half-widths comes the variance of the seeds'
+    differences beyond what tasks explain, with Student's factor as in `rate_interval`.
+
+    Args:
+        rows_a: S seeds x n tasks: scores from 0 to 1.
+        shared_a: whether the columns of `rows_a` are the same tasks for all seeds.
+        rows_b: S seeds x m tasks, of the same seeds in their order.
+        shared_b: as `shared_a`.
+        confidence: how often it ought to hold the difference.
+
+    Raises:
+        ValueError: the sides have different numbers of seeds, the seeds different numbers of tasks, or there is none.
+    """
+    import numpy as np
+    from scipy.special import ndtri, stdtrit
+
+    sides = [np.asarray(rows, dtype=float) for rows in (rows_a, rows_b) if _checked(rows)]
+    if len(rows_a) != len(rows_b):
+        raise ValueError("both sides need the same seeds")
+    seeds, of_tasks, residual = len(rows_a), [], 0.0
+    for table, shared in zip(sides, (shared_a, shared_b), strict=True):
+        units, mean = table.mean(0) if shared else table.ravel(), float(table.mean())
+        # A mean over seeds varies less than a success: it counts for more, for all of its seeds at most.
+        variance = float(units.var()) or 1.0
+        count = min(max(len(units) * mean * (1 - mean) / variance, len(units)), table.size)
+        of_tasks.append((mean, score_interval(mean, count, confidence)))
+        if seeds > 1:
+            fitted = table.mean(1, keepdims=True) + (table.mean(0) - table.mean() if shared else 0)
+            degrees = (seeds - 1 if shared else seeds) * (table.shape[1] - 1)
+            residual += float(((table - fitted) ** 2).sum()) / max(degrees, 1) / table.size
+    low, high = square_and_add(*of_tasks[0], *of_tasks[1])
+    if seeds == 1:
+        return low, high
+    upper = (1 + confidence) / 2
+    differences = sides[0].mean(1) - sides[1].mean(1)
+    middle, spread = float(differences.mean()), float(differences.var(ddof=1)) / seeds
+    student, normal = float(stdtrit(seeds - 1, upper)), float(ndtri(upper))
+    more = max(student**2 * spread - normal**2 * residual, 0.0)
+    low, high = middle - ((middle - low) ** 2 + more) ** 0.5, middle + ((high - middle) ** 2 + more) ** 0.5
+    return max(low, -1.0), min(high, 1.0)
 
 
 def difference_interval(rows: Rows, shared: bool = True, confidence: float = 0.95) -> Interval:

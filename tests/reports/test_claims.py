@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.stats import binomtest, hypergeom
 
 from vgbench.config.catalogue import read
@@ -220,6 +221,57 @@ def test_scores_over_two_protocols_are_compared_unpaired(record, judged, edit):
     raw = {"name": "g", "text": "t", "a": "vf", "b": "same", "protocols": ["wall_big"], "against": "wall_small"}
     [found] = judged(raw | {"score": "spl"})
     assert found.rates == pytest.approx((0.75, 0.375)) and found.verdict == "confirmed"
+
+
+STRATA = {"name": "g", "text": "t", "a": "vf", "b": "same", "protocols": ["maze"]}
+STRATA |= {"stratum": "near", "against_stratum": "far"}
+
+
+@pytest.fixture
+def stratified(record, edit):
+    """Lay down a run whose first 40 tasks are near and the others far, with so many solved of either.
+
+    `moved` moves the starts of a stratum, so that its tasks are those of this run alone.
+    """
+
+    def make(seed, near, far, moved=()):
+        solved = {*range(near), *range(40, 40 + far)}
+        path = record(recipe="vf", seed=seed, solved=solved, tasks=f"{seed:064}")
+
+        def place(row):
+            stratum = "near" if row["task"] < 40 else "far"
+            # The places of the record that is copied have nothing to do with strata.
+            start = row["task"] + 1.0 + (seed * 1000 if stratum in moved else 0)
+            row.update(stratum=stratum, start_distance=start)
+
+        edit(path / "episodes.jsonl", place)
+        return path
+
+    return make
+
+
+def test_strata_of_the_same_checkpoints_are_paired_over_seeds(stratified, judged):
+    """The seeds differ by far more than the strata do, in both alike."""
+    for seed, (near, far) in enumerate([(18, 12), (24, 18), (30, 25)]):
+        stratified(seed, near, far, moved=("near", "far"))
+    [found] = judged(STRATA)
+    assert found.rates == pytest.approx((0.6, 55 / 120))
+    differences = [6 / 40, 6 / 40, 5 / 40]
+    t = stats.ttest_1samp(differences, 0).pvalue
+    fisher = stats.fisher_exact([[72, 48], [55, 65]]).pvalue
+    assert t < 0.01 < fisher and found.p_seeds == pytest.approx(max(t, fisher))
+    low, high = found.interval
+    assert low < found.rates[0] - found.rates[1] < high and high - low < 0.3
+
+
+def test_tasks_that_seeds_share_in_a_stratum_count_once(stratified, judged):
+    """The hashes of all tasks differ, as the near ones are those of a seed; the far ones are the same for all."""
+    for seed in range(3):
+        stratified(seed, 24, 16, moved=("near",))
+    [found] = judged(STRATA)
+    assert found.p_tasks == pytest.approx(stats.fisher_exact([[72, 48], [16, 24]]).pvalue)
+    [other] = judged(STRATA | {"stratum": "far", "against_stratum": "near"})
+    assert other.p_tasks == pytest.approx(found.p_tasks)
 
 
 def test_a_record_without_the_experts_steps_has_no_such_score(record, judged, edit):

@@ -43,8 +43,27 @@ def test_a_seed_that_differs_widens_the_ranks(ranked):
 def test_better_is_said_only_where_a_declared_claim_was_tested(ranked):
     rows = ranked({"vf": [70], "vf_pred": [40], "contrastive": [1]})
     # The suite compares vf with vf_pred, and with contrastive nothing.
-    assert rows["vf"]["better_than"] == {"vf_pred": list(PLACES)}
+    assert rows["vf"]["better_than"] == {"vf_pred": dict.fromkeys(PLACES, "for this checkpoint")}
     assert rows["vf_pred"]["better_than"] == {} == rows["contrastive"]["better_than"]
+
+
+def test_what_a_seed_adds_to_all_recipes_changes_no_rank(ranked):
+    """A seed is a data set and layouts: vf solves ten tasks more of each, and both solve fewer of the harder ones."""
+    rows = ranked({"vf": [75, 45, 15], "vf_pred": [60, 30, 0]})
+    assert rows["vf"]["rank95"] == [1, 1] and rows["vf_pred"]["rank95"] == [2, 2]
+
+
+def test_recipes_are_ranked_on_the_seeds_that_all_have(ranked):
+    rows = ranked({"vf": [60, 0, 0], "vf_pred": [30]})
+    assert rows["vf"]["rank"] == 1 and rows["vf"]["mean"] == 60 / 80 and rows["vf"]["seeds"] == 1
+    assert rows["vf"]["rank95"] == [1, 1]
+
+
+def test_the_printed_ranking_says_what_was_shown_and_of_whom(ranked, record, vgbench_cli):
+    ranked({"vf": [70], "vf_pred": [40]})
+    done = vgbench_cli("report", str(record.runs), "--suite", "ranking")
+    assert "vf_pred (one_door*, wall_gamble*, turnstile*, ring*)" in " ".join(done.stdout.split())
+    assert "CLAIM" not in done.stdout
 
 
 def test_a_recipe_without_all_protocols_has_no_rank(record, report):

@@ -134,7 +134,7 @@ def report(
         if out is None and layout is None:
             return
     if form == "table" and out is None:
-        _print(built, findings if claims else [])
+        _print(built, findings, claims)
         return
     text = _text(form, built, findings, claims, left_out, out.parent if out else Path())
     if out is None:
@@ -182,10 +182,10 @@ def _text(layout: str, table: "Table", findings: "list[Finding]", claims: bool, 
         return export.table_csv(table) + (f"\n{export.claims_csv(findings)}" if claims else "")
     if layout == "json":
         return export.dump(export.plain(table, findings, left_out))
-    return _plain_text(table, findings if claims else [])
+    return _plain_text(table, findings, claims)
 
 
-def _print(table: "Table", findings: "list[Finding]") -> None:
+def _print(table: "Table", findings: "list[Finding]", claims: bool) -> None:
     from vgbench.reports import markdown, ranking
 
     for headers, rows in ranking.grids(table, findings):
@@ -197,21 +197,21 @@ def _print(table: "Table", findings: "list[Finding]") -> None:
     for headers, rows in markdown.strata_grids(table):
         print()
         print_table([header.upper() for header in headers], rows)
-    if findings:
+    if claims and findings:
         headers, rows = markdown.claims_grid(findings)
         print()
         print_table([header.upper() for header in headers], rows)
         print("\n" + "\n".join(markdown.claims_notes(findings, table.suite.families)))
 
 
-def _plain_text(table: "Table", findings: "list[Finding]") -> str:
+def _plain_text(table: "Table", findings: "list[Finding]", claims: bool) -> str:
     """Return what `_print` prints, without a terminal's colours and width."""
     import contextlib
     import io
 
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
-        _print(table, findings)
+        _print(table, findings, claims)
     return text.getvalue()
 
 

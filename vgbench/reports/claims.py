@@ -22,6 +22,7 @@ from vgbench.reports.comparisons import (
     baseline_side,
     compare_interaction,
     compare_paired,
+    compare_strata,
     compare_unpaired,
     recipe_side,
 )
@@ -30,6 +31,8 @@ from vgbench.statistics import holm
 from vgbench.text import suggest
 
 ALPHA = 0.05
+OVER_SEEDS = "over seeds"
+"""Scope of a verdict about methods, not only about the checkpoints that were compared."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,10 @@ def _compare(finding: Finding, table: Table) -> Finding:
         side_a, side_b = _sides(finding, table)
         finding = replace(finding, a=side_a.name, b=side_b.name, baseline=side_b.planner)
         _have_records(side_a, side_b)
-        # Other tasks: of another protocol, or of another stratum.
-        compare = compare_unpaired if finding.claim.b == ("same",) else compare_paired
+        compare = compare_paired
+        if finding.claim.b == ("same",):
+            # Other tasks: of another protocol, with models of its own, or of another stratum, with the same ones.
+            compare = compare_unpaired if finding.claim.against else compare_strata
         return _tested(finding, compare(side_a, side_b, finding.score, finding.claim.tested_margin))
     except NotComparable as err:
         return replace(finding, reason=str(err))
@@ -201,7 +206,7 @@ def _verdict(finding: Finding, tasks: float, seeds: float) -> Finding:
     count, over_seeds = len(finding.seeds), finding.p_seeds is not None
     found = replace(finding, holm_tasks=tasks, holm_seeds=seeds if over_seeds else None)
     passed = over_seeds and seeds < ALPHA
-    scope = "over seeds" if passed else "for this checkpoint" if count == 1 else f"for these {count} checkpoints"
+    scope = OVER_SEEDS if passed else "for this checkpoint" if count == 1 else f"for these {count} checkpoints"
     if not passed and tasks >= ALPHA:
         return replace(found, scope=scope)
     confirmed = found.above == (finding.claim.direction == "greater")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor
 
-from vgbench.intervals import difference_interval, p_value, rate_interval
+from vgbench.intervals import difference_interval, p_value, rate_interval, strata_interval
 from vgbench.reports.table import TableCell
 from vgbench.scores import COUNTS
 from vgbench.statistics import (
@@ -173,6 +173,33 @@ def compare_unpaired(a: Side, b: Side, score: str, margin: float | None) -> Comp
         p_methods = None if few else welch_t(_means(of_a), _means(of_b))
     else:
         p_tasks = p_value(margin, between([units_a], [units_b]))
+        p_methods = p_value(margin, over_seeds)
+    return _comparison((of_a, of_b), over_seeds(0.95), p_tasks, p_methods)
+
+
+def compare_strata(a: Side, b: Side, score: str, margin: float | None) -> Comparison:
+    """Compare the same checkpoints on two sets of tasks: as `compare_unpaired` over tasks, but paired over seeds.
+
+    What a seed adds on both sides cancels: Student's paired test over the seeds' rates, and `strata_interval`.
+
+    Raises:
+        NotComparable: there is no common seed, or the score is missing.
+    """
+    seeds = sorted(set(a.records) & set(b.records))
+    if not seeds:
+        raise NotComparable("the two have no training seed in common")
+    of_a, of_b = a.scores(score, seeds), b.scores(score, seeds)
+    shared_a, shared_b = a.shares_tasks(seeds), b.shares_tasks(seeds)
+    units_a, units_b = _units(of_a, shared_a), _units(of_b, shared_b)
+
+    def over_seeds(confidence: float) -> Interval:
+        return strata_interval(list(of_a.values()), shared_a, list(of_b.values()), shared_b, confidence)
+
+    if margin is None:
+        p_tasks = fisher_exact(*_counts(units_a, units_b)) if score in COUNTS else permutation(units_a, units_b)
+        p_methods = paired_t(_means(of_a), _means(of_b)) if len(seeds) >= SEEDS_FOR_METHODS else None
+    else:
+        p_tasks = p_value(margin, lambda confidence: strata_interval([units_a], True, [units_b], True, confidence))
         p_methods = p_value(margin, over_seeds)
     return _comparison((of_a, of_b), over_seeds(0.95), p_tasks, p_methods)
 

@@ -1,20 +1,21 @@
 """Recipes ranked over a suite's protocols, with the ranks that other seeds and tasks like these might give."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vgbench.reports.claims import Finding
+from vgbench.reports.claims import OVER_SEEDS, Finding
 from vgbench.reports.fields import NONE, figure
 from vgbench.reports.table import Table, TableCell
-from vgbench.storage.records import RunRecord
+from vgbench.storage.records import RunRecord, share_tasks
 
 RESAMPLES = 4000
 NOTE = (
-    "Mean: over the protocols, each with the same weight. Ranks: 95 % of the ranks when seeds and tasks are drawn "
-    "again with replacement (4,000 times), the same tasks for all recipes; a recipe of one seed has no chance of the "
-    "seed in them. Overlapping ranks are no verdict: “shown better than” names what a declared claim tested, and on "
-    "which protocols the test passes after Holm's correction."
+    "Ranked on the training seeds that all of these recipes have. Mean: over the protocols, each with the same weight. "
+    "Ranks: 95 % of the ranks when seeds and tasks are drawn again with replacement (4,000 times), the same ones for "
+    "all recipes; from one seed they say nothing of other seeds. Overlapping ranks are no verdict: “shown better than” "
+    "names what a declared claim tested on all seeds, and on which protocols the test passes after Holm's correction; "
+    "with an asterisk: for these checkpoints, not over seeds."
 )
 
 
@@ -26,9 +27,9 @@ class Ranked:
         rank: by the mean; equal means share the mean of their ranks.
         ranks: least and largest rank, of 95 % of the resamples.
         mean: mean over the protocols of its success rate.
-        rates: success rate by protocol.
-        seeds: fewest seeds that it has on a protocol.
-        better_than: recipes that it was shown to be better than, each with the protocols.
+        rates: success rate by protocol, on the seeds that all ranked recipes have.
+        seeds: fewest such seeds on a protocol.
+        better_than: recipes that it was shown to be better than: for each, of whom that was shown, by protocol.
     """
 
     recipe: str
@@ -37,7 +38,7 @@ class Ranked:
     mean: float
     rates: dict[str, float]
     seeds: int
-    better_than: dict[str, tuple[str, ...]]
+    better_than: dict[str, dict[str, str]]
 
     def plain(self) -> dict[str, Any]:
         """JSON values."""
@@ -48,12 +49,15 @@ class Ranked:
             "mean": self.mean,
             "rates": self.rates,
             "seeds": self.seeds,
-            "better_than": {name: list(places) for name, places in self.better_than.items()},
+            "better_than": self.better_than,
         }
 
 
 def rank(table: Table, findings: Sequence[Finding], variant: str | None, resamples: int = RESAMPLES) -> list[Ranked]:
     """Rank the recipes that have current records on all protocols of the suite's ranking, the best first.
+
+    Only the training seeds that all of them have on a protocol count: a seed is a data set, which may be harder than
+    another one. Nothing is ranked where they have none in common.
 
     Args:
         table: what ran.
@@ -71,11 +75,16 @@ def rank(table: Table, findings: Sequence[Finding], variant: str | None, resampl
     cells = {name: row for name, row in cells.items() if row and all(cell.state == "done" for cell in row)}
     if not cells:
         return []
+    common = [_common([row[p] for row in cells.values()]) for p in range(len(protocols))]
+    if not all(runs[0] for runs in common):
+        return []
     draw = np.random.default_rng(0)
-    means = np.mean([_resampled([row[p] for row in cells.values()], draw, resamples) for p in range(len(protocols))], 0)
+    means = np.mean([_resampled(runs, draw, resamples) for runs in common], axis=0)
     drawn = rankdata(-means, axis=1)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    found = [float(np.mean([cell.rate for cell in row])) for row in cells.values()]
+    # [recipes, protocols]
+    rates = np.array([[np.mean([record.rate for record in of]) for of in runs] for runs in common]).T
+    found = [float(mean) for mean in rates.mean(1)]
     ranks = rankdata([-round(mean, 9) for mean in found])
     rows = [
         Ranked(
@@ -83,11 +92,11 @@ def rank(table: Table, findings: Sequence[Finding], variant: str | None, resampl
             float(ranks[number]),
             (int(np.floor(low[number])), int(np.ceil(high[number]))),
             found[number],
-            {cell.protocol: cell.rate for cell in row},
-            min(len(cell.records) for cell in row),
+            dict(zip(protocols, map(float, rates[number]), strict=True)),
+            min(len(runs[number]) for runs in common),
             _better_than(recipe, findings, variant),
         )
-        for number, (recipe, row) in enumerate(cells.items())
+        for number, recipe in enumerate(cells)
     ]
     return sorted(rows, key=lambda row: (row.rank, row.recipe))
 
@@ -103,26 +112,34 @@ def records(table: Table, variant: str | None) -> dict[str, list[RunRecord]]:
     return found
 
 
-def _resampled(cells: Sequence[TableCell], draw: Any, resamples: int) -> Any:
-    """Success rates [resamples, recipes] on one protocol, under seeds and tasks that are drawn again."""
+def _common(cells: Sequence[TableCell]) -> list[list[RunRecord]]:
+    """Return the records of each recipe, of the seeds that all of them have, in the order of the seeds."""
+    seeds = set.intersection(*({record.seed for record in cell.records} for cell in cells))
+    return [sorted((r for r in cell.records if r.seed in seeds), key=lambda r: r.seed) for cell in cells]
+
+
+def _resampled(runs: Sequence[Sequence[RunRecord]], draw: Any, resamples: int) -> Any:
+    """Success rates [resamples, recipes] on one protocol, under seeds and tasks that are drawn again.
+
+    Both are drawn once for all recipes, which saw the same data and were judged on the same tasks; the tasks once for
+    all seeds, where these share them.
+    """
     import numpy as np
 
-    seeds = sorted({record.seed for cell in cells for record in cell.records})
-    counts = {seed: max(len(r.episodes) for c in cells for r in c.records if r.seed == seed) for seed in seeds}
-    # How often each task is drawn: the same for all recipes, which were judged on the same tasks.
-    times = {seed: draw.multinomial(n, np.full(n, 1 / n), resamples) / n for seed, n in counts.items()}
-    columns = []
-    for cell in cells:
-        rates = np.stack([times[r.seed][:, : len(r.episodes)] @ np.asarray(r.episodes.success) for r in cell.records])
-        number = len(cell.records)
-        weights = draw.multinomial(number, np.full(number, 1 / number), resamples) / number
-        columns.append((weights * rates.T).sum(1))
-    return np.stack(columns, axis=1)
+    number, counts = len(runs[0]), [len(record.episodes) for record in runs[0]]
+    weights = draw.multinomial(number, np.full(number, 1 / number), resamples) / number
+    shared = number > 1 and share_tasks(runs[0])
+    drawn = [draw.multinomial(n, np.full(n, 1 / n), resamples) / n for n in (counts[:1] if shared else counts)]
+    times = drawn * number if shared else drawn
+    rates = [
+        np.stack([times[k] @ np.asarray(record.episodes.success) for k, record in enumerate(of)], 1) for of in runs
+    ]
+    return np.stack([(weights * rate).sum(1) for rate in rates], axis=1)
 
 
-def _better_than(recipe: str, findings: Sequence[Finding], variant: str | None) -> dict[str, tuple[str, ...]]:
-    """Recipes that tested claims on all tasks show to be worse, in their success."""
-    found: dict[str, list[str]] = {}
+def _better_than(recipe: str, findings: Sequence[Finding], variant: str | None) -> dict[str, dict[str, str]]:
+    """Recipes that tested claims on all tasks show to be worse, in their success: for each, of whom, by protocol."""
+    found: dict[str, dict[str, str]] = {}
     for finding in findings:
         claim = finding.claim
         # Of claims on other tasks, other scores or differences of differences no recipe is better than another.
@@ -130,9 +147,9 @@ def _better_than(recipe: str, findings: Sequence[Finding], variant: str | None) 
         if not plain or finding.variant != variant or finding.score != "success" or finding.b == "baseline":
             continue
         winner, loser = (finding.a, finding.b) if finding.sign == ">" else (finding.b, finding.a)
-        if finding.sign in ("<", ">") and winner == recipe and finding.protocol not in found.get(loser, []):
-            found.setdefault(loser, []).append(finding.protocol)
-    return {loser: tuple(places) for loser, places in found.items()}
+        if finding.sign in ("<", ">") and winner == recipe:
+            found.setdefault(loser, {}).setdefault(finding.protocol, finding.scope)
+    return found
 
 
 def grids(table: Table, findings: Sequence[Finding]) -> list[tuple[list[str], list[list[str]]]]:
@@ -147,15 +164,18 @@ def grids(table: Table, findings: Sequence[Finding]) -> list[tuple[list[str], li
 
 
 def _texts(row: Ranked, protocols: Sequence[str]) -> list[str]:
-    better = [f"{name} ({_places(places, protocols)})" for name, places in row.better_than.items()]
+    better = [f"{name} ({_places(scopes, protocols)})" for name, scopes in row.better_than.items()]
     number = f"{row.rank:g}"
     span = f"{row.ranks[0]} to {row.ranks[1]}"
     rates = [figure(row.rates[protocol]) for protocol in protocols]
     return [number, span, row.recipe, figure(row.mean), *rates, str(row.seeds), ", ".join(better) or NONE]
 
 
-def _places(places: Sequence[str], protocols: Sequence[str]) -> str:
-    return "all" if set(places) == set(protocols) else ", ".join(places)
+def _places(scopes: Mapping[str, str], protocols: Sequence[str]) -> str:
+    """Name protocols, each with an asterisk where a test passes for the checkpoints alone."""
+    if set(scopes) == set(protocols) and set(scopes.values()) == {OVER_SEEDS}:
+        return "all"
+    return ", ".join(name + ("" if scope == OVER_SEEDS else "*") for name, scope in scopes.items())
 
 
 def plain(table: Table, findings: Sequence[Finding]) -> list[dict[str, Any]]:

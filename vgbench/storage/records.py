@@ -62,7 +62,8 @@ class RunRecord:
     def of(self, stratum: str) -> "RunRecord":
         """Return the record of the tasks of one stratum alone."""
         baselines = {name: episodes.of(stratum) for name, episodes in self.baselines.items()}
-        return replace(self, episodes=self.episodes.of(stratum), baselines=baselines)
+        # The hash is that of all tasks, of which another record may have only this stratum: distances tell.
+        return replace(self, episodes=self.episodes.of(stratum), baselines=baselines, tasks=None)
 
     @property
     def baseline(self) -> str | None:
@@ -74,6 +75,11 @@ class RunRecord:
         if self.tasks is not None and other.tasks is not None:
             return self.tasks == other.tasks
         return self._place() == other._place()
+
+    def shares_tasks(self, other: "RunRecord") -> bool:
+        """Whether another record is of the same tasks, or of the same ones in some stratum."""
+        strata = {*self.episodes.strata} & {*other.episodes.strata}
+        return self.same_tasks(other) or any(self.of(name).same_tasks(other.of(name)) for name in strata)
 
     def _place(self) -> object:
         # Equal distances at all starts mean equal tasks, within one environment and task seed.
@@ -87,7 +93,7 @@ def share_tasks(records: Sequence[RunRecord]) -> bool:
     One pair is enough: it is cautious to take all for alike, since shared tasks count for less.
     """
     pairs = ((a, b) for i, a in enumerate(records) for b in records[i + 1 :])
-    return any(a.same_tasks(b) for a, b in pairs)
+    return any(a.shares_tasks(b) for a, b in pairs)
 
 
 def scan(
