@@ -1,6 +1,8 @@
 """`vgbench audit`: a world with known answers, its rules, and what records say of tasks."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -118,12 +120,45 @@ def test_the_table_says_what_is_missing_and_the_verdict(audit):
     [
         (("--tasks", "0"), "--tasks 0: expected at least 1"),
         (("--out", "nowhere/audit.json"), "--out nowhere/audit.json: expected the name of a file in a folder"),
-        (("--records", "."), "--records: no finished run of protocol generic, scale smoke, variant tuned in ."),
+        (
+            ("--records", "."),
+            "--records: no finished run of protocol generic, scale smoke, variant tuned, data seed 1000, task seed "
+            "1000 in .",
+        ),
     ],
 )
 def test_mistakes_are_named_before_anything_is_played(audit, options, message):
     done = audit(*options)
-    assert done.exit_code == 2 and message in done.stderr and "playing" not in done.stderr
+    assert done.exit_code == 2 and message in done.stderr and "running" not in done.stderr
+    assert not list(Path(os.environ["VGBENCH_CACHE"]).rglob("*.h5"))  # nor is anything collected
+
+
+def test_only_records_of_the_audits_tasks_and_values_count(vgbench_cli, tmp_path, monkeypatch):
+    """Two recipes as they are, one of other tasks, and one with another value."""
+    monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
+    small = ["mppi.samples=8", "mpc.max_steps=8", "evaluation.tasks=2", "train.steps=2"]
+    asked = [word for value in small for word in ("--set", value)]
+    run = ["run", "--protocol", "wall_big", "--scale", "smoke", "--data-seed", "1000", *asked]
+    runs = {
+        "vf": ["--recipe", "vf", "--task-seed", "1000"],
+        "regressive": ["--recipe", "regressive", "--task-seed", "1000"],
+        "others": ["--recipe", "contrastive", "--task-seed", "3"],
+        "changed": ["--recipe", "pred_vcreg", "--task-seed", "1000", "--set", "mpc.power=3"],
+    }
+    for name, options in runs.items():
+        done = vgbench_cli(*run, *options, "--out", tmp_path / "runs" / name)
+        assert done.exit_code == 0, done.stderr
+    done = vgbench_cli(
+        "audit", "wall_big", "--scale", "smoke", "--records", tmp_path / "runs", "--format", "json", *asked
+    )
+    assert done.exit_code == 0, done.stderr
+    record = done.json()
+    assert sorted(row["recipe"] for row in record["recipes"]) == ["regressive", "vf"]
+    keys = {json.loads((tmp_path / "runs" / name / "run.json").read_text())["key"] for name in ("vf", "regressive")}
+    assert {about["key"] for about in record["records"]} == keys
+    notes = " ".join(done.stderr.split())
+    assert "others: data seed 1000 and task seed 3 make other tasks than the audit's" in notes
+    assert "changed: mpc.power was 3.0, is now 1.0" in notes
 
 
 # Four recipes on six tasks: a solves most, d least; the last task goes against the rest.
@@ -145,6 +180,7 @@ def test_items_of_a_table_worked_out_by_hand():
     # The last task, (0, 0, 0, 1), against rests (5, 4, 3, 1): deviations (1.75, .75, -.25, -2.25), of squares 8.75,
     # and those of the item of .75; the product is -2.25.
     assert correlations[-1] == pytest.approx(-2.25 / (8.75 * 0.75) ** 0.5)
+    assert items.against(SOLVED) == [(0, 5, 0.25, pytest.approx(correlations[-1]))]
     # Pairs differ on 1 (ab), 2 (ac), 5 (ad), 1 (bc), 4 (bd), 3 (cd) of 6 tasks: the median is 2.5.
     assert items.discordance(SOLVED) == pytest.approx(2.5 / 6)
 

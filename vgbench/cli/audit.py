@@ -60,10 +60,12 @@ def audit(
     """
     from vgbench.analysis.audit import audit as made
     from vgbench.analysis.audit.run import records_of
-    from vgbench.analysis.ladder.setup import set_up_protocol
+    from vgbench.analysis.ladder.setup import set_up_protocol, spec_of_protocol
     from vgbench.config.request import RunRequest
     from vgbench.errors import UsageError
+    from vgbench.reports.staleness import departures
     from vgbench.storage.files import write_json
+    from vgbench.storage.records import RunRecord
 
     for option, path in (("--out", out), ("--plot", plot)):
         if path is not None:
@@ -79,16 +81,21 @@ def audit(
         task_seed=task_seed,
         set=set_ or [],
     )
-    setup = set_up_protocol(request, tasks)
-    spec = setup.spec
-    found, left_out = records_of(records or [], spec.protocol, spec.scale, spec.variant)
+    spec = spec_of_protocol(request)
+
+    def problem(record: RunRecord) -> str | None:
+        """What its values differ in from those that the audit's protocol has."""
+        return "; ".join(departures(record, request)) or None
+
+    found, left_out = records_of(records or [], spec, problem)
     for line in left_out:
         note(f"skipped {line}")
     if records and not found:
         raise UsageError(
-            f"--records: no finished run of protocol {spec.protocol}, scale {spec.scale}, variant {spec.variant} in "
-            f"{', '.join(map(str, records))}"
+            f"--records: no finished run of protocol {spec.protocol}, scale {spec.scale}, variant {spec.variant}, data "
+            f"seed {data_seed}, task seed {task_seed} in {', '.join(map(str, records))}"
         )
+    setup = set_up_protocol(request, tasks)
     record = made(setup, found, lambda name: progress(f"running: {name}"))
     if out is not None:
         write_json(out, record)

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vgbench.errors import VgbenchError
 from vgbench.spec import Compute, ResolvedPlugin, RunSpec
 from vgbench.storage.records import RunRecord
 from vgbench.storage.source_changes import changed_sources
+
+if TYPE_CHECKING:
+    from vgbench.config.request import RunRequest
 
 Flat = dict[str, dict[str, Any]]  # "" or the owner of parameters -> name -> value
 
@@ -46,15 +49,36 @@ def compare(record: RunRecord, variant: str | None, own: Path | None = None) -> 
         spec = _present(record.recipe, record.protocol, record.scale, record.seed, variant, file)
     except VgbenchError as err:
         return Comparison(None, (f"it cannot be made now: {err}",))
-    # Records older than these options were computed without them.
-    how = Compute(record.identity.get("precision", "float32"), record.identity.get("compile", False))
-    # Where and how a record was computed does not make it stale.
-    spec = replace(spec, device=record.identity.get("device", spec.device), compute=how)
+    spec = _computed_alike(record, spec)
     sources = tuple(changed_sources(record.plugins))
     if spec.key() == record.key:
         return Comparison(spec.key(), changed_sources=sources)
     differences, younger, asked = _differences(record, spec)
     return Comparison(spec.key(), differences, younger, sources, asked)
+
+
+def departures(record: RunRecord, request: "RunRequest") -> tuple[str, ...]:
+    """Say in what a record departs from what a request makes of its recipe and training seed, as `compare` does."""
+    from vgbench.config.resolve import resolve
+
+    file = _own_file(record, record.variant)
+    asked_for = request.replaced(recipe=record.recipe, seed=record.seed, loose=True)
+    try:
+        spec = resolve(asked_for if file is None else asked_for.replaced(recipes=file))
+    except VgbenchError as err:
+        return (f"it cannot be made now: {err}",)
+    spec = _computed_alike(record, spec)
+    if spec.key() == record.key:
+        return ()
+    differences, _, asked = _differences(record, spec)
+    return (*differences, *(f"run with {one}" for one in asked))
+
+
+def _computed_alike(record: RunRecord, spec: RunSpec) -> RunSpec:
+    """Return a run with the record's device and precision: where and how it was computed does not make it stale."""
+    # Records older than these options were computed without them.
+    how = Compute(record.identity.get("precision", "float32"), record.identity.get("compile", False))
+    return replace(spec, device=record.identity.get("device", spec.device), compute=how)
 
 
 def _own_file(record: RunRecord, variant: str | None) -> Path | None:

@@ -34,11 +34,30 @@ def item_rest(solved: Solved) -> list[float]:
     for seed in _full(solved, RECIPES):
         rows = list(solved[seed].values())
         totals = [sum(row) for row in rows]
-        for item in zip(*rows, strict=True):
-            rest = [total - one for total, one in zip(totals, item, strict=True)]
-            if len(set(item)) > 1 and len(set(rest)) > 1:
-                found.append(correlation(item, rest))
+        values = (_item_rest(item, totals) for item in zip(*rows, strict=True))
+        found += [value for value in values if value is not None]
     return found
+
+
+def against(solved: Solved) -> list[tuple[int, int, float, float]]:
+    """Return the items on which better recipes do worse: seed, task, share of the recipes that solve it, correlation.
+
+    The correlation is that of `item_rest`.
+    """
+    found = []
+    for seed in _full(solved, RECIPES):
+        rows = list(solved[seed].values())
+        totals = [sum(row) for row in rows]
+        for task, item in enumerate(zip(*rows, strict=True)):
+            value = _item_rest(item, totals)
+            if value is not None and value < 0:
+                found.append((seed, task, sum(item) / len(item), value))
+    return found
+
+
+def _item_rest(item: Sequence[float], totals: Sequence[float]) -> float | None:
+    rest = [total - one for total, one in zip(totals, item, strict=True)]
+    return correlation(item, rest) if len(set(item)) > 1 and len(set(rest)) > 1 else None
 
 
 def negative_share(correlations: Sequence[float]) -> float:

@@ -8,8 +8,9 @@ from vgbench.analysis.audit import items
 from vgbench.analysis.audit.rules import HIGH, LOW, RULES, verdict
 from vgbench.analysis.ladder.run import run_ablation
 from vgbench.analysis.ladder.setup import LadderSetup
+from vgbench.spec import RunSpec
 from vgbench.storage.files import Record
-from vgbench.storage.records import RunRecord
+from vgbench.storage.records import RunRecord, scan
 
 FORMAT = 1
 DIFFERENCES = (0.05, 0.1, 0.2)
@@ -34,6 +35,9 @@ def audit(
         "rungs": played["rows"],
         "items": _items(records) if records else None,
         "recipes": _recipes(records),
+        "records": [
+            {"recipe": record.recipe, "seeds": dict(record.identity["seeds"]), "key": record.key} for record in records
+        ],
     }
     judged = [rule.judge(record) for rule in RULES]
     return record | {"rules": judged, "verdict": verdict(judged)}
@@ -41,6 +45,12 @@ def audit(
 
 def _items(records: Iterable[RunRecord]) -> Record:
     """What the records say of tasks and recipes."""
+    records = list(records)
+    strata = {record.seed: record.episodes.strata for record in records}
+
+    def stratum_of(seed: int, task: int) -> str | None:
+        return strata[seed][task] if strata[seed] else None
+
     solved: dict[int, dict[str, list[float]]] = {}
     for record in records:
         solved.setdefault(record.seed, {})[record.recipe] = [float(x) for x in record.episodes.success]
@@ -54,6 +64,16 @@ def _items(records: Iterable[RunRecord]) -> Record:
         "median_item_rest": median(correlations) if correlations else None,
         "negative_item_rest": items.negative_share(correlations) if correlations else None,
         "expected_negative_item_rest": items.expected_negative(solved),
+        "against": [
+            {
+                "seed": seed,
+                "task": task,
+                "stratum": stratum_of(seed, task),
+                "solved": share,
+                "item_rest": round(value, 4),
+            }
+            for seed, task, share, value in items.against(solved)
+        ],
         "discordance": discordant,
         "tasks_needed": {}
         if discordant is None
@@ -86,11 +106,27 @@ def _rate(runs: Sequence[RunRecord]) -> Record:
 
 
 def records_of(
-    folders: Iterable[Path], protocol: str, scale: str, variant: str | None
+    folders: Iterable[Path], spec: RunSpec, problem: Callable[[RunRecord], str | None] = lambda record: None
 ) -> tuple[list[RunRecord], list[str]]:
-    """Return the complete records of a protocol in some folders, and a line for each folder left out."""
-    from vgbench.config.catalogue_files import load_catalogue
-    from vgbench.storage.records import scan
+    """Return the complete records of a protocol on the tasks of an audit, and a line for each folder left out.
 
-    found, left_out = scan(folders, scale, load_catalogue().recipes, [variant] if variant else [])
-    return [r for r in found if r.protocol == protocol and not r.error and r.variant == variant], left_out
+    Args:
+        folders: where to look.
+        spec: of the audit: its protocol, scale, variant, and seeds of data and tasks.
+        problem: says of a record why it should be left out, or None.
+    """
+    found, left_out = scan(folders, spec.scale, variants=[spec.variant] if spec.variant else [])
+    fitting = []
+    for record in found:
+        if record.protocol != spec.protocol or record.error or record.variant != spec.variant:
+            continue
+        seeds = record.identity["seeds"]
+        if (seeds["data"], seeds["task"]) != (spec.data_seed, spec.task_seed):
+            why = f"data seed {seeds['data']} and task seed {seeds['task']} make other tasks than the audit's"
+        else:
+            why = problem(record) or ""
+        if why:
+            left_out.append(f"{record.path}: {why}")
+        else:
+            fitting.append(record)
+    return fitting, left_out

@@ -91,15 +91,18 @@ def set_up(
     return setup, runs
 
 
+def spec_of_protocol(request: RunRequest) -> RunSpec:
+    """Resolve a protocol alone: nothing of a method is used, but a specification needs one."""
+    return resolve(request.replaced(recipe=next(iter(load_catalogue().recipes)), loose=True))
+
+
 def set_up_protocol(request: RunRequest, tasks: int | None = None, budget: int | None = None) -> LadderSetup:
     """Set up an ablation of a protocol alone, on its first `tasks` tasks, by default all.
 
     Raises:
         UsageError: the request does not fit, or the planner does not take the budget.
     """
-    # Nothing of a method is used; a specification needs one.
-    recipe = next(iter(load_catalogue().recipes))
-    spec = resolve(request.replaced(recipe=recipe, loose=True))
+    spec = spec_of_protocol(request)
     environment = build_environment(spec.environment)
     scale, device = spec.settings["model"].action_scale, torch.device(spec.device)
     data = Dataset(environment, load_data(spec, environment)[0], device, scale)
