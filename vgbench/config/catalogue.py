@@ -20,7 +20,7 @@ from vgbench.config.definitions import (
 from vgbench.config.protocols import Protocol, read_protocols
 from vgbench.config.recipes import Recipe, read_recipes
 from vgbench.config.schema import check_name, known, make, mapping, parts
-from vgbench.config.suites import read_suites
+from vgbench.config.suites import check_seeds, read_suites
 from vgbench.config.variants import Variant, read_variants
 from vgbench.errors import UsageError
 from vgbench.storage import yaml_file
@@ -189,6 +189,7 @@ def _sweeps(content: Mapping[str, Any], where: Where, others: Mapping[str, Sweep
                     place = here / "curves" / index / "beside" / address
                     raise UsageError(f"{place}: expected a list of {len(curve.values)} values, as many as `values`")
         sweeps[name] = make(Sweep, raw | {"curves": curves}, here, name=name)
+        check_seeds(sweeps[name].seeds, here / "seeds")
     return sweeps
 
 

@@ -69,6 +69,8 @@ class Claim:
         self, where: Where, recipes: Iterable[str], protocols: Iterable[str], families: Iterable[str] = ()
     ) -> None:
         """Refuse names that do not exist; `where` names the claim in messages."""
+        for key in SEVERAL:
+            _names(getattr(self, key), where / key, optional=key == "stratum")
         checks = [("a", "recipe", self.a, recipes), ("b", "recipe", self.recipes()[len(self.a) :], recipes)]
         checks += [("protocols", "protocol", self.protocols, protocols)]
         for key, name in (("against", self.against), ("interaction", self.interaction)):
@@ -93,12 +95,30 @@ class Claim:
         # A recipe against itself on its own tasks has no difference to test.
         if (self.b == ("same",)) != elsewhere:
             raise UsageError(f"{where}: `b: same` and `against: PROTOCOL` or `against_stratum: NAME` go together")
+        if both := sorted(set(self.a) & set(self.b)):
+            raise UsageError(f"{where / 'b'}: {both[0]!r} is on both sides; leave it out on one")
+        if self.against_stratum is not None and not self.stratum:
+            raise UsageError(
+                f"{where / 'against_stratum'}: {self.against_stratum!r} would be a part of the tasks of `a`; name the "
+                "`stratum` of `a`, too"
+            )
         if self.against_stratum in self.stratum and self.against is None:
             raise UsageError(f"{where / 'against_stratum'}: {self.against_stratum!r} is the stratum of `a`, too")
         if self.interaction and (self.b in (("same",), ("baseline",)) or self.interaction in self.protocols):
             raise UsageError(
                 f"{where / 'interaction'}: expected another protocol than those of the claim, and two recipes, a and b"
             )
+
+
+def _names(names: tuple[str, ...], where: Where, optional: bool) -> None:
+    """Refuse no name, unless it is optional, and one that stands twice: its comparisons would count twice."""
+    if not names and not optional:
+        raise UsageError(f"{where}: expected at least one name")
+    for index, name in enumerate(names):
+        if not isinstance(name, str):
+            raise UsageError(f"{where}: expected names, got {repr(name)[:60]}")
+        if name in names[:index]:
+            raise UsageError(f"{where}: {name!r} stands there twice; leave one out")
 
 
 def read_claim(raw: Any, where: Where, recipes: tuple[str, ...]) -> Claim:

@@ -28,12 +28,12 @@ def read_suites(
         suite: Suite = make(Suite, raw, here, name=name)
         for key, known in (("recipes", recipes), ("protocols", protocols)):
             _names(getattr(suite, key), known, here / key)
-        _seeds(suite.seeds, here / "seeds")
+        check_seeds(suite.seeds, here / "seeds")
         for recipe, places in mapping(suite.only, here / "only").items():
             choice(recipe, suite.recipes, here / "only" / recipe)
             _names(tuple(places) if isinstance(places, list) else places, suite.protocols, here / "only" / recipe)
-        for protocol in suite.ranking:
-            choice(protocol, suite.protocols, here / "ranking")
+        if suite.ranking:
+            _names(suite.ranking, suite.protocols, here / "ranking")
         _published(suite, here)
         suites[name] = replace(suite, claims=_claims(suite, here, recipes, protocols))
     return suites
@@ -48,7 +48,8 @@ def _names(names: Any, known: Iterable[str], where: Where) -> None:
             raise UsageError(f"{where / index}: {name!r} stands there twice; leave one out")
 
 
-def _seeds(seeds: Any, where: Where) -> None:
+def check_seeds(seeds: Any, where: Where) -> None:
+    """Refuse what is no list of seeds, and one that stands twice."""
     if not (isinstance(seeds, tuple) and seeds):
         raise UsageError(f"{where}: expected a list of seeds such as [0, 1, 2], got {seeds!r}")
     for index, seed in enumerate(seeds):
@@ -105,3 +106,11 @@ def _of_suite(claim: Claim, suite: Suite, where: Where) -> None:
         for name in names:
             if name not in known:
                 raise UsageError(f"{where / key}: {kind} {name!r} is not part of the suite. {suggest(name, known)}")
+    for recipe in claim.recipes():
+        # `against` is where the other side is judged; the side `a` of `b: same` is on both.
+        for protocol in (*claim.protocols, *elsewhere):
+            if not suite.has(recipe, protocol):
+                raise UsageError(
+                    f"{where}: by `only`, the suite does not run {recipe!r} on {protocol!r}: the claim could not be "
+                    "judged there"
+                )
