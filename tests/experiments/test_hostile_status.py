@@ -67,3 +67,20 @@ def test_a_position_is_not_written_through_a_link(tmp_path):
     assert victim.read_text() == "mine"
     found = stage_file.position(tmp_path)
     assert found is not None and (found.stage, found.percent) == ("predictor", 30)
+
+
+def test_an_odd_result_is_a_failed_run_and_the_runs_beside_it_are_told(vgbench_cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
+    small = ["mppi.samples=4", "mpc.max_steps=4", "evaluation.tasks=2", "train.steps=2", "train_predictor.steps=2"]
+    suite = ["suite", "paper_table_2", "--scale", "smoke", "--only", "vf,wall_small,wall_big", "--seeds", "0"]
+    suite += [word for value in small for word in ("--set", value)]
+    assert vgbench_cli(*suite, "--out", "out").exit_code == 0
+    path = tmp_path / "out" / "wall_small" / "vf" / "s0" / "result.json"
+    whole = json.loads(path.read_text())
+    odd = [{"n": 0}, {"n": "2"}, {"n": None}, {"successes": [0]}, {"successes": 10**400}, {"success_rate": None}]
+    for change in odd:
+        path.write_text(json.dumps(whole | change))
+        done = vgbench_cli("suite", "--status", "out", "--format", "json")
+        assert done.exit_code == 0, done.stderr
+        states = {run["folder"].split("/")[-3]: run["state"] for run in done.json()}
+        assert states == {"wall_small": "failed", "wall_big": "done"}, change

@@ -157,6 +157,23 @@ def test_a_damaged_shared_checkpoint_is_made_anew(vgbench, tmp_path):
     assert all(path.samefile(second / "checkpoints" / f"{stage}.pt") for path, stage in by_stage(tmp_path / "out"))
 
 
+@pytest.mark.slow
+def test_a_shared_checkpoint_under_the_name_of_another_is_not_taken(vgbench, tmp_path):
+    """Whole files, of a stage of the same name, but of another seed."""
+    command = [*SWEEP, "--recipe", "vf", "--grid"]
+    vgbench(*command, "mppi.samples=8", "--seeds", "0,1")
+    first, second = (path for path, stage in by_stage(tmp_path / "out") if stage == "encoder")
+    for suffix in (".pt", ".json"):
+        one, other = first.with_suffix(suffix), second.with_suffix(suffix)
+        aside = one.with_suffix(".aside")
+        one.rename(aside), other.rename(one), aside.rename(other)
+    vgbench(*command, "mppi.samples=8,16", "--seeds", "0,1")
+    for seed in ("s0", "s1"):
+        old, new = (tmp_path / "out" / f"vf-mppi.samples={samples}" / seed for samples in (8, 16))
+        assert "is of another stage" in (new / "log.txt").read_text()
+        assert (old / "train.jsonl").read_text() == (new / "train.jsonl").read_text()
+
+
 def by_stage(out):
     """Shared checkpoints with the stage that each is of."""
     return [(path.with_suffix(".pt"), load(path)["stage"]) for path in (out / ".shared").glob("*.json")]

@@ -1,6 +1,7 @@
 """`vgbench train` and `vgbench offline`: recordings alone, from a file of one's own to a report."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -211,6 +212,28 @@ def test_a_run_of_an_environment_is_trained_and_then_played(vgbench_cli, tmp_pat
     played = vgbench_cli("run", *how, "--format", "json")
     assert played.exit_code == 0 and played.json()["n"] == 4
     assert Path("w/checkpoints/predictor.pt").read_bytes() == weights
+
+
+def test_an_edited_record_of_training_is_not_told_again(model, vgbench_cli, tmp_path):
+    shutil.copytree(model / "model", tmp_path / "model")
+    path = tmp_path / "model" / "training.json"
+    text = path.read_text()
+    assert '"states": ' in text
+    path.write_text(text.replace('"states": ', '"states": 1'))
+    command = ["train", "--data", model / "data.h5", "--recipe", "vf", "--scale", "smoke"]
+    done = vgbench_cli(*command, "--out", tmp_path / "model")
+    assert done.exit_code == 1 and f"{path} is damaged or was edited" in done.stderr
+
+
+def test_an_edited_configuration_is_not_taken_for_that_of_the_model(model, vgbench_cli, tmp_path):
+    """Until a run is complete config.yaml is in no list of checksums."""
+    shutil.copytree(model / "model", tmp_path / "model")
+    path = tmp_path / "model" / "config.yaml"
+    text = path.read_text()
+    assert "\nseed: 0\n" in text
+    path.write_text(text.replace("\nseed: 0\n", "\nseed: 1\n"))
+    done = vgbench_cli("offline", tmp_path / "model")
+    assert done.exit_code == 1 and f"{path} is damaged or was edited" in done.stderr
 
 
 def test_a_data_set_of_an_environment_is_trained_on_and_then_played_as_it_stands(vgbench_cli, tmp_path):

@@ -19,7 +19,7 @@ from vgbench.plugin.loggers import Loggers
 from vgbench.plugin.registry import Registry
 from vgbench.spec import RunSpec
 from vgbench.storage import source_changes
-from vgbench.storage.files import write_json
+from vgbench.storage.files import write_sealed
 from vgbench.storage.interrupt import Stop, deferred_interrupts
 from vgbench.storage.record_types import ResultFile
 from vgbench.storage.run_folder import RunFolder
@@ -94,7 +94,7 @@ def run(
             done = "trained" if train_only and not played else "done"
             folder.update(status=done, error=None, plugin_errors=loggers.errors)
             if train_only:
-                write_json(folder.path / TRAINING, result)
+                write_sealed(folder.path / TRAINING, cast("dict[str, Any]", result))
             else:
                 folder.complete(cast("ResultFile", result))
             status = done

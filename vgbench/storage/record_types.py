@@ -67,6 +67,7 @@ class RunFile(MadeBy):
     protocol: Annotated[str, "protocol"]
     scale: Annotated[str, "scale"]
     variant: Annotated[str | None, "variant"]
+    config: NotRequired[Annotated[str, "SHA-256 of config.yaml; older records have none"]]
     sha256: NotRequired[Annotated[str, "hash of all other fields, sorted and without spaces; older records have none"]]
 
 

@@ -13,6 +13,7 @@ from vgbench.storage import checkpoints, checksums, provenance, yaml_file
 from vgbench.storage.clock import Clock
 from vgbench.storage.differences import first_difference
 from vgbench.storage.lock import locked
+from vgbench.storage.record_shape import misfit
 from vgbench.storage.record_types import MadeBy, ResultFile, RunFile, Times
 
 if TYPE_CHECKING:
@@ -120,6 +121,11 @@ class RunFolder:
             return None
         advice = "delete this one file and give the command again: it is made again from the checkpoints"
         result = read_json(path, ("key", "success_rate", "successes", "n", "stages", "scale", "run_dir"), advice)
+        problem = misfit(result, ResultFile)
+        if problem is None and not 0 <= result["successes"] <= result["n"] >= 1:
+            problem = f"{result['successes']} of {result['n']} tasks solved"
+        if problem:
+            raise VgbenchError(f"{path} is not what vgbench wrote: {problem}; {advice}")
         # Exactly equal: it was written as this quotient, and JSON keeps every bit of a float.
         if result["key"] != self._read_run()["key"] or result["success_rate"] != result["successes"] / result["n"]:
             raise VgbenchError(f"{path} is not what vgbench wrote: it contradicts itself or run.json; {advice}")
@@ -176,16 +182,27 @@ class RunFolder:
                 "notes": [],
                 **made_by,
             }
+        text = yaml_file.dump(spec.to_config())
         # Before anything is computed: whatever ends the run, its folder says whose it is.
-        self.update(status="started")
-        write_text(self.path / "config.yaml", yaml_file.dump(spec.to_config()))
+        self.update(status="started", config=hashlib.sha256(text.encode()).hexdigest())
+        write_text(self.path / "config.yaml", text)
 
     def attach(self) -> RunFile:
         """Read run.json, so that checkpoints can be read; nothing is locked or written."""
         self._run = self._read_run()
         if (self.path / "result.json").exists():
             checksums.verify(self.path)
+        self._check_config()
         return self._run
+
+    def _check_config(self) -> None:
+        """Hold config.yaml against the hash in run.json; older runs have none."""
+        path, wanted = self.path / "config.yaml", self._run.get("config")
+        if wanted is not None and path.exists() and hashlib.sha256(read_whole(path)).hexdigest() != wanted:
+            raise VgbenchError(
+                f"{path} is damaged or was edited: run.json beside it has another hash. Give the command that made the "
+                f"run again with --out {self.path}, which writes it anew"
+            )
 
     def note(self, text: str) -> bool:
         """Keep what happened, for the record; False if it is there already."""

@@ -118,7 +118,7 @@ def _check_size(size: int, name: str) -> None:
 
 
 def _check_events(text: str, name: str) -> None:
-    """Refuse text that is nested too deeply, or stands for too many values, before anything is made of it."""
+    """Refuse text that is nested too deeply, stands for too many values or has tags, before anything is made of it."""
     sizes: dict[str, int] = {}  # values of what an alias may name
     open_: list[tuple[str | None, int]] = []  # its anchor, and the values before it, of each level that is open
     count = 0
@@ -141,6 +141,8 @@ def _check_events(text: str, name: str) -> None:
             problem = f"nested more than {DEPTH} deep"
         elif count > NODES:
             problem = f"more than {NODES} values, with those that aliases repeat"
+        elif (tag := getattr(event, "tag", None)) is not None:
+            problem = f"the tag {tag.replace('tag:yaml.org,2002:', '!!')}; write the value without it"
         elif alias and any(event.anchor == anchor for anchor, _ in open_):
             problem = f"the alias *{event.anchor} stands inside of what it stands for"
         if problem:

@@ -18,7 +18,7 @@ from vgbench.errors import VgbenchError
 from vgbench.plugin.source import source
 from vgbench.spec import ResolvedPlugin, RunSpec
 from vgbench.storage import checkpoints
-from vgbench.storage.files import drop_partials, read_json, replacing, write_bytes, write_sealed
+from vgbench.storage.files import drop_partials, read_json, read_whole, replacing, write_bytes, write_sealed
 from vgbench.storage.lock import file_lock
 from vgbench.storage.run_folder import RunFolder
 from vgbench.text import message
@@ -141,8 +141,14 @@ class StageCache:
         if not path.exists() or (mine is not None and mine["step"] >= mine["total"]):
             return False
         try:
-            content = checkpoints.read(path)["content"]
-            about = read_json(path.with_suffix(".json"), ("key", "times", "log"), "it is made again")
+            fields = ("key", "times", "log", "hash", "checkpoint")
+            about = read_json(path.with_suffix(".json"), fields, "it is made again")
+            data = read_whole(path)
+            if about["hash"] != self._hashes[stage]:
+                raise VgbenchError(f"{path.stem}.json is of another stage, {about['hash']}")
+            if hashlib.sha256(data).hexdigest() != about["checkpoint"]:
+                raise VgbenchError(f"{path.name} is not the checkpoint that {path.stem}.json belongs to")
+            content = checkpoints.decode(data)["content"]
         except Exception as err:  # a damaged file raises many kinds; it is only a copy
             print(message(f"note: {path} cannot be used, so stage {stage} is trained here: {err}"), file=sys.stderr)
             # Removed, since `publish` does not replace a file that is there.
@@ -169,11 +175,14 @@ class StageCache:
         log = [record for record in run.lines("train.jsonl") if record.get("stage") == stage]
         about = {"format": FORMAT, "stage": stage, "key": self._key, "times": times, "log": log}
         own = run.path / "checkpoints" / f"{stage}.pt"
+        foreign = tuple(role for role, name in self._late.items() if name != stage)
+        data = _without(foreign, own) if foreign else read_whole(own)
+        # What it is, since a name alone is believed by nobody: another file may have come to have it.
+        about |= {"hash": self._hashes[stage], "checkpoint": hashlib.sha256(data).hexdigest()}
         # The checkpoint comes last, as others look for it. If two runs publish at a time, one is as good as the other.
         write_sealed(path.with_suffix(".json"), about)
-        foreign = tuple(role for role, name in self._late.items() if name != stage)
         if foreign:
-            write_bytes(path, _without(foreign, own))
+            write_bytes(path, data)
         else:
             _link(own, path)
 
