@@ -28,7 +28,7 @@ TINY = ["--scale", "smoke", "--device", "cpu", *(part for value in (*TRAIN, *PLA
 TABLE = "runs/paper_table_2-quick"
 SMOKE = ["--scale", "smoke"]
 SMALLER = {
-    "audit": [SMOKE, ["--tasks", "2"]],
+    "audit": [SMOKE, ["--tasks", "2"], *(["--set", value] for value in (*TRAIN, *PLAN))],
     "collect": [SMOKE],
     "demo": [["--copy"]],
     "figure": [["--set", "data.trajectories=4"]],
@@ -58,6 +58,8 @@ READY = ("data.h5", "others.h5", "wall.h5", "maze.h5", "tasks.json", "my_table.y
 MINE = """
 recipes:
   mine: {extends: vf}
+protocols:
+  my_rooms: {extends: turnstile, summary: mine}
 suites:
   mine: {summary: mine, recipes: [mine, vf], protocols: [wall_small]}
 """
@@ -108,7 +110,8 @@ def made(folder, start):
         shutil.copytree(folder / "runs" / "NAME", folder / "runs" / name)
     for name in ("literal", "tuned", "paper_table_2-smoke"):
         shutil.copytree(folder / TABLE, folder / "runs" / name)
-    call("run", "--protocol", "maze_far", "--recipe", "vf", *TINY, "--out", "runs/ranking/vf")
+    tuning = ["--data-seed", "1000", "--task-seed", "1000"]
+    call("run", "--protocol", "maze_far", "--recipe", "vf", *TINY, *tuning, "--out", "runs/ranking/vf")
     call("new", "suite", "my_table")
     only = ["--only", "vf_quasi,turnstile", "--seeds", "0"]
     call("suite", "my_table.yaml", *SMOKE, *only, "--out", "runs/my_table-quick")

@@ -21,6 +21,7 @@ from vgbench.text import interval_text, plural, share_text
 EPILOG = examples(
     "vgbench audit turnstile",
     "vgbench audit maze_far --records runs/ranking --out audit.json --plot audit.png",
+    "vgbench audit my_rooms --recipes mine.yaml",
 )
 TUNING_SEED = 1000
 """Seed of data and tasks, so that an audit does not use the tasks that are reported."""
@@ -44,6 +45,9 @@ def audit(
     tasks: Annotated[int | None, typer.Option(help="Number of tasks, from the first (default: all).")] = None,
     data_seed: Annotated[int, typer.Option(help="Seed of the data, and so of the layouts.")] = TUNING_SEED,
     task_seed: Annotated[int, typer.Option(help="Seed of the tasks.")] = TUNING_SEED,
+    recipes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML file with your own protocols and recipes.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Set a parameter.")
     ] = None,
@@ -77,6 +81,7 @@ def audit(
         protocol=protocol,
         scale=scale,
         variant=variant,
+        recipes=recipes,
         data_seed=data_seed,
         task_seed=task_seed,
         set=set_ or [],
