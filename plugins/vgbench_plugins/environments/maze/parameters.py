@@ -156,11 +156,17 @@ class MazeParams(api.Params):
             raise ValueError(f"map={self.map} has one layout, of data and tasks; expected tasks=seen, and such strata")
         farthest = max(group.least for group in self.groups)
         found = self.rules.longest if self.map != "random" else generator.longest_found(self.rules, farthest)
+        named = "strata" if self.strata else "distance" if self.distance else "longest"
         if farthest > found:
-            named = "strata" if self.strata else "distance" if self.distance else "longest"
             raise ValueError(
                 f"{named}: no start and goal are {farthest} cells apart, {found} at most (longest="
                 f"{self.rules.longest}); expected a smaller least distance, or a larger longest"
+            )
+        reach = max(group.most for group in self.groups)
+        if reach > self.rules.longest and named != "longest":
+            raise ValueError(
+                f"{named}: no start and goal are {reach} cells apart, {self.rules.longest} at most; expected a largest "
+                "distance of at most that, so that the name of the tasks is true"
             )
         return self
 
