@@ -137,7 +137,10 @@ def test_tasks_in_the_wrong_layouts_are_refused():
         ({"distance": (8, 9)}, "distance: no start and goal are 8 cells apart, 7 at most"),
         ({**SIX, "distance": (14, 20)}, "distance: no start and goal are 14 cells apart"),
         ({"map": "medium", "distance": (40, 50)}, "distance: no start and goal are 40 cells apart"),
-        ({**SIX, "distance": (9, 40)}, "distance: no start and goal are 40 cells apart, 13 at most; expected a largest"),
+        (
+            {**SIX, "distance": (9, 40)},
+            "no start and goal are 40 cells apart, 13 at most; expected a largest",
+        ),
         ({"strata": ("5-8 unseen",)}, "strata: no start and goal are 8 cells apart, 7 at most"),
         ({**SIX, "strata": ("5-8 unseen", "14-15 seen")}, "strata: no start and goal are 14 cells apart"),
         ({**SIX, "strata": ("5 unseen",)}, "strata has '5 unseen'; expected LEAST-MOST unseen"),
