@@ -37,5 +37,15 @@ def test_the_table_is_that_of_the_records():
     assert "\n".join(rows()) in page
 
 
+def test_what_more_steps_are_worth_is_what_the_records_say():
+    found = {}
+    for steps in (256, 1024):
+        result = json.loads((ROOT / f"results/causes/steps/{steps}/result.json").read_text())
+        found[steps] = [share_text(result["success_rate"]), share_text(result["strata"]["detour"]["success_rate"])]
+    page = " ".join((ROOT / "docs/ranking.md").read_text(encoding="utf-8").split())
+    assert f"256 steps solves {found[256][0]} of one_door's tasks and {found[256][1]} of its detours" in page
+    assert f"with 1024, {found[1024][0]} and {found[1024][1]} (" in page
+
+
 if __name__ == "__main__":
     print("\n".join(rows()))
