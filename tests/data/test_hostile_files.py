@@ -4,6 +4,7 @@ import json
 import resource
 import shutil
 import signal
+from contextlib import contextmanager
 
 import h5py
 import numpy as np
@@ -99,20 +100,44 @@ def test_files_of_older_versions_have_none_and_are_read(path):
     assert len(files.load(path)[0]) == 8
 
 
-def test_a_full_disk_is_told_in_a_line_and_leaves_nothing(tmp_path, wall):
-    """HDF5 would crash the process; a limit on the size of files stands for the disk."""
-    whole = collection.collect("wall", wall, SETTINGS, 0, folder=tmp_path / "whole")[1].stat().st_size
+@contextmanager
+def full_disk():
+    """A limit on the size of files stands for the disk; it is set by what is yielded."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
-        for size in (0, 100, 3000, whole - 1):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-            with pytest.raises(UsageError, match=r"cannot write the data set .*: File too large"):
-                collection.collect("wall", wall, SETTINGS, 0, folder=tmp_path / "full")
+        yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_a_full_disk_is_told_in_a_line_and_leaves_nothing(tmp_path, wall):
+    """HDF5 would crash the process."""
+    whole = collection.collect("wall", wall, SETTINGS, 0, folder=tmp_path / "whole")[1].stat().st_size
+    with full_disk() as limit:
+        for size in (0, 100, 3000, whole - 1):
+            limit(size)
+            with pytest.raises(UsageError, match=r"cannot write the data set .*: File too large"):
+                collection.collect("wall", wall, SETTINGS, 0, folder=tmp_path / "full")
     assert names(tmp_path / "full") == []
+
+
+def test_a_full_disk_is_told_for_whole_episodes_too(tmp_path, vgbench_cli):
+    """At sizes inside of the header, of the arrays, and of what is added last."""
+    rng = np.random.default_rng(0)
+    arrays = {"observations": rng.normal(size=(400, 9)).astype("f4"), "actions": rng.normal(size=(400, 2)).astype("f4")}
+    np.savez(tmp_path / "rec.npz", **arrays, terminals=np.isin(np.arange(400), (99, 149, 399)))
+    assert vgbench_cli("import", "rec.npz", "--out", "whole.h5").exit_code == 0
+    whole = (tmp_path / "whole.h5").stat().st_size
+    (tmp_path / "whole.h5").unlink()
+    with full_disk() as limit:
+        for size in (100, 1024, 2500, 5000, 9000, whole - 2000, whole - 1):
+            limit(size)
+            done = vgbench_cli("import", "rec.npz", "--out", "whole.h5")
+            assert done.exit_code == 2, (size, done.stderr)
+            assert "cannot write the data set whole.h5: File too large" in done.stderr, (size, done.stderr)
+            assert names(tmp_path) == ["rec.npz"]
 
 
 def test_a_file_that_another_process_made_meanwhile_is_kept(tmp_path, wall):

@@ -15,9 +15,10 @@ import h5py
 import numpy as np
 
 from vgbench.api import Trajectories
+from vgbench.data.disk import Disk, written
 from vgbench.data.stored import LARGE, StoredArray
 from vgbench.errors import UsageError, VgbenchError
-from vgbench.storage.files import parse_json, replacing
+from vgbench.storage.files import parse_json
 from vgbench.version import __version__
 
 FORMAT = 2
@@ -52,27 +53,22 @@ def write(
     from vgbench.data.files import fingerprint
     from vgbench.data.opened_file import header_hash
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path, new) as partial:
-            with h5py.File(partial, "w") as file:
-                file.attrs["format"] = FORMAT
-                file.attrs["generator"] = f"vgbench {__version__}"
-                file.attrs["specification"] = json.dumps(spec, sort_keys=True)
-                file.attrs["card"] = json.dumps(card, sort_keys=True)
-                if source:
-                    file.attrs["source"] = json.dumps(source, sort_keys=True)
-                file.create_dataset("lengths", data=lengths)
-                _fill(path, file, lengths, episodes)
-            # After the file is closed: it is read as everybody else will read it.
-            found = fingerprint(read(partial))
-            with h5py.File(partial, "a") as file:
-                file.attrs["fingerprint"] = found
-                file.attrs["sha256"] = header_hash(file)
-    except OSError as err:
-        if new and path.is_file():
-            raise UsageError(f"{path} was made by another process meanwhile, and is kept; choose another name") from err
-        raise UsageError(f"cannot write the data set {path}: {err.strerror or err}") from err
+    with written(path, new) as disk:
+        with h5py.File(disk, "w") as file:
+            file.attrs["format"] = FORMAT
+            file.attrs["generator"] = f"vgbench {__version__}"
+            file.attrs["specification"] = json.dumps(spec, sort_keys=True)
+            file.attrs["card"] = json.dumps(card, sort_keys=True)
+            if source:
+                file.attrs["source"] = json.dumps(source, sort_keys=True)
+            file.create_dataset("lengths", data=lengths)
+            _fill(path, file, lengths, episodes, disk)
+        disk.check()
+        # After the file is closed: it is read as everybody else will read it.
+        found = fingerprint(read(disk.path))
+        with h5py.File(disk, "r+") as file:
+            file.attrs["fingerprint"] = found
+            file.attrs["sha256"] = header_hash(file)
     return found
 
 
@@ -87,10 +83,11 @@ def episodes_of(data: Trajectories) -> Iterator[dict[str, Arrays]]:
         yield {**groups, "": {"actions": data.actions[number, : count - 1]}}
 
 
-def _fill(path: Path, file: Any, lengths: np.ndarray, episodes: Iterable[Mapping[str, Arrays]]) -> None:
+def _fill(path: Path, file: Any, lengths: np.ndarray, episodes: Iterable[Mapping[str, Arrays]], disk: Disk) -> None:
     rows = {"static": len(lengths), "": int((lengths - 1).sum())}
     at: dict[str, int] = {}
     for episode in episodes:
+        disk.check()  # the other episodes would be read for nothing
         for group, arrays in episode.items():
             for name, array in arrays.items():
                 full, piece = f"{group}/{name}".lstrip("/"), array[None] if group == "static" else array

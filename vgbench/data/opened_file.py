@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import h5py
 
 from vgbench.data import episode_file
+from vgbench.data.disk import reason
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.storage.files import parse_json
 
@@ -25,12 +25,6 @@ def header_hash(file: Any) -> str:
     """Return the hash of what a file says of itself; the fingerprint covers its arrays."""
     said = {name: file.attrs[name] for name in _HEADER_PARTS if name in file.attrs}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-def reason(err: BaseException) -> str:
-    """Plain words for an error of a file; HDF5 hides the system's among its own."""
-    found = re.search(r"error message = '([^']+)'", str(err))
-    return found[1] if found else getattr(err, "strerror", None) or str(err)
 
 
 _HEADER = {"environment": str, "package": str, "version": int, "params": dict} | dict.fromkeys(

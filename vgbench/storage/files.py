@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vgbench.errors import VgbenchError
+from vgbench.errors import UsageError, VgbenchError
 
 Record = dict[str, Any]
 
@@ -21,20 +21,28 @@ JSON_BYTES = 32 * 2**20
 _STALE = 86400.0  # seconds after which nobody writes a partial file any more
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object], new: bool = False) -> None:
     """Let `write` fill a file beside `path`, then move it there: a reader sees the old file or the new one.
 
     Raises:
+        UsageError: with `new`, another process has made the file meanwhile.
         VgbenchError: it cannot be written; what was begun is gone again, and its space is free.
     """
     try:
-        with replacing(path) as partial:
+        with replacing(path, new) as partial:
             write(partial)
+    except FileExistsError as err:
+        raise made_meanwhile(path) from err
     except (OSError, RuntimeError) as err:  # a library's writer raises RuntimeError when the disk is full
         reason = getattr(err, "strerror", None) or str(err).splitlines()[0]
         raise VgbenchError(
             f"cannot write {path}: {reason}; free some space or check the folder, then run again"
         ) from err
+
+
+def made_meanwhile(path: Path) -> UsageError:
+    """Return the error for a file that was not there when a command began, and is there at its end."""
+    return UsageError(f"{path} was made by another process meanwhile, and is kept; choose another name")
 
 
 @contextmanager
@@ -94,14 +102,14 @@ def drop_partials(folder: Path, older: float = _STALE) -> None:
                 path.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """Write bytes atomically."""
-    write_atomically(path, lambda partial: partial.write_bytes(content))
+def write_bytes(path: Path, content: bytes | memoryview, new: bool = False) -> None:
+    """Write bytes atomically; with `new`, over no other file."""
+    write_atomically(path, lambda partial: partial.write_bytes(content), new)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write text atomically."""
-    write_bytes(path, text.encode("utf-8"))
+def write_text(path: Path, text: str, new: bool = False) -> None:
+    """Write text atomically; with `new`, over no other file."""
+    write_bytes(path, text.encode("utf-8"), new)
 
 
 def write_json(path: Path, content: Any) -> None:
