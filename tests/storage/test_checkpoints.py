@@ -1,6 +1,7 @@
 """Checkpoints: what was written comes back, and nothing else does."""
 
 import hashlib
+import os
 import random
 import zipfile
 
@@ -53,6 +54,17 @@ def test_of_an_older_checkpoint_the_archive_s_own_checksums_are_compared(path):
     assert not torch.equal(torch.load(path, weights_only=True)["content"]["model"]["w"], torch.arange(50.0))
     with pytest.raises(VgbenchError, match=r"predictor\.pt cannot be used: it is damaged \(in "):
         checkpoints.load(path, "abc")
+
+
+@pytest.mark.timeout(60)
+def test_what_is_no_file_or_too_large_for_memory_is_refused_by_name(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pt")
+    (tmp_path / "endless.pt").symlink_to("/dev/zero")
+    with (tmp_path / "large.pt").open("wb") as file:
+        file.truncate(2**42)
+    for name, words in (("pipe", "pipe or a device"), ("endless", "pipe or a device"), ("large", "File too large")):
+        with pytest.raises(VgbenchError, match=rf"{name}\.pt cannot be used: .*{words}"):
+            checkpoints.load(tmp_path / f"{name}.pt", "abc")
 
 
 def test_an_archive_that_unpacks_to_more_than_it_has_is_refused(path):

@@ -9,6 +9,7 @@ import hashlib
 import io
 import pickle
 import struct
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,7 +91,13 @@ def read(path: Path) -> Record:
     Raises:
         Damaged, OSError, and what else `decode` raises.
     """
-    return decode(read_whole(path))
+    import torch
+
+    from vgbench import hardware
+
+    # Whatever its networks are: what memory does not hold is of no use.
+    free = hardware.free_memory(torch.device("cpu"))
+    return decode(read_whole(path, sys.maxsize - 1 if free is None else free))
 
 
 def load(path: Path, key: str | None) -> tuple[Record, Record | None]:

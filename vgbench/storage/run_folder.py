@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 from vgbench.storage.files import (
     Record,
     drop_partials,
+    hash_of,
     json_text,
     now,
     read_json,
     read_lines,
-    read_whole,
     write_sealed,
     write_text,
 )
@@ -281,8 +281,8 @@ class RunFolder:
     def _log_state(self, size: int | None = None) -> Record:
         """Bytes of train.jsonl so far, or the first `size` of them, and their hash."""
         path = self.path / "train.jsonl"
-        content = (read_whole(path) if path.exists() else b"")[:size]
-        return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        count, found = hash_of(path, size) if path.exists() else (0, hashlib.sha256().hexdigest())
+        return {"bytes": count, "sha256": found}
 
     def log_damage(self) -> str | None:
         """Say that train.jsonl is not as it was when the checkpoint that was read last was written, or return None."""
