@@ -67,12 +67,17 @@ def test_what_is_no_file_or_too_large_for_memory_is_refused_by_name(tmp_path):
             checkpoints.load(tmp_path / f"{name}.pt", "abc")
 
 
-def test_an_archive_that_unpacks_to_more_than_it_has_is_refused(path):
+@pytest.mark.parametrize("marked", [False, True], ids=["older", "with a valid checksum"])
+def test_an_archive_that_unpacks_to_more_than_it_has_is_refused(path, marked):
     torch.save({"key": "abc", "content": {"w": torch.zeros(2_000_000)}}, path)
     packed = path.with_name("packed.pt")
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
             new.writestr(name, old.read(name))
+    if marked:
+        plain = packed.read_bytes()
+        words = b"vgbench sha256 " + hashlib.sha256(plain).hexdigest().encode()
+        packed.write_bytes(plain[:-2] + len(words).to_bytes(2, "little") + words)
     assert packed.stat().st_size < path.stat().st_size / 100
     with pytest.raises(VgbenchError, match=r"packed\.pt cannot be used: it is damaged"):
         checkpoints.load(packed, "abc")

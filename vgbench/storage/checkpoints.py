@@ -64,20 +64,24 @@ def decode(data: bytes) -> Record:
 
 
 def _verify(data: bytes) -> None:
-    """Hold a checkpoint against its checksum or, where an older version wrote it, against those of its archive."""
+    """Hold a checkpoint against its checksum or, where an older version wrote it, against those of its archive.
+
+    A checksum says who wrote a file, not how: compressed ones are refused with and without.
+    """
     body, comment = memoryview(data)[:-_COMMENT], data[-_COMMENT:]
     if comment.startswith(_MARK):
         state = hashlib.sha256(body[:-_LENGTH])
         state.update(bytes(_LENGTH))
         if state.hexdigest().encode() != comment[len(_MARK) :]:
             raise Damaged("it is damaged: its content has another hash than it says")
-        return
+    marked = comment.startswith(_MARK)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             # PyTorch stores without compressing: nothing here takes more memory than the file has bytes.
             packed = next((i for i in archive.infolist() if i.compress_type != zipfile.ZIP_STORED), None)
-            broken = archive.testzip() if packed is None else packed.filename
-            if archive.comment:
+            # The hash covers all that the archive's own checksums do.
+            broken = packed.filename if packed else None if marked else archive.testzip()
+            if archive.comment and not marked:
                 broken = "the comment with its hash"
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OSError, struct.error) as err:
         raise Damaged(f"it is damaged, or no checkpoint of vgbench ({err})") from err

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -45,12 +46,16 @@ def other_format(found: object) -> str | None:
 
 
 def checkpoint_seconds() -> float:
-    """Return the longest time between two checkpoints: `$VGBENCH_CHECKPOINT_SECONDS`, or 20."""
+    """Return the longest time between two checkpoints: `$VGBENCH_CHECKPOINT_SECONDS`, or 20.
+
+    Raises:
+        UsageError: the variable is no such number.
+    """
     text = os.environ.get("VGBENCH_CHECKPOINT_SECONDS", "20")
-    try:
-        return float(text)
-    except ValueError as err:
-        raise UsageError(f"VGBENCH_CHECKPOINT_SECONDS={text}: expected a number of seconds") from err
+    with suppress(ValueError):
+        if 0 <= (seconds := float(text)) < math.inf:  # NaN, too, would mean: never
+            return seconds
+    raise UsageError(f"VGBENCH_CHECKPOINT_SECONDS={text}: expected a number of seconds, 0 or more")
 
 
 class RunFolder:
@@ -70,6 +75,7 @@ class RunFolder:
     @contextmanager
     def opened(self, spec: "RunSpec", argv: Iterable[str]) -> Iterator[None]:
         """Lock the folder for one process, and make or check its run.json and config.yaml."""
+        checkpoint_seconds()  # a wrong one is refused before anything is computed
         # The lock before run.json is read: another process may be about to write it.
         with locked(self.path):
             try:
