@@ -1,6 +1,7 @@
 """Trajectories of different lengths: kept whole, windows inside them; and equal lengths exactly as ever."""
 
 import hashlib
+import os
 
 import numpy as np
 import pytest
@@ -247,9 +248,13 @@ class Cut(Wall):
 
 def test_an_environment_may_collect_trajectories_of_different_lengths(tmp_path, monkeypatch):
     settings, made = DataSettings(trajectories=8, length=40), Cut(Cut.Params())
+    left = tmp_path / ".0123456789abcdef.partial"  # of a process that was killed long ago
+    left.touch()
+    os.utime(left, (0, 0))
     data, path = collection.collect("wall", made, settings, 0, folder=tmp_path)
     again = collection.collect("wall", made, settings, 0, folder=tmp_path)[0]
     assert data.counts.tolist() == again.counts.tolist() == Cut.lengths.tolist()
+    assert not left.exists()
     assert files.read_source(path) and files.fingerprint(data) == files.fingerprint(made.collect(8, 40, 0))
     monkeypatch.setattr(Cut, "lengths", np.array([39] * 8))
     with pytest.raises(VgbenchError, match="lengths must be int64"):

@@ -203,6 +203,29 @@ def named(err: OSError, path: Path) -> OSError:
     return err if err.filename is not None else OSError(err.errno, err.strerror or str(err), str(path))
 
 
+def appending(path: Path, buffering: int = -1) -> IO[str]:
+    """Open a text file to add to it; neither a link that somebody has put there nor a pipe is written to.
+
+    Raises:
+        OSError: it cannot be written, or is one of these; names the file.
+    """
+    try:
+        file = open(path, "a", buffering, encoding="utf-8", opener=_itself)  # noqa: SIM115 (it is returned)
+    except OSError as err:
+        if path.is_symlink():
+            raise OSError(err.errno, "it is a link, which is not written through; delete it", str(path)) from err
+        raise
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is a pipe or a device, expected a file", str(path))
+    return file
+
+
+def _itself(path: str, flags: int) -> int:
+    """Open a file, not what a link leads to, and a pipe without waiting for its other end."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+
+
 def read_bytes(path: Path, most: int) -> bytes:
     """Read a file of at most `most` bytes; its size is looked at before memory is taken.
 

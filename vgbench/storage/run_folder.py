@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vgbench.spec import RunSpec
 from vgbench.storage.files import (
     Record,
+    appending,
     drop_partials,
     hash_of,
     json_text,
@@ -243,7 +244,7 @@ class RunFolder:
         """Add a line to a JSONL file."""
         try:
             # Appending is not atomic: `keep` drops a line that was cut off.
-            with (self.path / name).open("a", encoding="utf-8") as file:
+            with appending(self.path / name) as file:
                 file.write(json.dumps(record) + "\n")
         except OSError as err:
             raise VgbenchError(f"cannot write {self.path / name}: {err.strerror or err}") from err
