@@ -4,6 +4,7 @@ import json
 import resource
 import shutil
 import signal
+import zlib
 from contextlib import contextmanager
 
 import h5py
@@ -46,6 +47,19 @@ def replaced(path, change):
         change(file, array)
 
 
+def chunked(file, name, array):
+    """One chunk that unpacks to 256 MiB, of which the array is the first rows; the file is said to hold enough."""
+    rows = 2**28 // array[0].nbytes
+    chunks = (rows, *array.shape[1:])
+    made = file.create_dataset(
+        name, array.shape, array.dtype, maxshape=(None, *chunks[1:]), chunks=chunks, compression=9
+    )
+    # Packed by hand, a piece at a time, so that this takes no memory either.
+    packer = zlib.compressobj(1)
+    packed = b"".join([*(packer.compress(bytes(2**20)) for _ in range(2**8)), packer.flush()])
+    made.id.write_direct_chunk((0,) * array.ndim, packed)
+
+
 HOSTILE = {
     "declared only": lambda file, array: file.create_dataset("actions", (10**9, 11, 2), "f4", chunks=(1024, 11, 2)),
     "of this size, but empty": lambda file, array: file.create_dataset("actions", array.shape, "f4", chunks=(1, 1, 1)),
@@ -83,6 +97,26 @@ def test_a_few_kilobytes_that_declare_gigabytes_take_no_memory(path):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(VgbenchError, match=r"declares .* bytes, but the file holds 0"):
         files.load(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+@pytest.mark.parametrize("kind", ["a data set", "a recording"])
+def test_a_small_array_in_a_large_chunk_takes_no_memory(path, vgbench_cli, kind):
+    name = "actions" if kind == "a data set" else "observations"
+    with h5py.File(path, "r+" if kind == "a data set" else "w") as file:
+        array = np.ones((40, 2), "f4") if kind == "a recording" else file["actions"][()]
+        if kind == "a recording":
+            file["actions"], file["terminals"] = array, np.arange(40) % 10 == 9
+        else:
+            del file["actions"]
+        chunked(file, name, array)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if kind == "a data set":
+        with pytest.raises(VgbenchError, match=rf"{path.name} .*'actions' has chunks of"):
+            files.load(path)
+    else:
+        done = vgbench_cli("import", path, "--out", "never.h5")
+        assert done.exit_code == 2 and "'observations' has chunks of" in done.stderr
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,21 @@ _PACKED = 64
 """Most times by which compression may shrink an array: HDF5 gives space that was never written for nothing."""
 
 
+CHUNK = 64 * 2**20
+"""Bytes that a chunk may have however small its array is: reading any number of it takes memory for all of it."""
+
+
+def check_chunk(array: Any, name: str) -> None:
+    """Refuse an array whose chunks are far larger than itself, before memory is taken for one.
+
+    Raises:
+        ValueError: they are.
+    """
+    size = math.prod(array.chunks or ()) * array.dtype.itemsize
+    if size > max(CHUNK, array.nbytes):
+        raise ValueError(f"{name!r} has chunks of {size} bytes, but is an array of {array.nbytes}")
+
+
 def hard(place: Any, name: str) -> Any:
     """Return what lies under a name of a group, unless that leads elsewhere: to another file, or to another place."""
     if not isinstance(place.get(name, getlink=True), h5py.HardLink):
@@ -56,6 +72,7 @@ def check_array(place: Any, name: str, lead: tuple[int, ...]) -> None:
         raise ValueError(f"{name!r} has the shape {array.shape}, but the specification says {lead} and so on")
     if array.nbytes > _PACKED * array.id.get_storage_size():
         raise ValueError(f"{name!r} declares {array.nbytes} bytes, but the file holds {array.id.get_storage_size()}")
+    check_chunk(array, name)
 
 
 def check_rows(file: Any) -> None:
