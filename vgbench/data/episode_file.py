@@ -7,7 +7,7 @@ of about a quarter of a MiB, uncompressed, so that windows can be read from them
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,10 @@ from vgbench.version import __version__
 FORMAT = 2
 CHUNK = 256 * 1024
 """Bytes of a chunk, about."""
+PACKED = 64
+"""Most times by which padding may enlarge actions of more than `LARGE` bytes."""
+PADDING = 64 * 2**20
+"""Bytes behind the ends of episodes from which on arrays stay in the file, if those outweigh what they hold."""
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -93,6 +97,8 @@ def _fill(path: Path, file: Any, lengths: np.ndarray, episodes: Iterable[Mapping
                 full, piece = f"{group}/{name}".lstrip("/"), array[None] if group == "static" else array
                 if full not in at:
                     count = rows.get(group, int(lengths.sum()))
+                    if full == "actions":
+                        _check_actions(path, lengths - 1, piece[0].nbytes)
                     _make_room(path, count * piece[0].nbytes)
                     chunk = min(count, max(1, CHUNK // max(1, piece[0].nbytes)))
                     file.create_dataset(full, (count, *piece.shape[1:]), piece.dtype, chunks=(chunk, *piece.shape[1:]))
@@ -108,14 +114,46 @@ def _make_room(path: Path, size: int) -> None:
         raise UsageError(f"cannot write the data set {path}: it needs {size} bytes, but {free} are free there")
 
 
+def _check_actions(path: Path, counts: np.ndarray, row: int) -> None:
+    """Refuse lengths of which one makes the others' actions, which are padded in memory, take far more than they hold.
+
+    Raises:
+        UsageError: they do.
+    """
+    size, held = len(counts) * int(counts.max()) * row, int(counts.sum()) * row
+    if size > max(LARGE, PACKED * held):
+        raise UsageError(
+            f"{path}: its {len(counts)} episodes would take {size} bytes for the actions, of which {held} are used, as "
+            f"one has {int(counts.max()) + 1} states and most are short; cut it with `vgbench import FILE --length N`"
+        )
+
+
+def _lengths(path: Path, file: Any) -> np.ndarray:
+    """States of each episode [N] int64.
+
+    Raises:
+        VgbenchError: they are no such numbers.
+    """
+    item = file["lengths"]
+    fits = isinstance(item, h5py.Dataset) and item.ndim == 1 and item.size and item.dtype.kind in "iu"
+    lengths = np.asarray(item[()], np.int64) if fits else np.zeros(1, np.int64)
+    # With whole numbers of any size: a sum of int64 may begin again below 0.
+    if lengths.min() < 1 or sum(lengths.tolist()) >= 2**62:
+        raise VgbenchError(f"{path}: its `lengths` are no numbers of states, 1 or more for each episode")
+    return lengths
+
+
 def read(path: Path, large: int = LARGE) -> Trajectories:
     """Read the arrays; those of more than `large` bytes stay in the file, see `StoredArray`.
 
+    So do those of episodes of such different lengths that padding them would take much more than what they hold.
+
     Raises:
-        VgbenchError: arrays have other shapes than `lengths` says.
+        VgbenchError: arrays have other shapes than `lengths` says, or `lengths` are none.
+        UsageError: one episode is so long that the others' actions cannot be padded to it.
     """
     with h5py.File(path, "r") as file:
-        lengths = np.asarray(file["lengths"][()], np.int64)
+        lengths = _lengths(path, file)
         card = parse_json(file.attrs["card"])
         whole, steps, count = int(lengths.sum()), int((lengths - 1).sum()), len(lengths)
         wanted = {"states": whole, "static": count, "observations": whole}
@@ -123,14 +161,16 @@ def read(path: Path, large: int = LARGE) -> Trajectories:
         for full, rows in [("actions", steps), *((f"{g}/{n}", wanted[g]) for g in wanted for n in names[g])]:
             if not isinstance(file.get(full), h5py.Dataset) or file[full].shape[:1] != (rows,):
                 raise VgbenchError(f"{path}: {full} is not an array of {rows} rows, as its `lengths` say")
-        same = bool(count) and bool((lengths == lengths[0]).all())
+        same = bool((lengths == lengths[0]).all())
+        _check_actions(path, lengths - 1, file["actions"].nbytes // max(1, steps))
         actions = padded(file["actions"][()], lengths - 1, fill=0)
         static = {name: file[f"static/{name}"][()] for name in names["static"]}
         kept: dict[str, dict[str, Any]] = {"states": {}, "observations": {}}
+        limit = 0 if _mostly_padding([file[f"{g}/{n}"].nbytes for g in kept for n in names[g]], lengths) else large
         for group, arrays in kept.items():
             for name in names[group]:
                 item = file[f"{group}/{name}"]
-                arrays[name] = None if item.nbytes > large else padded(item[()], lengths)
+                arrays[name] = None if item.nbytes > limit else padded(item[()], lengths)
     starts = np.cumsum(lengths) - lengths
     for group, arrays in kept.items():
         for name, array in arrays.items():
@@ -139,13 +179,21 @@ def read(path: Path, large: int = LARGE) -> Trajectories:
     return Trajectories(kept["states"], static, actions, card, kept["observations"] or None, None if same else lengths)
 
 
+def _mostly_padding(sizes: Sequence[int], lengths: np.ndarray) -> bool:
+    """Whether padded arrays would take much more memory than the rows of these bytes do."""
+    held, whole = sum(sizes), int(lengths.sum())
+    padding = held * (len(lengths) * int(lengths.max()) - whole) // whole
+    return padding > max(PADDING, held)
+
+
 def padded(rows: np.ndarray, counts: np.ndarray, fill: int | None = None) -> np.ndarray:
     """Rows of episodes one after another as [N, T, ...]; behind an end stands its last row, or `fill`."""
     most, starts = int(counts.max()), np.cumsum(counts) - counts
     if (counts == most).all():
         return rows.reshape(len(counts), most, *rows.shape[1:])
-    time = np.arange(most)
-    found: np.ndarray = rows[starts[:, None] + np.minimum(time, counts[:, None] - 1)]
-    if fill is not None:
-        found[time >= counts[:, None]] = fill
+    # One by one: an index of all of it would take as much memory again, or more.
+    found = np.empty((len(counts), most, *rows.shape[1:]), rows.dtype)
+    for episode, start, count in zip(found, starts.tolist(), counts.tolist(), strict=True):
+        episode[:count] = rows[start : start + count]
+        episode[count:] = rows[start + count - 1] if fill is None else fill
     return found
