@@ -4,6 +4,8 @@ import json
 import resource
 import shutil
 import signal
+import zlib
+from contextlib import contextmanager
 
 import h5py
 import numpy as np
@@ -43,6 +45,19 @@ def replaced(path, change):
         array = file["actions"][()]
         del file["actions"]
         change(file, array)
+
+
+def chunked(file, name, array):
+    """One chunk that unpacks to 256 MiB, of which the array is the first rows; the file is said to hold enough."""
+    rows = 2**28 // array[0].nbytes
+    chunks = (rows, *array.shape[1:])
+    made = file.create_dataset(
+        name, array.shape, array.dtype, maxshape=(None, *chunks[1:]), chunks=chunks, compression=9
+    )
+    # Packed by hand, a piece at a time, so that this takes no memory either.
+    packer = zlib.compressobj(1)
+    packed = b"".join([*(packer.compress(bytes(2**20)) for _ in range(2**8)), packer.flush()])
+    made.id.write_direct_chunk((0,) * array.ndim, packed)
 
 
 HOSTILE = {
@@ -85,6 +100,26 @@ def test_a_few_kilobytes_that_declare_gigabytes_take_no_memory(path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
 
 
+@pytest.mark.parametrize("kind", ["a data set", "a recording"])
+def test_a_small_array_in_a_large_chunk_takes_no_memory(path, vgbench_cli, kind):
+    name = "actions" if kind == "a data set" else "observations"
+    with h5py.File(path, "r+" if kind == "a data set" else "w") as file:
+        array = np.ones((40, 2), "f4") if kind == "a recording" else file["actions"][()]
+        if kind == "a recording":
+            file["actions"], file["terminals"] = array, np.arange(40) % 10 == 9
+        else:
+            del file["actions"]
+        chunked(file, name, array)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if kind == "a data set":
+        with pytest.raises(VgbenchError, match=rf"{path.name} .*'actions' has chunks of"):
+            files.load(path)
+    else:
+        done = vgbench_cli("import", path, "--out", "never.h5")
+        assert done.exit_code == 2 and "'observations' has chunks of" in done.stderr
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
 @pytest.mark.parametrize("name", ["card", "specification", "source", "generator"])
 def test_what_a_file_says_of_itself_has_a_checksum(path, name):
     with h5py.File(path, "r+") as file:
@@ -99,20 +134,44 @@ def test_files_of_older_versions_have_none_and_are_read(path):
     assert len(files.load(path)[0]) == 8
 
 
-def test_a_full_disk_is_told_in_a_line_and_leaves_nothing(tmp_path, wall):
-    """HDF5 would crash the process; a limit on the size of files stands for the disk."""
-    whole = collection.collect("wall", wall, SETTINGS, 0, folder=tmp_path / "whole")[1].stat().st_size
+@contextmanager
+def full_disk():
+    """A limit on the size of files stands for the disk; it is set by what is yielded."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
-        for size in (0, 100, 3000, whole - 1):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-            with pytest.raises(UsageError, match=r"cannot write the data set .*: File too large"):
-                collection.collect("wall", wall, SETTINGS, 0, folder=tmp_path / "full")
+        yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_a_full_disk_is_told_in_a_line_and_leaves_nothing(tmp_path, wall):
+    """HDF5 would crash the process."""
+    whole = collection.collect("wall", wall, SETTINGS, 0, folder=tmp_path / "whole")[1].stat().st_size
+    with full_disk() as limit:
+        for size in (0, 100, 3000, whole - 1):
+            limit(size)
+            with pytest.raises(UsageError, match=r"cannot write the data set .*: File too large"):
+                collection.collect("wall", wall, SETTINGS, 0, folder=tmp_path / "full")
     assert names(tmp_path / "full") == []
+
+
+def test_a_full_disk_is_told_for_whole_episodes_too(tmp_path, vgbench_cli):
+    """At sizes inside of the header, of the arrays, and of what is added last."""
+    rng = np.random.default_rng(0)
+    arrays = {"observations": rng.normal(size=(400, 9)).astype("f4"), "actions": rng.normal(size=(400, 2)).astype("f4")}
+    np.savez(tmp_path / "rec.npz", **arrays, terminals=np.isin(np.arange(400), (99, 149, 399)))
+    assert vgbench_cli("import", "rec.npz", "--out", "whole.h5").exit_code == 0
+    whole = (tmp_path / "whole.h5").stat().st_size
+    (tmp_path / "whole.h5").unlink()
+    with full_disk() as limit:
+        for size in (100, 1024, 2500, 5000, 9000, whole - 2000, whole - 1):
+            limit(size)
+            done = vgbench_cli("import", "rec.npz", "--out", "whole.h5")
+            assert done.exit_code == 2, (size, done.stderr)
+            assert "cannot write the data set whole.h5: File too large" in done.stderr, (size, done.stderr)
+            assert names(tmp_path) == ["rec.npz"]
 
 
 def test_a_file_that_another_process_made_meanwhile_is_kept(tmp_path, wall):

@@ -171,6 +171,15 @@ def test_damage_inside_of_an_episode_names_it(arrays, refused):
     assert "episode 2: recording: it cannot be read" in refused("r.h5")
 
 
+def test_a_data_set_that_another_process_imported_meanwhile_is_kept(arrays, vgbench_cli, tmp_path, monkeypatch):
+    np.savez("r.npz", **arrays)
+    # The last thing that the command looks at before it writes.
+    monkeypatch.setattr("vgbench.cli.import_.check_writable", lambda option, out: out.write_text("theirs"))
+    done = vgbench_cli("import", "r.npz", "--out", "d.h5")
+    assert done.exit_code == 2 and "d.h5 was made by another process meanwhile, and is kept" in done.stderr
+    assert Path("d.h5").read_text() == "theirs" and not list(tmp_path.glob(".*.partial"))
+
+
 @pytest.mark.parametrize("text", ["[" * 50_000, '{"codebase_version": "v3", "features": {"action": 3}}', "[]"])
 def test_what_a_lerobot_folder_says_of_itself(refused, tmp_path, text):
     pytest.importorskip("pyarrow")

@@ -1,7 +1,10 @@
 """Trajectories of different lengths: kept whole, windows inside them; and equal lengths exactly as ever."""
 
 import hashlib
+import os
+import resource
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -236,6 +239,45 @@ def test_a_stored_set_draws_the_same_with_and_without_reading_ahead(whole, lengt
     assert torch.equal(kept.observations(other, time)["image"], read.observations(other, time)["image"])
 
 
+def test_one_long_episode_does_not_make_all_others_take_its_memory(tmp_path, vgbench_cli):
+    """Of 4000 episodes, 187 KiB of rows; padded, they would take 244 MiB, and their actions 61."""
+    lengths = np.array([2] * 3999 + [4000])
+    rows = np.random.default_rng(0).normal(size=(lengths.sum(), 4)).astype("f4")
+    actions = np.ones((lengths.sum(), 1), "f4")
+    np.savez(
+        tmp_path / "r.npz",
+        observations=rows,
+        actions=actions,
+        terminals=np.isin(np.arange(len(rows)), lengths.cumsum() - 1),
+    )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert vgbench_cli("import", "r.npz", "--out", "d.h5").exit_code == 0
+    found = files.load(tmp_path / "d.h5")[0]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+    (seen,) = found.observations.values()
+    assert found.lengths.tolist() == lengths.tolist() and isinstance(seen, StoredArray)
+    np.testing.assert_array_equal(seen[np.array([0, 3999, 3999]), np.array([1, 0, 3999])], rows[[1, 7998, -1]])
+
+
+def test_actions_that_would_be_mostly_padding_are_refused_with_a_way_out(tmp_path, vgbench_cli):
+    lengths = np.array([2] * 9999 + [10000])
+    ends = np.isin(np.arange(lengths.sum()), lengths.cumsum() - 1)
+    np.savez(tmp_path / "r.npz", observations=ends[:, None] * 1.0, actions=ends[:, None] * 1.0, terminals=ends)
+    done = vgbench_cli("import", "r.npz", "--out", "d.h5")
+    assert done.exit_code == 2 and "d.h5: its 10000 episodes would take 399960000 bytes" in done.stderr
+    assert "--length N" in done.stderr and not (tmp_path / "d.h5").exists()
+
+
+@pytest.mark.parametrize("odd", [[0, 9], [-3, 12], [2**63 - 1, 2**63 - 1, 11], [[4, 5]], [4.5, 4.5], []])
+def test_lengths_that_are_none_are_refused(whole, tmp_path, odd):
+    written(tmp_path / "data.h5", cut(whole, [4, 5, 6, 7, 8, 9, 4, 5]))
+    with h5py.File(tmp_path / "data.h5", "r+") as file:
+        del file["lengths"]
+        file["lengths"] = np.array(odd)
+    with pytest.raises(VgbenchError, match=r"data\.h5: its `lengths` are no numbers of states|declares"):
+        files.load(tmp_path / "data.h5")
+
+
 class Cut(Wall):
     """The wall, whose walks end early."""
 
@@ -247,9 +289,13 @@ class Cut(Wall):
 
 def test_an_environment_may_collect_trajectories_of_different_lengths(tmp_path, monkeypatch):
     settings, made = DataSettings(trajectories=8, length=40), Cut(Cut.Params())
+    left = tmp_path / ".0123456789abcdef.partial"  # of a process that was killed long ago
+    left.touch()
+    os.utime(left, (0, 0))
     data, path = collection.collect("wall", made, settings, 0, folder=tmp_path)
     again = collection.collect("wall", made, settings, 0, folder=tmp_path)[0]
     assert data.counts.tolist() == again.counts.tolist() == Cut.lengths.tolist()
+    assert not left.exists()
     assert files.read_source(path) and files.fingerprint(data) == files.fingerprint(made.collect(8, 40, 0))
     monkeypatch.setattr(Cut, "lengths", np.array([39] * 8))
     with pytest.raises(VgbenchError, match="lengths must be int64"):

@@ -165,6 +165,19 @@ def test_tasks_never_replace_a_file(made, vgbench_cli):
     assert result.exit_code == 2 and "exists already" in result.stderr and path.read_bytes() == before
 
 
+def test_tasks_that_another_process_wrote_meanwhile_are_kept(vgbench_cli, tmp_path, monkeypatch):
+    path, sample = tmp_path / "tasks.json", Wall.sample_tasks
+
+    def meanwhile(self, *args):
+        path.write_text("theirs")
+        return sample(self, *args)
+
+    monkeypatch.setattr(Wall, "sample_tasks", meanwhile)
+    done = vgbench_cli("tasks", "--protocol", "wall_big", "--scale", "smoke", "--out", "tasks.json")
+    assert done.exit_code == 2 and "tasks.json was made by another process meanwhile, and is kept" in done.stderr
+    assert path.read_text() == "theirs" and not list(tmp_path.glob(".*.partial"))
+
+
 def test_a_maze_that_was_trained_on_is_no_task(made, vgbench_cli, tmp_path):
     """Also where the tasks come from a file: here, one made beside other data."""
     path = made("maze", "--data-seed", "1")

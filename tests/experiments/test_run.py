@@ -298,6 +298,15 @@ def test_a_damaged_result_is_named_and_made_anew_from_the_checkpoints(vgbench, h
     assert json.loads(path.read_text())["successes"] == good["successes"]
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "1e999", "soon", ""])
+def test_a_time_between_checkpoints_that_means_never_is_refused_at_once(vgbench_cli, tmp_path, monkeypatch, seconds):
+    monkeypatch.setenv("VGBENCH_CHECKPOINT_SECONDS", seconds)
+    done = vgbench_cli(*SMOKE, "--out", "here")
+    assert done.exit_code == 2, done.stderr
+    assert f"VGBENCH_CHECKPOINT_SECONDS={seconds}: expected a number of seconds, 0 or more" in done.stderr
+    assert not (tmp_path / "here" / "tasks.json").exists()
+
+
 def test_killed_at_its_very_start_a_run_goes_on(vgbench, tmp_path):
     """Between the first file and run.json: what a kill there leaves must not lock the user out."""
     (tmp_path / "here" / "checkpoints").mkdir(parents=True)

@@ -86,6 +86,17 @@ def test_a_run_that_goes_on_appends(tmp_path):
     assert events.count("stage_progress") == 2 * 3  # the first, and two with figures
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_events_are_not_written_through_a_link(tmp_path, there):
+    victim = tmp_path / "victim"
+    if there:
+        victim.write_text("mine")
+    (tmp_path / "events.jsonl").symlink_to(victim)
+    loggers = play(Loggers().load(Registry(), ["jsonl"]), tmp_path)
+    assert len(loggers.errors) == 1 and "events.jsonl" in loggers.errors[0]  # it is switched off
+    assert victim.read_text() == "mine" if there else not victim.exists()
+
+
 def test_the_variable_asks_too(tmp_path, monkeypatch):
     monkeypatch.setenv("VGBENCH_LOGGERS", "jsonl, progress,")
     play(Loggers().load(Registry()), tmp_path)

@@ -1,6 +1,8 @@
 """A damaged record is named and left out of a report, and the others are reported."""
 
 import json
+import os
+import resource
 
 import pytest
 
@@ -42,7 +44,38 @@ DAMAGE = {
 }
 
 
+def replaced(name, make):
+    """A record with something else in the place of one of its files."""
+
+    def damage(folder, edit):
+        (folder / "SHA256SUMS").unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
+        make(folder / name)
+
+    return damage
+
+
+def sparse(path):
+    with path.open("wb") as file:
+        file.truncate(200 * 2**20)
+
+
+for name in ("run.json", "result.json", "episodes.jsonl", "SHA256SUMS"):
+    DAMAGE[f"{name} is a pipe"] = replaced(name, os.mkfifo)
+    DAMAGE[f"{name} is without end"] = replaced(name, lambda path: path.symlink_to("/dev/zero"))
+    DAMAGE[f"{name} is 200 MiB of nothing"] = replaced(name, sparse)
+
+
+def test_a_large_file_is_refused_before_it_takes_memory(record, report):
+    record(seed=0)
+    DAMAGE["episodes.jsonl is 200 MiB of nothing"](record(seed=1), None)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "File too large" in report()["stderr"]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
+
+
 @pytest.mark.parametrize("case", DAMAGE)
+@pytest.mark.timeout(60)
 def test_one_damaged_record_is_left_out_by_name(record, report, edit, case):
     record(seed=0)
     damaged = record(seed=1)

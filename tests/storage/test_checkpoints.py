@@ -1,6 +1,7 @@
 """Checkpoints: what was written comes back, and nothing else does."""
 
 import hashlib
+import os
 import random
 import zipfile
 
@@ -55,12 +56,28 @@ def test_of_an_older_checkpoint_the_archive_s_own_checksums_are_compared(path):
         checkpoints.load(path, "abc")
 
 
-def test_an_archive_that_unpacks_to_more_than_it_has_is_refused(path):
+@pytest.mark.timeout(60)
+def test_what_is_no_file_or_too_large_for_memory_is_refused_by_name(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pt")
+    (tmp_path / "endless.pt").symlink_to("/dev/zero")
+    with (tmp_path / "large.pt").open("wb") as file:
+        file.truncate(2**42)
+    for name, words in (("pipe", "pipe or a device"), ("endless", "pipe or a device"), ("large", "File too large")):
+        with pytest.raises(VgbenchError, match=rf"{name}\.pt cannot be used: .*{words}"):
+            checkpoints.load(tmp_path / f"{name}.pt", "abc")
+
+
+@pytest.mark.parametrize("marked", [False, True], ids=["older", "with a valid checksum"])
+def test_an_archive_that_unpacks_to_more_than_it_has_is_refused(path, marked):
     torch.save({"key": "abc", "content": {"w": torch.zeros(2_000_000)}}, path)
     packed = path.with_name("packed.pt")
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
             new.writestr(name, old.read(name))
+    if marked:
+        plain = packed.read_bytes()
+        words = b"vgbench sha256 " + hashlib.sha256(plain).hexdigest().encode()
+        packed.write_bytes(plain[:-2] + len(words).to_bytes(2, "little") + words)
     assert packed.stat().st_size < path.stat().st_size / 100
     with pytest.raises(VgbenchError, match=r"packed\.pt cannot be used: it is damaged"):
         checkpoints.load(packed, "abc")

@@ -9,6 +9,8 @@ import time
 import pytest
 
 from vgbench.errors import VgbenchError
+from vgbench.experiments.executors import local
+from vgbench.experiments.executors.base import Job, Resources
 from vgbench.storage import checksums, files
 
 
@@ -26,6 +28,26 @@ def test_a_planted_link_is_not_written_through(tmp_path):
     files.write_json(target, {"a": 1})
     assert victim.read_text() == "mine"
     assert json.loads(target.read_text()) == {"a": 1} and not target.is_symlink()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("there", [False, True])
+def test_what_is_added_to_a_file_goes_through_no_link_and_into_no_pipe(folder, tmp_path, there):
+    """The log of a run, and what a worker says."""
+    victim = tmp_path / "victim"
+    if there:
+        victim.write_text("mine")
+    for name in ("train.jsonl", "log.txt"):
+        (folder.path / name).symlink_to(victim)
+    with pytest.raises(VgbenchError, match=r"cannot write .*train\.jsonl: it is a link, .*; delete it"):
+        folder.append("train.jsonl", {"step": 1})
+    job = Job(str(folder.path), "key", str(tmp_path), "token")
+    with pytest.raises(VgbenchError, match=r"cannot write .*log\.txt: it is a link, .*; delete it"):
+        local.Executor(Resources()).submit(job)
+    assert victim.read_text() == "mine" if there else not victim.exists()
+    os.mkfifo(folder.path / "episodes.jsonl")
+    with pytest.raises(VgbenchError, match=r"cannot write .*episodes\.jsonl: "):
+        folder.append("episodes.jsonl", {"task": 1})
 
 
 @pytest.mark.parametrize("error", [OSError("no"), RuntimeError("torch is\nverbose"), KeyboardInterrupt()])

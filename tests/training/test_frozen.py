@@ -1,6 +1,7 @@
 """Encoders that stay as they are: latents made once, stages with nothing to train, and what is said of them."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -128,6 +129,10 @@ def test_every_state_is_encoded_once_and_predicted_in_units_of_the_latents(run):
 def test_latents_that_took_long_are_made_once_for_all_runs(run, tmp_path, monkeypatch, capsys):
     """Of another recipe with the same encoder; but not of another encoder, nor from a damaged file."""
     monkeypatch.setattr(latent_cache, "WORTH", 0.0)
+    left = tmp_path / "cache" / "latents" / ".0123456789abcdef.partial"  # of a process that was killed long ago
+    left.parent.mkdir(parents=True)
+    left.touch()
+    os.utime(left, (0, 0))
     few = {"train.steps": 2, "mpc.max_steps": 2}
     first = run("frozen_pred", encoder="fixed", set=few)
     folder = tmp_path / "cache" / "latents"

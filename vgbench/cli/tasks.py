@@ -49,7 +49,7 @@ def tasks(
     found, figures = task_files.sample(
         environment, asked.protocol, chosen.identity(), asked.tasks, asked.task_seed, trajectories
     )
-    found.write(out)
+    found.write(out, new=True)
     about = {"file": str(out), "protocol": asked.protocol, "n": asked.tasks, "seed": found.seed}
     about |= {"radius": found.radius, "sha256": found.sha256, **figures}
     if format == "json":

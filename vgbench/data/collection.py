@@ -14,6 +14,7 @@ from vgbench.plugin.source import source
 from vgbench.settings import DataSettings
 from vgbench.storage.cache import cache_root
 from vgbench.storage.differences import first_difference
+from vgbench.storage.files import drop_partials
 
 
 def cache_folder() -> Path:
@@ -33,6 +34,7 @@ def collect(
     spec, own = specification(name, environment, settings, seed), source(type(environment))
     path = (folder or cache_folder()) / f"{name}-{digest(spec)}.h5"
     if not path.exists() or read_source(path) not in ({}, own):
+        drop_partials(path.parent)
         save(path, _sample(environment, settings, seed, progress), spec, own)
     # Read back even when just written: fresh and cached sets go the same way, and the file is checked.
     data, found = load(path)

@@ -1,7 +1,6 @@
 """Data sets as HDF5: what decides their contents, their hash, writing and reading."""
 
 import hashlib
-import io
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,11 +12,12 @@ import numpy as np
 from vgbench.api import Environment, Trajectories
 from vgbench.data import episode_file
 from vgbench.data.data_files import hashes
-from vgbench.data.opened_file import FORMAT, GROUPS, HINT, check_array, check_rows, hard, header_hash, opened, reason
+from vgbench.data.disk import written
+from vgbench.data.opened_file import FORMAT, GROUPS, HINT, check_array, check_rows, hard, header_hash, opened
 from vgbench.data.stored import StoredArray
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.settings import DataSettings
-from vgbench.storage.files import drop_partials, parse_json, replacing
+from vgbench.storage.files import parse_json
 from vgbench.version import __version__
 
 
@@ -88,64 +88,19 @@ def save(
     if data.lengths is not None:
         episode_file.write(path, data.lengths, episode_file.episodes_of(data), spec, data.card, source, new)
         return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        drop_partials(path.parent)
-        # Only when it is whole does it get its name, which is what others look for.
-        with replacing(path, new) as partial, partial.open("r+b", buffering=0) as raw:
-            disk = _Disk(raw)
-            with h5py.File(disk, "w") as file:
-                file.attrs["format"] = FORMAT
-                file.attrs["generator"] = f"vgbench {__version__}"
-                file.attrs["specification"] = json.dumps(spec, sort_keys=True)
-                file.attrs["card"] = json.dumps(data.card, sort_keys=True)
-                file.attrs["fingerprint"] = fingerprint(data)
-                if source:
-                    file.attrs["source"] = json.dumps(source, sort_keys=True)
-                file.attrs["sha256"] = header_hash(file)
-                file.create_dataset("actions", data=data.actions)
-                for group, arrays in zip(GROUPS, (data.states, data.static, data.observations or {}), strict=True):
-                    for name, array in arrays.items():
-                        file.create_dataset(f"{group}/{name}", data=array)
-            if disk.error is not None:
-                raise disk.error
-    except OSError as err:
-        if new and path.is_file():
-            raise UsageError(f"{path} was made by another process meanwhile, and is kept; choose another name") from err
-        raise UsageError(f"cannot write the data set {path}: {reason(err)}") from err
-
-
-class _Disk(io.RawIOBase):
-    """A file for HDF5 that never fails to write, since HDF5 may crash when one does: it keeps the error instead."""
-
-    def __init__(self, file: io.FileIO) -> None:
-        self._file = file
-        self.error: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        view, done = memoryview(data).cast("B"), 0
-        try:
-            while self.error is None and done < len(view):
-                done += self._file.write(view[done:])
-        except OSError as err:
-            self.error = err
-        return len(view)
-
-    def readinto(self, buffer: Any) -> int:
-        return self._file.readinto(buffer) or 0
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def truncate(self, size: int | None = None) -> int:
-        try:
-            return self._file.truncate(size)
-        except OSError as err:
-            self.error = self.error or err
-            return 0
+    with written(path, new) as disk, h5py.File(disk, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["generator"] = f"vgbench {__version__}"
+        file.attrs["specification"] = json.dumps(spec, sort_keys=True)
+        file.attrs["card"] = json.dumps(data.card, sort_keys=True)
+        file.attrs["fingerprint"] = fingerprint(data)
+        if source:
+            file.attrs["source"] = json.dumps(source, sort_keys=True)
+        file.attrs["sha256"] = header_hash(file)
+        file.create_dataset("actions", data=data.actions)
+        for group, arrays in zip(GROUPS, (data.states, data.static, data.observations or {}), strict=True):
+            for name, array in arrays.items():
+                file.create_dataset(f"{group}/{name}", data=array)
 
 
 def load(path: Path) -> tuple[Trajectories, dict[str, Any]]:

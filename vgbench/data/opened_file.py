@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import re
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 
 from vgbench.data import episode_file
+from vgbench.data.disk import reason
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.storage.files import parse_json
 
@@ -27,17 +28,26 @@ def header_hash(file: Any) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def reason(err: BaseException) -> str:
-    """Plain words for an error of a file; HDF5 hides the system's among its own."""
-    found = re.search(r"error message = '([^']+)'", str(err))
-    return found[1] if found else getattr(err, "strerror", None) or str(err)
-
-
 _HEADER = {"environment": str, "package": str, "version": int, "params": dict} | dict.fromkeys(
     ("trajectories", "length", "seed"), int
 )
 _PACKED = 64
 """Most times by which compression may shrink an array: HDF5 gives space that was never written for nothing."""
+
+
+CHUNK = 64 * 2**20
+"""Bytes that a chunk may have however small its array is: reading any number of it takes memory for all of it."""
+
+
+def check_chunk(array: Any, name: str) -> None:
+    """Refuse an array whose chunks are far larger than itself, before memory is taken for one.
+
+    Raises:
+        ValueError: they are.
+    """
+    size = math.prod(array.chunks or ()) * array.dtype.itemsize
+    if size > max(CHUNK, array.nbytes):
+        raise ValueError(f"{name!r} has chunks of {size} bytes, but is an array of {array.nbytes}")
 
 
 def hard(place: Any, name: str) -> Any:
@@ -62,6 +72,7 @@ def check_array(place: Any, name: str, lead: tuple[int, ...]) -> None:
         raise ValueError(f"{name!r} has the shape {array.shape}, but the specification says {lead} and so on")
     if array.nbytes > _PACKED * array.id.get_storage_size():
         raise ValueError(f"{name!r} declares {array.nbytes} bytes, but the file holds {array.id.get_storage_size()}")
+    check_chunk(array, name)
 
 
 def check_rows(file: Any) -> None:

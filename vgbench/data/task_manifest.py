@@ -86,9 +86,9 @@ class TaskManifest:
         tasks = ",\n".join(json.dumps(task) for task in self.content["tasks"])
         return "{\n" + "\n".join(lines) + f'\n"tasks": [\n{tasks}\n],\n"sha256": "{self.sha256}"\n' + "}\n"
 
-    def write(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
-        write_text(path, self.text())
+    def write(self, path: Path, new: bool = False) -> None:
+        """Write the file, whole or not at all; with `new`, over no other file."""
+        write_text(path, self.text(), new)
 
 
 def digest(content: Mapping[str, Any]) -> str:

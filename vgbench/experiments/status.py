@@ -7,7 +7,7 @@ from typing import Any
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.experiments.cells import cell_name
 from vgbench.experiments.stage_file import position
-from vgbench.storage.files import Record, parse_json, read_json, within
+from vgbench.storage.files import Record, parse_json, read_json, read_whole, within
 from vgbench.storage.lock import held
 from vgbench.storage.run_folder import RunFolder
 from vgbench.text import duration
@@ -88,7 +88,7 @@ def _where(folder: Path, run: Any) -> str:
     if (folder / "episodes.jsonl").exists() or "episodes" in (run or {}).get("stages", {}):
         return "planning"
     try:
-        lines = (folder / "train.jsonl").read_bytes().splitlines()
+        lines = read_whole(folder / "train.jsonl").splitlines()
         last = parse_json(lines[-1])
         return f"{last['stage']}, step {last['step']}"
     except (OSError, ValueError, KeyError, IndexError, TypeError):

@@ -9,6 +9,7 @@ import hashlib
 import io
 import pickle
 import struct
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,20 +64,24 @@ def decode(data: bytes) -> Record:
 
 
 def _verify(data: bytes) -> None:
-    """Hold a checkpoint against its checksum or, where an older version wrote it, against those of its archive."""
+    """Hold a checkpoint against its checksum or, where an older version wrote it, against those of its archive.
+
+    A checksum says who wrote a file, not how: compressed ones are refused with and without.
+    """
     body, comment = memoryview(data)[:-_COMMENT], data[-_COMMENT:]
     if comment.startswith(_MARK):
         state = hashlib.sha256(body[:-_LENGTH])
         state.update(bytes(_LENGTH))
         if state.hexdigest().encode() != comment[len(_MARK) :]:
             raise Damaged("it is damaged: its content has another hash than it says")
-        return
+    marked = comment.startswith(_MARK)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             # PyTorch stores without compressing: nothing here takes more memory than the file has bytes.
             packed = next((i for i in archive.infolist() if i.compress_type != zipfile.ZIP_STORED), None)
-            broken = archive.testzip() if packed is None else packed.filename
-            if archive.comment:
+            # The hash covers all that the archive's own checksums do.
+            broken = packed.filename if packed else None if marked else archive.testzip()
+            if archive.comment and not marked:
                 broken = "the comment with its hash"
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OSError, struct.error) as err:
         raise Damaged(f"it is damaged, or no checkpoint of vgbench ({err})") from err
@@ -90,7 +95,13 @@ def read(path: Path) -> Record:
     Raises:
         Damaged, OSError, and what else `decode` raises.
     """
-    return decode(read_whole(path))
+    import torch
+
+    from vgbench import hardware
+
+    # Whatever its networks are: what memory does not hold is of no use.
+    free = hardware.free_memory(torch.device("cpu"))
+    return decode(read_whole(path, sys.maxsize - 1 if free is None else free))
 
 
 def load(path: Path, key: str | None) -> tuple[Record, Record | None]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vgbench.errors import VgbenchError
-from vgbench.storage.files import read_whole, write_text
+from vgbench.storage.files import JSON_BYTES, LOG_BYTES, hash_of, read_whole, write_text
 
 NAME = "SHA256SUMS"
 # Not run.json, which changes after the end and has a hash of its own, nor what other commands add.
@@ -21,8 +21,9 @@ _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
 def write(folder: Path, added: Mapping[str, bytes]) -> None:
     """Write the checksums of a folder's files, and of those that are about to be written (`added`)."""
-    contents = {p.name: read_whole(p) for p in folder.iterdir() if _RECORDS.fullmatch(p.name)} | dict(added)
-    text = "".join(f"{_hash(content)}  {name}\n" for name, content in sorted(contents.items()))
+    hashes = {p.name: hash_of(p)[1] for p in folder.iterdir() if _RECORDS.fullmatch(p.name)}
+    hashes |= {name: _hash(content) for name, content in added.items()}
+    text = "".join(f"{found}  {name}\n" for name, found in sorted(hashes.items()))
     write_text(folder / NAME, f"{_FIRST}{_hash(text.encode())}\n{text}")
 
 
@@ -34,7 +35,7 @@ def verify(folder: Path) -> None:
     """
     path = folder / NAME
     try:
-        first, _, text = read_whole(path).decode().partition("\n")
+        first, _, text = read_whole(path, JSON_BYTES).decode().partition("\n")
     except FileNotFoundError:
         return
     except (OSError, ValueError) as err:
@@ -49,7 +50,7 @@ def verify(folder: Path) -> None:
         if found is None or file is None or file.name != found[2]:
             raise VgbenchError(f"{path} is not what vgbench wrote: {line!r}; {_advice(path)}")
         try:
-            changed = file.is_file() and _hash(read_whole(file)) != found[1]
+            changed = file.is_file() and hash_of(file, most=LOG_BYTES)[1] != found[1]
         except OSError as err:
             raise VgbenchError(f"{file} cannot be read: {err.strerror or err}") from err
         if changed:

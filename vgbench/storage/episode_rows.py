@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from vgbench.errors import VgbenchError
 from vgbench.scores import SCORES, score
-from vgbench.storage.files import Record, parse_json, read_whole
+from vgbench.storage.files import JSON_BYTES, Record, parse_json, read_whole
 from vgbench.storage.record_shape import misfit
 from vgbench.storage.record_types import EpisodeRow
 
@@ -64,7 +64,7 @@ def read_episodes(path: Path, rate: Record) -> list[Record]:
         NotARecord: the file cannot be read, is damaged or contradicts `rate`.
     """
     try:
-        rows: list[Record] = [parse_json(line) for line in read_whole(path).splitlines()]
+        rows: list[Record] = [parse_json(line) for line in read_whole(path, JSON_BYTES).splitlines()]
         if problem := next((found for row in rows if (found := misfit(row, EpisodeRow))), None):
             raise TypeError(problem)
         rows.sort(key=lambda row: row["task"])

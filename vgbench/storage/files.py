@@ -1,40 +1,55 @@
 """Files that are seen whole or not at all, JSON with limits, and the time as records have it."""
 
+import errno
 import hashlib
 import json
 import os
 import secrets
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from vgbench.errors import VgbenchError
+from vgbench.errors import UsageError, VgbenchError
 
 Record = dict[str, Any]
 
 JSON_BYTES = 32 * 2**20
 """Most bytes of a JSON file: what Python makes of one may take thirty times as much memory."""
 
+LOG_BYTES = 256 * 2**20
+"""Most bytes of a file that is read whole and whose length follows from what a run did."""
+
+_PIECE = 2**20  # bytes
+
 _STALE = 86400.0  # seconds after which nobody writes a partial file any more
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object], new: bool = False) -> None:
     """Let `write` fill a file beside `path`, then move it there: a reader sees the old file or the new one.
 
     Raises:
+        UsageError: with `new`, another process has made the file meanwhile.
         VgbenchError: it cannot be written; what was begun is gone again, and its space is free.
     """
     try:
-        with replacing(path) as partial:
+        with replacing(path, new) as partial:
             write(partial)
+    except FileExistsError as err:
+        raise made_meanwhile(path) from err
     except (OSError, RuntimeError) as err:  # a library's writer raises RuntimeError when the disk is full
         reason = getattr(err, "strerror", None) or str(err).splitlines()[0]
         raise VgbenchError(
             f"cannot write {path}: {reason}; free some space or check the folder, then run again"
         ) from err
+
+
+def made_meanwhile(path: Path) -> UsageError:
+    """Return the error for a file that was not there when a command began, and is there at its end."""
+    return UsageError(f"{path} was made by another process meanwhile, and is kept; choose another name")
 
 
 @contextmanager
@@ -94,14 +109,14 @@ def drop_partials(folder: Path, older: float = _STALE) -> None:
                 path.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """Write bytes atomically."""
-    write_atomically(path, lambda partial: partial.write_bytes(content))
+def write_bytes(path: Path, content: bytes | memoryview, new: bool = False) -> None:
+    """Write bytes atomically; with `new`, over no other file."""
+    write_atomically(path, lambda partial: partial.write_bytes(content), new)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write text atomically."""
-    write_bytes(path, text.encode("utf-8"))
+def write_text(path: Path, text: str, new: bool = False) -> None:
+    """Write text atomically; with `new`, over no other file."""
+    write_bytes(path, text.encode("utf-8"), new)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -128,16 +143,33 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from err
 
 
-def read_whole(path: Path) -> bytes:
-    """Read a file.
+def read_whole(path: Path, most: int = LOG_BYTES) -> bytes:
+    """Read a file of at most `most` bytes.
 
     Raises:
-        OSError: it cannot be read; names the file also where the disk failed after it was opened.
+        OSError: it cannot be read, is no regular file, or has more; names the file also where the disk failed after it
+            was opened.
     """
     try:
-        return path.read_bytes()
-    except OSError as err:
-        raise named(err, path) from err
+        return read_bytes(path, most)
+    except ValueError as err:
+        raise OSError(errno.EFBIG, f"{os.strerror(errno.EFBIG)}: {err}", str(path)) from err
+
+
+def hash_of(path: Path, size: int | None = None, most: int | None = None) -> tuple[int, str]:
+    """Return how many bytes a file has, or the first `size` of it, and their SHA-256; all in little memory.
+
+    Raises:
+        OSError: as `read_whole`.
+    """
+    state, done = hashlib.sha256(), 0
+    with opened(path) as file:
+        if most is not None and os.fstat(file.fileno()).st_size > most:
+            raise OSError(errno.EFBIG, f"{os.strerror(errno.EFBIG)}: it has more than {most} bytes", str(path))
+        while piece := file.read(_PIECE if size is None else min(_PIECE, size - done)):
+            state.update(piece)
+            done += len(piece)
+    return done, state.hexdigest()
 
 
 def within(folder: Path, name: str) -> Path:
@@ -171,21 +203,67 @@ def named(err: OSError, path: Path) -> OSError:
     return err if err.filename is not None else OSError(err.errno, err.strerror or str(err), str(path))
 
 
+def appending(path: Path, buffering: int = -1) -> IO[str]:
+    """Open a text file to add to it; neither a link that somebody has put there nor a pipe is written to.
+
+    Raises:
+        OSError: it cannot be written, or is one of these; names the file.
+    """
+    try:
+        file = open(path, "a", buffering, encoding="utf-8", opener=_itself)  # noqa: SIM115 (it is returned)
+    except OSError as err:
+        if path.is_symlink():
+            raise OSError(err.errno, "it is a link, which is not written through; delete it", str(path)) from err
+        raise
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is a pipe or a device, expected a file", str(path))
+    return file
+
+
+def _itself(path: str, flags: int) -> int:
+    """Open a file, not what a link leads to, and a pipe without waiting for its other end."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+
+
 def read_bytes(path: Path, most: int) -> bytes:
     """Read a file of at most `most` bytes; its size is looked at before memory is taken.
 
     Raises:
         ValueError: it has more.
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is no regular file.
+    """
+    pieces, held = [], 0
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        # Its size is only what it says: a file may grow, and those of /proc say 0.
+        while max(size, held) <= most and (piece := file.read(max(size - held + 1, _PIECE))):
+            pieces.append(piece)
+            held += len(piece)
+    if max(size, held) > most:
+        raise ValueError(f"it has more than {most} bytes")
+    return b"".join(pieces)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading; what is none, such as a pipe that nobody writes to, is refused instead of waited for.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file; names the file.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(most + 1)
+        with open(path, "rb", opener=_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "it is a pipe or a device, expected a file", str(path))
+            yield file
     except OSError as err:
         raise named(err, path) from err
-    if len(content) > most:
-        raise ValueError(f"it has more than {most} bytes")
-    return content
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file, and a pipe without waiting for its other end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_json(path: Path, fields: Iterable[str], advice: str) -> Record:

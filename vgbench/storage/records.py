@@ -14,6 +14,8 @@ from vgbench.storage.record_shape import misfit
 from vgbench.storage.record_types import PluginOrigin, ResultFile, RunFile
 from vgbench.storage.run_folder import other_format
 
+_UNFORESEEN = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, TypeError, ValueError)
+
 MOST_FOLDERS = 50_000
 """Folders that are looked into for runs: a whole disk, named by mistake, has more."""
 
@@ -123,7 +125,7 @@ def scan(
             except VgbenchError as err:
                 left_out.append(f"{path}: {err}")
                 continue
-            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as err:
+            except _UNFORESEEN as err:
                 # What no check foresaw: it must not cost the report of all others.
                 left_out.append(f"{path}: it is no record of vgbench ({type(err).__name__}: {err})")
                 continue

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     from vgbench.spec import RunSpec
 from vgbench.storage.files import (
     Record,
+    appending,
     drop_partials,
+    hash_of,
     json_text,
     now,
     read_json,
     read_lines,
-    read_whole,
     write_sealed,
     write_text,
 )
@@ -46,12 +48,16 @@ def other_format(found: object) -> str | None:
 
 
 def checkpoint_seconds() -> float:
-    """Return the longest time between two checkpoints: `$VGBENCH_CHECKPOINT_SECONDS`, or 20."""
+    """Return the longest time between two checkpoints: `$VGBENCH_CHECKPOINT_SECONDS`, or 20.
+
+    Raises:
+        UsageError: the variable is no such number.
+    """
     text = os.environ.get("VGBENCH_CHECKPOINT_SECONDS", "20")
-    try:
-        return float(text)
-    except ValueError as err:
-        raise UsageError(f"VGBENCH_CHECKPOINT_SECONDS={text}: expected a number of seconds") from err
+    with suppress(ValueError):
+        if 0 <= (seconds := float(text)) < math.inf:  # NaN, too, would mean: never
+            return seconds
+    raise UsageError(f"VGBENCH_CHECKPOINT_SECONDS={text}: expected a number of seconds, 0 or more")
 
 
 class RunFolder:
@@ -71,6 +77,7 @@ class RunFolder:
     @contextmanager
     def opened(self, spec: "RunSpec", argv: Iterable[str]) -> Iterator[None]:
         """Lock the folder for one process, and make or check its run.json and config.yaml."""
+        checkpoint_seconds()  # a wrong one is refused before anything is computed
         # The lock before run.json is read: another process may be about to write it.
         with locked(self.path):
             try:
@@ -254,7 +261,7 @@ class RunFolder:
         """Add a line to a JSONL file."""
         try:
             # Appending is not atomic: `keep` drops a line that was cut off.
-            with (self.path / name).open("a", encoding="utf-8") as file:
+            with appending(self.path / name) as file:
                 file.write(json.dumps(record) + "\n")
         except OSError as err:
             raise VgbenchError(f"cannot write {self.path / name}: {err.strerror or err}") from err
@@ -298,8 +305,8 @@ class RunFolder:
     def _log_state(self, size: int | None = None) -> Record:
         """Bytes of train.jsonl so far, or the first `size` of them, and their hash."""
         path = self.path / "train.jsonl"
-        content = (read_whole(path) if path.exists() else b"")[:size]
-        return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        count, found = hash_of(path, size) if path.exists() else (0, hashlib.sha256().hexdigest())
+        return {"bytes": count, "sha256": found}
 
     def log_damage(self) -> str | None:
         """Say that train.jsonl is not as it was when the checkpoint that was read last was written, or return None."""

@@ -16,7 +16,7 @@ from vgbench.model.jepa import JEPA
 from vgbench.plugin.loggers import Loggers
 from vgbench.plugin.source import source
 from vgbench.spec import RunSpec
-from vgbench.storage.files import write_atomically
+from vgbench.storage.files import drop_partials, write_atomically
 from vgbench.storage.interrupt import Stop
 from vgbench.training.latents import Latents, encode_all
 from vgbench.version import __version__
@@ -40,6 +40,7 @@ def encode_once(spec: RunSpec, model: JEPA, data: Dataset, loggers: Loggers, sto
     if isinstance(latents, Tensor) and time.monotonic() - began >= WORTH:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            drop_partials(path.parent)
             content = {"sha256": _digest(latents), "latents": latents.cpu()}
             write_atomically(path, lambda partial: torch.save(content, partial))
         except (OSError, VgbenchError) as err:  # a full disk is no reason to stop: they are there

@@ -1,6 +1,7 @@
 """Events of a run as JSON lines, for programs that watch it."""
 
 import json
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,8 +36,9 @@ class JsonLines:
     def vgbench_run_started(self, title: str, folder: str) -> None:
         """Open the file; a line that a killed run left unfinished is ended first."""
         path = Path(folder) / "events.jsonl"
-        cut = path.exists() and not path.read_bytes().endswith(b"\n")
-        self._file = path.open("a", encoding="utf-8", buffering=1)  # a reader sees whole lines, at once
+        cut = path.is_file() and not path.is_symlink() and not path.read_bytes().endswith(b"\n")
+        # By lines: a reader sees whole ones, at once.
+        self._file = open(path, "a", 1, encoding="utf-8", opener=_itself)  # noqa: SIM115 (open as long as the run)
         if cut:
             self._file.write("\n")
         self._write("run_started", title=title, folder=folder)
@@ -82,3 +84,8 @@ class JsonLines:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _itself(path: str, flags: int) -> int:
+    """Open a file, not what a link leads to, and a pipe without waiting for its other end."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)

@@ -24,7 +24,7 @@ def write(importer: Importer, out: Path, source: Mapping[str, Any]) -> dict[str,
         source: where it comes from, for the specification of the file.
 
     Raises:
-        UsageError: an episode does not fit, or there is nothing to write.
+        UsageError: an episode does not fit, there is nothing to write, or `out` was made meanwhile.
     """
     found, options, who = importer.found, importer.options, importer.who
     counts = _counted(importer)
@@ -50,7 +50,7 @@ def write(importer: Importer, out: Path, source: Mapping[str, Any]) -> dict[str,
     settings = DataSettings.model_construct(trajectories=len(lengths), length=int(lengths.max()))
     spec = files.specification(importer.name, importer.environment, settings, 0) | dict(source)
     pieces = (p.groups for number in counts for p in importer.piece(number).cut(options.length))
-    fingerprint = episode_file.write(out, lengths, pieces, spec, card)
+    fingerprint = episode_file.write(out, lengths, pieces, spec, card, new=True)
     return {
         "environment": importer.name,
         "trajectories": len(lengths),

@@ -11,7 +11,7 @@ from vgbench.data.importing.recording import BadEpisode, Episode, Recording, nam
 from vgbench.data.importing.videos import Videos
 from vgbench.errors import UsageError
 from vgbench.extras import needed
-from vgbench.storage.files import parse_json, read_whole, within
+from vgbench.storage.files import JSON_BYTES, parse_json, read_whole, within
 
 NUMBERS = ("float16", "float32", "float64", "bool", "int8", "int16", "int32", "int64", "uint8")
 
@@ -53,7 +53,7 @@ class LeRobot(Recording):
     def _info(path: Path) -> dict[str, Any]:
         where = path / "meta" / "info.json"
         try:
-            info = parse_json(read_whole(where))
+            info = parse_json(read_whole(where, JSON_BYTES))
             version = str(info["codebase_version"])
             features = info["features"]
         except (OSError, ValueError, KeyError, TypeError) as err:

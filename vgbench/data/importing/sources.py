@@ -14,6 +14,7 @@ import numpy as np
 
 from vgbench.data.importing import tables
 from vgbench.data.importing.recording import Recording
+from vgbench.data.opened_file import check_chunk
 from vgbench.errors import UsageError
 
 EXPECTED = "expected an NPZ or HDF5 file, or the folder of a LeRobot data set"
@@ -172,6 +173,7 @@ def _hdf5(path: Path) -> dict[str, Any]:
                 raise UsageError(f"{path}: the numbers of {full!r} lie in other files, which are not read")
             if item.shape is not None:
                 _check_size(path, full, item.nbytes)
+                check_chunk(item, full)
                 found[full] = item
 
     file = h5py.File(path, "r")

@@ -48,7 +48,7 @@ def restore(found: Any, about: Mapping[str, Any], out: Path) -> Trajectories:
     """Write to `out` a data set that was exported, as it was.
 
     Raises:
-        VgbenchError: the arrays are not those that were exported.
+        VgbenchError: the arrays are not those that were exported, or `out` was made meanwhile.
     """
     try:
         data = _exported(found, about)
@@ -58,7 +58,7 @@ def restore(found: Any, about: Mapping[str, Any], out: Path) -> Trajectories:
         ) from err
     if files.fingerprint(data) != about["fingerprint"]:
         raise VgbenchError(f"--minari {found.id}: its arrays are not those that vgbench exported (edited or damaged)")
-    files.save(out, data, about["specification"])
+    files.save(out, data, about["specification"], new=True)
     return data
 
 

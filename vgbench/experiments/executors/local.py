@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import IO
 
 from vgbench import hardware
-from vgbench.errors import UsageError
+from vgbench.errors import UsageError, VgbenchError
 from vgbench.experiments.executors import base
 from vgbench.experiments.executors.base import Job, JobResult, Resources, wait_until
+from vgbench.storage.files import appending
 
 
 @dataclass
@@ -47,7 +48,11 @@ class Executor(base.Executor):
         """Start a process; its standard input, which it watches, ends when this process does."""
         device = self._free.pop(0) if self._free else None
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), self._threads)
-        log = (Path(job.folder) / "log.txt").open("a", encoding="utf-8")
+        path = Path(job.folder) / "log.txt"
+        try:
+            log = appending(path)
+        except OSError as err:
+            raise VgbenchError(f"cannot write {path}: {err.strerror or err}") from err
         process = subprocess.Popen(
             [sys.executable, "-m", "vgbench.experiments.worker"],
             stdin=subprocess.PIPE,

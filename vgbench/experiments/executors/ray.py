@@ -11,6 +11,7 @@ from vgbench.errors import UsageError, VgbenchError
 from vgbench.experiments.executors import base
 from vgbench.experiments.executors.base import Job, JobResult, Resources
 from vgbench.extras import install
+from vgbench.storage.files import appending
 
 _STORE = 80 * 2**20
 """Bytes of a local cluster's object store, which is hardly used (Ray wants at least 75 MiB): results go to the disk."""
@@ -103,7 +104,7 @@ def _perform(job: Job) -> dict[str, str]:
 
     try:
         os.chdir(job.cwd)
-        log = (Path(job.folder) / "log.txt").open("a", encoding="utf-8", buffering=1)
+        log = appending(Path(job.folder) / "log.txt", buffering=1)
     except OSError:
         return worker.perform(job)  # which says that the folder is not there
     with log, redirect_stderr(log), redirect_stdout(log):
