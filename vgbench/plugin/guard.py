@@ -26,7 +26,7 @@ VARIABLE = "VGBENCH_PLUGIN_TIMEOUT"
 HOOKS = {
     "environment": (
         *("collect", "sample_tasks", "check_tasks", "step", "observe"),
-        *("goal_observation", "goal_distance", "success", "expert"),
+        *("goal_observation", "goal_distance", "success", "expert", "recorded_states"),
     ),
     "objective": ("loss", "after_step"),
     "planner": ("plan",),
@@ -47,6 +47,8 @@ class _Watch:
         self.ends = math.inf  # when the process is ended, if the hook still runs then
         self.thread: threading.Thread | None = None
         self.process = 0  # in which plugins are seen to end it
+        self.importing = 0  # modules of plugins, one inside another
+        self.replaced: dict[tuple[str, str], tuple[Any, Callable[..., Any]]] = {}  # by `seen`: place and function
         self.setters: dict[str, str] = {}  # plugin that has set a value last, by the value's name
 
     def limit(self) -> float:
@@ -214,7 +216,7 @@ def _end(code: int = 0) -> NoReturn:
 
     # A handler of a signal ends the process on top of whatever runs, and a child that a plugin has forked ends itself.
     ours = str(sys._getframe(1).f_globals.get("__name__", "")).partition(".")[0] == HOME
-    if not ours and os.getpid() == _watch.process and caller():
+    if not ours and os.getpid() == _watch.process and (_watch.importing or caller()):
         raise Stopped(f"it called os._exit({code})")
     _exit(code)
 
@@ -223,20 +225,42 @@ def _end(code: int = 0) -> NoReturn:
 def seen() -> Iterator[None]:
     """See inside which plugin ends the process or sets what belongs to all: the message can then name it.
 
-    Once for all of a run, not around each hook: networks and distances are called by hooks of others.
+    Once for all of a command or a run, not around each hook: networks and distances are called by hooks of others.
+    Inside of itself it does nothing more.
     """
-    places = setters()
-    old = [getattr(place, name) for _, place, name in places]
+    outermost = os._exit is not _end
     _watch.process = os.getpid()
     os._exit = _end  # type: ignore[assignment]
-    for (what, place, name), function in zip(places, old, strict=True):
-        setattr(place, name, _noting(what, name, function))
+    _see_setters()
     try:
         yield
     finally:
-        os._exit = _exit
-        for (_, place, name), function in zip(places, old, strict=True):
-            setattr(place, name, function)
+        if outermost:
+            os._exit = _exit
+            for (_, name), (place, function) in _watch.replaced.items():
+                setattr(place, name, function)
+            _watch.replaced.clear()
+
+
+def _see_setters() -> None:
+    """See who calls what sets the process's state, also in libraries that were imported after the last look."""
+    if os._exit is not _end:
+        return
+    for what, place, name in setters():
+        if (what, name) not in _watch.replaced:
+            function = getattr(place, name)
+            _watch.replaced[what, name] = place, function
+            setattr(place, name, _noting(what, name, function))
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """See inside, where the module of a plugin is imported, that it does not end the process."""
+    _watch.importing += 1
+    try:
+        yield
+    finally:
+        _watch.importing -= 1
 
 
 def _noting(what: str, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -253,6 +277,7 @@ def _noting(what: str, name: str, function: Callable[..., Any]) -> Callable[...,
 
 def built(kind: str, who: object, make: Callable[[], Any]) -> Any:
     """Make a plugin's object with its constructor watched, and have its hooks watched."""
+    _see_setters()
     with calling(lambda: str(who), "__init__"):
         made = make()
     return guarded(made, kind) if kind in HOOKS else made

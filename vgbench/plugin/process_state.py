@@ -117,16 +117,23 @@ def _set_numpy_state(state: tuple[Any, ...]) -> None:
 
 def setters() -> list[tuple[str, Any, str]]:
     """Return what is set, and the function that sets it, by its place and name."""
-    import numpy as np
-    import torch
-
-    return [
+    found: list[tuple[str, Any, str]] = [
         (FOLDER, os, "chdir"),
         (RANDOM[0], random, "seed"),
-        (RANDOM[1], np.random, "seed"),
-        ("torch's default dtype", torch, "set_default_dtype"),
-        ("torch's default device", torch, "set_default_device"),
-        ("torch's number of threads", torch, "set_num_threads"),
-        ("torch's global seed", torch, "manual_seed"),
         (HANDLERS, signal, "signal"),
     ]
+    # By what is imported, as above.
+    if "numpy" in sys.modules:
+        import numpy as np
+
+        found.append((RANDOM[1], np.random, "seed"))
+    if "torch" in sys.modules:
+        import torch
+
+        found += [
+            ("torch's default dtype", torch, "set_default_dtype"),
+            ("torch's default device", torch, "set_default_device"),
+            ("torch's number of threads", torch, "set_num_threads"),
+            ("torch's global seed", torch, "manual_seed"),
+        ]
+    return found
