@@ -54,6 +54,7 @@ PLANNER = """
             super().__init__(params)
 
         def plan(self, problem, state):
+            IN_PLAN
             return Plan(torch.zeros(len(problem.steps_left), problem.horizon, problem.action_dim))
 """
 ENDS = "os._exit(0)"
@@ -61,7 +62,7 @@ WHO = "'mine' (vgx-mine 0.3)"
 
 
 def filled(code, **lines):
-    for place in ("INIT", "COLLECT", "IMPORT", "MODULE"):
+    for place in ("INIT", "COLLECT", "IMPORT", "MODULE", "PLAN"):
         code = code.replace(f"IN_{place}", lines.get(place.lower(), "pass"))
     return code
 
@@ -147,3 +148,12 @@ def test_check_goes_on_behind_a_plugin_that_ends_the_process(misbehaving):
     assert done.returncode == 1, done.stderr
     failed = [one for one in json.loads(done.stdout)["checks"] if one["status"] == "FAIL"]
     assert any("os._exit(0)" in one["message"] for one in failed)
+
+
+def test_a_planner_that_draws_from_torch_is_refused(misbehaving, tmp_path):
+    run = [*RUN, "--set", "mpc.replan_every=1", "--out", "here"]
+    done = misbehaving("planner", *run, plan="torch.rand(3)")
+    assert done.returncode == 1 and f"{WHO}: plan, or what it calls, changed" in done.stderr, done.stderr
+    assert "the global random state of torch (drawn from)" in done.stderr
+    done = misbehaving("planner", *run)
+    assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
@@ -33,6 +33,9 @@ HOOKS = {
     "network": ("build",),
 }
 """Methods of each kind that are watched; networks and distances run inside of these, or of the core's own calls."""
+
+UNKEPT = ("environment", "planner")
+"""Kinds that may not draw from torch's global generators either: what episodes keep does not hold their state."""
 
 
 class Stopped(BaseException):
@@ -103,13 +106,14 @@ def alive() -> None:
 
 
 @contextmanager
-def calling(who: Callable[[], str], hook: str, streams: bool = True) -> Iterator[None]:
+def calling(who: Callable[[], str], hook: str, streams: bool = True, draws: bool = True) -> Iterator[None]:
     """Watch a hook of a plugin; inside of another hook this does nothing.
 
     Args:
         who: returns words for the plugin, for messages.
         hook: its name.
         streams: whether the hook has to leave standard streams and handlers of signals alone, too.
+        draws: whether it may draw from torch's global generators.
 
     Raises:
         PluginFailed: it took too long, ended the process or raised what is no error, or changed the process's state,
@@ -118,7 +122,7 @@ def calling(who: Callable[[], str], hook: str, streams: bool = True) -> Iterator
     if _watch.depth:
         yield
         return
-    before, seconds = State(streams), _watch.limit()
+    before, seconds = State(streams, draws and streams), _watch.limit()
     _watch.setters.clear()  # what an earlier hook called has nothing to do with what this one changes
     _watch.depth += 1
     if seconds:
@@ -147,8 +151,14 @@ def calling(who: Callable[[], str], hook: str, streams: bool = True) -> Iterator
         known = next((_watch.setters[key] for key in keys if key in _watch.setters), None)
         raise PluginFailed(
             f"{known or f'{who()}: {hook}, or what it calls,'} changed {' and '.join(changed.values())}, which others "
-            "depend on; it was put back. A plugin has to leave the process as it finds it"
+            f"depend on; it was put back. {_advice(changed)}"
         )
+
+
+def _advice(changed: Mapping[str, str]) -> str:
+    if set(changed) <= {*RANDOM}:
+        return "Draw from the noise or seed that the plugin is given, or from a generator of its own"
+    return "A plugin has to leave the process as it finds it"
 
 
 def _explained(err: BaseException, who: Callable[[], str], hook: str) -> str:
@@ -177,7 +187,7 @@ def _watched(made: object, kind: str, hook: str, method: Callable[..., Any]) -> 
     def call(*arguments: Any, **named: Any) -> Any:
         if _watch.depth:
             return method(*arguments, **named)
-        with calling(who, hook):
+        with calling(who, hook, draws=kind not in UNKEPT):
             return method(*arguments, **named)
 
     return call
@@ -278,6 +288,6 @@ def _noting(what: str, name: str, function: Callable[..., Any]) -> Callable[...,
 def built(kind: str, who: object, make: Callable[[], Any]) -> Any:
     """Make a plugin's object with its constructor watched, and have its hooks watched."""
     _see_setters()
-    with calling(lambda: str(who), "__init__"):
+    with calling(lambda: str(who), "__init__", draws=kind not in UNKEPT):
         made = make()
     return guarded(made, kind) if kind in HOOKS else made
