@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vgbench.plugin import guard
 from vgbench.stages import OBJECTIVE_KEYS, STAGES, StageKind
 from vgbench.text import task_name
 
@@ -56,6 +57,10 @@ class ResolvedPlugin:
     def name(self) -> str:
         """Name under which the plugin is registered."""
         return self.entry.name
+
+    def make(self, *more: Any) -> Any:
+        """Make an instance, with its constructor and its hooks watched; `more` follows the parameters."""
+        return guard.built(self.entry.kind, self.entry, lambda: self.cls(self.params, *more))
 
     def identity(self) -> dict[str, Any]:
         """Return what of the plugin decides results."""

@@ -73,6 +73,45 @@ def test_a_logger_may_draw_and_changes_nothing():
     assert random.random() == drawn
 
 
+@pytest.mark.parametrize("kind", ["environment", "planner", "objective"])
+def test_torch_s_generator_belongs_to_training_alone(kind):
+    class Mine:
+        def observe(self, draw):
+            draw()
+
+        plan = loss = observe
+
+    made = guard.guarded(Mine(), kind)
+    hook = {"environment": made.observe, "planner": made.plan, "objective": made.loss}[kind]
+    for draw, words in (
+        (lambda: torch.rand(1), "the global random state of torch \\(drawn from\\)"),
+        (lambda: torch.manual_seed(torch.initial_seed() + 1), "torch's global seed"),
+    ):
+        torch.rand(3)
+        before = torch.get_rng_state()
+        if kind == "objective" and "seed" not in words:
+            hook(draw)  # dropout, for one; checkpoints hold the state
+            continue
+        with pytest.raises(PluginFailed, match=f"what it calls, changed {words}"):
+            hook(draw)
+        assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_what_a_logger_draws_of_torch_is_put_back():
+    before = torch.get_rng_state()
+    with guard.calling(lambda: "mine", "vgbench_run_started", streams=False):
+        torch.rand(2)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_looking_at_the_process_costs_little():
+    began = time.perf_counter()
+    for _ in range(1000):
+        with guard.calling(lambda: "mine", "observe", draws=False):
+            pass
+    assert time.perf_counter() - began < 2.0
+
+
 def test_what_is_put_back_by_the_plugin_itself_is_its_own_matter():
     with guard.calling(lambda: "mine", "loss"):
         with torch.random.fork_rng(), torch.no_grad():

@@ -196,7 +196,7 @@ def _steps(subject: Subject, rng: np.random.Generator) -> tuple[Callable[[np.nda
 def _horizon(trained: Trained, data: Dataset) -> int:
     """Steps of a plan, or as many as half of the episodes have."""
     chosen = trained.spec.planner
-    planned = plan_horizon(chosen.cls(chosen.params), trained.spec.settings["mpc"])
+    planned = plan_horizon(chosen.make(), trained.spec.settings["mpc"])
     return max(1, min(planned, data.typical_length - 1))
 
 

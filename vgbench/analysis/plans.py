@@ -13,7 +13,7 @@ from vgbench.rng import Stream
 def controller_of(trained: Trained) -> Controller:
     """Return the controller of a run's evaluation. Plans are in the units of the data's normalised actions."""
     spec = trained.spec
-    planner = spec.planner.cls(spec.planner.params)
+    planner = spec.planner.make()
     most = memory.most_tasks(spec, planner, trained.model, trained.environment)
     actions = trained.environment.spec.actions.scaled(1 / trained.data.action_scale)
     settings, seed, device = spec.settings["mpc"], spec.task_seed, spec.device

@@ -66,7 +66,7 @@ def rollouts(trained: Trained, seed: int) -> Rollouts:
     data, planner = trained.data, trained.spec.planner
     rng = np.random.default_rng(seed)
     # The actions are a trajectory's, which has one less than states.
-    horizon = min(plan_horizon(planner.cls(planner.params), trained.spec.settings["mpc"]), data.typical_length - 1)
+    horizon = min(plan_horizon(planner.make(), trained.spec.settings["mpc"]), data.typical_length - 1)
     rows = torch.arange(ROLLOUTS, device=data.device) % len(trained.tasks)
     drawn = windows(data, rng, ROLLOUTS, horizon)
     assert drawn is not None  # half of the trajectories are as long

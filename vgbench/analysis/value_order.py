@@ -33,7 +33,7 @@ def value_objective(trained: Trained) -> Objective | None:
     """Return the first objective of the run that learns a value, or None."""
     shapes = ObjectiveShapes(trained.spec.settings["model"].latent_dim, trained.environment.spec.actions.dim)
     with torch.random.fork_rng(devices=[]):  # an objective's own modules draw their weights
-        made = [c.cls(c.params, shapes) for stage in trained.spec.stages for c in stage.objectives]
+        made = [c.make(shapes) for stage in trained.spec.stages for c in stage.objectives]
     return next((objective for objective in made if objective.value_terms), None)
 
 

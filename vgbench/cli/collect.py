@@ -20,6 +20,7 @@ from vgbench.cli.common import (
     takes,
 )
 from vgbench.errors import UsageError
+from vgbench.plugin import guard
 from vgbench.text import duration, number_text
 
 EPILOG = examples(
@@ -28,7 +29,7 @@ EPILOG = examples(
 )
 
 
-@takes("env", "protocol", "scale", "variant", "data_seed", "set")
+@takes("env", "protocol", "scale", "variant", "data_seed", "set", "plugin_timeout")
 @handled
 def collect(
     out: Annotated[Path, typer.Option(metavar="FILE", help="HDF5 file to write; must not exist.")],
@@ -43,6 +44,7 @@ def collect(
     """Collect a training set in an environment and write it to a file."""
     from vgbench.config.resolve import RunRequest, resolve_data
     from vgbench.data import collection, files
+    from vgbench.experiments.build import build_environment
 
     if preview is not None and preview.suffix.lower() != ".png":
         raise UsageError(f"--preview {preview}: expected a name that ends in .png")
@@ -57,7 +59,7 @@ def collect(
         if path is not None:
             check_writable(option, path)
     chosen = asked.environment
-    environment = chosen.cls(chosen.params)
+    environment = build_environment(chosen)
     # From here on there is something to save: Ctrl-C is an exception again, see `main`.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     data = collection.collect_to_file(chosen.name, environment, asked.settings, asked.seed, out, Progress())
@@ -94,6 +96,7 @@ class Progress:
 
     def __call__(self, done: int, total: int) -> None:
         """Report `done` of `total`."""
+        guard.alive()
         now = time.monotonic()
         if now - self._last < 1 or not done:
             return

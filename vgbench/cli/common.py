@@ -9,7 +9,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, cast, get_args
 
@@ -86,8 +86,11 @@ def handled(command: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        from vgbench.plugin import guard
+
+        limited = guard.time_limit(cast("int | None", kwargs["plugin_timeout"])) if "plugin_timeout" in kwargs else None
         try:
-            with outputs():
+            with outputs(), guard.seen(), limited or nullcontext():
                 if "format" in kwargs:
                     kwargs["format"] = choice(str(kwargs["format"]), ("table", "json"), "--format")
                 command(*args, **kwargs)
@@ -97,15 +100,18 @@ def handled(command: Callable[P, None]) -> Callable[P, None]:
         # Ends of a command that are meant; of a closed pipe (`| head`) typer makes a quiet end.
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
-        except Exception as err:
+        except BaseException as err:
+            from vgbench.plugin.attribution import explain
+
+            # Of those that are no errors, only what a plugin raised: it would end the command without a word.
+            if not isinstance(err, Exception) and not explain(err):
+                raise
             if kwargs.get("debug"):
                 traceback.print_exc()
             if isinstance(err, VgbenchError):
                 say(f"error: {_lined(str(err))}")
                 raise typer.Exit(err.exit_code) from None
             # Not foreseen: a bug of ours or of a plugin, or the machine's.
-            from vgbench.plugin.attribution import explain
-
             if isinstance(err, OSError) and err.filename is not None and not explain(err):
                 say(f"error: {err.filename}: {err.strerror}")
                 raise typer.Exit(2 if err.errno in _NAMED_WRONGLY else 1) from None

@@ -21,7 +21,7 @@ EPILOG = examples(
 )
 
 
-@takes("env", "set")
+@takes("env", "set", "plugin_timeout")
 @handled
 def import_(
     out: Annotated[Path, typer.Option(metavar="FILE", help="HDF5 file to write; must not exist.")],

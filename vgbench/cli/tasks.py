@@ -16,7 +16,7 @@ EPILOG = examples(
 )
 
 
-@takes("env", "protocol", "scale", "variant", "task_seed", "data_seed", "data", "set")
+@takes("env", "protocol", "scale", "variant", "task_seed", "data_seed", "data", "set", "plugin_timeout")
 @handled
 def tasks(
     out: Annotated[Path, typer.Option(metavar="FILE.json", help="JSON file to write; must not exist.")],
@@ -31,6 +31,7 @@ def tasks(
     from vgbench.cli.collect import Progress
     from vgbench.config.resolve import RunRequest, resolve_data
     from vgbench.data import collection, files, task_files
+    from vgbench.experiments.build import build_environment
 
     asked = resolve_data(RunRequest(**options), tasks=True)
     for text in asked.notes:
@@ -39,7 +40,7 @@ def tasks(
         raise UsageError(f"--out {out} exists already; choose another name or delete it")
     check_writable("--out", out)
     chosen = asked.environment
-    environment = chosen.cls(chosen.params)
+    environment = build_environment(chosen)
     # From here on there is something to save: Ctrl-C is an exception again, see `main`.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if asked.file:

@@ -17,6 +17,7 @@ from vgbench.config.request import Option, OptionReader, RunRequest
 from vgbench.config.resolved_protocol import ResolvedProtocol, choose_plugins, choose_protocol, registered
 from vgbench.config.task_file import TaskFile
 from vgbench.errors import UsageError
+from vgbench.plugin import guard
 from vgbench.plugin.attribution import attribute_errors
 from vgbench.plugin.entry import HOME, Entry
 from vgbench.plugin.registry import Registry
@@ -28,6 +29,7 @@ from vgbench.text import shown
 __all__ = ["DataSpec", "RunRequest", "resolve", "resolve_data"]
 
 
+@guard.seen()
 def resolve(request: RunRequest) -> RunSpec:
     """Resolve a request.
 
@@ -64,6 +66,7 @@ def resolve(request: RunRequest) -> RunSpec:
     return tasks.settle(spec) if tasks else spec
 
 
+@guard.seen()
 def resolve_data(request: RunRequest, tasks: bool = False) -> DataSpec:
     """Resolve what concerns the training set alone, or the tasks, too.
 
@@ -241,7 +244,7 @@ def _data_files(environment: ResolvedPlugin) -> tuple[str, ...]:
     if not declares_files(environment.cls):
         return ()
     with attribute_errors(UsageError):
-        return tuple(hashes(environment.cls(environment.params)))
+        return tuple(hashes(environment.make()))
 
 
 def _data_file(options: OptionReader, environment: Entry) -> DataFile | None:
@@ -263,7 +266,7 @@ def _check(spec: RunSpec) -> None:
     every = spec.settings["mpc"].replan_every
     # A third party's constructor may raise anything.
     with attribute_errors(UsageError):
-        planner = spec.planner.cls(spec.planner.params)
+        planner = spec.planner.make()
     if not planner.baseline and planner.horizon < every:
         raise UsageError(
             f"mpc.replan_every={every} is more than {spec.planner.name}.horizon={planner.horizon}: actions beyond the "

@@ -57,7 +57,7 @@ class TaskFile:
             raise UsageError(f"{self.written}: it has {number} tasks, but evaluation.tasks={asked} was asked for")
         self._agree(spec.environment)
         with prefix_error(self.written.removesuffix(str(self.path)), ""):
-            found = task_files.load(self.path, spec.environment.cls(spec.environment.params))
+            found = task_files.load(self.path, spec.environment.make())
         selections = spec.selections | {"task_seed": SourcedValue(seed, self.written)}
         # The hash of the tasks that are played, which may be fewer than the file has.
         file, sha256 = str(self.path.resolve()), found.first(asked).sha256

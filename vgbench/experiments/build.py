@@ -15,7 +15,6 @@ from vgbench.model import jepa
 from vgbench.model.checks import sanity_check_model
 from vgbench.model.jepa import JEPA
 from vgbench.planning import memory
-from vgbench.plugin import guard
 from vgbench.plugin.attribution import attribute_errors, explain
 from vgbench.plugin.entry import Entry
 from vgbench.plugin.registry import Registry, load_plugin
@@ -82,7 +81,7 @@ def _plans_discrete(entry: Entry) -> bool:
 
 def build_environment(chosen: ResolvedPlugin) -> Environment:
     """Make an instance of the chosen environment."""
-    environment: Environment = guard.built("environment", chosen.entry, lambda: chosen.cls(chosen.params))
+    environment: Environment = chosen.make()
     if not isinstance(environment.spec, EnvironmentSpec):
         raise UsageError(f"{chosen.entry}: its spec is {environment.spec!r}, expected a vgbench.api.EnvironmentSpec")
     return environment
@@ -99,18 +98,18 @@ def build_model(spec: RunSpec, environment: Environment) -> JEPA:
             model.encoder.requires_grad_(False)
         # After the networks, with which it shares the stream of weights.
         chosen = spec.distance
-        model.distance = guard.built("distance", chosen.entry, lambda: chosen.cls(chosen.params, dim))
+        model.distance = chosen.make(dim)
     return model
 
 
 def _network(chosen: ResolvedPlugin) -> Network:
-    made: Network = guard.built("network", chosen.entry, lambda: chosen.cls(chosen.params))
+    made: Network = chosen.make()
     return made
 
 
 def build_planner(chosen: ResolvedPlugin) -> Planner:
     """Make an instance of the chosen planner."""
-    made: Planner = guard.built("planner", chosen.entry, lambda: chosen.cls(chosen.params))
+    made: Planner = chosen.make()
     return made
 
 
@@ -133,7 +132,7 @@ def build_terms(spec: RunSpec, chosen: Iterable[ResolvedPlugin], model: JEPA, ac
 
 
 def _objective(chosen: ResolvedPlugin, shapes: ObjectiveShapes) -> Objective:
-    made: Objective = guard.built("objective", chosen.entry, lambda: chosen.cls(chosen.params, shapes))
+    made: Objective = chosen.make(shapes)
     return made
 
 

@@ -85,7 +85,7 @@ def _flops(spec: RunSpec, environment: Environment, model: JEPA, terms: Any) -> 
 
 def predictor_evaluations(spec: RunSpec) -> int:
     """Return the number of calls of the predictor, one row each, if no task is solved before its end."""
-    mpc, planner = spec.settings["mpc"], spec.planner.cls(spec.planner.params)
+    mpc, planner = spec.settings["mpc"], spec.planner.make()
     if planner.baseline:
         return 0
     starts = range(0, mpc.max_steps, mpc.replan_every)
@@ -137,7 +137,7 @@ def _memory(spec: RunSpec, model: JEPA, environment: Environment, states: int) -
     weights = sum(p.numel() * (4 if p.requires_grad else 1) for p in model.parameters()) * 4
     data, dim = spec.settings["data"], spec.settings["model"].latent_dim
     latents = data.trajectories * data.length * dim * 4 if _cached(spec, frozen) else 0
-    planner = spec.planner.cls(spec.planner.params)
+    planner = spec.planner.make()
     tasks = max(1, block_rows(spec.settings["mpc"], spec.device, padded=False) // planner.candidates)
     tasks = min(tasks, most_tasks(spec, planner, model, environment) or tasks)
     train = spec.settings["train"]

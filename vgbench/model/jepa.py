@@ -93,7 +93,7 @@ class JEPA(nn.Module):
 
     def encode_blocks(self, observations: Mapping[str, Tensor], points: bool = False) -> Tensor:
         """Return latents [N, D] without gradient (or their points), the same bits whatever else is in the batch."""
-        with calling(lambda: "the encoder", "encode"), torch.inference_mode():
+        with calling(lambda: "the encoder", "encode", draws=False), torch.inference_mode():
             return in_blocks(
                 lambda o: self.head(self.encode(o)) if points else self.encode(o), dict(observations), ENCODER_BLOCK
             )

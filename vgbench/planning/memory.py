@@ -43,7 +43,7 @@ def check_budget(spec: RunSpec, model: JEPA, environment: Environment) -> None:
     Raises:
         UsageError: naming the least that would do.
     """
-    budget, planner = spec.compute.memory, spec.planner.cls(spec.planner.params)
+    budget, planner = spec.compute.memory, spec.planner.make()
     if budget is None or planner.baseline:
         return
     least = task_bytes(spec, planner, model, environment)

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
@@ -26,13 +26,16 @@ VARIABLE = "VGBENCH_PLUGIN_TIMEOUT"
 HOOKS = {
     "environment": (
         *("collect", "sample_tasks", "check_tasks", "step", "observe"),
-        *("goal_observation", "goal_distance", "success", "expert"),
+        *("goal_observation", "goal_distance", "success", "expert", "recorded_states"),
     ),
     "objective": ("loss", "after_step"),
     "planner": ("plan",),
     "network": ("build",),
 }
 """Methods of each kind that are watched; networks and distances run inside of these, or of the core's own calls."""
+
+UNKEPT = ("environment", "planner")
+"""Kinds that may not draw from torch's global generators either: what episodes keep does not hold their state."""
 
 
 class Stopped(BaseException):
@@ -47,6 +50,8 @@ class _Watch:
         self.ends = math.inf  # when the process is ended, if the hook still runs then
         self.thread: threading.Thread | None = None
         self.process = 0  # in which plugins are seen to end it
+        self.importing = 0  # modules of plugins, one inside another
+        self.replaced: dict[tuple[str, str], tuple[Any, Callable[..., Any]]] = {}  # by `seen`: place and function
         self.setters: dict[str, str] = {}  # plugin that has set a value last, by the value's name
 
     def limit(self) -> float:
@@ -101,13 +106,14 @@ def alive() -> None:
 
 
 @contextmanager
-def calling(who: Callable[[], str], hook: str, streams: bool = True) -> Iterator[None]:
+def calling(who: Callable[[], str], hook: str, streams: bool = True, draws: bool = True) -> Iterator[None]:
     """Watch a hook of a plugin; inside of another hook this does nothing.
 
     Args:
         who: returns words for the plugin, for messages.
         hook: its name.
         streams: whether the hook has to leave standard streams and handlers of signals alone, too.
+        draws: whether it may draw from torch's global generators.
 
     Raises:
         PluginFailed: it took too long, ended the process or raised what is no error, or changed the process's state,
@@ -116,7 +122,7 @@ def calling(who: Callable[[], str], hook: str, streams: bool = True) -> Iterator
     if _watch.depth:
         yield
         return
-    before, seconds = State(streams), _watch.limit()
+    before, seconds = State(streams, draws and streams), _watch.limit()
     _watch.setters.clear()  # what an earlier hook called has nothing to do with what this one changes
     _watch.depth += 1
     if seconds:
@@ -145,8 +151,14 @@ def calling(who: Callable[[], str], hook: str, streams: bool = True) -> Iterator
         known = next((_watch.setters[key] for key in keys if key in _watch.setters), None)
         raise PluginFailed(
             f"{known or f'{who()}: {hook}, or what it calls,'} changed {' and '.join(changed.values())}, which others "
-            "depend on; it was put back. A plugin has to leave the process as it finds it"
+            f"depend on; it was put back. {_advice(changed)}"
         )
+
+
+def _advice(changed: Mapping[str, str]) -> str:
+    if set(changed) <= {*RANDOM}:
+        return "Draw from the noise or seed that the plugin is given, or from a generator of its own"
+    return "A plugin has to leave the process as it finds it"
 
 
 def _explained(err: BaseException, who: Callable[[], str], hook: str) -> str:
@@ -175,7 +187,7 @@ def _watched(made: object, kind: str, hook: str, method: Callable[..., Any]) -> 
     def call(*arguments: Any, **named: Any) -> Any:
         if _watch.depth:
             return method(*arguments, **named)
-        with calling(who, hook):
+        with calling(who, hook, draws=kind not in UNKEPT):
             return method(*arguments, **named)
 
     return call
@@ -214,7 +226,7 @@ def _end(code: int = 0) -> NoReturn:
 
     # A handler of a signal ends the process on top of whatever runs, and a child that a plugin has forked ends itself.
     ours = str(sys._getframe(1).f_globals.get("__name__", "")).partition(".")[0] == HOME
-    if not ours and os.getpid() == _watch.process and caller():
+    if not ours and os.getpid() == _watch.process and (_watch.importing or caller()):
         raise Stopped(f"it called os._exit({code})")
     _exit(code)
 
@@ -223,20 +235,42 @@ def _end(code: int = 0) -> NoReturn:
 def seen() -> Iterator[None]:
     """See inside which plugin ends the process or sets what belongs to all: the message can then name it.
 
-    Once for all of a run, not around each hook: networks and distances are called by hooks of others.
+    Once for all of a command or a run, not around each hook: networks and distances are called by hooks of others.
+    Inside of itself it does nothing more.
     """
-    places = setters()
-    old = [getattr(place, name) for _, place, name in places]
+    outermost = os._exit is not _end
     _watch.process = os.getpid()
     os._exit = _end  # type: ignore[assignment]
-    for (what, place, name), function in zip(places, old, strict=True):
-        setattr(place, name, _noting(what, name, function))
+    _see_setters()
     try:
         yield
     finally:
-        os._exit = _exit
-        for (_, place, name), function in zip(places, old, strict=True):
-            setattr(place, name, function)
+        if outermost:
+            os._exit = _exit
+            for (_, name), (place, function) in _watch.replaced.items():
+                setattr(place, name, function)
+            _watch.replaced.clear()
+
+
+def _see_setters() -> None:
+    """See who calls what sets the process's state, also in libraries that were imported after the last look."""
+    if os._exit is not _end:
+        return
+    for what, place, name in setters():
+        if (what, name) not in _watch.replaced:
+            function = getattr(place, name)
+            _watch.replaced[what, name] = place, function
+            setattr(place, name, _noting(what, name, function))
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """See inside, where the module of a plugin is imported, that it does not end the process."""
+    _watch.importing += 1
+    try:
+        yield
+    finally:
+        _watch.importing -= 1
 
 
 def _noting(what: str, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -253,6 +287,7 @@ def _noting(what: str, name: str, function: Callable[..., Any]) -> Callable[...,
 
 def built(kind: str, who: object, make: Callable[[], Any]) -> Any:
     """Make a plugin's object with its constructor watched, and have its hooks watched."""
-    with calling(lambda: str(who), "__init__"):
+    _see_setters()
+    with calling(lambda: str(who), "__init__", draws=kind not in UNKEPT):
         made = make()
     return guarded(made, kind) if kind in HOOKS else made

@@ -12,15 +12,21 @@ from typing import Any
 
 FOLDER = "the working directory"
 HANDLERS = "the handler"
-RANDOM = ("the global random state of Python", "the global random state of NumPy")
-"""Generators that runs neither seed nor keep: what is drawn from them cannot be repeated."""
+TORCH_RANDOM = "the global random state of torch"
+RANDOM = ("the global random state of Python", "the global random state of NumPy", TORCH_RANDOM)
+"""Generators that runs do not keep, torch's but in training: what is drawn from them cannot be repeated."""
+_SEED = "torch's global seed"
 
 
 class State:
     """State of the process that a plugin must leave alone, as it is when this is made."""
 
-    def __init__(self, streams: bool = True) -> None:
-        """Look at it; `streams`: also at standard streams and handlers of signals."""
+    def __init__(self, streams: bool = True, draws: bool = True) -> None:
+        """Look at it; `streams`: also at standard streams and handlers of signals; `draws`: torch's may be drawn from.
+
+        They may where weights are made and in training: checkpoints hold that state.
+        """
+        self._draws, self._torch = draws, _torch_states()
         self._folder = _folder()
         # By what is imported: a command without PyTorch does not import it for this.
         self._settings = _settings("torch" in sys.modules, "numpy" in sys.modules, streams)
@@ -39,7 +45,28 @@ class State:
                 shown = "drawn from, or seeded" if name in RANDOM else f"from {_shown(before)} to {_shown(now)}"
                 changed[name] = f"{name} ({shown})"
                 put(before)
+        if _SEED in changed or not self._draws:
+            drawn = [(made, state) for made, state in self._torch if _drawn(made, state)]
+            if drawn and _SEED not in changed:
+                changed[TORCH_RANDOM] = f"{TORCH_RANDOM} (drawn from)"
+            for made, state in drawn:
+                made.set_state(state)
         return changed
+
+
+def _torch_states() -> list[tuple[Any, Any]]:
+    """Return torch's global generators, each with its state: that of the CPU, and those of CUDA once it is in use."""
+    if "torch" not in sys.modules:
+        return []
+    import torch
+
+    devices = torch.cuda.default_generators if torch.cuda.is_initialized() else ()
+    return [(made, made.get_state()) for made in (torch.default_generator, *devices)]
+
+
+def _drawn(generator: Any, state: Any) -> bool:
+    # As bytes: comparing tensors takes three times as long.
+    return bool(generator.get_state().numpy().tobytes() != state.numpy().tobytes())
 
 
 def _shown(value: object) -> str:
@@ -75,7 +102,7 @@ def _settings(
                 torch.get_deterministic_debug_mode,
                 torch.set_deterministic_debug_mode,
             ),
-            ("torch's global seed", torch.initial_seed, torch.manual_seed),
+            (_SEED, torch.initial_seed, lambda seed: None),  # put back with the whole state of the generator
             ("whether gradients are recorded", torch.is_grad_enabled, torch.set_grad_enabled),
             (
                 "the precision of matrix products",
@@ -117,16 +144,23 @@ def _set_numpy_state(state: tuple[Any, ...]) -> None:
 
 def setters() -> list[tuple[str, Any, str]]:
     """Return what is set, and the function that sets it, by its place and name."""
-    import numpy as np
-    import torch
-
-    return [
+    found: list[tuple[str, Any, str]] = [
         (FOLDER, os, "chdir"),
         (RANDOM[0], random, "seed"),
-        (RANDOM[1], np.random, "seed"),
-        ("torch's default dtype", torch, "set_default_dtype"),
-        ("torch's default device", torch, "set_default_device"),
-        ("torch's number of threads", torch, "set_num_threads"),
-        ("torch's global seed", torch, "manual_seed"),
         (HANDLERS, signal, "signal"),
     ]
+    # By what is imported, as above.
+    if "numpy" in sys.modules:
+        import numpy as np
+
+        found.append((RANDOM[1], np.random, "seed"))
+    if "torch" in sys.modules:
+        import torch
+
+        found += [
+            ("torch's default dtype", torch, "set_default_dtype"),
+            ("torch's default device", torch, "set_default_device"),
+            ("torch's number of threads", torch, "set_num_threads"),
+            (_SEED, torch, "manual_seed"),
+        ]
+    return found

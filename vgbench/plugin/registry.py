@@ -16,6 +16,7 @@ from typing import Any
 
 from vgbench.errors import UsageError
 from vgbench.imports import quick_imports
+from vgbench.plugin import guard
 from vgbench.plugin.contract import check_class
 from vgbench.plugin.entry import CATALOGUES, EXECUTORS, GROUPS, HOME, Entry
 from vgbench.plugin.process_state import State
@@ -98,7 +99,7 @@ def load_plugin(entry: Entry) -> type[Any]:
         raise UsageError(f"{entry.kind} {entry.name!r} from {entry.source}: {entry.value!r} is not `module:Class`")
     before = State()
     try:
-        with quick_imports():
+        with quick_imports(), guard.importing():
             loaded = _imported(point)
     except KeyboardInterrupt:
         raise

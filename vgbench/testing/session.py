@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vgbench.errors import UsageError
 from vgbench.plugin.entry import GROUPS
+from vgbench.plugin.guard import Stopped
 from vgbench.plugin.registry import Registry
 from vgbench.testing.check import Check, CheckResult, Failure, Skip, Status
 from vgbench.text import choice_of_kind, same, suggest
@@ -115,7 +116,7 @@ class Session:
             status, message, waits = "skip", str(reason), reason.final
         except Failure as failure:
             status, message = check.severity, str(failure)
-        except (Exception, SystemExit) as err:  # whatever a third party's code raises
+        except (Exception, SystemExit, Stopped) as err:  # whatever a third party's code raises
             known = isinstance(err, UsageError)
             status, message = "FAIL", str(err) if known else f"{type(err).__name__}: {err}"
             message = ", ".join([message, *getattr(err, "__notes__", ())])

@@ -46,7 +46,7 @@ class LadderSetup:
             UsageError: it does not take them.
         """
         chosen = self.spec.planner
-        planner: Planner = chosen.cls(chosen.params)
+        planner: Planner = chosen.make()
         if self.budget is None:
             return planner
         try:

@@ -1,5 +1,6 @@
 """Who acts without a learned model or value: random actions, an uninformed planner, a straight line, an expert."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -56,11 +57,11 @@ def baseline(setup: LadderSetup, hold: int | None = None) -> Act | str:
     chosen = setup.spec.baseline
     if chosen is None:
         return "the protocol has none"
-    planner: Planner = chosen.cls(chosen.params).beside(setup.planner())
+    planner: Planner = chosen.make().beside(setup.planner())
     if hold is not None:
         if "hold" not in type(chosen.params).model_fields:
             return f"{chosen.entry} has no parameter 'hold'"
-        planner = chosen.cls(chosen.params.model_copy(update={"hold": hold}))
+        planner = replace(chosen, params=chosen.params.model_copy(update={"hold": hold})).make()
     return _blind(setup, planner, Stream.BASELINE)
 
 

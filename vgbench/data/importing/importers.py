@@ -183,7 +183,7 @@ class WorldImporter(Importer):
     def __init__(self, recording: Recording, options: ImportOptions, who: str, asked: DataSpec) -> None:
         """Ask the environment what its data are."""
         chosen = asked.environment
-        world: Environment = chosen.cls(chosen.params)
+        world: Environment = chosen.make()
         who = f"{who}, environment {chosen.name!r}"
         if not world.spec.restores_state:
             raise UsageError(f"{who}: its data sets hold rendered observations, which an import does not make")

@@ -20,6 +20,7 @@ from vgbench.config.resolve import resolve_data
 from vgbench.data import collection, files
 from vgbench.data.dataset import Dataset
 from vgbench.errors import UsageError, prefix_error
+from vgbench.experiments.build import build_environment
 from vgbench.reports.plots import style
 from vgbench.reports.plots.images import image_name, rgb
 from vgbench.spec import DataSpec
@@ -54,7 +55,7 @@ def prepare(figure: Figure, data_seed: int | None, task_seed: int | None, sets: 
     for panel in figure.panels:
         seed = figure.data_seed if data_seed is None else data_seed
         request = resolve_data(RunRequest(protocol=panel.protocol, data_seed=seed, set=sets))
-        environment = request.environment.cls(request.environment.params)
+        environment = build_environment(request.environment)
         with prefix_error(f"figure {figure.name}, {panel.title}"):
             image = _check(panel, environment, request.environment.name)
         tasks = figure.task_seed if task_seed is None else task_seed
