@@ -205,7 +205,7 @@ class RunFolder:
     def _check_config(self) -> None:
         """Hold config.yaml against the hash in run.json; older runs have none."""
         path, wanted = self.path / "config.yaml", self._run.get("config")
-        if wanted is not None and path.exists() and hashlib.sha256(read_whole(path)).hexdigest() != wanted:
+        if wanted is not None and path.exists() and hash_of(path)[1] != wanted:
             raise VgbenchError(
                 f"{path} is damaged or was edited: run.json beside it has another hash. Give the command that made the "
                 f"run again with --out {self.path}, which writes it anew"

@@ -18,7 +18,7 @@ from vgbench.errors import VgbenchError
 from vgbench.plugin.source import source
 from vgbench.spec import ResolvedPlugin, RunSpec
 from vgbench.storage import checkpoints
-from vgbench.storage.files import drop_partials, read_json, read_whole, replacing, write_bytes, write_sealed
+from vgbench.storage.files import drop_partials, hash_of, read_json, replacing, write_bytes, write_sealed
 from vgbench.storage.lock import file_lock
 from vgbench.storage.run_folder import RunFolder
 from vgbench.text import message
@@ -143,12 +143,11 @@ class StageCache:
         try:
             fields = ("key", "times", "log", "hash", "checkpoint")
             about = read_json(path.with_suffix(".json"), fields, "it is made again")
-            data = read_whole(path)
             if about["hash"] != self._hashes[stage]:
                 raise VgbenchError(f"{path.stem}.json is of another stage, {about['hash']}")
-            if hashlib.sha256(data).hexdigest() != about["checkpoint"]:
+            if hash_of(path)[1] != about["checkpoint"]:
                 raise VgbenchError(f"{path.name} is not the checkpoint that {path.stem}.json belongs to")
-            content = checkpoints.decode(data)["content"]
+            content = checkpoints.read(path)["content"]
         except Exception as err:  # a damaged file raises many kinds; it is only a copy
             print(message(f"note: {path} cannot be used, so stage {stage} is trained here: {err}"), file=sys.stderr)
             # Removed, since `publish` does not replace a file that is there.
@@ -176,15 +175,16 @@ class StageCache:
         about = {"format": FORMAT, "stage": stage, "key": self._key, "times": times, "log": log}
         own = run.path / "checkpoints" / f"{stage}.pt"
         foreign = tuple(role for role, name in self._late.items() if name != stage)
-        data = _without(foreign, own) if foreign else read_whole(own)
+        data = _without(foreign, own) if foreign else None
+        digest = hash_of(own)[1] if data is None else hashlib.sha256(data).hexdigest()
         # What it is, since a name alone is believed by nobody: another file may have come to have it.
-        about |= {"hash": self._hashes[stage], "checkpoint": hashlib.sha256(data).hexdigest()}
+        about |= {"hash": self._hashes[stage], "checkpoint": digest}
         # The checkpoint comes last, as others look for it. If two runs publish at a time, one is as good as the other.
         write_sealed(path.with_suffix(".json"), about)
-        if foreign:
-            write_bytes(path, data)
-        else:
+        if data is None:
             _link(own, path)
+        else:
+            write_bytes(path, data)
 
 
 def _without(roles: tuple[str, ...], source: Path) -> memoryview:
