@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -29,7 +30,23 @@ CHANGES = {
     "the global random state of Python": random.random,
     "the global random state of NumPy": np.random.rand,
     "sys.stdout": lambda: setattr(sys, "stdout", None),
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16).__enter__(),
+    "whether numbers near 0 are flushed to it": lambda: torch.set_flush_denormal(True),
+    "the environment's variables \\(VGX_NEW\\), which": lambda: os.environ.update(VGX_NEW="1"),
+    "the environment's variables \\(PATH\\), which": lambda: os.environ.pop("PATH"),
+    "the filters of warnings": lambda: warnings.simplefilter("error"),
+    "how NumPy treats errors": lambda: np.seterr(all="raise"),
+    "the mask of new files": lambda: os.umask(0o077),
+    "the handler of SIGALRM": lambda: signal.signal(signal.SIGALRM, signal.SIG_IGN),
+    "timers that send signals": lambda: signal.setitimer(signal.ITIMER_VIRTUAL, 500),
+    "torch's default device .*the modes of torch, such as a device, that are open": lambda: torch.device(
+        "meta"
+    ).__enter__(),
+    "cuDNN's benchmark": lambda: setattr(torch.backends.cudnn, "benchmark", not torch.backends.cudnn.benchmark),
 }
+
+
+TINY = 1e-310
 
 
 def state():
@@ -37,7 +54,20 @@ def state():
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     values = made.dtype, made.device, torch.get_num_threads(), torch.is_grad_enabled(), handlers, sys.stdout
     drawn = random.getstate(), [part.tolist() for part in map(np.asarray, np.random.get_state())]
-    return *values, os.getcwd(), *drawn  # noqa: PTH109
+    mask = os.umask(0o22)
+    os.umask(mask)
+    others = (
+        mask,
+        np.geterr(),
+        os.environ.get("PATH"),
+        os.environ.get("VGX_NEW"),
+        warnings.filters.count(("error", None, Warning, None, 0)),
+        signal.getitimer(signal.ITIMER_VIRTUAL),
+    )
+    of_torch = torch.is_autocast_enabled("cpu"), torch.autocast_increment_nesting(), TINY * 0.5
+    torch.autocast_decrement_nesting()
+    alarm = signal.getsignal(signal.SIGALRM), torch.backends.cudnn.benchmark
+    return *values, os.getcwd(), *drawn, *others, *of_torch, *alarm  # noqa: PTH109
 
 
 @pytest.mark.parametrize("what", CHANGES)
@@ -50,6 +80,22 @@ def test_a_change_of_what_belongs_to_all_is_put_back_and_told(what, tmp_path, mo
     ):
         CHANGES[what]()
     assert state() == before
+
+
+def test_what_a_library_sets_that_is_imported_first_is_its_own_matter(tmp_path, monkeypatch):
+    (tmp_path / "vgx_library.py").write_text("import os, warnings\nos.environ['VGX_NEW'] = '1'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("VGX_NEW", "0")
+    with guard.calling(lambda: "mine", "build"):
+        __import__("vgx_library")
+    assert os.environ["VGX_NEW"] == "1"
+
+
+def test_a_time_limit_is_no_change_of_its_own():
+    before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    with guard.time_limit(5), guard.calling(lambda: "mine", "loss"):
+        guard.alive()
+    signal.signal(signal.SIGALRM, before)
 
 
 def test_generators_that_are_drawn_from_are_as_they_were():

@@ -157,3 +157,12 @@ def test_a_planner_that_draws_from_torch_is_refused(misbehaving, tmp_path):
     assert "the global random state of torch (drawn from)" in done.stderr
     done = misbehaving("planner", *run)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_thread_that_a_plugin_leaves_running_is_named_for_what_others_seem_to_do(misbehaving):
+    draws = "import threading, time; threading.Thread(target=lambda: [(time.sleep(0.001), random.random()) for _ in "
+    draws += "range(99999)] if not time.sleep(0.3) else 0, daemon=True).start()"
+    done = misbehaving("planner", *RUN, "--set", "mpc.replan_every=1", "--out", "here", init=draws)
+    assert done.returncode in (1, 2) and f"or a thread that planner {WHO} has started, changed" in done.stderr, (
+        done.stderr
+    )

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -18,7 +19,7 @@ from typing import Any, NoReturn
 
 from vgbench.errors import PluginFailed, UsageError, VgbenchError
 from vgbench.plugin.entry import HOME
-from vgbench.plugin.process_state import RANDOM, State, setters
+from vgbench.plugin.process_state import RANDOM, THREADS, State, setters
 
 VARIABLE = "VGBENCH_PLUGIN_TIMEOUT"
 """Variable with the seconds that a hook may take, as `--plugin-timeout` sets it, for worker processes, too."""
@@ -51,6 +52,7 @@ class _Watch:
         self.thread: threading.Thread | None = None
         self.process = 0  # in which plugins are seen to end it
         self.importing = 0  # modules of plugins, one inside another
+        self.threads = weakref.WeakKeyDictionary[threading.Thread, str]()  # plugin that has started a thread
         self.replaced: dict[tuple[str, str], tuple[Any, Callable[..., Any]]] = {}  # by `seen`: place and function
         self.setters: dict[str, str] = {}  # plugin that has set a value last, by the value's name
 
@@ -122,7 +124,10 @@ def calling(who: Callable[[], str], hook: str, streams: bool = True, draws: bool
     if _watch.depth:
         yield
         return
-    before, seconds = State(streams, draws and streams), _watch.limit()
+    seconds = _watch.limit()
+    if seconds and signal.getsignal(signal.SIGALRM) is not _time_up:
+        signal.signal(signal.SIGALRM, _time_up)  # before the look at the state, of which it is a part
+    before = State(streams, draws and streams)
     _watch.setters.clear()  # what an earlier hook called has nothing to do with what this one changes
     _watch.depth += 1
     if seconds:
@@ -149,10 +154,17 @@ def calling(who: Callable[[], str], hook: str, streams: bool = True, draws: bool
     if changed:
         keys = (name.split(" of SIG")[0] for name in changed)
         known = next((_watch.setters[key] for key in keys if key in _watch.setters), None)
+        whose = known or f"{who()}: {hook}, or what it calls,{_of_threads()}"
         raise PluginFailed(
-            f"{known or f'{who()}: {hook}, or what it calls,'} changed {' and '.join(changed.values())}, which others "
-            f"depend on; it was put back. {_advice(changed)}"
+            f"{whose} changed {' and '.join(changed.values())}, which others depend on; it was put back. "
+            f"{_advice(changed)}"
         )
+
+
+def _of_threads() -> str:
+    """Name a plugin whose threads run still: they change what they do while others' hooks run."""
+    who = sorted({who for thread, who in list(_watch.threads.items()) if thread.is_alive()})
+    return f" or a thread that {' or '.join(who)} has started," if who else ""
 
 
 def _advice(changed: Mapping[str, str]) -> str:
@@ -196,7 +208,6 @@ def _watched(made: object, kind: str, hook: str, method: Callable[..., Any]) -> 
 def _arm(seconds: float) -> None:
     """Have the running hook ended after some seconds, and the process if it catches that."""
     _watch.ends = time.monotonic() + 2 * seconds + 20
-    signal.signal(signal.SIGALRM, _time_up)
     signal.setitimer(signal.ITIMER_REAL, seconds, 5.0)
     if _watch.thread is None:
         _watch.thread = threading.Thread(target=_end_if_stuck, daemon=True)
@@ -278,7 +289,11 @@ def _noting(what: str, name: str, function: Callable[..., Any]) -> Callable[...,
     def call(*arguments: Any, **named: Any) -> Any:
         from vgbench.plugin.attribution import caller
 
-        if who := caller():
+        if not (who := caller()):
+            pass
+        elif what == THREADS:
+            _watch.threads[arguments[0]] = who
+        else:
             _watch.setters[what] = f"{who}: it called {name}, and"
         return function(*arguments, **named)
 
