@@ -168,7 +168,8 @@ def views():
     """Three goals in one layout of the wall, whose learned distance a test sets to a function of the true cost."""
     wall = Wall(Wall.Params(layout="fixed"))
     tasks = wall.sample_tasks(3, 0, wall.collect(4, 64, 0))
-    iql = SimpleNamespace(cls=IQL, params=IQL.Params(gamma=0.9, tau=0.6))
+    params = IQL.Params(gamma=0.9, tau=0.6)
+    iql = SimpleNamespace(cls=IQL, params=params, make=lambda: IQL(params))
     settings = {"model": SimpleNamespace(latent_dim=8)}
     spec = SimpleNamespace(stages=[SimpleNamespace(objectives=[iql])], settings=settings)
     trained = SimpleNamespace(environment=wall, spec=spec)
@@ -229,7 +230,9 @@ def test_each_level_is_held_against_its_own_value(views):
     """Points are (near, far) value of the shortest way, the goal's 0; each level is the distance of one half."""
     trained, found = views(lambda cost: cost)
     params = TwoLevelIQL.Params(gamma=0.9, tau=0.6, stride=5)
-    trained.spec.stages[0].objectives = [SimpleNamespace(cls=TwoLevelIQL, params=params)]
+    trained.spec.stages[0].objectives = [
+        SimpleNamespace(cls=TwoLevelIQL, params=params, make=lambda: TwoLevelIQL(params))
+    ]
     trained.model = SimpleNamespace(distance=TwoLevel(TwoLevel.Params(base="euclidean", weight=3.0), 2))
     for view in found:
         value = [(1 - 0.9**steps) / 0.1 for steps in (view.cost.ceil(), (view.cost / 5).ceil())]
