@@ -169,7 +169,7 @@ def views():
     wall = Wall(Wall.Params(layout="fixed"))
     tasks = wall.sample_tasks(3, 0, wall.collect(4, 64, 0))
     params = IQL.Params(gamma=0.9, tau=0.6)
-    iql = SimpleNamespace(cls=IQL, params=params, make=lambda: IQL(params))
+    iql = SimpleNamespace(cls=IQL, params=params, make=lambda *more: IQL(params, *more))
     settings = {"model": SimpleNamespace(latent_dim=8)}
     spec = SimpleNamespace(stages=[SimpleNamespace(objectives=[iql])], settings=settings)
     trained = SimpleNamespace(environment=wall, spec=spec)
@@ -231,7 +231,7 @@ def test_each_level_is_held_against_its_own_value(views):
     trained, found = views(lambda cost: cost)
     params = TwoLevelIQL.Params(gamma=0.9, tau=0.6, stride=5)
     trained.spec.stages[0].objectives = [
-        SimpleNamespace(cls=TwoLevelIQL, params=params, make=lambda: TwoLevelIQL(params))
+        SimpleNamespace(cls=TwoLevelIQL, params=params, make=lambda *more: TwoLevelIQL(params, *more))
     ]
     trained.model = SimpleNamespace(distance=TwoLevel(TwoLevel.Params(base="euclidean", weight=3.0), 2))
     for view in found:
