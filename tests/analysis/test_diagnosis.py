@@ -169,7 +169,7 @@ def views():
     wall = Wall(Wall.Params(layout="fixed"))
     tasks = wall.sample_tasks(3, 0, wall.collect(4, 64, 0))
     params = IQL.Params(gamma=0.9, tau=0.6)
-    iql = SimpleNamespace(cls=IQL, params=params, make=lambda *more: IQL(params, *more))
+    iql = SimpleNamespace(cls=IQL, params=params, make=lambda *more: IQL(iql.params, *more))
     settings = {"model": SimpleNamespace(latent_dim=8)}
     spec = SimpleNamespace(stages=[SimpleNamespace(objectives=[iql])], settings=settings)
     trained = SimpleNamespace(environment=wall, spec=spec)
