@@ -214,25 +214,21 @@ def test_a_run_of_an_environment_is_trained_and_then_played(vgbench_cli, tmp_pat
     assert Path("w/checkpoints/predictor.pt").read_bytes() == weights
 
 
-def test_an_edited_record_of_training_is_not_told_again(model, vgbench_cli, tmp_path):
-    shutil.copytree(model / "model", tmp_path / "model")
-    path = tmp_path / "model" / "training.json"
+@pytest.mark.parametrize(
+    ("file", "old", "new", "again"),
+    [
+        ("training.json", '"states": ', '"states": 1', "train --data data.h5 --recipe vf --scale smoke --out model"),
+        # Until a run is complete config.yaml is in no list of checksums.
+        ("config.yaml", "\nseed: 0\n", "\nseed: 1\n", "offline model"),
+    ],
+)
+def test_what_was_edited_after_training_is_not_believed(model, vgbench_cli, tmp_path, file, old, new, again):
+    shutil.copytree(model, tmp_path, dirs_exist_ok=True)
+    path = Path("model") / file
     text = path.read_text()
-    assert '"states": ' in text
-    path.write_text(text.replace('"states": ', '"states": 1'))
-    command = ["train", "--data", model / "data.h5", "--recipe", "vf", "--scale", "smoke"]
-    done = vgbench_cli(*command, "--out", tmp_path / "model")
-    assert done.exit_code == 1 and f"{path} is damaged or was edited" in done.stderr
-
-
-def test_an_edited_configuration_is_not_taken_for_that_of_the_model(model, vgbench_cli, tmp_path):
-    """Until a run is complete config.yaml is in no list of checksums."""
-    shutil.copytree(model / "model", tmp_path / "model")
-    path = tmp_path / "model" / "config.yaml"
-    text = path.read_text()
-    assert "\nseed: 0\n" in text
-    path.write_text(text.replace("\nseed: 0\n", "\nseed: 1\n"))
-    done = vgbench_cli("offline", tmp_path / "model")
+    assert old in text
+    path.write_text(text.replace(old, new))
+    done = vgbench_cli(*again.split())
     assert done.exit_code == 1 and f"{path} is damaged or was edited" in done.stderr
 
 

@@ -100,7 +100,7 @@ def audit(
             f"--records: no finished run of protocol {spec.protocol}, scale {spec.scale}, variant {spec.variant}, data "
             f"seed {data_seed}, task seed {task_seed} in {', '.join(map(str, records))}"
         )
-    setup = set_up_protocol(request, tasks)
+    setup = set_up_protocol(spec, tasks)
     record = made(setup, found, lambda name: progress(f"running: {name}"))
     if out is not None:
         write_json(out, record)

@@ -3,7 +3,7 @@
 An item is a task of a seed: with another data seed come other layouts, and so other tasks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from math import ceil, sqrt
 from statistics import NormalDist, correlation, median
@@ -30,13 +30,7 @@ def item_rest(solved: Solved) -> list[float]:
     """Return the item-rest correlation of each informative item: over recipes, whether they solve it against how many
     of the other tasks they solve. Items whose rest does not vary are left out.
     """
-    found = []
-    for seed in _full(solved, RECIPES):
-        rows = list(solved[seed].values())
-        totals = [sum(row) for row in rows]
-        values = (_item_rest(item, totals) for item in zip(*rows, strict=True))
-        found += [value for value in values if value is not None]
-    return found
+    return [value for *_, value in _correlated(solved)]
 
 
 def against(solved: Solved) -> list[tuple[int, int, float, float]]:
@@ -44,20 +38,18 @@ def against(solved: Solved) -> list[tuple[int, int, float, float]]:
 
     The correlation is that of `item_rest`.
     """
-    found = []
+    return [(seed, task, share, value) for seed, task, share, value in _correlated(solved) if value < 0]
+
+
+def _correlated(solved: Solved) -> Iterator[tuple[int, int, float, float]]:
+    """Yield seed, task, share of the recipes that solve it and item-rest correlation, of items that have one."""
     for seed in _full(solved, RECIPES):
         rows = list(solved[seed].values())
         totals = [sum(row) for row in rows]
         for task, item in enumerate(zip(*rows, strict=True)):
-            value = _item_rest(item, totals)
-            if value is not None and value < 0:
-                found.append((seed, task, sum(item) / len(item), value))
-    return found
-
-
-def _item_rest(item: Sequence[float], totals: Sequence[float]) -> float | None:
-    rest = [total - one for total, one in zip(totals, item, strict=True)]
-    return correlation(item, rest) if len(set(item)) > 1 and len(set(rest)) > 1 else None
+            rest = [total - one for total, one in zip(totals, item, strict=True)]
+            if len(set(item)) > 1 and len(set(rest)) > 1:
+                yield seed, task, sum(item) / len(item), correlation(item, rest)
 
 
 def negative_share(correlations: Sequence[float]) -> float:

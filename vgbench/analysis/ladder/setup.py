@@ -85,24 +85,28 @@ def set_up(
     else:
         if protocol is None:
             raise UsageError("say where: --protocol NAME, or --run DIR for the tasks of a run")
-        return set_up_protocol(RunRequest(protocol=protocol, scale=scale, set=sets), tasks, budget), []
+        spec = spec_of_protocol(RunRequest(protocol=protocol, scale=scale, set=sets))
+        return set_up_protocol(spec, tasks, budget), []
     setup = LadderSetup(spec, environment, data, every.first(tasks), budget)
     setup.planner()  # a budget that it does not take is refused before anything is played
     return setup, runs
 
 
 def spec_of_protocol(request: RunRequest) -> RunSpec:
-    """Resolve a protocol alone: nothing of a method is used, but a specification needs one."""
+    """Resolve a protocol alone: nothing of a method is used, but a specification needs one.
+
+    Raises:
+        UsageError: the request does not fit.
+    """
     return resolve(request.replaced(recipe=next(iter(load_catalogue().recipes)), loose=True))
 
 
-def set_up_protocol(request: RunRequest, tasks: int | None = None, budget: int | None = None) -> LadderSetup:
-    """Set up an ablation of a protocol alone, on its first `tasks` tasks, by default all.
+def set_up_protocol(spec: RunSpec, tasks: int | None = None, budget: int | None = None) -> LadderSetup:
+    """Set up an ablation of a protocol alone (`spec_of_protocol`), on its first `tasks` tasks, by default all.
 
     Raises:
-        UsageError: the request does not fit, or the planner does not take the budget.
+        UsageError: the planner does not take the budget.
     """
-    spec = spec_of_protocol(request)
     environment = build_environment(spec.environment)
     scale, device = spec.settings["model"].action_scale, torch.device(spec.device)
     data = Dataset(environment, load_data(spec, environment)[0], device, scale)
