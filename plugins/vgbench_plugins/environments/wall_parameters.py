@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 import vgbench.api as api
-from vgbench_plugins.environments.wall_layouts import DOOR_RANGE, WALL_RANGE
+from vgbench_plugins.environments.wall_layouts import DOOR_RANGE, WALL_RANGE, number_of_layouts
 
 NORMS = {"small": (1.0, 0.4, 0.2, 1.8), "big": (2.0, 0.8, 0.4, 3.6)}
 """Mean, std, least and largest norm of the data's actions, px (paper, appendix: WS and WB)."""
@@ -90,8 +90,9 @@ class WallParams(WalkParams):
     training_layouts: int | None = Field(
         None,
         ge=1,
-        description="for layout=per_trajectory: different layouts in the data at most, as many trajectories of each; "
-        "null: each trajectory draws its own",
+        description="for layout=per_trajectory: different layouts in the data, as many trajectories of each (or one "
+        "more); at most data.trajectories, 1056, and with holdout 792; null: each trajectory draws its own, and some "
+        "are alike",
     )
     noise: float = Field(
         0.0,
@@ -108,7 +109,7 @@ class WallParams(WalkParams):
 
     @model_validator(mode="after")
     def _layouts_to_count(self) -> Self:
-        """Only where there are many layouts can their number be chosen."""
+        """Only where there are many layouts can their number be chosen, and not beyond those that there are."""
         if self.training_layouts is not None and self.layout != "per_trajectory":
             raise ValueError(
                 f"training_layouts={self.training_layouts} expects layout=per_trajectory, not {self.layout}"
@@ -118,6 +119,12 @@ class WallParams(WalkParams):
     @model_validator(mode="after")
     def _layouts_to_hold_out(self) -> Self:
         """Only where there are many layouts can some be kept from the data."""
+        most = number_of_layouts(self.holdout)
+        if self.training_layouts is not None and self.training_layouts > most:
+            raise ValueError(
+                f"training_layouts={self.training_layouts}: with holdout={str(self.holdout).lower()} there are {most} "
+                f"layouts to draw from; expected at most {most}"
+            )
         if self.holdout and self.layout != "per_trajectory":
             raise ValueError(f"holdout=true expects layout=per_trajectory, not {self.layout}")
         return self

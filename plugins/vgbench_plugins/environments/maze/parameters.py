@@ -34,7 +34,10 @@ class MazeParams(api.Params):
         "zero, too, in tasks sampled here)",
     )
     training_layouts: int = Field(
-        5, ge=1, description="different layouts in a data set, of 3178 in all for 4 x 4; tasks are in others"
+        5,
+        ge=1,
+        description="different layouts in a data set, of 3178 in all for 4 x 4; tasks are in others. At most "
+        "data.trajectories; the default is no more than these",
     )
     start_velocity: Literal["random", "zero"] = Field(
         "random",
