@@ -65,11 +65,13 @@ class WallParams(WalkParams):
         description="a move that touches a wall is cancelled (stay), or goes to the contact point and slides on "
         "along the wall (stop); in data and evaluation alike",
     )
-    policy: Literal["random", "expert", "mixed", "coverage"] = Field(
+    policy: Literal["random", "expert", "mixed", "coverage", "navigate", "stitch"] = Field(
         "random",
         description="who collects the data: random walks, half of which pass the door (the paper's); experts on "
         "shortest ways from goal to random goal (their headings: kappa 50); expert_share of these and plain random "
-        "walks; or walkers with noise of kappa 5 from and to the least visited parts of the rooms",
+        "walks; walkers with noise of kappa 5 from and to the least visited parts of the rooms; or, after OGBench's "
+        "navigate and stitch, experts with noise of kappa 5 to random goals, or to goals at most 16 px (a quarter of "
+        "the picture's side) from the trajectory's start, along the shortest way",
     )
     expert_share: float = Field(
         0.5, ge=0.0, le=1.0, description="share of experts in the data of policy=mixed; others do not use it"
