@@ -191,7 +191,7 @@ def test_the_layout_is_that_of_a_given_data_set(vgbench_cli, tmp_path):
 @pytest.mark.parametrize(
     ("name", "params"),
     [
-        ("Maze", {"training_layouts": 50, "tasks": "seen"}),
+        ("Maze", {"training_layouts": 50, "strata": ["3-6 seen"]}),
         ("Wall", {"training_layouts": 50, "layout": "per_trajectory"}),
     ],
 )

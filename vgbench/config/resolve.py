@@ -154,6 +154,7 @@ def _spec(
 ) -> RunSpec:
     """Validate all values and put the specification together."""
     made = [target.make() for target in addresses.targets]
+    unused = unused | {address: value for target in addresses.targets for address, value in target.idle().items()}
     chosen: dict[str, list[ResolvedPlugin]] = {}
     # Not strict: after the plugins' parameters `made` has those of the groups of settings.
     for piece, params in zip(pieces, made, strict=False):
@@ -273,9 +274,9 @@ def _check(spec: RunSpec) -> None:
             "horizon are not planned; raise the horizon or replan more often"
         )
     data = spec.settings["data"]
-    for stage in spec.stages:
     if spec.data_file is None:
         _check_size(spec.environment, data)
+    for stage in spec.stages:
         group = stage.settings
         window, batch = spec.settings[group].window, spec.settings[group].batch
         if window > data.length:

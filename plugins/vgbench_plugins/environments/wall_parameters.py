@@ -12,6 +12,9 @@ NORMS = {"small": (1.0, 0.4, 0.2, 1.8), "big": (2.0, 0.8, 0.4, 3.6)}
 MAX_STEP = {"small": 1.84, "big": 3.67}
 """Default bound on planned actions, px: 2.45 standard deviations of a component, which is PLDM's bound."""
 
+USED_BY = {("crossing", "directed"): ("random",), ("heading",): ("random", "mixed"), ("expert_share",): ("mixed",)}
+"""Policies that use some parameters; the others do not."""
+
 
 class WalkParams(api.Params):
     """How the data's walks move, in the wall and in the worlds made of it."""
@@ -116,17 +119,17 @@ class WallParams(WalkParams):
             raise ValueError(
                 f"training_layouts={self.training_layouts} expects layout=per_trajectory, not {self.layout}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _layouts_to_hold_out(self) -> Self:
-        """Only where there are many layouts can some be kept from the data."""
         most = number_of_layouts(self.holdout)
         if self.training_layouts is not None and self.training_layouts > most:
             raise ValueError(
                 f"training_layouts={self.training_layouts}: with holdout={str(self.holdout).lower()} there are {most} "
                 f"layouts to draw from; expected at most {most}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _layouts_to_hold_out(self) -> Self:
+        """Only where there are many layouts can some be kept from the data."""
         if self.holdout and self.layout != "per_trajectory":
             raise ValueError(f"holdout=true expects layout=per_trajectory, not {self.layout}")
         return self
@@ -140,3 +143,11 @@ class WallParams(WalkParams):
             if not low <= value < high:
                 raise ValueError(f"fixed_layout has {name} at {value:g}; expected at least {low} and below {high}")
         return self
+
+    def without_effect(self) -> dict[str, str]:
+        """Return parameters that the chosen policy or layout does not use, each with what it expects."""
+        found = {} if self.layout == "fixed" else {"fixed_layout": f"layout=fixed, not {self.layout}"}
+        for names, policies in USED_BY.items():
+            if self.policy not in policies:
+                found |= dict.fromkeys(names, f"policy={' or '.join(policies)}, not {self.policy}")
+        return found

@@ -173,6 +173,13 @@ class MazeParams(api.Params):
             )
         return self
 
+    def without_effect(self) -> dict[str, str]:
+        """Return the parameters of random layouts where there is a map, and of mixtures where there is none."""
+        found = {} if self.policy == "mixed" else {"expert_share": f"policy=mixed, not {self.policy}"}
+        if self.map != "random":
+            found |= dict.fromkeys(("training_layouts", "open", "longest"), f"map=random, not {self.map}")
+        return found
+
     def _check_number(self, count: int) -> None:
         """All layouts but one may be trained on: each task draws its own from those that are left."""
         only_seen = all(group.seen for group in self.groups)
