@@ -281,7 +281,13 @@ def test_one_property_at_a_time_shares_the_run_that_all_curves_begin_from(vgbenc
     assert len(cells) == len({c["key"] for c in cells})
     points = of_registry(load_catalogue().sweep("data_properties"), RunRequest(protocol="wall_big"))
     base = [p for p in points if p.recipe == "vf_quasi" and p.place == "vf_quasi-data.trajectories=1000"]
-    assert [p.over for p in base] == ["data.trajectories", "data.length", "wall.directed", "wall.crossing"]
+    assert [p.over for p in base] == [
+        "data.trajectories",
+        "data.length",
+        "wall.directed",
+        "wall.crossing",
+        "wall.policy",
+    ]
     # Lengths at (about) constant transitions.
     lengths = [p.values for p in points if p.over == "data.length"]
     transitions = [(int(v["data.length"]) - 1) * int(v["data.trajectories"]) for v in lengths]

@@ -188,6 +188,18 @@ def test_the_layout_is_that_of_a_given_data_set(vgbench_cli, tmp_path):
     assert (other["observation"][2:] != layout).any()
 
 
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("Maze", {"training_layouts": 50, "strata": ["3-6 seen"]}),
+        ("Wall", {"training_layouts": 50, "layout": "per_trajectory"}),
+    ],
+)
+def test_more_layouts_than_the_few_trajectories_that_are_collected(name, params):
+    made = gymnasium.make(f"vgbench/{name}-v0", tasks=60, **params)
+    assert made.reset(seed=0)[1]["task"] == 0
+
+
 def test_a_strangers_environment_is_registered_and_plays(tmp_plugin):
     tmp_plugin(LINE, environments={"far_line": "Line"})
     assert "vgbench/FarLine-v0" in vgbench.gymnasium.register()

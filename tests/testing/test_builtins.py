@@ -27,6 +27,7 @@ VARIANTS = [
     ("network", "impala", "final_norm=layer", "channels=[4, 8]"),
     ("environment", "wall", "noise=0.5", "layout=per_trajectory"),
     ("environment", "wall", "collision=stop", "step=small", "policy=expert"),
+    ("environment", "wall", "layout=per_trajectory", "training_layouts=50", "policy=stitch"),
 ]
 """Values under which other code runs."""
 

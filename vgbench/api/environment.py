@@ -259,6 +259,15 @@ class Environment(Plugin, ABC):
     ) -> Trajectories:
         """Sample a training set: the same seed gives the same bytes. `progress(done, total)` may be called."""
 
+    def check_size(self, trajectories: int, length: int) -> None:
+        """Refuse a training set that `collect` could not make of so many trajectories of `length` states.
+
+        Asked before a run begins, a dry run and each run of a suite or sweep, too; `collect` has to refuse it itself.
+
+        Raises:
+            ValueError: there are too few or too many for the parameters; the message says which, and what is expected.
+        """
+
     @property
     def data_files(self) -> tuple[str | Path, ...]:
         """Return files that `collect` reads: their content is part of the key of data set and run, like a parameter."""

@@ -1,5 +1,6 @@
 """Parameters of a plugin: a frozen pydantic model, validated before anything is computed."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -27,7 +28,7 @@ class Params(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a field whose name has a meaning here: it would take that meaning away, to odd effects later."""
-        taken = sorted({"default_preserving", "identity"} & set(cls.model_fields))
+        taken = sorted({"default_preserving", "identity", "without_effect"} & set(cls.model_fields))
         if taken:
             raise TypeError(f"{cls.__qualname__}: a parameter cannot be called {taken[0]!r}, a name that Params uses")
 
@@ -37,3 +38,15 @@ class Params(BaseModel):
         fields = type(self).model_fields
         at_default = {name for name in self.default_preserving if getattr(self, name) == fields[name].default}
         return {name: value for name, value in values.items() if name not in at_default}
+
+    def without_effect(self) -> Mapping[str, str]:
+        """Return the parameters that have no effect beside the others, each with what it expects of them.
+
+        A value of the user's own for one of them, other than the default, is refused::
+
+            def without_effect(self):
+                return {} if self.policy == "mixed" else {"share": f"policy=mixed, not {self.policy}"}
+
+        Values of protocols, variants and recorded runs are not: they may be meant for other values beside them.
+        """
+        return {}

@@ -184,6 +184,7 @@ def _sweeps(content: Mapping[str, Any], where: Where, others: Mapping[str, Sweep
         check_name(name, here, others, "sweep")
         curves = parts(Curve, mapping(raw, here).get("curves"), here / "curves")
         for index, curve in enumerate(curves):
+            mapping(curve.smoke, here / "curves" / index / "smoke")
             for address, values in mapping(curve.beside, here / "curves" / index / "beside").items():
                 if not isinstance(values, list) or len(values) != len(curve.values):
                     place = here / "curves" / index / "beside" / address

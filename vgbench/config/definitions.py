@@ -109,6 +109,7 @@ class Curve:
 
     Attributes:
         beside: parameters that change along with it: as many values each.
+        smoke: values at scale smoke, whose small data sets would not do, by `name.param`.
     """
 
     recipe: str
@@ -116,11 +117,13 @@ class Curve:
     values: tuple[Any, ...]
     set: Mapping[str, Any] = field(default_factory=dict)
     beside: Mapping[str, Any] = field(default_factory=dict)
+    smoke: Mapping[str, Any] = field(default_factory=dict)
 
-    def points(self) -> list[dict[str, Any]]:
-        """Return the values of each point, by `name.param`."""
+    def points(self, scale: str) -> list[dict[str, Any]]:
+        """Return the values of each point at a scale, by `name.param`."""
+        small = self.smoke if scale == "smoke" else {}
         return [
-            {**self.set, self.over: value} | {name: values[index] for name, values in self.beside.items()}
+            {**self.set, **small, self.over: value} | {name: values[index] for name, values in self.beside.items()}
             for index, value in enumerate(self.values)
         ]
 

@@ -104,7 +104,9 @@ def _item(kind: str, item: Any) -> dict[str, Any]:
         rows = item.published.items()
         about["published"] = [{"recipe": name, **{p: rates.get(p) for p in item.protocols}} for name, rates in rows]
     elif kind == "sweep":
-        about["curves"] = [asdict(c) | {"values": list(c.values), "set": _pairs(c.set)} for c in item.curves]
+        about["curves"] = [
+            asdict(c) | {"values": list(c.values), "set": _pairs(c.set), "smoke": _pairs(c.smoke)} for c in item.curves
+        ]
         about |= {"data_seed": str(item.data_seed), "task_seed": str(item.task_seed)}
     if "seeds" in about:
         # Text, as `vgbench show` joins the items of a list.

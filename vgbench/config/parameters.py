@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from vgbench.api import Params
 from vgbench.errors import UsageError
 from vgbench.spec import SourcedValue
-from vgbench.text import same, suggest
+from vgbench.text import same, shown, suggest
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,34 @@ class Target:
         """
         values = {name: _typed(self.params.model_fields[name], given) for name, given in self.given.items()}
         try:
-            return self.params.model_validate(values)
+            made = self.params.model_validate(values)
         except ValidationError as err:
             raise UsageError(self._explain(err)) from err
+        for name, expects in self._idle(made).items():
+            if self.given[name].binding:
+                value = shown(made.model_dump(mode="json")[name])
+                raise UsageError(
+                    f"{self.given[name].written}: {name}={value} expects {expects}; it has no effect in {self.words}"
+                )
+        return made
+
+    def idle(self) -> dict[str, SourcedValue]:
+        """Return values for several runs, some of which need not use them, without effect here; by address."""
+        idle = self._idle(self.make())
+        return {
+            self.given[name].address: SourcedValue(self.given[name].value, self.given[name].source) for name in idle
+        }
+
+    def _idle(self, made: Params) -> dict[str, str]:
+        """What the user's own values that have no effect expect, by name; those at their defaults change nothing."""
+        fields = self.params.model_fields
+        return {
+            name: expects
+            for name, expects in made.without_effect().items()
+            if name in self.given
+            and self.given[name].source in OF_COMMAND
+            and getattr(made, name) != fields[name].get_default(call_default_factory=True)
+        }
 
     def _explain(self, err: ValidationError) -> str:
         problem = err.errors(include_url=False)[0]
@@ -100,6 +125,9 @@ class Target:
 
 _LISTS = ("tuple_type", "list_type", "set_type", "frozen_set_type")
 """Errors of pydantic for a value that is no list."""
+
+OF_COMMAND = ("--set", "--grid")
+"""Sources of values that are meant for this very run, or for those of a sweep."""
 
 SLOTS = {"env": "environment"}
 """Other names of a slot, in an address."""

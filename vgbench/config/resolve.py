@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from vgbench.api import Params
+from vgbench.api import Environment, Params
 from vgbench.api.network import ROLES
 from vgbench.config import compute
 from vgbench.config.catalogue_files import load_catalogue
@@ -154,6 +154,7 @@ def _spec(
 ) -> RunSpec:
     """Validate all values and put the specification together."""
     made = [target.make() for target in addresses.targets]
+    unused = unused | {address: value for target in addresses.targets for address, value in target.idle().items()}
     chosen: dict[str, list[ResolvedPlugin]] = {}
     # Not strict: after the plugins' parameters `made` has those of the groups of settings.
     for piece, params in zip(pieces, made, strict=False):
@@ -273,6 +274,8 @@ def _check(spec: RunSpec) -> None:
             "horizon are not planned; raise the horizon or replan more often"
         )
     data = spec.settings["data"]
+    if spec.data_file is None:
+        _check_size(spec.environment, data)
     for stage in spec.stages:
         group = stage.settings
         window, batch = spec.settings[group].window, spec.settings[group].batch
@@ -288,3 +291,16 @@ def _check(spec: RunSpec) -> None:
             if window < objective.cls.min_length:
                 least = objective.cls.min_length
                 raise UsageError(f"{group}.window={window}: {objective.entry} needs at least {least}")
+
+
+def _check_size(environment: ResolvedPlugin, data: Any) -> None:
+    """Ask an environment that has something to say of it whether it can collect so many trajectories."""
+    if environment.cls.check_size is Environment.check_size:
+        return
+    with attribute_errors(UsageError):
+        made = environment.make()
+        try:
+            made.check_size(data.trajectories, data.length)
+        except ValueError as err:
+            where = f"data.trajectories={data.trajectories}, data.length={data.length}"
+            raise UsageError(f"{where}: {err}") from err

@@ -132,10 +132,11 @@ def find(name: str) -> Sweep:
 def of_registry(sweep: Sweep, base: RunRequest) -> list[Point]:
     """Return the points of a sweep of registry.yaml; curves may meet, and their common run is computed once."""
     points = []
+    scale = str(base.options.get("scale") or "quick")
     for curve in sweep.curves:
         fixed = {address: _text(value) for address, value in curve.set.items()}
         label = ", ".join([curve.recipe, *(f"{name}={value}" for name, value in fixed.items())])
-        for values in curve.points():
+        for values in curve.points(scale):
             texts = {address: _text(value) for address, value in values.items()}
             points.append(Point(label, curve.recipe, curve.over, texts))
     first: dict[str, str] = {}

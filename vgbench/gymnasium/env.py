@@ -13,6 +13,7 @@ from torch import Tensor
 from vgbench.api import Environment, State, Tasks, Trajectories
 from vgbench.config.resolve import RunRequest, resolve_data
 from vgbench.data import files
+from vgbench.data.sizes import enough
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.rng import KeyedNoise, Stream
 from vgbench.spec import DataSpec
@@ -20,7 +21,8 @@ from vgbench.text import choice
 
 OBSERVATIONS = ("state", "pixels")
 FEW = 20
-"""Trajectories that are collected where no data set is given: they decide the layout of the tasks, no more."""
+"""Trajectories that are collected where no data set is given: they decide the layout of the tasks, no more. More where
+the environment needs more for its layouts."""
 
 
 class TaskEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
@@ -252,8 +254,8 @@ def _data(asked: DataSpec, world: Environment) -> Trajectories:
     """Trajectories that `sample_tasks` wants to see."""
     if asked.file:
         return files.load_for(asked.file, asked.environment.name, world)[0]
-    settings = asked.settings.model_copy(update={"trajectories": min(FEW, asked.settings.trajectories)})
-    return world.collect(settings.trajectories, settings.length, asked.seed)
+    count, length = min(FEW, asked.settings.trajectories), asked.settings.length
+    return world.collect(enough(world, count, length), length, asked.seed)
 
 
 def _action_space(world: Environment) -> spaces.Box | spaces.Discrete:

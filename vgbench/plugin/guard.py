@@ -26,7 +26,7 @@ VARIABLE = "VGBENCH_PLUGIN_TIMEOUT"
 
 HOOKS = {
     "environment": (
-        *("collect", "sample_tasks", "check_tasks", "step", "observe"),
+        *("check_size", "collect", "sample_tasks", "check_tasks", "step", "observe"),
         *("goal_observation", "goal_distance", "success", "expert", "recorded_states"),
     ),
     "objective": ("loss", "after_step"),

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from vgbench.api import Environment, State, Tasks, Trajectories
 from vgbench.api.capabilities import MissingCapability, capability
+from vgbench.data.sizes import enough
 from vgbench.testing.check import Skip
 from vgbench.testing.subject import Subject
 
@@ -48,10 +49,10 @@ def collect(made: Environment, seed: int = 0) -> Trajectories:
     """Collect a small data set of the first of `LENGTHS` that is long enough."""
     for length in LENGTHS[:-1]:
         try:
-            return made.collect(TRAJECTORIES, length, seed)
+            return made.collect(enough(made, TRAJECTORIES, length), length, seed)
         except ValueError:
             continue
-    return made.collect(TRAJECTORIES, LENGTHS[-1], seed)
+    return made.collect(enough(made, TRAJECTORIES, LENGTHS[-1]), LENGTHS[-1], seed)
 
 
 @lru_cache(maxsize=8)

@@ -176,24 +176,31 @@ class Wall(api.Environment):
         far = self.goal_distance(state, goal) > NEAR
         return torch.where(across, 2, far.long())
 
+    def check_size(self, trajectories: int, length: int) -> None:
+        """Refuse fewer trajectories than layouts were asked for: each layout has one at least.
+
+        Raises:
+            ValueError: there are too few trajectories.
+        """
+        number = self.params.training_layouts
+        if number is not None and number > trajectories:
+            raise ValueError(
+                f"wall.training_layouts={number} expects at least {number} trajectories, not {trajectories}; lower it, "
+                "or raise data.trajectories"
+            )
+
     def collect(
         self, trajectories: int, length: int, seed: int, progress: Callable[[int, int], None] | None = None
     ) -> api.Trajectories:
         """Collect trajectories of `length` states by the parameter `policy`; the share `crossing` passes the door.
 
         Raises:
-            ValueError: no trajectories, or of no step; or random ones of so few steps cannot pass the door, or hardly
-                ever do.
+            ValueError: no trajectories, or of no step; fewer than `training_layouts`; or random ones of so few steps
+                cannot pass the door, or hardly ever do.
         """
+        self.check_size(trajectories, length)
         rng = np.random.default_rng(seed)
-        if self.params.layout == "fixed":
-            layouts = np.full((trajectories, 2), self.params.fixed_layout, np.float32)
-        elif self.params.layout == "per_dataset":
-            layouts = np.repeat(random_layouts(rng.random((1, 2))), trajectories, axis=0)
-        else:
-            number = min(self.params.training_layouts or trajectories, trajectories)
-            drawn = random_layouts(rng.random((number, 2)), "training" if self.params.holdout else "all")
-            layouts = drawn[np.arange(trajectories) % number]
+        layouts = self._training_layouts(rng, trajectories)
         if self.params.policy == "random":
             shares = wall_data.Shares(self.params.crossing, self.params.directed)
             return wall_data.collect(self.walk, self.world, layouts, length, rng, shares, progress)
@@ -214,6 +221,18 @@ class Wall(api.Environment):
     def check_tasks(self, tasks: api.Tasks, data: api.Trajectories) -> dict[str, Any]:
         """Return the share of tasks in layouts of the data, see `wall_layouts.check`."""
         return wall_layouts.check(tasks, data, self.params.layout, self.params.holdout)
+
+    def _training_layouts(self, rng: np.random.Generator, trajectories: int) -> np.ndarray:
+        """Draw the layouts [N, 2] float32 of the data's trajectories."""
+        if self.params.layout == "fixed":
+            return np.full((trajectories, 2), self.params.fixed_layout, np.float32)
+        if self.params.layout == "per_dataset":
+            return np.repeat(random_layouts(rng.random((1, 2))), trajectories, axis=0)
+        part: wall_layouts.Part = "training" if self.params.holdout else "all"
+        number = self.params.training_layouts
+        if number is None:
+            return random_layouts(rng.random((trajectories, 2)), part)
+        return wall_layouts.different_layouts(rng, number, part)[np.arange(trajectories) % number]
 
     def _one_step(self, position: Tensor, layout: Tensor, action: Tensor, noise: Tensor | None) -> Tensor:
         """Next position [B, 2]: data are made by the very rule that judges plans."""

@@ -1,5 +1,6 @@
 """Layouts of the wall that are drawn at random: all 24 x 44, or a part that is kept for training or for evaluation."""
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -29,6 +30,25 @@ def random_layouts(uniform: np.ndarray, part: Part = "all") -> np.ndarray:
     place = np.floor(uniform[:, 1] * inside.sum(axis=1)).astype(np.int64)
     chosen = (np.cumsum(inside, axis=1) == place[:, None] + 1).argmax(axis=1)
     return layouts[np.arange(len(layouts)), chosen].astype(np.float32)
+
+
+def different_layouts(rng: np.random.Generator, count: int, part: Part = "all") -> np.ndarray:
+    """Draw layouts [N, 2] float32 of a part, all different; each set of so many is as likely.
+
+    Raises:
+        ValueError: the part has fewer.
+    """
+    columns, rows = np.arange(*WALL_RANGE), np.arange(*DOOR_RANGE)
+    every = np.stack(np.meshgrid(columns, rows, indexing="ij"), axis=-1).reshape(-1, 2)
+    if part != "all":
+        every = every[held_out(every) == (part == "evaluation")]
+    return every[rng.choice(len(every), count, replace=False)].astype(np.float32)
+
+
+def number_of_layouts(holdout: bool) -> int:
+    """Return how many layouts data may have: 1056, or with a holdout 792."""
+    every = math.prod(high - low for low, high in (WALL_RANGE, DOOR_RANGE))
+    return every - every // FOLDS if holdout else every
 
 
 def held_out(layouts: np.ndarray) -> np.ndarray:

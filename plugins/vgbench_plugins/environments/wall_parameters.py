@@ -5,12 +5,15 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 import vgbench.api as api
-from vgbench_plugins.environments.wall_layouts import DOOR_RANGE, WALL_RANGE
+from vgbench_plugins.environments.wall_layouts import DOOR_RANGE, WALL_RANGE, number_of_layouts
 
 NORMS = {"small": (1.0, 0.4, 0.2, 1.8), "big": (2.0, 0.8, 0.4, 3.6)}
 """Mean, std, least and largest norm of the data's actions, px (paper, appendix: WS and WB)."""
 MAX_STEP = {"small": 1.84, "big": 3.67}
 """Default bound on planned actions, px: 2.45 standard deviations of a component, which is PLDM's bound."""
+
+USED_BY = {("crossing", "directed"): ("random",), ("heading",): ("random", "mixed"), ("expert_share",): ("mixed",)}
+"""Policies that use some parameters; the others do not."""
 
 
 class WalkParams(api.Params):
@@ -65,11 +68,13 @@ class WallParams(WalkParams):
         description="a move that touches a wall is cancelled (stay), or goes to the contact point and slides on "
         "along the wall (stop); in data and evaluation alike",
     )
-    policy: Literal["random", "expert", "mixed", "coverage"] = Field(
+    policy: Literal["random", "expert", "mixed", "coverage", "navigate", "stitch"] = Field(
         "random",
         description="who collects the data: random walks, half of which pass the door (the paper's); experts on "
         "shortest ways from goal to random goal (their headings: kappa 50); expert_share of these and plain random "
-        "walks; or walkers with noise of kappa 5 from and to the least visited parts of the rooms",
+        "walks; walkers with noise of kappa 5 from and to the least visited parts of the rooms; or, after OGBench's "
+        "navigate and stitch, experts with noise of kappa 5 to random goals, or to goals at most 16 px (a quarter of "
+        "the picture's side) from the trajectory's start, along the shortest way",
     )
     expert_share: float = Field(
         0.5, ge=0.0, le=1.0, description="share of experts in the data of policy=mixed; others do not use it"
@@ -90,8 +95,9 @@ class WallParams(WalkParams):
     training_layouts: int | None = Field(
         None,
         ge=1,
-        description="for layout=per_trajectory: different layouts in the data at most, as many trajectories of each; "
-        "null: each trajectory draws its own",
+        description="for layout=per_trajectory: different layouts in the data, as many trajectories of each (or one "
+        "more); at most data.trajectories, 1056, and with holdout 792; null: each trajectory draws its own, and some "
+        "are alike",
     )
     noise: float = Field(
         0.0,
@@ -108,10 +114,16 @@ class WallParams(WalkParams):
 
     @model_validator(mode="after")
     def _layouts_to_count(self) -> Self:
-        """Only where there are many layouts can their number be chosen."""
+        """Only where there are many layouts can their number be chosen, and not beyond those that there are."""
         if self.training_layouts is not None and self.layout != "per_trajectory":
             raise ValueError(
                 f"training_layouts={self.training_layouts} expects layout=per_trajectory, not {self.layout}"
+            )
+        most = number_of_layouts(self.holdout)
+        if self.training_layouts is not None and self.training_layouts > most:
+            raise ValueError(
+                f"training_layouts={self.training_layouts}: with holdout={str(self.holdout).lower()} there are {most} "
+                f"layouts to draw from; expected at most {most}"
             )
         return self
 
@@ -131,3 +143,11 @@ class WallParams(WalkParams):
             if not low <= value < high:
                 raise ValueError(f"fixed_layout has {name} at {value:g}; expected at least {low} and below {high}")
         return self
+
+    def without_effect(self) -> dict[str, str]:
+        """Return parameters that the chosen policy or layout does not use, each with what it expects."""
+        found = {} if self.layout == "fixed" else {"fixed_layout": f"layout=fixed, not {self.layout}"}
+        for names, policies in USED_BY.items():
+            if self.policy not in policies:
+                found |= dict.fromkeys(names, f"policy={' or '.join(policies)}, not {self.policy}")
+        return found

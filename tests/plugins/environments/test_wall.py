@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from scipy import integrate, special, stats
 
 from vgbench.api import Trajectories
+from vgbench.data import files
 from vgbench_plugins.environments.wall import Wall
 
 GRID = 64  # positions and moves of the exact tests are multiples of 1 / 64 px, where all arithmetic is exact
@@ -412,12 +413,55 @@ def test_undirected_trajectories_cross_as_often_as_is_asked():
     assert data.card["crossing_trajectories"] == 20 and np.abs(np.cos(turns(data)).mean()) < 0.05
 
 
-def test_the_number_of_layouts_of_the_data():
-    data = make(layout="per_trajectory", training_layouts=7, holdout=True).collect(50, 64, seed=0)
+@pytest.mark.parametrize(
+    "holdout, number", [(False, 7), (False, 100), (False, 1056), (True, 100), (True, 700), (True, 792)]
+)
+@pytest.mark.parametrize("policy", ["random", "stitch"])
+def test_the_number_of_layouts_of_the_data(policy, holdout, number):
+    env = make(layout="per_trajectory", training_layouts=number, holdout=holdout, policy=policy, crossing=0.0)
+    data = env.collect(1100, 3, seed=0)
     layouts, counts = np.unique(data.static["layout"], axis=0, return_counts=True)
-    assert len(layouts) <= 7 and data.card["distinct_layouts"] == len(layouts) and counts.min() >= 7
+    assert len(layouts) == data.card["distinct_layouts"] == number and counts.max() - counts.min() <= 1
+    assert (layouts == np.floor(layouts)).all() and (layouts >= [20, 10]).all() and (layouts < [44, 54]).all()
+    if holdout:
+        assert (layouts.sum(axis=1) % 4 != 0).all()
+    other = env.collect(1100, 3, seed=1).static["layout"]
+    assert number > 700 or not np.array_equal(np.unique(other, axis=0), layouts)
+
+
+def test_each_layout_is_as_likely():
+    """100 of 1056 layouts for each of 300 seeds: how often each is drawn, against the hypergeometric law."""
+    env, counts = make(layout="per_trajectory", training_layouts=100, crossing=0.0), np.zeros((24, 44))
+    for seed in range(300):
+        column, row = env.collect(100, 2, seed).static["layout"].astype(int).T
+        counts[column - 20, row - 10] += 1
+    assert counts.sum() == 300 * 100 and counts.max() <= 300
+    # Each count is binomial (300, 100 / 1056): mean 28.4, standard deviation 5.1.
+    assert abs(counts.std() - 5.07) < 0.5 and stats.zscore(counts, axis=None).max() < 5
+
+
+def test_layouts_that_cannot_be_had_are_refused_before_anything_is_collected():
     with pytest.raises(ValueError, match="training_layouts=7 expects layout=per_trajectory, not per_dataset"):
         make(training_layouts=7)
+    for holdout, most in ((False, 1056), (True, 792)):
+        words = f"={most + 1}: with holdout={str(holdout).lower()} there are {most} layouts .* at most {most}"
+        with pytest.raises(ValueError, match=words):
+            make(layout="per_trajectory", training_layouts=most + 1, holdout=holdout)
+    env, told = make(layout="per_trajectory", training_layouts=51), []
+    with pytest.raises(
+        ValueError, match=r"wall\.training_layouts=51 expects at least 51 trajectories, not 50; lower it"
+    ):
+        env.collect(50, 64, 0, lambda done, total: told.append(done))
+    assert not told and len(np.unique(env.collect(51, 64, 0).static["layout"], axis=0)) == 51
+
+
+def test_without_a_number_each_trajectory_draws_its_own_layout_as_ever():
+    """Fingerprints from before layouts were drawn without replacement."""
+    found = [
+        files.fingerprint(make(layout="per_trajectory", holdout=holdout).collect(40, 33, 5))
+        for holdout in (False, True)
+    ]
+    assert found == ["53ca55e02d81d5a7", "0f80126557401a69"]
 
 
 def test_these_properties_at_their_defaults_change_no_number():

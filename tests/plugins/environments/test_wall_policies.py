@@ -6,9 +6,10 @@ import torch
 from pydantic import ValidationError
 from scipy import stats
 
+from vgbench_plugins.environments import wall_policies
 from vgbench_plugins.environments.wall import Wall
 
-POLICIES = ("expert", "mixed", "coverage")
+POLICIES = ("expert", "mixed", "coverage", "navigate", "stitch")
 
 
 def make(**params):
@@ -81,6 +82,69 @@ def test_experts_go_shortest_ways(step, layout, crossing):
             assert share == pytest.approx(data.card["share_trajectories_crossing"]) and share > crossing
             assert data.card["share_steps_colliding"] < 0.01 and data.card["mean_goals_reached"] > 1
     assert np.median(efficiency["expert"]) > 0.92 and np.median(efficiency["random"]) < 0.8
+
+
+def farthest(env, data):
+    """Length of the shortest way from a trajectory's start to each of its states, px, [N, T + 1]."""
+    layout, radius = torch.from_numpy(data.static["layout"]), env.spec.actions.radius
+    states = [{"position": torch.from_numpy(p), "layout": layout} for p in np.moveaxis(data.states["position"], 1, 0)]
+    return torch.stack([env.cost_to_go(states[0], state) for state in states], dim=1).numpy() * radius
+
+
+@pytest.mark.parametrize("layout", ["fixed", "per_trajectory"])
+@pytest.mark.parametrize("step, longest, crossing", [("small", 1.8, 0.5), ("big", 3.6, 0.8)])
+def test_stitch_stays_near_its_start_and_navigate_does_not(step, longest, crossing, layout):
+    far, cards = {}, {}
+    for policy in ("stitch", "navigate"):
+        env = make(policy=policy, step=step, layout=layout)
+        data = env.collect(300, 64, 3)
+        far[policy], cards[policy] = farthest(env, data).max(axis=1), data.card
+        x, wall = data.states["position"][..., 0], data.static["layout"][:, :1]
+        share = ((x < wall - 1).any(axis=1) & (x > wall + 1).any(axis=1)).mean()
+        assert share == pytest.approx(data.card["share_trajectories_crossing"])
+    # Goals are up to 16 px from the start; the noise may lead one step past them.
+    assert np.median(far["stitch"]) > 12 and far["stitch"].max() <= 16 + longest
+    assert np.median(far["navigate"]) > 2 * 16 > far["stitch"].max()
+    assert cards["navigate"]["share_trajectories_crossing"] > crossing
+    assert 0.03 < cards["stitch"]["share_trajectories_crossing"] < 0.25
+    assert cards["stitch"]["mean_goals_reached"] > 2 * cards["navigate"]["mean_goals_reached"] > 2
+
+
+@pytest.mark.parametrize("place", [(32.0, 22.0), (20.0, 53.0)])
+def test_goals_of_stitch_are_uniform_among_the_free_points_within_reach(place):
+    """Each leg leads from the start's surroundings to a point that a grid, measured by itself, has within 16 px."""
+    wall, door = place
+    grid = np.stack(np.meshgrid(np.arange(4.25, 59, 0.5), np.arange(4.25, 59, 0.5)), axis=-1).reshape(-1, 2)
+    free = (np.abs(grid[:, 0] - wall) > 1) | (np.abs(grid[:, 1] - door) < 4)
+    env = make(policy="stitch", layout="fixed")
+    for start in ((wall - 3.0, door - 2.0), (wall + 2.0, door - 9.0), (5.0, 58.0)):
+        begun, layout = (np.repeat(np.array([v], np.float32), 4000, axis=0) for v in (start, place))
+        goals = wall_policies.near_points(np.random.default_rng(0), begun, layout, wall_policies.NEAR)
+
+        def ways(points, start=start):
+            ends = [torch.tensor(np.broadcast_to(v, points.shape).astype(np.float32)) for v in (start, points, place)]
+            one, other = ({"position": end, "layout": ends[2]} for end in ends[:2])
+            return (env.cost_to_go(one, other) * env.spec.actions.radius).numpy()
+
+        among = grid[free & (ways(grid) <= 16)]
+        assert ways(goals).max() <= 16 + 1e-4
+        assert ((goals > 4) & (goals < 59)).all()
+        assert ((np.abs(goals[:, 0] - wall) > 1) | (np.abs(goals[:, 1] - door) < 4)).all()
+        for axis in (0, 1):
+            assert stats.ks_2samp(goals[:, axis], among[:, axis]).statistic < 0.06
+    assert wall_policies.NEAR == 64 / 4
+
+
+def test_navigate_is_noisier_than_the_expert():
+    """Deviations of headings from the way to the goal: kappa 5 against 50, seen as turns between successive steps."""
+    turns = {}
+    for policy in ("navigate", "expert"):
+        angle = np.arctan2(*np.moveaxis(collect(policy=policy).actions.astype(float), -1, 0)[::-1])
+        turns[policy] = np.median(np.abs(np.angle(np.exp(1j * np.diff(angle, axis=1)))))
+    # The median of a difference of two von Mises angles is 0.67 sqrt(2) times their standard deviation, 27 and 8
+    # degrees; a little more, since an agent that was led astray turns back to its goal.
+    assert 1 < np.degrees(turns["navigate"]) / (0.67 * 2**0.5 * 27.2) < 1.4
+    assert 1 < np.degrees(turns["expert"]) / (0.67 * 2**0.5 * 8.1) < 1.4
 
 
 @pytest.mark.parametrize("share, experts", [(0.0, 0), (0.25, 50), (0.5, 100), (1.0, 200)])

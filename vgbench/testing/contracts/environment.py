@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from vgbench.api import ActionSet, Environment, EnvironmentSpec, HasCostToGo, State
+from vgbench.data.sizes import enough
 from vgbench.testing.check import Collector, Skip, expect
 from vgbench.testing.contracts import environment_data
 from vgbench.testing.environment_probe import (
@@ -53,9 +54,10 @@ def works(subject: Subject) -> None:
     spec, data = made.spec, collect(made)
     n, length = data.actions.shape[:2]
     seen = f"{data.actions.dtype} {list(data.actions.shape)}"
-    fits = data.actions.ndim == 3 and n == TRAJECTORIES and data.actions.shape[2] == spec.actions.dim
+    asked = enough(made, TRAJECTORIES, length + 1)
+    fits = data.actions.ndim == 3 and n == asked and data.actions.shape[2] == spec.actions.dim
     fits = fits and str(data.actions.dtype) == "float32"
-    expect(fits, f"actions: float32 [{TRAJECTORIES}, T, {spec.actions.dim}]", seen, "another order of dimensions")
+    expect(fits, f"actions: float32 [{asked}, T, {spec.actions.dim}]", seen, "another order of dimensions")
     moving = {name: array for name, array in spec.state.items() if name not in data.static}
     wrong = misfit(data.states, moving, (n, length + 1))
     cause = "the last state is missing, or an array that never changes belongs into `static`"
@@ -134,7 +136,7 @@ def noise_used(subject: Subject) -> None:
     differs = _noise_matters(made, tasks.start, 0.5 * actions(made, TASKS))
     if not differs and made.spec.restores_state:
         # It may matter in places only, as at a door that leads anywhere: more and longer data will pass there.
-        data = made.collect(32, 64, 0)
+        data = made.collect(enough(made, 32, 64), 64, 0)
         fixed = {name: torch.from_numpy(value) for name, value in data.static.items()}
         for time in range(data.length - 1):
             now = {name: torch.from_numpy(value[:, time]) for name, value in data.states.items()} | fixed

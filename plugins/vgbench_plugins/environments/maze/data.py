@@ -12,10 +12,10 @@ LAYOUTS = 1
 """Second number of the seed of the stream from which large layouts are drawn."""
 
 
-def training_codes(
+def chosen_layouts(
     rng: np.random.Generator, seed: int, rules: Rules, fixed: int | None, trajectories: int, layouts: int
 ) -> np.ndarray:
-    """Draw codes [N] of the layouts of N trajectories: as many of each of `layouts` different ones, in random order.
+    """Draw codes of `layouts` different layouts; of large ones no more than there are trajectories.
 
     Large layouts come from a stream of their own, made of the seed; `fixed` is the code of the only one of a map.
 
@@ -23,12 +23,18 @@ def training_codes(
         ValueError: there are not so many layouts.
     """
     if fixed is not None:
-        return np.full(trajectories, fixed)
+        return np.array([fixed])
     # As it was before there were larger mazes: from the stream of all else.
     own = rng if rules.listed else np.random.default_rng([seed, LAYOUTS])
     # No more than there are trajectories: drawing takes its time. The listed ones are drawn at once, as ever.
-    chosen = generator.distinct(own, rules, layouts if rules.listed else min(layouts, trajectories))
-    return rng.permutation(chosen[np.arange(trajectories) % len(chosen)])
+    return generator.distinct(own, rules, layouts if rules.listed else min(layouts, trajectories))
+
+
+def training_codes(rng: np.random.Generator, chosen: np.ndarray, fixed: int | None, trajectories: int) -> np.ndarray:
+    """Draw codes [N] of the layouts of N trajectories: as many of each of the chosen ones, in random order."""
+    codes = chosen[np.arange(trajectories) % len(chosen)]
+    # A map's data were drawn without this number.
+    return codes if fixed is not None else rng.permutation(codes)
 
 
 def free_positions(

@@ -149,6 +149,22 @@ class Maze(api.Environment):
         """Return positions [B, 2] of the ball, in cells."""
         return state["position"]
 
+    def check_size(self, trajectories: int, length: int) -> None:
+        """Refuse fewer trajectories than layouts were asked for: each layout has one at least.
+
+        The default, which nobody has asked for, is no more layouts than there are trajectories.
+
+        Raises:
+            ValueError: there are too few trajectories.
+        """
+        number = self.params.training_layouts
+        asked = self._fixed is None and number != MazeParams.model_fields["training_layouts"].default
+        if asked and number > trajectories:
+            raise ValueError(
+                f"maze.training_layouts={number} expects at least {number} trajectories, not {trajectories}; lower it, "
+                "or raise data.trajectories"
+            )
+
     def collect(
         self, trajectories: int, length: int, seed: int, progress: Callable[[int, int], None] | None = None
     ) -> api.Trajectories:
@@ -157,16 +173,18 @@ class Maze(api.Environment):
         Starts are random free positions, or rarely visited ones.
 
         Raises:
-            ValueError: no trajectories, or of no step.
+            ValueError: no trajectories, or of no step; fewer than `training_layouts`; or there are no tasks beside data
+                in these layouts.
         """
         if trajectories < 1 or length < 2:
             raise ValueError(
                 f"maze: {trajectories} trajectories of {length} states: expected at least 1 of at least 2 states"
             )
+        self.check_size(trajectories, length)
         rng, params, steps = np.random.default_rng(seed), self.params, length - 1
-        codes = sampling.training_codes(
-            rng, seed, params.rules, self._fixed, trajectories, params.training_layouts or 1
-        )
+        chosen = sampling.chosen_layouts(rng, seed, params.rules, self._fixed, trajectories, params.training_layouts)
+        planning.check(seed, params.rules, params.groups, chosen)
+        codes = sampling.training_codes(rng, chosen, self._fixed, trajectories)
         start = sampling.free_positions(rng, self._grid, codes)
         # Drawn in any case, so that the actions after it are the same with and without.
         velocity = sampling.random_velocities(rng, (trajectories,), "radius") * (params.start_velocity == "random")

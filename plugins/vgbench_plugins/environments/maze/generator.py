@@ -107,6 +107,15 @@ def all_codes(rules: Rules) -> np.ndarray:
     return codes
 
 
+@lru_cache(maxsize=16)
+def all_longest(rules: Rules) -> np.ndarray:
+    """Return the longest shortest path in each of `all_codes`, [L] int."""
+    found = longest_of(rules.grid, all_codes(rules))
+    # Cached, as those are.
+    found.setflags(write=False)
+    return found
+
+
 def longest_of(grid: Grid, codes: np.ndarray) -> np.ndarray:
     """Return the longest shortest path in each of the layouts [L]; [L] int."""
     parts = range(0, len(codes), PART)
@@ -121,7 +130,7 @@ def longest_found(rules: Rules, enough: int) -> int:
     Of those that are drawn no more are looked at once one has `enough`.
     """
     if rules.listed:
-        return int(longest_of(rules.grid, all_codes(rules)).max(initial=-1))
+        return int(all_longest(rules).max(initial=-1))
     blocks, found = rules.blocks(np.random.default_rng(0)), -1
     for _ in range(BLOCKS):
         found = max(found, int(rules.grid.longest(next(blocks)).max(initial=-1)))

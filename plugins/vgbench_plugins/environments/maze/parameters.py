@@ -34,7 +34,10 @@ class MazeParams(api.Params):
         "zero, too, in tasks sampled here)",
     )
     training_layouts: int = Field(
-        5, ge=1, description="different layouts in a data set, of 3178 in all for 4 x 4; tasks are in others"
+        5,
+        ge=1,
+        description="different layouts in a data set, of 3178 in all for 4 x 4; tasks are in others. At most "
+        "data.trajectories; the default is no more than these",
     )
     start_velocity: Literal["random", "zero"] = Field(
         "random",
@@ -169,6 +172,13 @@ class MazeParams(api.Params):
                 "distance of at most that, so that the name of the tasks is true"
             )
         return self
+
+    def without_effect(self) -> dict[str, str]:
+        """Return the parameters of random layouts where there is a map, and of mixtures where there is none."""
+        found = {} if self.policy == "mixed" else {"expert_share": f"policy=mixed, not {self.policy}"}
+        if self.map != "random":
+            found |= dict.fromkeys(("training_layouts", "open", "longest"), f"map=random, not {self.map}")
+        return found
 
     def _check_number(self, count: int) -> None:
         """All layouts but one may be trained on: each task draws its own from those that are left."""

@@ -1,5 +1,6 @@
 """Tasks of the maze: in which layouts, how far from start to goal, and in which groups."""
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ HALF_CENTRE = 0.25
 """Starts and goals of tasks lie in the central half of a cell (PLDM, diverse_maze/utils.py:190-222)."""
 LAYOUTS = 2
 """Second number of the seeds of the streams from which layouts of large mazes are drawn."""
+CHECK = 3
+"""Second number of the seeds of the streams that are only looked at, before data are collected."""
 TRIED = 20_000
 """Layouts that a group's next one is looked for in."""
 
@@ -107,6 +110,18 @@ def sample(
     return np.array(codes, np.int64), points[:, 0], points[:, 1]
 
 
+def check(seed: int, rules: Rules, groups: list[Group], seen: np.ndarray) -> None:
+    """Refuse data in layouts `seen` beside which a group has no tasks.
+
+    Of layouts that are drawn, as many are tried as for tasks, but others: what is rare may be found here or there only.
+
+    Raises:
+        ValueError: no layout fits a group.
+    """
+    for n, group in enumerate(groups):
+        next(_layouts(np.random.default_rng([seed, CHECK, n]), [seed, LAYOUTS, n], rules, group, np.unique(seen)))
+
+
 def _layouts(rng: np.random.Generator, seed: list[int], rules: Rules, group: Group, seen: np.ndarray) -> Iterator[int]:
     """Codes of a group's layouts, one for each of its tasks, without end.
 
@@ -116,16 +131,22 @@ def _layouts(rng: np.random.Generator, seed: list[int], rules: Rules, group: Gro
     if not (group.seen or rules.listed):
         yield from _drawn(np.random.default_rng(seed), rules, group, seen)
         return
-    codes = seen if group.seen else np.setdiff1d(generator.all_codes(rules), seen)
+    codes = seen[generator.longest_of(grid, seen) >= group.least] if group.seen else _unseen(rules, group.least, seen)
     if group.edits:
         low, high = group.edits
         away = _edits(grid.decode(codes), grid.decode(seen))
         codes = codes[(away >= low) & (away <= high)]
-    codes = codes[generator.longest_of(grid, codes) >= group.least]
     if not len(codes):
         raise ValueError(_nothing(group))
     while True:
         yield int(rng.choice(codes))
+
+
+def _unseen(rules: Rules, least: int, seen: np.ndarray) -> np.ndarray:
+    """Codes of the list, without those of the data, in which there are tasks at a distance of at least `least`."""
+    every = generator.all_codes(rules)
+    found: np.ndarray = every[(generator.all_longest(rules) >= least) & ~np.isin(every, seen)]
+    return found
 
 
 def _drawn(rng: np.random.Generator, rules: Rules, group: Group, seen: np.ndarray) -> Iterator[int]:
@@ -164,7 +185,8 @@ def _edited(
 
 def _edits(layouts: np.ndarray, training: np.ndarray) -> np.ndarray:
     """Number of cells [L] in which layouts differ from the training layout that is most like them."""
-    one, other = (x.reshape(len(x), -1).astype(np.int64) for x in (layouts != 0, training != 0))
+    # Not -1 for the cells: a block of candidates may have no layout that keeps the rules.
+    one, other = (x.reshape(len(x), math.prod(x.shape[1:])).astype(np.int64) for x in (layouts != 0, training != 0))
     # |a - b| of zeros and ones: a + b - 2 a b.
     found = one.sum(axis=1)[:, None] + other.sum(axis=1) - 2 * one @ other.T
     return np.asarray(found.min(axis=1))

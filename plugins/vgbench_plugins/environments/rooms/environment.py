@@ -93,6 +93,11 @@ class Rooms(api.Environment):
                 raise ValueError(f"layout={self.layout} has no way back through one-way doors; expected doors=two_way")
             return self
 
+        def without_effect(self) -> dict[str, str]:
+            """Return the parameters of random walks where experts collect the data."""
+            expects = f"policy=random, not {self.policy}"
+            return dict.fromkeys(("crossing", "heading"), expects) if self.policy == "expert" else {}
+
     def __init__(self, params: Params) -> None:
         """Set up the specification."""
         super().__init__(params)
