@@ -52,6 +52,56 @@ def test_the_ladder_speaks_of_each_stratum(run, vgbench_cli, tmp_path):
     assert "trap" in shown and "open" in shown
 
 
+def test_a_diagnosis_speaks_of_each_stratum(run, vgbench_cli, tmp_path):
+    done = vgbench_cli("diagnose", "run", "--goals", "4", "--states", "64", "--format", "json")
+    assert done.exit_code == 0, done.stderr
+    record, found = done.json(), rows(tmp_path / "run" / "episodes.jsonl")
+    names = ["trap", "open"]
+    assert record["strata"] == {
+        name: {
+            "goals": 2,
+            "tasks": sum(row["stratum"] == name for row in found),
+            "successes": sum(row["stratum"] == name and row["success"] for row in found),
+        }
+        for name in names
+    }
+    blocks = record["blocks"]
+    for name in ("rank", "descent", "planning"):
+        assert list(blocks[name]["strata"]) == names, name
+    # Goals of one stratum are part of all goals: their mean is that of the strata, as each has two.
+    whole = blocks["rank"]["groups"]["all"]["spearman"]["mean"]
+    parts = [blocks["rank"]["strata"][name]["spearman"] for name in names]
+    assert [part["goals"] for part in parts] == [2, 2]
+    assert whole == pytest.approx(sum(part["mean"] for part in parts) / 2, abs=2e-4)
+    covered = [blocks["descent"]["strata"][name]["learned"]["coverage"]["mean"] for name in names]
+    assert blocks["descent"]["learned"]["coverage"]["mean"] == pytest.approx(sum(covered) / 2, abs=2e-4)
+    plans = [blocks["planning"]["strata"][name] for name in names]
+    count = sum(part["plans"] for part in plans)
+    assert count == blocks["planning"]["plans"]
+    for key in ("promised", "realised", "staying"):
+        mean = sum(part["plans"] * part[key] for part in plans) / count
+        assert blocks["planning"][key] == pytest.approx(mean, abs=2e-4)
+    shown = vgbench_cli("diagnose", "run", "--goals", "4", "--states", "64").stdout
+    assert "trap: 2 goals, the run solved" in shown and "goals of open" in shown and "tasks of trap (" in shown
+
+
+def test_failures_are_counted_by_stratum(run, vgbench_cli, tmp_path):
+    done = vgbench_cli("failures", "run", "--format", "json")
+    assert done.exit_code == 0, done.stderr
+    record, found = done.json(), rows(tmp_path / "run" / "episodes.jsonl")
+    assert {row["task"]: row["stratum"] for row in record["rows"]} == {
+        row["task"]: row["stratum"] for row in found if not row["success"]
+    }
+    assert record["rows"]
+    for name, part in record["strata"].items():
+        own = [row for row in found if row["stratum"] == name]
+        assert (part["tasks"], part["failed"]) == (len(own), sum(not row["success"] for row in own))
+        assert sum(part["counts"].values()) == part["failed"]
+    assert list(record["strata"]) == ["trap", "open"]
+    shown = vgbench_cli("failures", "run").stdout
+    assert "STRATUM" in shown and f"trap: {record['strata']['trap']['failed']} of 4 failed" in shown
+
+
 def test_tasks_without_strata_have_none_anywhere(vgbench_cli, tmp_path, monkeypatch):
     monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
     done = vgbench_cli("run", "--env", "wall", "--recipe", "vf", "--scale", "smoke", "--out", "run")
@@ -59,6 +109,10 @@ def test_tasks_without_strata_have_none_anywhere(vgbench_cli, tmp_path, monkeypa
     assert "strata" not in json.loads((tmp_path / "run" / "result.json").read_text())
     assert "stratum" not in rows(tmp_path / "run" / "episodes.jsonl")[0]
     assert "stratum" not in (tmp_path / "run" / "tasks.json").read_text()
+    for command in (("diagnose", "run", "--goals", "2", "--states", "64"), ("failures", "run")):
+        done = vgbench_cli(*command, "--format", "json")
+        assert done.exit_code == 0 and "strat" not in done.stdout, done.stderr
+        assert "strat" not in vgbench_cli(*command).stdout.lower()
 
 
 STRATA = """
