@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from benchmarks import coverage
-from vgbench.intervals import difference_interval, p_value, rate_interval, strata_interval
+from vgbench.intervals import area_interval, difference_interval, p_value, rate_interval, strata_interval
 from vgbench.statistics import score_interval, t_interval, wilson
 
 ROOT = Path(__file__).parents[1]
@@ -199,3 +199,43 @@ def test_intervals_of_strata_hold_the_difference(shared):
     assert held >= 185
     with pytest.raises(ValueError, match="both sides need the same seeds"):
         strata_interval(rows([1, 1], 4), shared, rows([1], 4), shared)
+
+
+def test_the_interval_of_an_area_knows_what_points_share():
+    """Two points that solve the same half of the tasks, and two that solve opposite halves."""
+    one, other = [1] * 20 + [0] * 20, [0] * 20 + [1] * 20
+    half = [0.5, 0.5]
+    # The same half twice: no more than one point says.
+    assert area_interval([([one, one], half)]) == pytest.approx(score_interval(0.5, 40))
+    # All tasks have the mean .5; each of the 80 scores counts, and no more than that.
+    assert area_interval([([one, other], half)]) == pytest.approx(score_interval(0.5, 80))
+    # Tasks of their own: the variances add up, to that of 80 tasks.
+    assert area_interval([([one], half[:1]), ([one], half[:1])]) == pytest.approx(score_interval(0.5, 80))
+    assert area_interval([([[1] * 40] * 3, [0.2, 0.5, 0.3])]) == pytest.approx(wilson(40, 40))
+    with pytest.raises(ValueError, match="same number of tasks"):
+        area_interval([([one, one[1:]], half)])
+
+
+def test_the_interval_of_an_area_has_the_variance_of_the_paired_bootstrap():
+    draw = np.random.default_rng(0)
+    table, weights = draw.random((3, 60)) < [[0.3], [0.5], [0.6]], np.array([0.25, 0.5, 0.25])
+    drawn = draw.integers(0, 60, (20_000, 60))
+    spread = (weights @ table)[drawn].mean(1).std()
+    low, high = area_interval([(table, weights)])
+    assert (high - low) / 2 == pytest.approx(1.96 * spread, rel=0.03)
+
+
+@pytest.mark.parametrize("rates", [(0.2, 0.5, 0.7, 0.8), (0.02, 0.05, 0.05, 0.1), (0.97, 0.98, 0.99, 0.99)])
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_interval_of_an_area_holds_the_known_one(rates, shared):
+    """Tasks whose chances at all points move together; shared by the points, or drawn for each of them."""
+    draw, weights, trials, n = np.random.default_rng(7), np.array([0.22, 0.38, 0.28, 0.12]), 1000, 100
+    known, held = float(weights @ rates), 0
+    for _ in range(trials):
+        hard = draw.random((1 if shared else 4, n))
+        # Half of what decides a task is its own, half is luck; the mean over tasks is the rate exactly.
+        solved = (np.where(draw.random((4, n)) < 0.5, hard, draw.random((4, n))) < np.array(rates)[:, None]) * 1.0
+        groups = [(solved, weights)] if shared else [(row[None], [w]) for row, w in zip(solved, weights, strict=True)]
+        low, high = area_interval(groups)
+        held += low <= known <= high
+    assert 0.925 < held / trials < 0.985

@@ -141,6 +141,36 @@ def strata_interval(rows_a: Rows, shared_a: bool, rows_b: Rows, shared_b: bool, 
     return max(low, -1.0), min(high, 1.0)
 
 
+def area_interval(groups: Sequence[tuple[Rows, Sequence[float]]], confidence: float = 0.95) -> Interval:
+    """Return the interval of a weighted mean of one checkpoint's rates at several points, for tasks like these.
+
+    Points that share their tasks are paired: a task that is hard at one of them is hard at others. The variance is that
+    of the paired bootstrap over tasks, which for a weighted mean has a closed form; the ends are Wilson's for so many
+    independent tasks, since the bootstrap's quantiles are too narrow near 0 and 1.
+
+    Args:
+        groups: for each set of tasks, scores from 0 to 1 of K points x n tasks, and the K weights; all weights add up
+            to 1.
+        confidence: how often it ought to hold the mean.
+
+    Raises:
+        ValueError: the points of a group have different numbers of tasks, or there is none.
+    """
+    import numpy as np
+
+    mean, variance, counts, units = 0.0, 0.0, [], 0
+    for rows, weights in groups:
+        counts.append(_checked(rows))
+        units += counts[-1] * len(rows)
+        scores = np.asarray(weights, dtype=float) @ np.asarray(rows, dtype=float)
+        mean += float(scores.mean())
+        variance += float(scores.var()) / counts[-1]
+    mean = min(max(round(mean, 12), 0.0), 1.0)  # rounding may leave [0, 1]
+    # A score never counts for more than a task; where all are solved, or none, no point says more than one does.
+    size = units if variance < 1e-12 and 0 < mean < 1 else mean * (1 - mean) / max(variance, 1e-12)
+    return score_interval(mean, min(max(size, min(counts)), units), confidence)
+
+
 def difference_interval(rows: Rows, shared: bool = True, confidence: float = 0.95) -> Interval:
     """Return the interval of a difference of two methods on the same tasks, for tasks like these.
 

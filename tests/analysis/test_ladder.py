@@ -124,3 +124,48 @@ def test_the_built_in_gradient_planner_runs_and_is_put_on_a_ladder(ladder_of, tm
     assert "3 candidates per plan" in done.stdout and "skipped" not in done.stdout
     row = json.loads((tmp_path / "run" / "episodes.jsonl").read_text().splitlines()[0])
     assert row["cost"] < row["cost_start"]
+
+
+MINE = """
+protocols:
+  near_wall:
+    extends: wall_big
+    summary: the large step, few episodes
+    set:
+      data.trajectories: 6
+      mpc.max_steps: 3
+      mppi.samples: 4
+"""
+
+
+def test_a_protocol_of_ones_own_file_is_put_on_a_ladder(vgbench_cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "mine.yaml").write_text(MINE)
+    asked = ("--protocol", "near_wall", "--recipes", "mine.yaml", "--scale", "smoke")
+    done = vgbench_cli("ladder", *asked, "--tasks", "2", "--format", "json")
+    assert done.exit_code == 0, done.stderr
+    record = done.json()
+    assert record["protocol"] == "near_wall" and record["planner"]["params"]["samples"] == 4
+    assert named(done)["straight line"]["n"] == 2
+    # Its data and tasks can be made alone, too.
+    done = vgbench_cli("tasks", *asked, "--out", "tasks.json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads((tmp_path / "tasks.json").read_text())["protocol"] == "near_wall"
+    done = vgbench_cli("collect", *asked, "--out", "data.h5", "--format", "json")
+    assert done.exit_code == 0 and done.json()["trajectories"] == 6, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--protocol", "near_wal", "--recipes", "mine.yaml"), "Did you mean 'near_wall'?"),
+        (("--protocol", "near_wall", "--recipes", "other.yaml"), "--recipes other.yaml"),
+        (("--run", "run", "--recipes", "mine.yaml"), "--recipes: with --run everything is the run's own"),
+    ],
+)
+def test_mistakes_beside_a_file_of_ones_own_are_named(ladder_of, vgbench_cli, tmp_path, options, message):
+    (tmp_path / "mine.yaml").write_text(MINE)
+    if "--run" in options:
+        ladder_of("mppi", WALL)
+    done = vgbench_cli("ladder", *options)
+    assert done.exit_code == 2 and message in done.stderr, done.stderr

@@ -16,6 +16,9 @@ from vgbench.experiments.budget import rows as budget
 from vgbench.experiments.sweep import of_grid, of_registry, read_grid
 from vgbench.experiments.sweep_results import areas
 from vgbench.reports.plots.sweep import plot, plot_budget
+from vgbench.statistics import wilson
+from vgbench.storage.episode_rows import Episodes
+from vgbench.storage.records import RunRecord
 from vgbench.training.stage_cache import stages
 
 TINY = [  # of scale smoke, which is small already
@@ -81,6 +84,10 @@ def test_a_grid_of_the_planner_trains_once_with_the_same_rows_as_alone(vgbench, 
     assert not shared(tmp_path / "alone")
 
     assert out.splitlines()[-3:] == ["out/sweep.png", "out/budget.png", "out"]
+    # One seed: the areas have intervals, and it says of whom.
+    [*areas_found] = load(tmp_path / "out" / "sweep.json")["areas"]
+    assert len(areas_found) == 2 and all(a["ci95"][0] <= a["area"] <= a["ci95"][1] for a in areas_found)
+    assert "for these checkpoints only, on tasks like these" in " ".join(out.split())
     with (tmp_path / "out" / "sweep.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {(r["curve"], r["value"]) for r in rows} == {
@@ -301,18 +308,58 @@ def test_values_beside_an_axis_are_as_many_as_its_own(tmp_path):
         read(content, "x.yaml")
 
 
+def runs_of(*solved, seed=0, tasks="same"):
+    """A record for each seed of one point, with the successes of its tasks."""
+    return [
+        RunRecord(Path(), "", "vf", "p", "quick", seed + n, {}, None, None, Episodes(one, (0.0,) * len(one)), {}, tasks)
+        for n, one in enumerate(solved)
+    ]
+
+
+def points_of(curve, rates, over="data.trajectories"):
+    return [
+        {"curve": curve, "over": over, "value": value, "success_rate": rate, "folder": f"{curve}{value}"}
+        for value, rate in rates
+    ]
+
+
 def test_the_area_is_the_mean_success_over_the_logarithm():
-    rows = [
-        {"curve": "a", "over": "data.trajectories", "value": value, "success_rate": rate}
-        # Not in order; by trapezia over the decades (.2 + .6) / 2 = .4 and (.6 + 1) / 2 = .8.
-        for value, rate in (("100", 0.6), ("10", 0.2), ("1000", 1.0))
-    ]
-    words = [{"curve": "b", "over": "maze.policy", "value": v, "success_rate": 0.5} for v in ("random", "stitch")]
-    zero = [{"curve": "c", "over": "wall.crossing", "value": v, "success_rate": 0.5} for v in ("0.0", "0.5")]
-    missing = [{"curve": "d", "over": "x.y", "value": v, "success_rate": r} for v, r in (("1", 0.5), ("2", None))]
-    assert areas([*rows, *words, *zero, *missing]) == [
-        {"curve": "a", "over": "data.trajectories", "area": pytest.approx(0.6)}
-    ]
+    # Not in order; by trapezia over the decades (.2 + .6) / 2 = .4 and (.6 + 1) / 2 = .8.
+    rows = points_of("a", (("100", 0.6), ("10", 0.2), ("1000", 1.0)))
+    words = points_of("b", (("random", 0.5), ("stitch", 0.5)), "maze.policy")
+    zero = points_of("c", (("0.0", 0.5), ("0.5", 0.5)), "wall.crossing")
+    missing = points_of("d", (("1", 0.5), ("2", None)), "x.y")
+    solved = {"10": 1, "100": 3, "1000": 5}
+    done = {f"a{value}": runs_of((True,) * n + (False,) * (5 - n)) for value, n in solved.items()}
+    [found] = areas([*rows, *words, *zero, *missing], done)
+    assert found | {"ci95": None} == {
+        "curve": "a",
+        "over": "data.trajectories",
+        "area": pytest.approx(0.6),
+        "ci95": None,
+        "scope": "for these checkpoints",
+    }
+    assert found["ci95"][0] < 0.6 < found["ci95"][1]
+
+
+def test_the_interval_of_an_area_speaks_of_tasks_or_of_seeds():
+    first, second = (True, True, False, False) * 20, (True, False, True, False) * 20
+    rows = points_of("a", (("10", 0.5), ("100", 0.5)))
+
+    def interval(ten, hundred):
+        [found] = areas(rows, {"a10": ten, "a100": hundred})
+        return found["ci95"], found["scope"]
+
+    alone = interval(runs_of(first), runs_of(first))
+    # The same tasks at both points, solved alike: no more is known than from one point.
+    assert alone == ([pytest.approx(x, abs=1e-4) for x in wilson(40, 80)], "for these checkpoints")
+    own = interval(runs_of(first), runs_of(first, tasks="other"))
+    assert own == ([pytest.approx(x, abs=1e-4) for x in wilson(80, 160)], "for these checkpoints")
+    (low, high), scope = interval(runs_of(first, second), runs_of(first, second))
+    assert scope == "over seeds" and low < 0.5 < high
+    # Seeds of tasks that differ from point to point, or of which one is missing: there is no interval to be had.
+    assert interval(runs_of(first, second), runs_of(first, second, tasks="other")) == (None, None)
+    assert interval(runs_of(first, second), runs_of(first)) == (None, None)
 
 
 def test_a_sweep_is_named_where_a_suite_is_asked_for(vgbench_cli):

@@ -66,6 +66,36 @@ def test_the_printed_ranking_says_what_was_shown_and_of_whom(ranked, record, vgb
     assert "CLAIM" not in done.stdout
 
 
+def test_the_ranking_as_latex_is_that_of_markdown(ranked, record, vgbench_cli):
+    ranked({"vf": [70], "vf_pred": [40]})
+    asked = ("report", str(record.runs), "--suite", "ranking", "--format")
+    page = vgbench_cli(*asked, "md").stdout.splitlines()
+    begin = next(number for number, line in enumerate(page) if line.startswith("| rank |"))
+    headers, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in page[begin : begin + 4])
+    done = vgbench_cli(*asked, "latex")
+    assert done.exit_code == 0, done.stderr
+    text = done.stdout
+    # The ranking, then the rates; comparisons only with --claims.
+    assert text.count(r"\begin{tabular}") == 2
+    assert vgbench_cli(*asked, "latex", "--claims").stdout.count(r"\begin{tabular}") == 3
+    comment, table = text[: text.index(r"\end{tabular}")].split(r"\begin{tabular}")
+    assert "% Ranked on the training seeds" in comment and all(line.startswith("%") for line in comment.splitlines())
+    shape, top, head, middle, *body, bottom = table.splitlines()
+    assert (shape, top, middle, bottom) == ("{lllrrrrrrl}", r"\toprule", r"\midrule", r"\bottomrule")
+    cells = [line.removesuffix(r" \\").split(" & ") for line in (head, *body)]
+    assert cells[0][:3] == ["rank", r"95 \%", "recipe"] and cells[0][4] == r"one\_door"
+    assert cells[1][2] == "vf" and cells[1][-1].startswith(r"vf\_pred (one\_door*, wall\_gamble*, ")
+    assert cells[2][2] == r"vf\_pred" and cells[2][-1] == "--"
+    plain = [[cell.replace("\\", "").replace("--", "-") for cell in row] for row in cells]
+    assert plain == [headers, *([cell.replace("\u2013", "-").replace("\u2014", "-") for cell in row] for row in rows)]
+
+
+def test_a_suite_without_a_ranking_has_none_as_latex(record, vgbench_cli):
+    record()
+    done = vgbench_cli("report", str(record.runs), "--suite", "paper_table_2", "--format", "latex")
+    assert done.stdout.count(r"\begin{tabular}") == 1
+
+
 def test_a_recipe_without_all_protocols_has_no_rank(record, report):
     record(protocol="ring", recipe="vf", variant="tuned")
     content = report(str(record.runs), "--suite", "ranking")

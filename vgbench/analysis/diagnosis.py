@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vgbench.analysis.prediction import Rollouts, planning, planning_lines, prediction, prediction_lines, rollouts
 from vgbench.analysis.probe import probe, probe_lines
-from vgbench.analysis.sampling import GoalSample, GoalSampler
+from vgbench.analysis.sampling import GoalSample, GoalSampler, by_stratum
 from vgbench.analysis.value_order import descent, descent_lines, fixed_point, fixed_point_lines, rank, rank_lines
 from vgbench.analysis.value_shape import metric, metric_lines, scale, scale_lines
 from vgbench.analysis.verdict import verdict
@@ -13,6 +13,7 @@ from vgbench.api.capabilities import MissingCapability
 from vgbench.errors import UsageError
 from vgbench.experiments.trained import Trained
 from vgbench.storage.files import Record
+from vgbench.text import plural
 from vgbench.version import __version__
 
 FORMAT = 1
@@ -114,10 +115,23 @@ def diagnose(trained: Trained, goals: int = 16, states: int = 1000, seed: int = 
         "goals": len(views),
         "states": len(views[0].sample),
         "of": KINDS[views[0].grid is not None],
+        **_strata(trained, views),
         "seed": seed,
         "meaningless": trained.spec.scale == "smoke",
         "blocks": {block.name: _measured(block, seen) for block in BLOCKS},
     }
+
+
+def _strata(trained: Trained, views: list[GoalSample]) -> Record:
+    """Number of goals of each stratum, and the run's success on all of its tasks; nothing where there are no strata."""
+    strata = by_stratum(view.stratum for view in views)
+    rows = trained.folder.lines("episodes.jsonl")
+    solved = {name: [bool(row["success"]) for row in rows if row.get("stratum") == name] for name in strata}
+    found = {
+        name: {"goals": len(goals), "tasks": len(solved[name]), "successes": sum(solved[name])}
+        for name, goals in strata.items()
+    }
+    return {"strata": found} if found else {}
 
 
 def _measured(block: Block, seen: Inspected) -> Record:
@@ -130,6 +144,10 @@ def _measured(block: Block, seen: Inspected) -> Record:
 def text(record: Record) -> str:
     """Return the record of a diagnosis as lines of text: its verdict, then one block after another."""
     parts = [verdict(record), f"{record['title']}: {record['goals']} goals, {record['states']} states each"]
+    parts += [
+        f"  {name}: {plural(found['goals'], 'goal')}, the run solved {found['successes']} of {found['tasks']} tasks"
+        for name, found in record.get("strata", {}).items()
+    ]
     for block in BLOCKS:
         found = record["blocks"].get(block.name)
         if found is None:

@@ -1,7 +1,7 @@
 """Why tasks failed: each one is played again and told what happened, from its path and from what its model expected."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 import torch
@@ -38,7 +38,8 @@ def failures(trained: Trained, tasks: Sequence[int] | None = None, most: int | N
         most: of all of them, the first so many.
 
     Returns:
-        Values for JSON: `counts` by reason, and a row for each task. Distances in the environment's unit.
+        Values for JSON: `counts` by reason, for each of the `strata` of the tasks, too, if they have any; and a row
+        for each task. Distances in the environment's unit.
 
     Raises:
         UsageError: a task did not fail, or does not exist.
@@ -60,7 +61,8 @@ def traced(
     chosen = (list(dict.fromkeys(tasks)) if tasks else failed)[:most]
     traces = replay(trained, chosen, imagine=False) if chosen else []
     unit, layouts = full_step(trained), Layouts(trained)
-    found = [_task(trained, trace, unit, layouts) for trace in traces]
+    strata = {task: {"stratum": row["stratum"]} if "stratum" in row else {} for task, row in rows.items()}
+    found = [{**_task(trained, trace, unit, layouts), **strata[trace.task]} for trace in traces]
     counts = Counter(row["reason"] for row in found)
     record = {
         "title": trained.run["title"],
@@ -72,11 +74,33 @@ def traced(
         "success_radius": float(trained.environment.success_radius),
         "full_step": round(unit, 6),
         "meaningless": trained.spec.scale == "smoke",
-        "counts": {reason: counts[reason] for reason in REASONS if counts[reason]},
+        "counts": _ordered(counts),
+        **_by_stratum(rows.values(), found),
         "model_expected_to_move": sum(believed(row, unit) for row in found),
         "rows": found,
     }
     return record, traces
+
+
+def _ordered(counts: Counter[str]) -> dict[str, int]:
+    return {reason: counts[reason] for reason in REASONS if counts[reason]}
+
+
+def _by_stratum(rows: Iterable[Record], found: Sequence[Record]) -> Record:
+    """Tasks, failed ones and, of those that are shown, counts by reason, of each stratum; nothing without strata."""
+    success: dict[str, list[bool]] = {}
+    for row in rows:
+        if "stratum" in row:
+            success.setdefault(row["stratum"], []).append(bool(row["success"]))
+    strata = {
+        name: {
+            "tasks": len(solved),
+            "failed": solved.count(False),
+            "counts": _ordered(Counter(row["reason"] for row in found if row["stratum"] == name)),
+        }
+        for name, solved in success.items()
+    }
+    return {"strata": strata} if strata else {}
 
 
 def believed(row: Record, unit: float) -> bool:
@@ -173,7 +197,7 @@ def text(record: Record) -> str:
     shown = f" (the first {record['shown']} are shown)" if record["shown"] < record["failed"] else ""
     head = f"{record['title']}: {record['failed']} of {record['tasks']} tasks failed{shown}"
     if not record["rows"]:
-        return head
+        return "\n".join([head, *_strata_lines(record)])
     parts = []
     for why, count in record["counts"].items():
         walls = sum(bool(row["at_wall"]) for row in record["rows"] if row["reason"] == why)
@@ -181,4 +205,13 @@ def text(record: Record) -> str:
     expected = record["model_expected_to_move"]
     if stuck := record["counts"].get("stuck", 0):
         parts[-1] += f"; in {expected} of the {stuck} stuck ones the model expected to move on"
-    return f"{head}: {', '.join(parts)}"
+    return "\n".join([f"{head}: {', '.join(parts)}", *_strata_lines(record)])
+
+
+def _strata_lines(record: Record) -> list[str]:
+    """Say how many tasks of each stratum failed, and of what."""
+    lines = []
+    for name, found in record.get("strata", {}).items():
+        whys = ", ".join(f"{count} {REASONS[why]}" for why, count in found["counts"].items())
+        lines.append(f"  {name}: {found['failed']} of {found['tasks']} failed" + (f": {whys}" if whys else ""))
+    return lines

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vgbench.analysis.plans import first_plans
-from vgbench.analysis.sampling import goal_points, latents, windows
+from vgbench.analysis.sampling import by_stratum, goal_points, latents, windows
 from vgbench.api import State
 from vgbench.experiments.trained import Trained
 from vgbench.model.batching import take_rows
@@ -126,15 +126,18 @@ def planning(trained: Trained) -> Record:
         aggregate(distances(trained, latent, goal).unbind(1), settings)
         for latent in (predict(trained, here, plans), true, here.unsqueeze(1).expand_as(true))
     )
-    return {
-        "plans": count,
-        "steps": plans.shape[1],
-        "promised": round(float(promised.mean()), 4),
-        "realised": round(float(realised.mean()), 4),
-        "staying": round(float(stays.mean()), 4),
-        "kept": _kept(float(stays.mean()), float(promised.mean()), float(realised.mean())),
-        "recorded": _recorded(trained),
-    }
+    costs = torch.stack([promised, realised, stays])
+    result = {"plans": count, "steps": plans.shape[1], **_of_plans(costs), "recorded": _recorded(trained)}
+    if strata := by_stratum((tasks.strata or ())[:count]):
+        result["strata"] = {name: {"plans": len(rows), **_of_plans(costs[:, rows])} for name, rows in strata.items()}
+    return result
+
+
+def _of_plans(costs: Tensor) -> Record:
+    """Mean costs, and the share of the promise that is kept, of plans [3, N]: promised, realised, of staying."""
+    promised, realised, stays = map(float, costs.mean(1))
+    means = {"promised": round(promised, 4), "realised": round(realised, 4), "staying": round(stays, 4)}
+    return means | {"kept": _kept(stays, promised, realised)}
 
 
 def _kept(stays: float, promised: float, realised: float) -> float | None:
@@ -191,6 +194,11 @@ def planning_lines(block: Record) -> list[str]:
         f"first plans of {block['plans']} tasks, {block['steps']} steps: cost promised {block['promised']:.4g}, "
         f"realised {block['realised']:.4g}, of standing still {block['staying']:.4g}"
     ]
+    for name, found in block.get("strata", {}).items():
+        lines.append(
+            f"tasks of {name} ({found['plans']}): promised {found['promised']:.4g}, realised {found['realised']:.4g}, "
+            f"of standing still {found['staying']:.4g}"
+        )
     for name, means in block["recorded"].items():
         solved, unsolved = figure_text(means["solved"]), figure_text(means["unsolved"])
         lines.append(f"{name}, mean over the plans of an episode: solved {solved}, unsolved {unsolved}")

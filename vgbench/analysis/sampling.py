@@ -1,6 +1,7 @@
 """What a diagnosis looks at: goals, states all around them, and the learned distances between the two."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ class GoalSample:
         cost: [M] float64, true least number of steps to the goal, or None.
         sample: [S] numbers of the states that statistics over pairs use.
         goal_point: [1, D'], to which distances are taken.
+        stratum: of the task whose goal it is; None where tasks have none, or the goal is no task's.
     """
 
     goal: State
@@ -35,10 +37,20 @@ class GoalSample:
     cost: Tensor | None
     sample: Tensor
     goal_point: Tensor | None = None
+    stratum: str | None = None
 
     def goals(self, count: int) -> State:
         """Repeat the goal."""
         return {name: value.expand(count, *value.shape[1:]) for name, value in self.goal.items()}
+
+
+def by_stratum(strata: Iterable[str | None]) -> dict[str, list[int]]:
+    """Return the numbers of the goals or tasks of each stratum, in the order in which these come first."""
+    found: dict[str, list[int]] = {}
+    for number, name in enumerate(strata):
+        if name is not None:
+            found.setdefault(name, []).append(number)
+    return found
 
 
 def lacks(environment: Environment, name: str) -> str | None:
@@ -111,7 +123,9 @@ class GoalSampler:
         trained = self._trained
         if offers(trained.environment, HasStateGrid):
             count = min(goals, len(trained.tasks))
-            return [self._view(take_rows(trained.tasks.goal, slice(row, row + 1)), None) for row in range(count)]
+            views = [self._view(take_rows(trained.tasks.goal, slice(row, row + 1)), None) for row in range(count)]
+            strata = trained.tasks.strata or (None,) * count
+            return [replace(view, stratum=name) for view, name in zip(views, strata, strict=False)]
         data = trained.data
         chosen = torch.from_numpy(self._rng.integers(0, data.total, goals)).to(data.device)
         return [self._view(data.state(*data.places(index)), index) for index in chosen.split(1)]

@@ -8,7 +8,7 @@ from scipy import stats
 from torch import Tensor
 
 from vgbench.analysis.goal_statistics import collapsed_lines, over, over_goals
-from vgbench.analysis.sampling import GoalSample, array, level_to_goal
+from vgbench.analysis.sampling import GoalSample, array, by_stratum, level_to_goal
 from vgbench.api import (
     HasCostToGo,
     HasPairLabels,
@@ -55,14 +55,21 @@ def rank(trained: Trained, views: list[GoalSample]) -> Record:
     result: Record = {"groups": {}}
     for name, group in groups.items():
         rows = [(d, c) if isinstance(group, slice) else (d[label == group], c[label == group]) for d, c, label in pairs]
-        result["groups"][name] = {
-            "spearman": over_goals(rows, lambda d, c: stats.spearmanr(d, c)[0]),
-            "kendall": over_goals(rows, lambda d, c: stats.kendalltau(d, c)[0]),
-        }
+        result["groups"][name] = _correlations(rows)
+    if strata := by_stratum(view.stratum for view in views):
+        result["strata"] = {name: _correlations([pairs[n][:2] for n in rows]) for name, rows in strata.items()}
     optimal = [_optimal_value(trained, views, terms) for terms in value_terms(trained)]
     if optimal:
         result["optimal_value"] = _by_level(optimal)
     return result
+
+
+def _correlations(rows: list[tuple[np.ndarray, np.ndarray]]) -> Record:
+    """Rank correlations of learned and true distances [S], over goals."""
+    return {
+        "spearman": over_goals(rows, lambda d, c: stats.spearmanr(d, c)[0]),
+        "kendall": over_goals(rows, lambda d, c: stats.kendalltau(d, c)[0]),
+    }
 
 
 def _optimal_value(trained: Trained, views: list[GoalSample], terms: ValueTerms) -> Record:
@@ -123,6 +130,11 @@ def _fixed_point(trained: Trained, views: list[GoalSample], terms: ValueTerms) -
     pairs = list(zip(_learned(trained, views, terms.level), truth, strict=True))
     result = {**level, "tau": tau, "gamma": gamma, "stride": stride, **_against(pairs, 1 / (1 - gamma))}
     result["spearman"] = over_goals(pairs, lambda d, v: stats.spearmanr(d, v)[0])
+    if strata := by_stratum(view.stratum for view in views):
+        result["strata"] = {
+            name: {"spearman": over_goals([pairs[n] for n in rows], lambda d, v: stats.spearmanr(d, v)[0])}
+            for name, rows in strata.items()
+        }
     if offers(trained.environment, HasCostToGo):
         costs = list(zip(truth, _costs(views), strict=True))
         result["its_own_spearman_with_cost"] = over_goals(costs, lambda v, c: stats.spearmanr(v, c)[0])
@@ -138,15 +150,22 @@ def descent(trained: Trained, views: list[GoalSample]) -> Record:
         "straight": lambda view: trained.environment.goal_distance(view.states, view.goals(len(view.points))).double(),
     }
     result: Record = {"tolerance": TOLERANCE, "states": len(views[0].points)}
+    strata: dict[str, Record] = {name: {} for name in by_stratum(view.stratum for view in views)}
     for name, function in functions.items():
         figures = [
-            _descend(trained, view, view.grid, value)
+            (view.stratum, _descend(trained, view, view.grid, value))
             for view in views
             if view.grid is not None and (value := function(view)) is not None
         ]
         if figures:
-            result[name] = {key: over([figure[key] for figure in figures]) for key in figures[0]}
-    return result
+            result[name] = _means([figure for _, figure in figures])
+            for stratum, of_tasks in strata.items():
+                of_tasks[name] = _means([figure for of, figure in figures if of == stratum])
+    return result | ({"strata": strata} if strata else {})
+
+
+def _means(figures: list[dict[str, float]]) -> Record:
+    return {key: over([figure[key] for figure in figures]) for key in figures[0]}
 
 
 def _descend(trained: Trained, view: GoalSample, grid: StateGrid, value: Tensor) -> dict[str, float]:
@@ -195,9 +214,10 @@ def _against(pairs: list[tuple[np.ndarray, np.ndarray]], bound: float) -> Record
 
 def rank_lines(block: Record) -> list[str]:
     """Put into words: the correlation with the true cost."""
-    width = max(map(len, block["groups"]))
+    shown = block["groups"] | {f"goals of {name}": found for name, found in block.get("strata", {}).items()}
+    width = max(map(len, shown))
     lines = [f"{'pairs':<{width}}  Spearman               Kendall"]
-    for name, figures in block["groups"].items():
+    for name, figures in shown.items():
         lines.append(f"{name:<{width}}  {figure_text(figures['spearman']):<21}  {figure_text(figures['kendall'])}")
     lines += collapsed_lines({name: figures["spearman"] for name, figures in block["groups"].items()})
     for level, value in _each_level(block["optimal_value"]) if block.get("optimal_value") else ():
@@ -226,6 +246,10 @@ def fixed_point_lines(block: Record) -> list[str]:
             f"Pearson {figure_text(found['pearson'])}, mean error {figure_text(found['error_of_bound'])} of the bound"
         )
         lines += collapsed_lines({"all": found["spearman"]})
+        lines += [
+            f"{level}goals of {name}: Spearman {figure_text(part['spearman'])}"
+            for name, part in found.get("strata", {}).items()
+        ]
         if own := found.get("its_own_spearman_with_cost"):
             lines.append(f"{level}that solution itself, against the true cost: Spearman {figure_text(own)}")
     lines.append(
@@ -242,6 +266,9 @@ def descent_lines(block: Record) -> list[str]:
         if key in block:
             coverage, minima, stuck = (figure_text(block[key][column]) for column in ("coverage", "minima", "stuck"))
             lines.append(f"{name:<26}  {coverage:<21}  {minima:<24}  {stuck}")
+    for stratum, found in block.get("strata", {}).items():
+        covered = [f"{names[key]} {figure_text(found[key]['coverage'])}" for key in names if key in found]
+        lines.append(f"goals of {stratum}, reaches the goal: {'; '.join(covered)}")
     lines.append(
         f"Share of {block['states']} grid states from which the lowest neighbour leads on to the goal; stuck: "
         f"no neighbour is lower by {block['tolerance']:g} of the largest distance."

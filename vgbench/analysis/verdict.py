@@ -33,6 +33,8 @@ def _value(blocks: dict[str, Any]) -> list[str]:
     """What is wrong with the learned distance."""
     found = []
     groups = {name: one["spearman"] for name, one in blocks.get("rank", {}).get("groups", {}).items()}
+    strata = blocks.get("rank", {}).get("strata", {})
+    groups |= {f"goals of {name}": one["spearman"] for name, one in strata.items()}
     known = {name: one["mean"] for name, one in groups.items() if one}
     if known:
         worst = min(known, key=lambda name: known[name])

@@ -277,6 +277,14 @@ class Environment(Plugin, ABC):
     def sample_tasks(self, count: int, seed: int, data: Trajectories) -> Tasks:
         """Sample planning problems, none of them solved at its start; `data` is what the model was trained on."""
 
+    @property
+    def task_strata(self) -> tuple[str, ...] | None:
+        """Return the strata that its tasks may have with these parameters, `()` for none; None: only the tasks tell.
+
+        Names in claims and in files for --tasks are held against it before anything is computed.
+        """
+        return None
+
     def check_tasks(self, tasks: Tasks, data: Trajectories) -> dict[str, Any]:
         """Check tasks, sampled or read from a file, against the data that the model is trained on.
 

@@ -29,7 +29,7 @@ EPILOG = examples(
 )
 
 
-@takes("env", "protocol", "scale", "variant", "data_seed", "set", "plugin_timeout")
+@takes("env", "protocol", "recipes", "scale", "variant", "data_seed", "set", "plugin_timeout")
 @handled
 def collect(
     out: Annotated[Path, typer.Option(metavar="FILE", help="HDF5 file to write; must not exist.")],

@@ -51,8 +51,12 @@ def failures(
     print(text(record))
     if record["rows"]:
         print()
-        rows = [[str(row["task"]), REASONS[row["reason"]], row["text"]] for row in record["rows"]]
-        print_table(["TASK", "REASON", "WHAT HAPPENED"], rows, wrap=2)
+        strata = ["STRATUM"] if "strata" in record else []
+        rows = [
+            [str(row["task"]), *(row["stratum"] for _ in strata), REASONS[row["reason"]], row["text"]]
+            for row in record["rows"]
+        ]
+        print_table(["TASK", *strata, "REASON", "WHAT HAPPENED"], rows, wrap=2 + len(strata))
         print(f"\nnext: vgbench plot {run} --task {record['rows'][0]['task']} --format gif")
     if picture:
         print(picture)

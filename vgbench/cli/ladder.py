@@ -11,6 +11,7 @@ from vgbench.text import interval_text, share_text
 EPILOG = examples(
     "vgbench ladder --protocol wall_big",
     "vgbench ladder --run runs/NAME --tasks 40 --budget 64 --out ladder.json",
+    "vgbench ladder --protocol my_rooms --recipes mine.yaml",
 )
 
 
@@ -28,6 +29,10 @@ def ladder(
     scale: Annotated[
         str | None,
         typer.Option(metavar="smoke|quick|paper", help="How much to compute (default: quick); without --run."),
+    ] = None,
+    recipes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="YAML file with your own protocols and recipes; without --run."),
     ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Set a parameter; without --run.")
@@ -48,7 +53,7 @@ def ladder(
 
     if out is not None:
         check_in_folder("--out", out)
-    setup, runs = set_up(protocol, run or [], tasks, budget, scale, set_ or [])
+    setup, runs = set_up(protocol, run or [], tasks, budget, scale, set_ or [], recipes)
     record = run_ablation(setup, runs, lambda name: progress(f"running: {name}"))
     if out is not None:
         write_json(out, record)

@@ -177,7 +177,7 @@ def _text(layout: str, table: "Table", findings: "list[Finding]", claims: bool, 
     if layout == "latex":
         from vgbench.reports.latex import latex
 
-        return latex(table, findings if claims else [])
+        return latex(table, findings, claims)
     if layout == "csv":
         return export.table_csv(table) + (f"\n{export.claims_csv(findings)}" if claims else "")
     if layout == "json":

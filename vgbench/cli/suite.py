@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vgbench.cli import completion
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table, takes
+from vgbench.cli.common import Debug, Format, examples, handled, note, print_json, print_table, takes
 from vgbench.cli.experiment_options import Execution, print_outcomes, print_plan
 from vgbench.cli.result import print_next
 from vgbench.config.options import SHARED
@@ -74,7 +74,7 @@ def suite(
             "NAME: expected a suite, such as paper_table_2, or a YAML file with one (see `vgbench list suite`)"
         )
     from vgbench.config.request import RunRequest
-    from vgbench.experiments import suite
+    from vgbench.experiments import claim_strata, suite
     from vgbench.experiments.cells import seeds
 
     # First: what it leaves in `options` are those of a run.
@@ -84,6 +84,7 @@ def suite(
     asked, base = suite.narrowed(found, only or ()), RunRequest(**options)
     wanted = suite.cells(asked, seeds(how.seeds, how.num_seeds, asked.seeds), base)
     campaign = how.campaign("suite", asked.name, wanted, base)
+    campaign.strata = claim_strata.check(asked, wanted, note)
     if how.dry_run:
         print_plan(campaign, format, how.estimate)
     else:

@@ -9,7 +9,7 @@ from vgbench.cli.common import Debug, Format, examples, handled, print_json, pri
 from vgbench.cli.experiment_options import Execution, print_outcomes, print_plan
 from vgbench.config.options import SHARED
 from vgbench.errors import UsageError
-from vgbench.text import rate_text, share_text
+from vgbench.text import interval_text, rate_text, share_text
 
 if TYPE_CHECKING:
     from vgbench.config.request import RunRequest
@@ -97,7 +97,7 @@ def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], fo
     costs = budget.rows(rows)
     root, meaningless = campaign.root, campaign.scale == "smoke"
     title = f"{campaign.cells[0].spec.protocol}, scale {campaign.scale}" + (" (not meaningful)" if meaningless else "")
-    areas = sweep_results.areas(rows)
+    areas = sweep_results.areas(rows, sweep_results.records(points, outcomes))
     campaign.amend(points=rows, budget=costs, areas=areas)
     sweep_results.write_csv(root / "sweep.csv", rows)
     plot(root / "sweep.png", rows, title)
@@ -113,9 +113,14 @@ def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], fo
         if areas:
             print()
             print_table(
-                ["CURVE", "OVER", "MEAN SUCCESS (LOG AXIS)"],
-                [[area["curve"], area["over"], share_text(area["area"])] for area in areas],
+                ["CURVE", "OVER", "MEAN SUCCESS (LOG AXIS) [95 %]", "HOLDS"],
+                [[area["curve"], area["over"], _area(area), area["scope"] or ""] for area in areas],
             )
+            if any(area["scope"] == sweep_results.CHECKPOINTS for area in areas):
+                print(
+                    "\nThe intervals are for these checkpoints only, on tasks like these; what other seeds of training "
+                    "would give, one seed does not tell."
+                )
         if costs:
             print()
             print_table(["CURVE", "EVALUATIONS PER TASK", "SUCCESS", "SETTINGS"], [_cost(row) for row in costs])
@@ -126,6 +131,11 @@ def _finish(campaign: "Campaign", points: "list[Point]", outcomes: list[Any], fo
         print(root)
     if missing:
         raise typer.Exit(1)
+
+
+def _area(area: dict[str, Any]) -> str:
+    ends = area["ci95"]
+    return share_text(area["area"]) + (f" {interval_text(ends)}" if ends else "")
 
 
 def _done(row: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ EPILOG = examples(
 )
 
 
-@takes("env", "protocol", "scale", "variant", "task_seed", "data_seed", "data", "set", "plugin_timeout")
+@takes("env", "protocol", "recipes", "scale", "variant", "task_seed", "data_seed", "data", "set", "plugin_timeout")
 @handled
 def tasks(
     out: Annotated[Path, typer.Option(metavar="FILE.json", help="JSON file to write; must not exist.")],

@@ -43,7 +43,7 @@ class RunOptions(TypedDict, total=False):
     env: Annotated[Text, About("Environment (uses its default protocol).", "NAME", key="environment")]
     protocol: Annotated[Text, About("Evaluation protocol; see `vgbench list protocol`.", "NAME")]
     recipe: Annotated[Text, About("Objectives, distance and training; see `vgbench list recipe`.", "NAME")]
-    recipes: Annotated[File, About("YAML file with your own recipes, for --recipe.", "FILE", key=None)]
+    recipes: Annotated[File, About("YAML file with your own recipes and protocols.", "FILE", key=None)]
     objective: Annotated[Names, About("Term of the loss; repeatable.", "NAME[:WEIGHT]", key="objectives")]
     distance: Annotated[Text, About("Distance between latents.", "NAME")]
     planner: Annotated[Text, About("Planner (default: the protocol's).", "NAME")]

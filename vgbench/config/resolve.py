@@ -8,7 +8,6 @@ from typing import Any, cast
 from vgbench.api import Environment, Params
 from vgbench.api.network import ROLES
 from vgbench.config import compute
-from vgbench.config.catalogue_files import load_catalogue
 from vgbench.config.data_file import DataFile
 from vgbench.config.method import Method, PluginSlot, choose_method
 from vgbench.config.parameters import Addresses, Assignment, Target
@@ -73,8 +72,8 @@ def resolve_data(request: RunRequest, tasks: bool = False) -> DataSpec:
     Raises:
         UsageError: as for `resolve`.
     """
-    registry, catalogue, options = Registry(), load_catalogue(), OptionReader(request)
-    resolved = choose_protocol(options, registry, catalogue)
+    registry, options = Registry(), OptionReader(request)
+    resolved = choose_protocol(options, registry, options.catalogue())
     piece = PluginSlot("environment", resolved.environment)
     data = _data_file(options, resolved.environment)
     if data:

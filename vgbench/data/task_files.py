@@ -8,6 +8,7 @@ import torch
 
 from vgbench.api import Environment, State, Tasks, Trajectories
 from vgbench.data import checks
+from vgbench.data import strata as groups
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.plugin.attribution import describe_plugin
 from vgbench.storage.files import JSON_BYTES, Record, parse_json, read_bytes
@@ -64,6 +65,10 @@ def sample(
     for end, state in (("start", tasks.start), ("goal", tasks.goal)):
         checks.check_arrays(who, f"sample_tasks ({end})", state, environment.spec.state, count)
     checks.check_strata(who, tasks.strata, count)
+    known = groups.declared(environment)
+    if known is not None and (other := groups.unknown(tasks.strata or (), known)) is not None:
+        names = ", ".join(known) or "none"
+        raise VgbenchError(f"{who} sampled a task of stratum {other!r}; its task_strata are: {names}")
     solved = int(environment.success(tasks.start, tasks.goal).sum())
     if solved:
         raise VgbenchError(f"{who} sampled {solved} tasks solved at their start")
@@ -119,7 +124,7 @@ def load(path: Path, environment: Environment) -> TaskManifest:
     content = read_content(path)
     with _Refused(path):
         start, goal = (_state(content, end, environment) for end in ("start", "goal"))
-        tasks = Tasks(start, goal, _strata(path, content["tasks"]))
+        tasks = Tasks(start, goal, _strata(path, content["tasks"], environment))
         keys = [task["key"] for task in content["tasks"]]
         if content["noise"] != NOISE or keys != [[content["seed"], i] for i in range(content["number"])]:
             raise ValueError(f"its noise is not keyed as here: {NOISE} by [seed, number of the task]")
@@ -174,12 +179,16 @@ def _state(content: Record, end: str, environment: Environment) -> State:
     return state
 
 
-def _strata(path: Path, rows: list[Record]) -> tuple[str, ...] | None:
-    """Names of the tasks' groups; None where no task has one."""
+def _strata(path: Path, rows: list[Record], environment: Environment) -> tuple[str, ...] | None:
+    """Names of the tasks' groups; None where no task has one. They have to be the environment's, if it declares any."""
     if not any("stratum" in row for row in rows):
         return None
     strata = tuple(row["stratum"] for row in rows)
     checks.check_strata(str(path), strata, len(rows))
+    known = groups.declared(environment)
+    if known is not None and (other := groups.unknown(strata, known)) is not None:
+        there = groups.not_there(other, known)
+        raise ValueError(f"task {strata.index(other)} is of stratum {other!r}, which the environment has not. {there}")
     return strata
 
 

@@ -57,6 +57,8 @@ class Campaign:
         """
         self.kind, self.name, self.scale, self.root, self.cells = kind, name, scale, root, list(cells)
         self._every = list(every)
+        # By protocol, those that some task has to be of, where the environment does not declare which it has.
+        self.strata: Mapping[str, Mapping[str, str]] = {}
         self._path = root / f"{kind}.json"
         self._old = self._read()
 
@@ -232,6 +234,7 @@ class Campaign:
             cwd=str(Path.cwd()),
             env=env,
             plugins=tuple(map(dict, provenance.plugins(cell.spec))),
+            strata=self.strata.get(cell.spec.protocol, {}),
         )
 
 

@@ -1,6 +1,7 @@
 """The steps of a run: data, tasks, training, planning, baselines; each resumes where it was."""
 
 import operator
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from vgbench.api.capabilities import offers
 from vgbench.data import files, held_out, task_files
 from vgbench.data.checks import sanity_check_environment
 from vgbench.data.dataset import Dataset, unequal_components
+from vgbench.data.strata import check_wanted
 from vgbench.experiments.build import build_environment, build_model, build_planner, build_terms, load_data
 from vgbench.experiments.rates import rate
 from vgbench.experiments.trained import Trained, last_stage
@@ -52,9 +54,11 @@ class RunSteps:
         stop: Stop,
         share: Path | None = None,
         trained: Trained | None = None,
+        strata: Mapping[str, str] | None = None,
     ) -> None:
-        """Name the run and its folder; `share` and `trained` as for `vgbench.experiments.runner.run`."""
+        """Name the run and its folder; `share`, `trained` and `strata` as for `vgbench.experiments.runner.run`."""
         self.spec, self.folder, self.loggers, self.stop, self.trained = spec, folder, loggers, stop, trained
+        self.strata = strata or {}
         self.shared = StageCache(share, spec) if share is not None else None
         self.device = torch.device(spec.device)
         self.environment = build_environment(spec.environment)
@@ -224,6 +228,7 @@ class RunSteps:
     def _tasks(self, data: Dataset) -> tuple[Tasks, TasksAbout]:
         """Tasks on the device, and what result.json says of them. The folder gets their manifest, or has it."""
         found, about = task_files.for_run(self.spec, self.environment, data.trajectories)
+        check_wanted(self.strata, found.tasks)
         task_files.keep(found, self.folder.path / "tasks.json")
         return found.tasks.to(self.device), about
 

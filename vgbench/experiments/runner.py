@@ -36,6 +36,7 @@ def run(
     again: bool = False,
     trained: Trained | None = None,
     train_only: bool = False,
+    strata: Mapping[str, str] | None = None,
 ) -> Any:
     """Run a specification to its end and return the content of result.json.
 
@@ -50,6 +51,8 @@ def run(
         again: repeat a run whose plugins have changed since; the old folder is kept beside it.
         trained: a run whose model is taken, so that nothing is trained.
         train_only: stop when the model is trained, which needs no simulator, and return the content of training.json.
+        strata: names of strata that some task has to be of, which is checked before training; and where each is asked
+            for.
 
     Raises:
         UsageError: the folder holds something else, or was made before a plugin changed, or the parts of the run do not
@@ -88,7 +91,7 @@ def run(
                 loggers.note(text)
             kept_words = f"What was done is kept in {folder.path}: fix it and give the same command again"
             with attribute_errors(RunFailed, kept_words), _own_interrupts(stop, kept_words):
-                steps = RunSteps(spec, folder, loggers, stop, share, trained)
+                steps = RunSteps(spec, folder, loggers, stop, share, trained, strata)
                 result = steps.train_alone() if train_only else steps.execute()
             played = (folder.path / "result.json").exists()
             done = "trained" if train_only and not played else "done"

@@ -89,7 +89,8 @@ def _run(job: Job) -> None:
         pass
     loggers = Loggers().load(Registry())
     loggers.register(StageFile(folder), "stage_file")
-    runner.run(spec, folder, job.argv, loggers, share=Path(job.share) if job.share else None)
+    share = Path(job.share) if job.share else None
+    runner.run(spec, folder, job.argv, loggers, share=share, strata=job.strata)
 
 
 def _watch_parent() -> None:

@@ -62,6 +62,7 @@ def suite(
         vgbench.suite("paper_table_2", only=["vf", "wall_big"], seeds=[0, 1], scale="smoke").results
     """
     from vgbench.config.request import RunRequest
+    from vgbench.experiments import claim_strata
     from vgbench.experiments import suite as suites
 
     found, own = suites.find(str(name), Path(recipes) if recipes else None, "name")
@@ -69,7 +70,9 @@ def suite(
     base = RunRequest(recipes=own, **_shared(options))
     cells = suites.cells(asked, tuple(seeds) if seeds is not None else asked.seeds, base)
     root = Path(out) if out else Path("runs") / f"{asked.name}-{base.options.get('scale', 'quick')}"
-    return _computed("suite", asked.name, root, cells, f"vgbench.suite({str(name)!r})", workers, executor, tell)
+    strata = claim_strata.check(asked, cells, tell)
+    call = f"vgbench.suite({str(name)!r})"
+    return _computed("suite", asked.name, root, cells, call, workers, executor, tell, strata=strata)
 
 
 def sweep(
@@ -145,6 +148,7 @@ def _computed(
     executor: str,
     tell: Callable[[str], None],
     outcomes: "list[CellOutcome] | None" = None,
+    strata: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Runs:
     """Compute what is not complete."""
     from vgbench.experiments import executors
@@ -155,7 +159,9 @@ def _computed(
     resolved = resolve_cells(cells, root)
     place = Resources(workers, gpu=resolved[0].spec.device_kind != "cpu")
     executors.find(executor).check(place)
-    found = Campaign(kind, name, resolved[0].spec.scale, root, resolved).run(executor, place, [call], tell)
+    campaign = Campaign(kind, name, resolved[0].spec.scale, root, resolved)
+    campaign.strata = strata or {}
+    found = campaign.run(executor, place, [call], tell)
     if outcomes is not None:
         outcomes += found
     results = {tuple(one.cell.labels.values()): of_record(one.result) for one in found if one.result}

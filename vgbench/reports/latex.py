@@ -1,7 +1,8 @@
-"""A report as LaTeX (booktabs): rates with intervals, the best of each column in bold, and the claims below."""
+"""A report as LaTeX (booktabs): the ranking, rates with intervals, the best of each column in bold, and the claims."""
 
 from collections.abc import Iterable, Sequence
 
+from vgbench.reports import ranking
 from vgbench.reports.claims import Finding
 from vgbench.reports.fields import NONE, figure
 from vgbench.reports.markdown import claims_grid, claims_notes, notes
@@ -13,11 +14,12 @@ _SPECIAL |= {letter: f"\\{letter}" for letter in "&%$#_{}"}
 _SPECIAL |= {"<": "$<$", ">": "$>$", NONE: "--", "\N{MINUS SIGN}": "$-$"}
 
 
-def latex(table: Table, findings: Sequence[Finding] = ()) -> str:
-    r"""Return a `tabular` for `\usepackage{booktabs}`, and a second one for comparisons, if there are any.
+def latex(table: Table, findings: Sequence[Finding] = (), claims: bool = True) -> str:
+    r"""Return a `tabular` of rates for `\usepackage{booktabs}`, after those of the ranking, if the suite ranks.
 
-    Notes on both stand above them, as comments. The best current mean of a column is bold, unless all rows tie or
-    only one has a rate; whether it is better than another one the claims say.
+    With `claims`, another one for comparisons follows, if there are any. Notes stand above each, as comments. The best
+    current mean of a column is bold, unless all rows tie or only one has a rate; whether it is better than another one
+    the claims say.
     """
     columns = [(protocol, variant) for protocol in table.suite.protocols for variant in table.variants]
     papers = {protocol for protocol in table.suite.protocols if table.publishes(protocol)}
@@ -34,8 +36,17 @@ def latex(table: Table, findings: Sequence[Finding] = ()) -> str:
                 published = table.cells[recipe, protocol, table.variants[0]].published
                 row.append(figure(published.rate) if published else "--")
         rows.append(row)
-    text = "% \\usepackage{booktabs}\n" + _tabular(notes(table), shape, _head(table, papers), rows)
-    return text + ("\n" + _claims(table, findings) if findings else "")
+    parts = [*_rankings(table, findings), _tabular(notes(table), shape, _head(table, papers), rows)]
+    parts += [_claims(table, findings)] if claims and findings else []
+    return "% \\usepackage{booktabs}\n" + "\n".join(parts)
+
+
+def _rankings(table: Table, findings: Sequence[Finding]) -> Iterable[str]:
+    """Yield a `tabular` of ranked recipes for each variant that has records."""
+    for headers, rows in ranking.grids(table, findings):
+        # Rank, its interval and recipe; mean, rates and seeds; what was shown.
+        shape = f"lll{'r' * (len(headers) - 4)}l"
+        yield _tabular([ranking.NOTE], shape, list(map(escaped, headers)), [list(map(escaped, row)) for row in rows])
 
 
 def _claims(table: Table, findings: Sequence[Finding]) -> str:

@@ -64,6 +64,11 @@ class Recorded(api.Environment):
         """Refuse."""
         raise self._missing()
 
+    @property
+    def task_strata(self) -> tuple[str, ...]:
+        """There are no tasks."""
+        return ()
+
     def sample_tasks(self, count: int, seed: int, data: api.Trajectories) -> NoReturn:
         """Refuse."""
         raise self._missing()

@@ -207,6 +207,11 @@ class Wall(api.Environment):
         share = self.params.expert_share
         return wall_policies.collect(self.params.policy, share, self.walk, self.world, layouts, length, rng, progress)
 
+    @property
+    def task_strata(self) -> tuple[str, ...]:
+        """Its tasks have no strata."""
+        return ()
+
     def sample_tasks(self, count: int, seed: int, data: api.Trajectories) -> api.Tasks:
         """Sample starts and goals in opposite rooms; the first tasks of a larger `count` are those of a smaller one.
 

@@ -65,8 +65,11 @@ def set_up(
     budget: int | None,
     scale: str | None = None,
     sets: Sequence[str] = (),
+    recipes: Path | None = None,
 ) -> tuple[LadderSetup, list[Trained]]:
     """Set up an ablation on the first `tasks` tasks; return it with the runs whose value and model take part.
+
+    `recipes` is a file with protocols of the user's own.
 
     Raises:
         UsageError: nothing says where, runs do not share their tasks, or a number does not fit.
@@ -76,8 +79,9 @@ def set_up(
             raise UsageError(f"{option} {number}: expected at least 1")
     runs = [load_trained(folder, "--run") for folder in folders]
     if runs:
-        if scale or sets:
-            raise UsageError("--scale and --set: with --run everything is the run's own; leave them out")
+        for option, given in (("--scale", scale), ("--set", sets), ("--recipes", recipes)):
+            if given:
+                raise UsageError(f"{option}: with --run everything is the run's own; leave it out")
         spec, environment, data, every = runs[0].spec, runs[0].environment, runs[0].data, runs[0].tasks
         if protocol and protocol.replace("-", "_") != spec.protocol:
             raise UsageError(f"--protocol {protocol}: {folders[0]} is a run of protocol {spec.protocol}")
@@ -85,7 +89,7 @@ def set_up(
     else:
         if protocol is None:
             raise UsageError("say where: --protocol NAME, or --run DIR for the tasks of a run")
-        spec = spec_of_protocol(RunRequest(protocol=protocol, scale=scale, set=sets))
+        spec = spec_of_protocol(RunRequest(protocol=protocol, scale=scale, set=sets, recipes=recipes))
         return set_up_protocol(spec, tasks, budget), []
     setup = LadderSetup(spec, environment, data, every.first(tasks), budget)
     setup.planner()  # a budget that it does not take is refused before anything is played

@@ -23,6 +23,7 @@ class Job:
         threads: of a run.
         env: variables of the environment.
         plugins: where each plugin comes from, with the hashes of its source, which have to be the worker's, too.
+        strata: that some task has to be of, and where each is asked for.
         device: on which device of a kind, where there are several; None: as its configuration says.
     """
 
@@ -37,6 +38,7 @@ class Job:
     env: Mapping[str, str] = field(default_factory=dict)
     plugins: Sequence[Mapping[str, Any]] = ()
     device: str | None = None
+    strata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -150,6 +150,11 @@ class Gamble(api.Environment):
         walk, share = self._rooms.walk, self.params.crossing
         return rooms_data.collect(PLAN, walk, self.world, layouts, length, seed, share, progress)
 
+    @property
+    def task_strata(self) -> tuple[str, ...]:
+        """Names of the groups of tasks, see `tasks.STRATA`."""
+        return tasks.STRATA
+
     def sample_tasks(self, count: int, seed: int, data: api.Trajectories) -> api.Tasks:
         """Sample starts and goals in different rooms of the data's layout, see `tasks.sample`.
 

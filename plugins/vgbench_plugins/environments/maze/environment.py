@@ -208,6 +208,12 @@ class Maze(api.Environment):
         card = sampling.card(self._grid, codes, states["position"], states["velocity"], blocked) | guide.figures()
         return api.Trajectories(states, {"layout": self._grid.decode(codes)}, actions, card)
 
+    @property
+    def task_strata(self) -> tuple[str, ...]:
+        """Names of the groups of tasks: of `strata`, or by how much the layouts differ from the data's (tasks=ood)."""
+        named = self.params.strata or self.params.where == "ood"
+        return tuple(group.name for group in self.params.groups) if named else ()
+
     def sample_tasks(self, count: int, seed: int, data: api.Trajectories) -> api.Tasks:
         """Sample tasks with start and goal at rest, as far apart and in such layouts as the parameters say.
 
@@ -222,7 +228,7 @@ class Maze(api.Environment):
         return api.Tasks(
             self._state(codes, start, rest),
             self._state(codes, goal, rest),
-            names if self.params.strata or self.params.where == "ood" else None,
+            names if self.task_strata else None,
         )
 
     def check_tasks(self, tasks: api.Tasks, data: api.Trajectories) -> dict[str, Any]:

@@ -237,6 +237,11 @@ class Rooms(api.Environment):
         share = self.params.crossing
         return rooms_data.collect(self._plan, self.walk, self.world, layouts, length, seed, share, progress)
 
+    @property
+    def task_strata(self) -> tuple[str, ...]:
+        """Names of the groups of tasks in this layout, see `tasks.stratum`."""
+        return tasks.STRATA[self._name]
+
     def sample_tasks(self, count: int, seed: int, data: api.Trajectories) -> api.Tasks:
         """Sample starts and goals in opposite rooms of the data's layout, see `tasks.sample`; the same for both twins.
 
