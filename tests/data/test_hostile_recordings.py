@@ -201,4 +201,4 @@ def test_where_the_videos_of_a_lerobot_folder_may_lie(tmp_path, template):
     (tmp_path / "cam.mp4").write_bytes(b"secret")
     info = {"codebase_version": "v2.1", "video_path": template}
     with pytest.raises(UsageError, match="video_path"):
-        Videos(folder, info, ["cam"], None).check("cam", [0], "")
+        Videos(folder, info, ["cam"]).check("cam", [0], "")

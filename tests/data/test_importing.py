@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import warnings
 
@@ -114,15 +115,15 @@ def write_floats(path, episodes):
 
 
 def write_lerobot(version):
-    pa = pytest.importorskip("pyarrow")
-    import pyarrow.parquet as pq
-
     def png(frame):
         content = io.BytesIO()
         Image.fromarray(frame).save(content, "PNG")
         return {"bytes": content.getvalue(), "path": None}
 
     def write(path, episodes):
+        pa = pytest.importorskip("pyarrow")
+        import pyarrow.parquet as pq
+
         frames, actions, _ = rows(episodes)
         index = np.repeat(np.arange(len(LENGTHS)), LENGTHS)
         features = {
@@ -602,6 +603,38 @@ def test_videos_of_a_lerobot_set_are_decoded(version, imported, refused, tmp_pat
     )
 
 
+def test_tables_outside_of_a_lerobot_set_and_pipes_in_it_are_not_read(episodes, refused, tmp_path):
+    write_lerobot("v3.0")(tmp_path / "set", episodes)
+    table = sorted((tmp_path / "set" / "data").rglob("*.parquet"))[0]
+    table.rename(tmp_path / "elsewhere.parquet")
+    table.symlink_to(tmp_path / "elsewhere.parquet")
+    words = refused(tmp_path / "set")
+    assert f"{table} cannot be read" in words and "lies outside of" in words
+    table.unlink()
+    os.mkfifo(table)
+    assert f"{table} cannot be read" in refused(tmp_path / "set")
+
+
+def test_a_table_that_declares_far_more_than_its_file_has(episodes, refused, tmp_path):
+    write_lerobot("v3.0")(tmp_path / "set", episodes)
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = sorted((tmp_path / "set" / "data").rglob("*.parquet"))[0]
+    pq.write_table(pa.table({"episode_index": np.zeros(40_000_000, np.int64)}), table)
+    assert table.stat().st_size < 1e6
+    assert "its table declares" in refused(tmp_path / "set")
+
+
+@pytest.mark.parametrize("factor", [1, 3])
+def test_an_image_of_more_pixels_than_is_safe_to_unpack(factor, episodes, refused, tmp_path, monkeypatch):
+    """Of more than PIL warns of, and of more than it refuses."""
+    write_lerobot("v3.0")(tmp_path / "set", episodes)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 20 // factor - 1)
+    words = refused(tmp_path / "set")
+    assert "field 'observation.image': an image cannot be read" in words and "decompression bomb" in words
+
+
 def test_a_lerobot_set_that_is_damaged(episodes, refused, tmp_path):
     write_lerobot("v3.0")(tmp_path / "set", episodes)
     where = tmp_path / "set" / "meta" / "info.json"
@@ -615,10 +648,11 @@ def test_a_lerobot_set_that_is_damaged(episodes, refused, tmp_path):
     assert "expected v2 or v3" in refused(tmp_path / "set")
 
 
-def test_without_pyarrow_it_says_what_to_install(episodes, refused, tmp_path, monkeypatch):
-    write_lerobot("v3.0")(tmp_path / "set", episodes)
+def test_without_pyarrow_it_says_what_to_install(refused, tmp_path, monkeypatch):
     import sys
 
+    (tmp_path / "set" / "meta").mkdir(parents=True)
+    (tmp_path / "set" / "meta" / "info.json").write_text("{}")  # Parquet files cannot be made without it either
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     assert 'pip install -c constraints.txt ".[lerobot]"' in refused(tmp_path / "set")

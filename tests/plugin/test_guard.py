@@ -16,6 +16,15 @@ from vgbench.errors import PluginFailed, RunFailed, UsageError
 from vgbench.plugin import guard
 from vgbench.plugin.attribution import attribute_errors
 
+OPEN = []
+
+
+def left_open(mode):
+    """Enter it, and keep it: what is gone ends by itself."""
+    OPEN.append(mode)
+    mode.__enter__()
+
+
 CHANGES = {
     "the working directory": lambda: os.chdir("/"),
     "torch's default dtype": lambda: torch.set_default_dtype(torch.float64),
@@ -42,6 +51,13 @@ CHANGES = {
     "torch's default device .*the modes of torch, such as a device, that are open": lambda: torch.device(
         "meta"
     ).__enter__(),
+    "whether torch is in inference mode": lambda: left_open(torch.inference_mode()),
+    "whether gradients are recorded .*": lambda: left_open(torch.no_grad()),
+    "whether cuDNN computes in TF32": lambda: setattr(
+        torch.backends.cudnn, "allow_tf32", not torch.backends.cudnn.allow_tf32
+    ),
+    "whether torch looks for anomalies": lambda: torch.set_anomaly_enabled(True),
+    "whether torch fills new memory": lambda: setattr(torch.utils.deterministic, "fill_uninitialized_memory", False),
     "cuDNN's benchmark": lambda: setattr(torch.backends.cudnn, "benchmark", not torch.backends.cudnn.benchmark),
 }
 
@@ -66,7 +82,9 @@ def state():
     )
     of_torch = torch.is_autocast_enabled("cpu"), torch.autocast_increment_nesting(), TINY * 0.5
     torch.autocast_decrement_nesting()
-    alarm = signal.getsignal(signal.SIGALRM), torch.backends.cudnn.benchmark
+    alarm = signal.getsignal(signal.SIGALRM), torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
+    alarm += torch.is_inference_mode_enabled(), torch.is_anomaly_enabled()
+    alarm += (torch.utils.deterministic.fill_uninitialized_memory,)
     return *values, os.getcwd(), *drawn, *others, *of_torch, *alarm  # noqa: PTH109
 
 
@@ -80,6 +98,60 @@ def test_a_change_of_what_belongs_to_all_is_put_back_and_told(what, tmp_path, mo
     ):
         CHANGES[what]()
     assert state() == before
+
+
+THREADED = """
+    import os, threading
+    import torch
+    from vgbench.api import *
+
+    def start(change):
+        begin = threading.Event()
+        thread = threading.Thread(target=lambda: begin.wait() and change())
+        thread.start()
+        def go():
+            begin.set()
+            thread.join()
+        return go
+
+    class Mine(Planner):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda: os.chdir("/"), "the working directory"),
+        (lambda: torch.set_default_dtype(torch.float64), "torch's default dtype"),
+        (lambda: torch.use_deterministic_algorithms(True), "whether torch adds in a fixed order"),
+        (lambda: os.umask(0o077), "the mask of new files"),
+    ],
+)
+def test_what_a_thread_changes_between_two_hooks_is_put_back_and_said_of_its_plugin(
+    tmp_plugin, tmp_path, monkeypatch, change, words
+):
+    monkeypatch.chdir(tmp_path)
+    tmp_plugin(THREADED, planners={"mine": "Mine"}, dist="vgx-mine", version="0.3")
+    import vgx_mine
+
+    before = state()
+    with guard.seen():
+        with guard.calling(lambda: "mine", "plan"):
+            go = vgx_mine.start(change)
+        with guard.calling(lambda: "theirs", "loss"):
+            pass
+        go()
+        with (
+            pytest.raises(
+                PluginFailed, match=rf"planner 'mine' \(vgx-mine 0\.3\).* changed {words} .*between two hooks"
+            ),
+            guard.calling(lambda: "theirs", "loss"),
+        ):
+            pytest.fail("the hook is not called")
+        assert state() == before
+        with guard.calling(lambda: "theirs", "loss"):
+            pass
 
 
 def test_what_a_library_sets_that_is_imported_first_is_its_own_matter(tmp_path, monkeypatch):

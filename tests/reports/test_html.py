@@ -1,5 +1,6 @@
 """`vgbench report --html`: one page with everything inside."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -240,7 +241,7 @@ def test_thirty_drawn_cells_are_quick_and_small(thirty, page, tmp_path):
 def test_a_report_writes_nothing_into_runs(record, vgbench_cli, runs, page):
     drawn, bare = record("maze", "vf_quasi"), record("maze", "vf")
     assert vgbench_cli("plot", drawn).exit_code == 0
-    (drawn / "plots" / "training.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"><text>kept</text></svg>')
+    drawn_before(drawn / "plots", "training.svg", "kept")
 
     def content():
         return {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
@@ -253,13 +254,68 @@ def test_a_report_writes_nothing_into_runs(record, vgbench_cli, runs, page):
     assert sum("kept" in image["src"] for image in made.images) == 1
 
 
+def drawn_before(folder, name, text):
+    """A picture that says so, as if it had been drawn like this: with its hash."""
+    (folder / name).write_text(f'<svg xmlns="http://www.w3.org/2000/svg"><text>{text}</text></svg>')
+    index = json.loads((folder / "plots.json").read_text())
+    for group in (group for group in index.values() if isinstance(group, dict) and name in group["hashes"]):
+        group["hashes"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "plots.json").write_text(json.dumps(index))
+
+
+def spoilt(kind, path, other):
+    path.unlink()
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a folder":
+        path.mkdir()
+    elif kind == "a link":
+        other.write_text('<svg xmlns="http://www.w3.org/2000/svg"><text>foreign</text></svg>')
+        path.symlink_to(other)
+    else:
+        path.write_text('<svg xmlns="http://www.w3.org/2000/svg"><text>foreign</text></svg>')
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a link", "other content"])
+@pytest.mark.parametrize("where", ["cache", "plots"])
+def test_what_lies_in_the_place_of_a_picture_is_not_shown(record, runs, tmp_path, vgbench_process, kind, where):
+    """In a process, since a pipe that nobody writes to would be waited for."""
+    run, env = record("maze", "vf_quasi"), {"VGBENCH_CACHE": str(tmp_path / "cache")}
+    command = ["report", str(runs), "--suite", "paper_table_2", "--html", str(tmp_path / "page.html")]
+    if where == "plots":
+        assert vgbench_process("plot", str(run), **env).returncode == 0
+    assert vgbench_process(*command, **env).returncode == 0
+    before = Page((tmp_path / "page.html").read_text(encoding="utf-8")).images
+    folders = [run / "plots"] if where == "plots" else [*(tmp_path / "cache" / "pictures").iterdir()]
+    for folder in folders:
+        spoilt(kind, folder / "training.svg", tmp_path / "foreign.svg")
+    foreign = (tmp_path / "foreign.svg").read_text() if kind == "a link" else ""
+    done = vgbench_process(*command, **env)
+    assert done.returncode == 0, done.stderr
+    after = Page((tmp_path / "page.html").read_text(encoding="utf-8")).images
+    assert [image["src"] for image in after] == [image["src"] for image in before]
+    assert not foreign or (tmp_path / "foreign.svg").read_text() == foreign
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "baseline-random.jsonl"])
+def test_a_pipe_among_the_records_costs_no_page(record, runs, tmp_path, vgbench_process, name):
+    run = record("maze", "vf_quasi")
+    record("maze", "vf")
+    (run / name).unlink(missing_ok=True)
+    os.mkfifo(run / name)
+    command = ["report", str(runs), "--suite", "paper_table_2", "--html", str(tmp_path / "page.html")]
+    done = vgbench_process(*command, VGBENCH_CACHE=str(tmp_path / "cache"))
+    assert done.returncode == 0, done.stderr
+    assert "it is a pipe or a device, expected a file" in Page((tmp_path / "page.html").read_text()).text
+
+
 def test_pictures_of_a_report_are_drawn_once(record, page, tmp_path):
     first, second = record("maze", "vf_quasi"), record("maze", "vf")
     page()
     kept = sorted((tmp_path / "cache" / "pictures").iterdir())
     assert len(kept) == 2
     for folder in kept:
-        (folder / "training.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"><text>from before</text></svg>')
+        drawn_before(folder, "training.svg", "from before")
 
     def from_before():
         return sum("from before" in image["src"] for image in page().images)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from vgbench.config.resolve import RunRequest, resolve
 from vgbench.experiments.build import build_environment, build_model
 from vgbench.experiments.cost import estimate
 from vgbench.experiments.trained import load_trained
+from vgbench.storage import checkpoints
 from vgbench.training import latent_cache
 
 PLUGIN = '''
@@ -38,6 +40,7 @@ class Encoder(nn.Module):
         return self.out(image.flatten(1).float() / 255)
 '''
 SMOKE = {"env": "wall", "scale": "smoke", "device": "cpu"}
+QUICK = {"evaluation.tasks": 2, "mppi.samples": 8}
 
 
 @pytest.fixture
@@ -46,8 +49,7 @@ def run(tmp_plugin, tmp_path, monkeypatch):
     monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
 
     def run(recipe, **options):
-        quick = {"train.steps": 8, "evaluation.tasks": 2, "mpc.max_steps": 4, "mppi.samples": 8}
-        sets = quick | options.pop("set", {})
+        sets = {"train.steps": 8, "mpc.max_steps": 4} | QUICK | options.pop("set", {})
         return vgbench.run(**SMOKE, recipe=recipe, out=tmp_path / recipe, set=sets, **options)
 
     return run
@@ -127,7 +129,7 @@ def test_every_state_is_encoded_once_and_predicted_in_units_of_the_latents(run):
 
 
 def test_latents_that_took_long_are_made_once_for_all_runs(run, tmp_path, monkeypatch, capsys):
-    """Of another recipe with the same encoder; but not of another encoder, nor from a damaged file."""
+    """Of another recipe with the same encoder; but not of another encoder."""
     monkeypatch.setattr(latent_cache, "WORTH", 0.0)
     left = tmp_path / "cache" / "latents" / ".0123456789abcdef.partial"  # of a process that was killed long ago
     left.parent.mkdir(parents=True)
@@ -145,13 +147,64 @@ def test_latents_that_took_long_are_made_once_for_all_runs(run, tmp_path, monkey
     assert list(folder.iterdir()) == kept
     run("vf", encoder="fixed", seed=1, data_seed=0, set=few)  # other weights, the same data
     assert len(list(folder.iterdir())) == 2
-    content = torch.load(kept[0])
-    content["latents"][0, 0] += 1
-    torch.save(content, kept[0])
-    capsys.readouterr()
-    mended = run("pred_ema", encoder="fixed", set=few)
-    assert "there already" not in capsys.readouterr().err
-    assert torch.equal(*(load_trained(done.folder).model.latent_shift for done in (first, mended)))
+
+
+def without_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def compressed(path):
+    """The same archive, compressed, as another program may write it: a small file may then take any memory."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def written(path, change):
+    """What another run, or another version, has kept under this name: whole, but not what the name stands for."""
+    owned = checkpoints.read(path)
+    key, latents = change(owned["key"], owned["content"]["latents"])
+    checkpoints.save(path, key, {"latents": latents})
+
+
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+SPOILT = {
+    "a bit": (without_a_bit, "another hash"),
+    "compressed": (compressed, "it is damaged"),
+    "another key": (lambda p: written(p, lambda key, x: (key[::-1], x)), "it is of another encoder, or of other data"),
+    "another shape": (lambda p: written(p, lambda key, x: (key, x[1:].clone())), "expected torch.float32 ["),
+    "another dtype": (lambda p: written(p, lambda key, x: (key, x.double())), "are torch.float64 ["),
+    "not finite": (lambda p: written(p, lambda key, x: (key, x / 0)), "not finite"),
+    "one number for all": (lambda p: written(p, lambda key, x: (key, x[:1, :1].expand(x.shape))), "no latents"),
+    "no tensor": (lambda p: written(p, lambda key, x: (key, [1.0])), "no latents"),
+    "of an older version": (lambda p: torch.save({"sha256": "0", "latents": torch.zeros(1)}, p), "no checkpoint"),
+    "a pipe": (pipe, "it is a pipe or a device, expected a file"),
+}
+
+
+def test_kept_latents_that_are_not_what_their_name_stands_for_are_made_again(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(latent_cache, "WORTH", 0.0)
+    few = {"train.steps": 2, "mpc.max_steps": 2}
+    first = load_trained(run("frozen_pred", encoder="fixed", set=few).folder).model
+    (kept,) = (tmp_path / "cache" / "latents").iterdir()
+    whole = kept.read_bytes()
+    for number, (name, (spoil, words)) in enumerate(SPOILT.items()):
+        spoil(kept)
+        capsys.readouterr()
+        made = vgbench.run(**SMOKE, recipe="frozen_pred", encoder="fixed", out=tmp_path / str(number), set=few | QUICK)
+        said = capsys.readouterr().err
+        assert f"{kept} cannot be used, so the latents are made again: " in said and words in said, (name, said)
+        assert "there already" not in said, name
+        assert torch.equal(first.latent_shift, load_trained(made.folder).model.latent_shift), name
+        assert kept.read_bytes() == whole, name  # and kept again, in place of what was there
 
 
 def test_a_run_with_a_skipped_last_stage_is_complete(run, tmp_path):

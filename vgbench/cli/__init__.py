@@ -37,7 +37,7 @@ from vgbench.cli import (
     train,
 )
 from vgbench.cli.common import Quiet, Verbose, examples, handled, level, say, with_verbosity
-from vgbench.cli.console import outputs
+from vgbench.cli.console import keep_results_apart, outputs
 from vgbench.cli.hints import HintingCommand
 from vgbench.errors import VgbenchError
 from vgbench.imports import quick_exit
@@ -121,6 +121,7 @@ def main() -> None:
     # Until there is something to save, Ctrl-C ends the process at once: an interrupted import of a large library
     # would come out as one error or another. `run` and `collect` install handlers of their own.
     signal.signal(signal.SIGINT, _quit)
+    keep_results_apart()
     _let_threads_sleep()
     quick_exit()
     try:
@@ -130,6 +131,8 @@ def main() -> None:
             app()
     except KeyboardInterrupt:  # outside of a command: while importing, or in the parser
         sys.exit(130)
+    except BrokenPipeError:  # whoever read the results has gone, as `head` does
+        sys.exit(1)
     except VgbenchError as err:  # the results could not be written
         say(f"error: {err}")
         sys.exit(err.exit_code)

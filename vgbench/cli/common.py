@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -198,21 +199,28 @@ def say(text: str) -> None:
 
 def check_writable(option: str, path: Path) -> None:
     """Make the folder of a file, and see that the file can be written there, before anything is computed."""
-    if path.is_dir():
-        raise UsageError(f"{option} {path} is a folder; expected the name of a file")
-    # With the process's number, so that two commands do not take each other's.
-    trial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    check_no_other(option, path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        trial.touch()
-        trial.unlink()
+        # Under a name that nobody knows beforehand, if under any: a link there would be written through.
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
     except OSError as err:
         raise UsageError(f"{option} {path}: cannot write there: {err.strerror or err}") from err
 
 
+def check_no_other(option: str, path: Path) -> None:
+    """Refuse a name for a file under which something else lies: a folder, or a pipe or a device."""
+    if path.is_dir():
+        raise UsageError(f"{option} {path} is a folder; expected the name of a file")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{option} {path} is a pipe or a device; expected the name of a file")
+
+
 def check_in_folder(option: str, path: Path) -> None:
     """Refuse a name for a file that is a folder's or lies in none; now, not after minutes of computing."""
-    if path.is_dir() or not path.absolute().parent.is_dir():
+    check_no_other(option, path)
+    if not path.absolute().parent.is_dir():
         raise UsageError(f"{option} {path}: expected the name of a file in a folder that exists")
 
 

@@ -51,6 +51,8 @@ class Output(io.TextIOBase):
         try:
             yield
         except BrokenPipeError:
+            if self.others is not None:  # what is kept back would be tried again at the end, and fail again
+                _close(self.terminal)
             raise
         except OSError:
             if self.others is not None:
@@ -62,7 +64,9 @@ class Output(io.TextIOBase):
         return self.terminal.isatty()
 
     def fileno(self) -> int:
-        """Return the descriptor."""
+        """Return the descriptor: to others than vgbench that of what they print."""
+        if self.others is not None and not _ours(sys._getframe(1)):
+            return self.others.fileno()
         return self.terminal.fileno()
 
     def writable(self) -> bool:
@@ -75,12 +79,46 @@ class Output(io.TextIOBase):
         return self.terminal.encoding
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.terminal, name)
+        # Others get what writes below the text, such as `buffer`, of where their own text goes.
+        theirs = self.others is not None and not _ours(sys._getframe(1))
+        return getattr(self.others if theirs else self.terminal, name)
 
 
 def _ours(frame: FrameType) -> bool:
     """Whether vgbench itself prints, not a plugin, nor a library that one uses."""
     return str(frame.f_globals.get("__name__", "")).partition(".")[0] in ("vgbench", "click", "typer")
+
+
+def keep_results_apart() -> None:
+    """Let descriptor 1 lead to standard error from now on, and `sys.stdout` alone to standard output.
+
+    Results are then not mixed with what code that is not Python's writes. It lasts until the process ends, since C's
+    buffers are written at its end. Does nothing where `sys.stdout` is another file.
+    """
+    try:
+        # A closed one is none to Python, and its number that of the next file that is opened.
+        for number, name in ((1, "stdout"), (2, "stderr")):
+            if getattr(sys, name) is None:
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                closed = os.fdopen(nowhere if nowhere == number else os.dup2(nowhere, number), "w")
+                setattr(sys, name, closed)
+                setattr(sys, f"__{name}__", closed)  # which keeps it open
+        stream = cast("io.TextIOWrapper", sys.stdout)
+        if stream.fileno() != 1:
+            return
+        stream.flush()
+        results = os.dup(1)
+    except (OSError, ValueError):  # it is no file
+        return
+    os.dup2(2, 1)
+    sys.stdout = io.TextIOWrapper(
+        os.fdopen(results, "wb"),
+        stream.encoding,
+        stream.errors,
+        newline=None if os.linesep != "\n" else "\n",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, check_picture, examples, handled, note, print_table, progress
+from vgbench.cli.common import Debug, check_no_other, check_picture, examples, handled, note, print_table, progress
 from vgbench.errors import UsageError
 from vgbench.text import choice, printable
 
@@ -160,8 +160,8 @@ def _draw_curves(table: "Table", path: Path) -> None:
 def _check_files(out: Path | None, html: Path | None, curves: Path | None, figure: Path | None, draw: bool) -> None:
     """Refuse files that are folders, and pictures that no page would show."""
     for option, path in (("--out", out), ("--html", html), ("--curves", curves), ("--figure", figure)):
-        if path is not None and path.is_dir():
-            raise UsageError(f"{option} {path} is a folder; expected the name of a file")
+        if path is not None:
+            check_no_other(option, path)
     if figure is not None:
         check_picture("--figure", figure)
     if draw and html is None:
@@ -218,13 +218,13 @@ def _plain_text(table: "Table", findings: "list[Finding]", claims: bool) -> str:
 def _write(out: Path, text: str, layout: str, option: str = "--out") -> None:
     """Write the file whole or not at all; a page of the documentation keeps what is around the markers."""
     from vgbench.reports.markdown import between
-    from vgbench.storage.files import write_text
+    from vgbench.storage.files import read_whole, write_text
 
     text = printable(text)
 
     try:
         if layout == "md" and out.exists():
-            text = between(out.read_text(encoding="utf-8"), text, f"{option} {out}")
+            text = between(read_whole(out).decode(), text, f"{option} {out}")
         out.parent.mkdir(parents=True, exist_ok=True)
     except (OSError, UnicodeDecodeError) as err:
         raise UsageError(f"{option} {out}: cannot write there: {getattr(err, 'strerror', None) or err}") from err

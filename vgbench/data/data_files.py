@@ -1,6 +1,5 @@
 """Files that an environment's `collect` reads, hashed: another content is another data set, and another run."""
 
-import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from vgbench.api import Environment
 from vgbench.errors import UsageError
 from vgbench.plugin.attribution import describe_plugin
+from vgbench.storage.files import hash_of
 
 
 def declares_files(cls: type[Any]) -> bool:
@@ -36,5 +36,4 @@ def hashes(environment: Environment) -> list[str]:
 @lru_cache(maxsize=64)
 def _hash(path: Path, size: int, changed: int) -> str:
     """Hash a file, once as long as its size and time of change are these."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return hash_of(path)[1][:16]

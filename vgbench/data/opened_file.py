@@ -13,6 +13,7 @@ import h5py
 from vgbench.data import episode_file
 from vgbench.data.disk import reason
 from vgbench.errors import UsageError, VgbenchError
+from vgbench.storage import files
 from vgbench.storage.files import parse_json
 
 FORMAT = 1
@@ -93,7 +94,7 @@ def _recordings(path: Path) -> str:
 def _other_kind(path: Path) -> bool:
     """Whether a file begins as no HDF5 file does; one of 0 bytes is a broken one."""
     try:
-        with path.open("rb") as file:
+        with files.opened(path) as file:
             first = file.read(8)
     except OSError:
         return False
@@ -104,7 +105,8 @@ def _other_kind(path: Path) -> bool:
 def opened(path: Path) -> Iterator[Any]:
     """Open a data set for reading; what is wrong with it, inside too, becomes one message."""
     try:
-        with h5py.File(path, "r") as file:
+        # HDF5 would wait for whoever writes to a pipe.
+        with files.opened(path), h5py.File(path, "r") as file:
             if "specification" not in file.attrs:
                 raise UsageError(f"{path} is an HDF5 file, but not a vgbench data set; {_recordings(path)}")
             if file.attrs["format"] not in (FORMAT, episode_file.FORMAT):
@@ -132,6 +134,8 @@ def opened(path: Path) -> Iterator[Any]:
     except VgbenchError:
         raise
     except Exception as err:  # h5py raises many kinds, by what is wrong with the file
+        if not path.is_file():
+            raise UsageError(f"{path} is a pipe or a device; expected a data set (HDF5 file)") from err
         if isinstance(err, OSError) and _other_kind(path):
             raise UsageError(f"{path} is no HDF5 file, so not a vgbench data set; {_recordings(path)}") from err
         raise VgbenchError(f"{path} is not a whole HDF5 data set (truncated?): {reason(err)}; {HINT}") from err

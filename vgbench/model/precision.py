@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vgbench.errors import UsageError
 from vgbench.hardware import thread_count
 from vgbench.model.jepa import JEPA
+from vgbench.plugin.guard import settled
 from vgbench.spec import RunSpec
 
 _PARTS = ("encoder", "predictor", "action_encoder", "head")
@@ -36,6 +37,7 @@ def in_force(spec: RunSpec) -> Iterator[None]:
     # PyTorch's words: "high" allows TF32, "highest" is plain float32.
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = tf32
+    settled()
     try:
         with torch.cuda.device(spec.device) if spec.device_kind == "cuda" else nullcontext():
             yield
@@ -45,6 +47,7 @@ def in_force(spec: RunSpec) -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before[2]
         torch.set_deterministic_debug_mode(mode)
         options.fill_uninitialized_memory = filled
+        settled()
 
 
 def accelerate(model: JEPA, spec: RunSpec) -> None:

@@ -53,6 +53,8 @@ class _Watch:
         self.process = 0  # in which plugins are seen to end it
         self.importing = 0  # modules of plugins, one inside another
         self.threads = weakref.WeakKeyDictionary[threading.Thread, str]()  # plugin that has started a thread
+        self.started = dict[str, None]()  # plugins that have started a thread, whether it runs still or not
+        self.left: State | None = None  # what the last hook has left, once there are such threads
         self.replaced: dict[tuple[str, str], tuple[Any, Callable[..., Any]]] = {}  # by `seen`: place and function
         self.setters: dict[str, str] = {}  # plugin that has set a value last, by the value's name
 
@@ -128,6 +130,7 @@ def calling(who: Callable[[], str], hook: str, streams: bool = True, draws: bool
     if seconds and signal.getsignal(signal.SIGALRM) is not _time_up:
         signal.signal(signal.SIGALRM, _time_up)  # before the look at the state, of which it is a part
     before = State(streams, draws and streams)
+    _check_between(before)
     _watch.setters.clear()  # what an earlier hook called has nothing to do with what this one changes
     _watch.depth += 1
     if seconds:
@@ -148,6 +151,7 @@ def calling(who: Callable[[], str], hook: str, streams: bool = True, draws: bool
             _watch.ends = math.inf
             signal.setitimer(signal.ITIMER_REAL, 0)
         changed = before.restored()
+        _watch.left = before if _watch.started else None
     if not streams:
         # What loggers call, services mostly, may draw: nothing that is computed does, and it is as it was again.
         changed = {name: words for name, words in changed.items() if name not in RANDOM}
@@ -159,6 +163,31 @@ def calling(who: Callable[[], str], hook: str, streams: bool = True, draws: bool
             f"{whose} changed {' and '.join(changed.values())}, which others depend on; it was put back. "
             f"{_advice(changed)}"
         )
+
+
+def _check_between(now: State) -> None:
+    """Look at what threads of plugins have changed since the last hook, where there are any, and put it back.
+
+    Raises:
+        PluginFailed: one has.
+    """
+    left, _watch.left = _watch.left, None
+    if left is None or not (changed := now.moved(left)):
+        return
+    known = next((_watch.setters[name] for name in changed if name in _watch.setters), None)
+    raise PluginFailed(
+        f"{known or f'a thread that {_listed()} has started'} changed {' and '.join(changed.values())} between two "
+        f"hooks, which others depend on; it was put back. {_advice(changed)}"
+    )
+
+
+def _listed() -> str:
+    return " or ".join(_watch.started)
+
+
+def settled() -> None:
+    """Say that vgbench itself has changed what belongs to all, between two hooks."""
+    _watch.left = None
 
 
 def _of_threads() -> str:
@@ -261,6 +290,8 @@ def seen() -> Iterator[None]:
             for (_, name), (place, function) in _watch.replaced.items():
                 setattr(place, name, function)
             _watch.replaced.clear()
+            _watch.started.clear()
+            _watch.left = None
 
 
 def _see_setters() -> None:
@@ -293,6 +324,7 @@ def _noting(what: str, name: str, function: Callable[..., Any]) -> Callable[...,
             pass
         elif what == THREADS:
             _watch.threads[arguments[0]] = who
+            _watch.started[who] = None
         else:
             _watch.setters[what] = f"{who}: it called {name}, and"
         return function(*arguments, **named)

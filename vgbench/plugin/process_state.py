@@ -19,6 +19,12 @@ RANDOM = ("the global random state of Python", "the global random state of NumPy
 _SEED = "torch's global seed"
 THREADS, TIMERS = "threads", "timers that send signals"
 _VARIABLES, _FILTERS = "the environment's variables", "the filters of warnings"
+_UMASK, _DTYPE = "the mask of new files (umask)", "torch's default dtype"
+_NUMBER, _ORDER = "torch's number of threads", "whether torch adds in a fixed order"
+_PRECISION, _TF32 = "the precision of matrix products", "whether cuDNN computes in TF32"
+_CUDNN = ("cuDNN's benchmark", "cuDNN's fixed order", _TF32)
+_BETWEEN = (_UMASK, _DTYPE, _ORDER, _PRECISION, *_CUDNN)
+"""What a thread changes for all others, and the core between two hooks only where it says so (`guard.settled`)."""
 _BY_IMPORTS = (_VARIABLES, _FILTERS)
 """What libraries set when they are imported, which a hook may do first: where one did, this is left alone."""
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
@@ -68,6 +74,20 @@ class State:
                 made.set_state(state)
         return changed
 
+    def moved(self, left: "State") -> dict[str, str]:
+        """Put back what others' threads have changed since `left`, which a hook has left, and say what, by its name."""
+        changed = {}
+        if self._folder != left._folder and left._folder is not None:
+            changed[FOLDER] = f"{FOLDER} (to {self._folder})"
+            with suppress(OSError):
+                os.chdir(left._folder)
+        earlier = {name: value for value, (name, *_) in zip(left._values, left._settings, strict=True)}
+        for now, (name, _, put) in zip(self._values, self._settings, strict=True):
+            if name in _BETWEEN and earlier.get(name, now) != now:
+                changed[name] = f"{name} ({_words(name, earlier[name], now)})"
+                put(earlier[name])
+        return changed
+
 
 def _torch_states() -> list[tuple[Any, Any]]:
     """Return torch's global generators, each with its state: that of the CPU, and those of CUDA once it is in use."""
@@ -110,7 +130,7 @@ def _settings(torch_too: bool, numpy_too: bool, streams: bool, main: bool) -> li
     """Return what is looked at, in the order in which it is put back."""
     found: list[Setting] = [
         (RANDOM[0], random.getstate, random.setstate),
-        ("the mask of new files (umask)", _read_umask, os.umask),
+        (_UMASK, _read_umask, os.umask),
     ]
     if numpy_too:
         import numpy as np
@@ -126,19 +146,22 @@ def _of_torch() -> list[Setting]:
     import torch
 
     cudnn = torch.backends.cudnn
+    filled: Any = torch.utils.deterministic
     return [
-        ("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
+        (_DTYPE, torch.get_default_dtype, torch.set_default_dtype),
         ("torch's default device", torch.get_default_device, _set_device),
-        ("torch's number of threads", torch.get_num_threads, torch.set_num_threads),
+        (_NUMBER, torch.get_num_threads, torch.set_num_threads),
         (
-            "whether torch adds in a fixed order",
+            _ORDER,
             torch.get_deterministic_debug_mode,
             torch.set_deterministic_debug_mode,
         ),
         (_SEED, torch.initial_seed, lambda seed: None),  # put back with the whole state of the generator
+        # Before whether gradients are recorded, which it sets, too.
+        ("whether torch is in inference mode", torch.is_inference_mode_enabled, _set_inference),
         ("whether gradients are recorded", torch.is_grad_enabled, torch.set_grad_enabled),
         (
-            "the precision of matrix products",
+            _PRECISION,
             torch.get_float32_matmul_precision,
             torch.set_float32_matmul_precision,
         ),
@@ -146,8 +169,11 @@ def _of_torch() -> list[Setting]:
         # After the default device, which is one of them.
         ("the modes of torch, such as a device, that are open", _modes, _close_modes),
         ("whether numbers near 0 are flushed to it", lambda: _TINY * 0.5 == 0, torch.set_flush_denormal),
-        ("cuDNN's benchmark", lambda: cudnn.benchmark, lambda on: setattr(cudnn, "benchmark", on)),
-        ("cuDNN's fixed order", lambda: cudnn.deterministic, lambda on: setattr(cudnn, "deterministic", on)),
+        (_CUDNN[0], lambda: cudnn.benchmark, lambda on: setattr(cudnn, "benchmark", on)),
+        (_CUDNN[1], lambda: cudnn.deterministic, lambda on: setattr(cudnn, "deterministic", on)),
+        (_TF32, lambda: cudnn.allow_tf32, lambda on: setattr(cudnn, "allow_tf32", on)),
+        ("whether torch looks for anomalies", torch.is_anomaly_enabled, torch.set_anomaly_enabled),
+        ("whether torch fills new memory", lambda: filled.fill_uninitialized_memory, _set_filled),
     ]
 
 
@@ -226,6 +252,23 @@ def _set_autocast(before: tuple[Any, ...]) -> None:
     for _ in range(_autocast()[0] - nesting):
         torch.autocast_decrement_nesting()
     torch.clear_autocast_cache()
+
+
+_inference: list[Any] = []
+"""What holds the inference mode as it was: torch takes it back where the object is gone."""
+
+
+def _set_inference(on: bool) -> None:
+    import torch
+
+    _inference.append(torch._C._InferenceMode(on))
+
+
+def _set_filled(on: bool) -> None:
+    import torch
+
+    options: Any = torch.utils.deterministic
+    options.fill_uninitialized_memory = on
 
 
 def _modes() -> tuple[int, int]:

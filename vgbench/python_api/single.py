@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from vgbench.config.options import OPTIONS, RunOptions, given
+from vgbench.storage.files import read_whole
 
 if TYPE_CHECKING:
     from vgbench.config.request import RunRequest
@@ -44,7 +45,7 @@ class Result:
     @property
     def rows(self) -> list[dict[str, Any]]:
         """One record per task (success, steps, distance left, ...), read from episodes.jsonl."""
-        text = (self.folder / "episodes.jsonl").read_text(encoding="utf-8")
+        text = read_whole(self.folder / "episodes.jsonl").decode()
         return [json.loads(line) for line in text.splitlines()]
 
 

@@ -17,6 +17,7 @@ from vgbench.reports.plots.picture import LOGS, SkippedPlot
 from vgbench.reports.plots.picture_cache import kept_pictures, prune
 from vgbench.reports.plots.run_plots import Gallery, gallery, read_diagnosis
 from vgbench.reports.table import Table, TableCell
+from vgbench.storage.files import read_whole
 from vgbench.storage.records import RunRecord
 from vgbench.version import __version__
 
@@ -206,7 +207,7 @@ def _pictures(made: Gallery, logs: bool) -> dict[str, list[dict[str, str]]]:
         if picture.kind == LOGS and not logs:
             continue
         path = made.folder / picture.file
-        address = uri(path.read_bytes(), path.suffix)
+        address = uri(read_whole(path), path.suffix)
         kinds.setdefault(picture.kind, []).append({"uri": address, "text": picture.text, "legend": picture.legend})
     details = kinds.pop(LOGS, None)
     return kinds | ({LOGS: details} if details else {})

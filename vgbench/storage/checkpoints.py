@@ -127,11 +127,11 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except Exception as err:  # torch raises many kinds, by what is wrong with the file
         raise VgbenchError(
-            f"{path} cannot be used: {_explain(err)}. Delete this file to do its stage again, or choose another --out"
+            f"{path} cannot be used: {reason(err)}. Delete this file to do its stage again, or choose another --out"
         ) from err
 
 
-def _explain(err: Exception) -> str:
+def reason(err: Exception) -> str:
     """Say in a line what loading a checkpoint raised; torch's own words run to pages, and advise what is unsafe."""
     lines = [line.strip() for line in str(err).splitlines() if line.strip()]
     # For a broken zip archive torch raises a plain RuntimeError: only its words tell.

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from vgbench.plugin.guard import settled
+
 
 def snapshot() -> dict[str, Any]:
     """Return the state of the process that a plugin must leave alone, by the name under which it is reported."""
@@ -59,6 +61,7 @@ def isolated(seed: int = 0) -> Iterator[None]:
         torch.set_num_threads(threads)
         torch.set_grad_enabled(grad)
         os.chdir(folder)
+        settled()
 
 
 def seed_all(seed: int) -> None:

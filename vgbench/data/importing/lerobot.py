@@ -1,24 +1,20 @@
 """A data set of LeRobot (v2 or v3) as a recording: rows in Parquet files, images in them or in videos."""
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vgbench.data.importing import fields as roles
+from vgbench.data.importing.parquet import library, read_table
 from vgbench.data.importing.recording import BadEpisode, Episode, Recording, named
 from vgbench.data.importing.videos import Videos
 from vgbench.errors import UsageError
-from vgbench.extras import needed
 from vgbench.storage.files import JSON_BYTES, parse_json, read_whole, within
 
 NUMBERS = ("float16", "float32", "float64", "bool", "int8", "int16", "int32", "int64", "uint8")
-
-
-def library() -> Any:
-    """Return the package `pyarrow.parquet`."""
-    return needed("pyarrow.parquet", "pyarrow", "LeRobot", "lerobot")
 
 
 class LeRobot(Recording):
@@ -30,7 +26,8 @@ class LeRobot(Recording):
         Raises:
             UsageError: it is damaged, incomplete or of another version.
         """
-        self._parquet, self._path = library(), path
+        library()  # before anything is read
+        self._path = path
         info = self._info(path)
         self._features: dict[str, Any] = info["features"]
         known = [n for n, f in self._features.items() if f.get("dtype") in (*NUMBERS, "image", "video")]
@@ -71,7 +68,7 @@ class LeRobot(Recording):
             return None
         others = "+".join(name for name in seen if name not in keys)
         without = f", or leave it out with --map observations={others}" if others else ""
-        found = Videos(self._path, info, keys, self._parquet)
+        found = Videos(self._path, info, keys)
         for key in keys:
             found.check(key, [number for number, *_ in self._places], without)
         return found
@@ -83,18 +80,12 @@ class LeRobot(Recording):
         if not paths:
             raise UsageError(f"{self._path}: there are no Parquet files in {self._path / 'data'}")
         for path in paths:
-            index = self._column(self._table(path, ["episode_index"]), "episode_index").reshape(-1)
+            index = self._column(read_table(self._path, path, ["episode_index"]), "episode_index").reshape(-1)
             ends = [*(np.flatnonzero(np.diff(index)) + 1), len(index)]
             for low, high in zip([0, *ends[:-1]], ends, strict=True):
                 if high > low:
                     found.append((int(index[low]), path, int(low), int(high)))
         return sorted(found, key=lambda each: each[0])
-
-    def _table(self, path: Path, columns: list[str] | None = None) -> Any:
-        try:
-            return self._parquet.read_table(path, columns=columns)
-        except (OSError, ValueError, KeyError) as err:  # pyarrow's own errors are of these kinds
-            raise UsageError(f"{path} cannot be read: {err}") from err
 
     @staticmethod
     def _column(table: Any, name: str) -> np.ndarray:
@@ -108,7 +99,7 @@ class LeRobot(Recording):
         """Read one."""
         index, path, low, high = self._places[number]
         if self._open is None or self._open[0] != path:
-            self._open = path, self._table(path)  # episodes of a file follow one another
+            self._open = path, read_table(self._path, path)  # episodes of a file follow one another
         table = self._open[1].slice(low, high - low)
         videos = [name for name in self._seen.values() if self._features[name]["dtype"] == "video"]
         fields = [name for name in self._seen.values() if name not in videos]
@@ -138,7 +129,12 @@ class LeRobot(Recording):
         from PIL import Image
 
         try:
-            content = cell.get("bytes") or within(self._path, cell["path"]).read_bytes()
-            return np.asarray(Image.open(io.BytesIO(content)))
+            content = cell.get("bytes") or read_whole(within(self._path, cell["path"]))
+            with warnings.catch_warnings():
+                # Between its two limits PIL only warns.
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                return np.asarray(Image.open(io.BytesIO(content)))
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning, SyntaxError, MemoryError) as err:
+            raise BadEpisode(f"field {field!r}", f"an image cannot be read: {err or type(err).__name__}") from err
         except (OSError, ValueError, AttributeError, KeyError, TypeError) as err:
             raise BadEpisode(f"field {field!r}", f"an image cannot be read: {err}") from err

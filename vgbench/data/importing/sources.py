@@ -16,6 +16,7 @@ from vgbench.data.importing import tables
 from vgbench.data.importing.recording import Recording
 from vgbench.data.opened_file import check_chunk
 from vgbench.errors import UsageError
+from vgbench.storage import files
 
 EXPECTED = "expected an NPZ or HDF5 file, or the folder of a LeRobot data set"
 DAMAGE: tuple[type[Exception], ...] = (
@@ -35,10 +36,13 @@ def opened(path: Path, map_: str | None = None) -> Recording:
     """
     if not path.exists():
         raise UsageError(f"{path}: there is no such file; {EXPECTED}")
-    if path.is_dir():
-        return _folder(path, map_)
-    with path.open("rb") as file:
-        start = file.read(8)
+    try:
+        if path.is_dir():
+            return _folder(path, map_)
+        with files.opened(path) as file:
+            start = file.read(8)
+    except OSError as err:
+        raise UsageError(f"{err.filename or path} cannot be read: {err.strerror or err}; {EXPECTED}") from err
     if not start:
         raise UsageError(f"{path} is empty (0 bytes); {EXPECTED}")
     try:
@@ -67,10 +71,21 @@ def _folder(path: Path, map_: str | None) -> Recording:
         raise UsageError(f"{path} has neither meta/info.json (LeRobot) nor NPY files; {EXPECTED}")
     try:
         # Mapped, not read; pickles are refused.
-        found = {name: np.load(file, mmap_mode="r", allow_pickle=False) for name, file in arrays.items()}
+        found = {name: np.load(inside(path, file), mmap_mode="r", allow_pickle=False) for name, file in arrays.items()}
         return tables.recognised(_numbers(found), map_, str(path))
     except DAMAGE as err:
         raise UsageError(f"{path}: an NPY file cannot be read: {err or type(err).__name__}") from err
+
+
+def inside(folder: Path, file: Path) -> Path:
+    """Return a file of a folder of recordings, if it is one and lies there, links followed.
+
+    Raises:
+        ValueError: it is a link to elsewhere.
+        OSError: it cannot be read, or is a pipe or a device.
+    """
+    with files.opened(files.within(folder, str(file.relative_to(folder)))):
+        return file
 
 
 def _numbers(arrays: Mapping[str, Any]) -> tables.Numbers:

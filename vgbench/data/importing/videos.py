@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vgbench.data.importing.parquet import read_table
 from vgbench.data.importing.recording import BadEpisode
 from vgbench.errors import UsageError
 from vgbench.extras import needed
@@ -58,7 +59,7 @@ class Video:
 class Videos:
     """Where the frames of each episode lie, for each feature that is a video."""
 
-    def __init__(self, path: Path, info: dict[str, Any], keys: list[str], parquet: Any) -> None:
+    def __init__(self, path: Path, info: dict[str, Any], keys: list[str]) -> None:
         """Read where they are.
 
         Raises:
@@ -73,13 +74,13 @@ class Videos:
         if not re.fullmatch(r"([^{}]|\{\w+(:0?\d{1,2}d)?\})*", template):
             raise UsageError(f"{where}: video_path {template!r} has more than names and widths, as {{chunk_index:03d}}")
         if str(info["codebase_version"]).startswith("v3"):
-            self._of_files(template, keys, parquet)
+            self._of_files(template, keys)
 
-    def _of_files(self, template: str, keys: list[str], parquet: Any) -> None:
+    def _of_files(self, template: str, keys: list[str]) -> None:
         """Read the tables of episodes, as version 3 has them."""
         fps = float(self._info["fps"])
         for file in sorted((self._path / "meta" / "episodes").rglob("*.parquet")):
-            table = parquet.read_table(file)
+            table = read_table(self._path, file)
             for key in keys:
                 names = [f"videos/{key}/{what}" for what in ("chunk_index", "file_index", "from_timestamp")]
                 if any(name not in table.column_names for name in names):

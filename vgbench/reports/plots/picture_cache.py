@@ -52,6 +52,8 @@ def _usable(folder: Path) -> bool:
     """Make the folder; return whether it can be written, and note that it was used."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if folder.is_symlink():  # what is drawn is written into no other folder
+            return False
         if (folder / INDEX).exists():
             os.utime(folder / INDEX)
         return os.access(folder, os.W_OK)

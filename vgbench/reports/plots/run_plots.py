@@ -1,18 +1,25 @@
 """The pictures of one run: drawn once, and kept in its folder `plots/` until what they show has changed."""
 
 import hashlib
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.reports.plots.heading import baseline_files, heading
 from vgbench.reports.plots.picture import Drawn, Plot, SkippedPlot
-from vgbench.storage.files import JSON_BYTES, Record, parse_json, read_bytes, read_json, write_atomically, write_json
+from vgbench.storage.files import (
+    JSON_BYTES,
+    Record,
+    parse_json,
+    read_bytes,
+    read_json,
+    read_whole,
+    write_bytes,
+    write_json,
+)
 from vgbench.storage.run_folder import other_format
 
 DRAWING = 2
@@ -44,8 +51,16 @@ class Group:
         for name in self.files:
             path = run / name
             state.update(f"{name}:".encode())
-            state.update(path.read_bytes() if path.exists() else b"-")
+            state.update(_content(path) if path.exists() else b"-")
         return state.hexdigest()[:16]
+
+
+def _content(path: Path) -> bytes:
+    """Return what a file holds, or why it cannot be read, which is told where it is drawn."""
+    try:
+        return read_whole(path)
+    except OSError as err:
+        return str(err).encode()
 
 
 @dataclass(frozen=True)
@@ -81,7 +96,7 @@ def gallery(run: Path, out: Path | None = None, draw: bool = True, drawn: Path |
         stamp, old, wanted = group.stamp(run), known.get(group.name), not group.added and (draw or not group.slow)
         # Without a picture: what was missing (checkpoints, a plugin) may be there now.
         tried = old and (old["pictures"] or not (wanted and group.slow))
-        if old and tried and old["stamp"] == stamp and all((folder / p["file"]).exists() for p in old["pictures"]):
+        if old and tried and old["stamp"] == stamp and all(_whole(folder, p["file"], old) for p in old["pictures"]):
             made[group.name] = old
         elif wanted:
             made[group.name] = {"stamp": stamp, **_drawn(group.draw(run), folder)}
@@ -90,6 +105,16 @@ def gallery(run: Path, out: Path | None = None, draw: bool = True, drawn: Path |
         _make(folder)
         write_json(folder / INDEX, {"format": DRAWING, **made})
     return shown
+
+
+def _whole(folder: Path, file: str, group: Record) -> bool:
+    """Whether a picture lies in a folder as it was drawn; older versions have kept no hash of it."""
+    try:
+        content = read_whole(folder / file)
+    except OSError:  # what is no file, such as a pipe, is drawn again in its place
+        return False
+    known = group.get("hashes", {}).get(file)
+    return known is None or hashlib.sha256(content).hexdigest() == known
 
 
 def add(run: Path, name: str, picture: Plot) -> Path:
@@ -107,8 +132,9 @@ def _copied(source: Path, folder: Path) -> dict[str, Any]:
     for group in known.values():
         for entry in group["pictures"]:
             with suppress(OSError):
+                content = read_whole(source / entry["file"])
                 _make(folder)
-                shutil.copyfile(source / entry["file"], folder / entry["file"], follow_symlinks=False)
+                write_bytes(folder / entry["file"], content)
     return known
 
 
@@ -126,7 +152,7 @@ def _index(folder: Path) -> dict[str, Any]:
         if content.pop("format") != DRAWING:
             return {}
         for group in content.values():
-            if not {"stamp", "pictures", "left_out"} <= set(group):
+            if not {"stamp", "pictures", "left_out"} <= set(group) or not isinstance(group.get("hashes", {}), dict):
                 return {}
             for entry in group["pictures"]:
                 # Nor may a record make a page of files from elsewhere.
@@ -143,7 +169,7 @@ def _drawn(pictures: Drawn, folder: Path) -> dict[str, Any]:
     """Write pictures as they are made; return what of them the index keeps."""
     from vgbench.reports.plots import style
 
-    result: dict[str, list[dict[str, str]]] = {"pictures": [], "left_out": []}
+    result: dict[str, Any] = {"pictures": [], "left_out": [], "hashes": {}}
     _make(folder)
     with style.style():
         for item in pictures:
@@ -151,13 +177,10 @@ def _drawn(pictures: Drawn, folder: Path) -> dict[str, Any]:
             if isinstance(item, SkippedPlot):
                 result["left_out"].append(about)
             else:
-                write_atomically(folder / item.file, partial(_write, item.content))
+                write_bytes(folder / item.file, item.content)
                 result["pictures"].append(about)
+                result["hashes"][item.file] = hashlib.sha256(item.content).hexdigest()
     return result
-
-
-def _write(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
 
 
 def _pictures(made: dict[str, Any]) -> Iterator[Plot]:
@@ -203,7 +226,7 @@ def _shown_of(run: Path) -> list[object]:
         RECORDS_DRAWING,
         heading(run),
         _most_steps(run),
-        *((n, hashlib.sha256(p.read_bytes()).hexdigest()) for n, p in files),
+        *((n, hashlib.sha256(_content(p)).hexdigest()) for n, p in files),
     ]
 
 
