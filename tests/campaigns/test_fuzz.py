@@ -7,6 +7,7 @@ import shutil
 import h5py
 import numpy as np
 import pytest
+import torch
 import yaml
 
 pytestmark = pytest.mark.slow
@@ -60,7 +61,10 @@ def hostile(path, rng, changed):
     """Change a data set as somebody might who knows HDF5."""
     with h5py.File(path, "r+") as file:
         name = rng.choice(
-            ["actions", *(f"{g}/{n}" for g in ("states", "static", "observations") if g in file for n in file[g])]
+            [
+                *(n for n in ("actions", "lengths") if n in file),
+                *(f"{g}/{n}" for g in ("states", "static", "observations") if g in file for n in file[g]),
+            ]
         )
         array = file[name][()]
         kind = rng.randrange(12)
@@ -120,6 +124,90 @@ def test_hdf5(campaign, tools, whole, tmp_path):
         tools.judge(fuzz, case, "HDF5", tools.forked(work, tmp_path / "work", cpu=tools.HANG), tools.HANG)
 
 
+@pytest.fixture(scope="module")
+def episodes(tools, tmp_path_factory):
+    """A data set of episodes of different lengths (format 2), as `import` writes it."""
+    work, numbers = tmp_path_factory.mktemp("episodes"), np.random.default_rng(0)
+    arrays = {n: numbers.uniform(-1, 1, (90, k)).astype("f4") for n, k in (("observations", 6), ("actions", 2))}
+    np.savez(work / "steps.npz", **arrays, terminals=np.isin(np.arange(90), [19, 49, 89]))
+    ended = tools.forked(tools.command("import", "steps.npz", "--out", "out.h5"), work)
+    assert ended.code == 0, ended.err
+    with h5py.File(work / "out.h5") as file:
+        assert file.attrs["format"] == 2 and "lengths" in file
+    return work / "out.h5"
+
+
+def test_episodes(campaign, tools, whole, episodes, tmp_path):
+    """Format 2 of HDF5; now and then the fingerprint is that of what is there, as somebody would make it."""
+    from vgbench.data import episode_file, files
+
+    fuzz = campaign("fuzz-hdf5-episodes", small=6, full=1000)
+    path = tmp_path / "fuzzed.h5"
+    for case, rng in fuzz.cases():
+        if rng.random() < 0.3:
+            path.write_bytes(tools.scrambled(episodes.read_bytes(), rng))
+        else:
+            shutil.copyfile(episodes, path)
+            hostile(path, rng, tools.changed)
+            with contextlib.suppress(Exception):  # what cannot be read has no fingerprint; the command has to say so
+                found = files.fingerprint(episode_file.read(path))
+                with h5py.File(path, "r+") as file:
+                    file.attrs["fingerprint"] = found
+                    file.attrs["sha256"] = files.header_hash(file)
+        words = ["train", "--data", path, "--recipe", "vf", "--scale", "smoke", "--threads", "1", *tools.SMALLER]
+        words += rng.choice([["--dry-run"], ["--out", "model"]])
+        shutil.rmtree(tmp_path / "work", ignore_errors=True)
+        ended = tools.forked(tools.command(*words), tmp_path / "work", cpu=3 * tools.HANG)
+        tools.judge(fuzz, case, f"episodes, {words[-1]}", ended, tools.HANG)
+
+
+def odd_weights(value, rng):
+    """Change a tensor, a number or a name somewhere in what a checkpoint holds, as somebody might who knows PyTorch."""
+    if isinstance(value, dict) and value and rng.random() < 0.95:
+        key = rng.choice(list(value))
+        kind = rng.randrange(8)
+        if kind == 0:
+            return {k: v for k, v in value.items() if k != key}
+        if kind == 1:
+            return {f"{k}s" if k == key else k: v for k, v in value.items()}
+        return value | {key: odd_weights(value[key], rng)}
+    if isinstance(value, list) and value and rng.random() < 0.9:
+        at = rng.randrange(len(value))
+        return [*value[:at], odd_weights(value[at], rng), *value[at + 1 :]]
+    if isinstance(value, torch.Tensor) and rng.random() < 0.8:
+        shapes = [
+            value[..., None],
+            value.flatten()[:1],
+            value * float("nan"),
+            value.double(),
+            value.bool(),
+            value[None],
+        ]
+        return rng.choice([*shapes, torch.zeros(1).expand(10**9), torch.empty(3, device="meta")])
+    return rng.choice([None, -1, 10**30, 1e308, "x", [], {}, float("nan"), True, torch.zeros(0), torch.zeros(2, 3)])
+
+
+def test_odd_checkpoints(campaign, tools, whole, tmp_path):
+    """Whole archives without a hash, as earlier versions wrote them, with something else inside."""
+    fuzz = campaign("fuzz-checkpoints-odd", small=4, full=500)
+    readers = [["run", "--config", "here/config.yaml", "--out", "here"], ["failures", "here", "--first", "1"]]
+    readers += [["diagnose", "here", "--goals", "2", "--states", "32"], ["evaluate", "here", "--out", "out"]]
+    for case, rng in fuzz.cases():
+        work = tmp_path / str(case)
+        shutil.copytree(whole, work)
+        words = rng.choice(readers)
+        (work / "here" / "SHA256SUMS").unlink()
+        if words[0] == "run":
+            (work / "here" / "result.json").unlink()
+        path = rng.choice(sorted((work / "here" / "checkpoints").glob("*.pt")))
+        content = odd_weights(torch.load(path, weights_only=True), rng)
+        with contextlib.suppress(NotImplementedError):  # what PyTorch itself does not write
+            torch.save(content, path)
+        ended = tools.forked(tools.command(*words, VGBENCH_CACHE="cache"), work, cpu=3 * tools.HANG)
+        tools.judge(fuzz, case, f"odd {path.name}, {words[0]}", ended, tools.HANG)
+        shutil.rmtree(work)
+
+
 def test_checkpoints(campaign, tools, whole, tmp_path):
     """Without result.json, so that the run goes on from them."""
     fuzz = campaign("fuzz-checkpoints", small=3, full=500)
@@ -151,8 +239,10 @@ def test_records(campaign, tools, whole, tmp_path):
     for case, rng in fuzz.cases():
         shutil.rmtree(one, ignore_errors=True)
         shutil.copytree(whole / "here", one)
-        (one / "SHA256SUMS").unlink()
-        path = one / rng.choice(["run.json", "result.json", "episodes.jsonl", "train.jsonl", "baseline-random.jsonl"])
+        names = ["run.json", "result.json", "episodes.jsonl", "train.jsonl", "baseline-random.jsonl", "tasks.json"]
+        path = one / rng.choice([*names, "config.yaml", "SHA256SUMS"])
+        if path.name != "SHA256SUMS" and rng.random() < 0.8:
+            (one / "SHA256SUMS").unlink()
         if path.suffix == ".json" and rng.random() < 0.7:
             content = json.loads(path.read_bytes())
             content.pop("sha256", None)
