@@ -108,7 +108,7 @@ SOUND = [
     (["rescore", "here", "--radius", "1"], []),
     (["rescore", "here", "--at", "end"], []),
     (["failures", "here", "--first", "1"], []),
-    (["diagnose", "here", "--goals", "2"], ["--states", "16"]),
+    (["diagnose", "here", "--goals", "2"], ["--states", "32"]),
     (["offline", "here"], []),
     (["plot", "here"], ["--task", "999"]),
     (["evaluate", "here", "--task-seed", "3"], REFUSED),
