@@ -247,7 +247,12 @@ def test_argument_vectors(campaign, tools, whole, tmp_path):
         shutil.copytree(whole / "here", tmp_path / name)
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(MINE))
     shutil.copyfile(next((whole / "cache" / "data").glob("*.h5")), tmp_path / "data.h5")
-    np.savez(tmp_path / "steps.npz", observations=np.zeros((60, 6), "f4"), actions=np.zeros((60, 2), "f4"))
+    np.savez(
+        tmp_path / "steps.npz",
+        observations=np.zeros((60, 6), "f4"),
+        actions=np.zeros((60, 2), "f4"),
+        terminals=np.arange(60) % 15 == 14,
+    )
     made = {path.name for path in tmp_path.iterdir()}
     for case, rng in vectors.cases():
         arguments = reasonable(rng, commands) if rng.random() < 0.75 else vector(rng, commands)
