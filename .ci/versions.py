@@ -5,8 +5,9 @@
 
 `lowest` installs the lower bounds of pyproject.toml; a number is a version of Python, with constraints.txt. PyTorch is
 that of constraints.txt, and is not downloaded where it would bring CUDA's libraries (gigabytes), unless --torch is
-given: then its lower bound is tried, too, and without it such a Python only lists and compiles. Skips with a reason
-where an interpreter is missing; exit status 1 if something fails.
+given: without it such a Python only lists and compiles. `lowest` takes PyTorch's lower bound, too, with --torch or
+where the package index has a build of it for the CPU; where it has none, the line says that this bound was not tried.
+Skips with a reason where an interpreter is missing; exit status 1 if something fails.
 """
 
 import argparse
@@ -57,6 +58,22 @@ def brings_cuda(python: Path, constraints: Path) -> bool:
     return any(name.startswith(("nvidia", "cuda")) for name in wanted)
 
 
+def bound_of_torch() -> str:
+    """Return the lower bound of PyTorch in pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return next(d.partition(">=")[2] for d in project["dependencies"] if d.startswith("torch>="))
+
+
+def lowest(python: Path, torch: bool, place: Path) -> tuple[Path, bool, str]:
+    """Return a file of lower bounds, whether PyTorch's is one of them, and words on it if it is not."""
+    path = place / "lowest.txt"
+    path.write_text(lower_bounds(True), encoding="utf-8")
+    if torch or not brings_cuda(python, path):
+        return path, True, ""
+    path.write_text(lower_bounds(False), encoding="utf-8")
+    return path, False, f"; NOT TRIED: torch {bound_of_torch()}, of which the package index has no build for the CPU"
+
+
 def attempt(name: str, torch: bool, place: Path) -> str:
     """Try one; return what came of it.
 
@@ -66,13 +83,12 @@ def attempt(name: str, torch: bool, place: Path) -> str:
     found = interpreter("3.11" if name == "lowest" else name)
     if found is None:
         return f"skipped: there is no Python {'3.11' if name == 'lowest' else name}"
-    constraints = ROOT / "constraints.txt"
-    if name == "lowest":
-        constraints = place / "lowest.txt"
-        constraints.write_text(lower_bounds(torch), encoding="utf-8")
+    constraints, left_out = ROOT / "constraints.txt", ""
     subprocess.run([found, "-m", "venv", place / "venv"], check=True)
     python, folder = place / "venv" / "bin" / "python", place / "empty"
     folder.mkdir()
+    if name == "lowest":
+        constraints, torch, left_out = lowest(python, torch, place)
     install = [python, "-m", "pip", "install", "--quiet", "-c", constraints]
     environ = os.environ | {"VGBENCH_CACHE": str(place / "cache"), "OMP_NUM_THREADS": "1"}
     vgbench = place / "venv" / "bin" / "vgbench"
@@ -83,7 +99,7 @@ def attempt(name: str, torch: bool, place: Path) -> str:
         code = [python, "-W", "error", "-m", "compileall", "-q", "-f", ROOT / "vgbench", ROOT / "plugins"]
         subprocess.run(code, check=True, env=environ | {"PYTHONPYCACHEPREFIX": str(place / "compiled")})
         subprocess.run([vgbench, "list", "--format", "json"], check=True, cwd=folder, stdout=subprocess.DEVNULL)
-        return "compiled and listed; not run: its PyTorch would bring CUDA's libraries (--torch)"
+        return f"compiled and listed; not run: its PyTorch would bring CUDA's libraries (--torch){left_out}"
     subprocess.run([*install, ROOT], check=True)
     done = subprocess.run(
         [vgbench, *RUN, "--format", "json"], check=True, cwd=folder, env=environ, stdout=subprocess.PIPE
@@ -93,7 +109,7 @@ def attempt(name: str, torch: bool, place: Path) -> str:
         raise subprocess.CalledProcessError(1, "the smoke run", str(result))
     versions = "import sys, torch, numpy; print(sys.version.split()[0], torch.__version__, numpy.__version__)"
     told = subprocess.run([python, "-c", versions], check=True, capture_output=True, text=True).stdout.split()
-    return "a smoke run with Python {}, torch {}, numpy {}".format(*told)
+    return "a smoke run with Python {}, torch {}, numpy {}".format(*told) + left_out
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ Exit status: 1 if one of them failed, 2 for a wrong option; being out of time is
 import argparse
 import contextlib
 import json
+import shutil
 import signal
 import statistics
 import subprocess
@@ -46,8 +47,6 @@ ROOT = Path(__file__).resolve().parents[1]
 CELL = {"protocol": "wall_big", "recipe": "vf_quasi", "variant": "literal"}
 SHARES = {"tests": 0.3, "solve": 0.1, "epoch": 0.25, "cell": 1.0}
 """Of the time that is left when it begins, how much each may take."""
-EPOCHS = {"smoke": 0.04}
-"""By scale, where one whole epoch would be more than shows that it runs."""
 EPOCHS = {"smoke": 0.04}
 """By scale, where one whole epoch would be more than shows that it runs."""
 SAVING = 20.0  # seconds that a stopped run has to save
@@ -214,18 +213,20 @@ def epoch(spec: RunSpec, out: Path, until: float) -> Record:
     model.set_statistics(data.statistics())
     model.to(device)
     terms = build_terms(spec, spec.objectives, model, environment.spec.actions.dim)
-    (out / "epoch" / "checkpoints").mkdir(parents=True, exist_ok=True)
+    # An earlier call's: going on with it, its steps would count as taken in this one's time.
+    shutil.rmtree(out / "epoch", ignore_errors=True)
+    (out / "epoch" / "checkpoints").mkdir(parents=True)
     stage = Stage("encoder", terms, spec.settings["train"], spec.seed)
     trainer = Trainer(stage, model, data, RunFolder(out / "epoch"), Loggers(), Until(until))
-    if trainer.step:
-        raise UsageError(f"{out / 'epoch'}: expected a new folder")
     _peak(spec)
     _wait(spec)
     began = time.monotonic()
-    with contextlib.suppress(KeyboardInterrupt):
-        trainer.run()
+    # Collecting cannot be stopped, and a stage takes a step before it looks at the time.
+    if began < until:
+        with contextlib.suppress(KeyboardInterrupt):
+            trainer.run()
     _wait(spec)
-    seconds, settings = time.monotonic() - began, spec.settings["train"]
+    seconds, settings = max(time.monotonic() - began, 1e-9), spec.settings["train"]
     return {
         "data_seconds": round(collected, 2),
         "epochs": epochs,

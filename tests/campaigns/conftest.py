@@ -259,12 +259,19 @@ def command(*arguments: object, **environ: str) -> Callable[[], None]:
 @pytest.fixture(scope="session")
 def tools(warm: None) -> Any:
     """Everything above, for the campaigns, and how a file is damaged."""
-    spec = importlib.util.spec_from_file_location("scrambling", Path(__file__).with_name("scrambling.py"))
+    scrambling, changing = (beside(name) for name in ("scrambling", "changing"))
+    names = {"SMOKE": SMOKE, "SMALLER": SMALLER, "EVALUATED": EVALUATED, "HANG": HANG, "Ended": Ended}
+    names |= {"scrambled": scrambling.scrambled, "changed": changing.changed, "dumped": changing.dumped}
+    return types.SimpleNamespace(forked=forked, command=command, judge=changing.judge, **names)
+
+
+def beside(name: str) -> types.ModuleType:
+    """Import a module that lies beside this one: pytest puts no folder of tests on the path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    names = {"SMOKE": SMOKE, "SMALLER": SMALLER, "EVALUATED": EVALUATED, "HANG": HANG, "Ended": Ended}
-    return types.SimpleNamespace(forked=forked, command=command, scrambled=module.scrambled, **names)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,12 @@
 """One bit of one file of a run folder or of the cache is turned: it is refused by name, or makes no difference."""
 
 import json
+import random
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.slow
 
@@ -95,3 +97,58 @@ def test_bit_flips_in_records(campaign, tools, tmp_path):
             flips.outcomes["harmless"] += 1
         else:
             flips.fail(case, f"{what}: another report without a word", ended)
+
+
+def test_bit_flips_of_stages(campaign, tools, whole, tmp_path):
+    """Of a suite's folder, its shared stages and the folder of a trained model: the same rows, or refused by name."""
+    flips = campaign("bit-flips-of-stages", small=2, full=300)
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    mine = {"summary": "one", "recipes": ["vf"], "protocols": ["wall_big"], "seeds": [0]}
+    (begun / "mine.yaml").write_text(yaml.safe_dump({"suites": {"mine": mine}}))
+    shutil.copyfile(next((whole / "cache" / "data").glob("*.h5")), begun / "data.h5")
+    cells = ["suite", "mine.yaml", "--scale", "smoke", "--workers", "1", *tools.SMALLER, "--out", "table"]
+    train = ["train", "--data", "data.h5", "--recipe", "vf", "--scale", "smoke", "--threads", "1", *tools.SMALLER]
+    train += ["--out", "model"]
+    for words in (cells, train):
+        ended = tools.forked(tools.command(*words, VGBENCH_CACHE="cache"), begun)
+        assert ended.code == 0, ended.err
+    every = [path.relative_to(begun) for top in ("table", "model") for path in sorted((begun / top).rglob("*"))]
+    files = [name for name in every if (begun / name).is_file() and (begun / name).stat().st_size]
+    names = {str(name) for name in files}
+    assert any(".shared" in name and name.endswith(".pt") for name in names), names
+    assert {"model/training.json", "table/suite.json", "table/.token"} <= names, names
+    want = rows_of(begun)
+    # Mixed, so that the first ones are not all of the same folder.
+    random.Random(0).shuffle(files)
+    for case, rng in flips.cases():
+        work = tmp_path / "work"
+        shutil.copytree(begun, work)
+        name = files[case % len(files)]
+        place = flip(work / name, rng)
+        again = cells if name.parts[0] == "table" else train
+        if ".shared" in name.parts or case // len(files) % 2:
+            # A run that is not complete takes its stages from the shared ones.
+            for path in [*work.rglob("result.json"), *work.rglob("SHA256SUMS"), *work.rglob("training.json")]:
+                if path.relative_to(work).parts[0] == name.parts[0] and path != work / name:
+                    path.unlink()
+            for path in work.glob("table/wall_big/*/*/checkpoints/*.pt"):
+                if ".shared" in name.parts:
+                    path.unlink()
+        ended = tools.forked(tools.command(*again, VGBENCH_CACHE="cache"), work)
+        told = ended.err + ended.out + "".join(path.read_text() for path in work.rglob("log.txt"))
+        if complaint := ended.complaint():
+            flips.fail(case, f"bit {place} of {name}: {complaint}", ended)
+        elif ended.code == 0 and (rows_of(work) == want or name.name == "train.jsonl"):
+            flips.outcomes["harmless, or made again"] += 1
+        elif ended.code != 0 and name.name in told:
+            flips.outcomes["refused by name"] += 1
+        else:
+            flips.fail(case, f"bit {place} of {name}: other rows without a word, or not named", ended)
+        shutil.rmtree(work)
+
+
+def rows_of(folder):
+    names = ("episodes.jsonl", "train.jsonl")
+    tops = (folder / "table", folder / "model")
+    return {str(p.relative_to(folder)): p.read_text() for top in tops for p in top.rglob("*") if p.name in names}

@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -81,4 +82,56 @@ def test_every_write_point(campaign, tools, whole, tmp_path):
             disk.fail(case, f"{what}: it does not go on to the same rows", again)
         else:
             disk.outcomes["went through" if ended.code == 0 else "refused, then the same rows"] += 1
+        shutil.rmtree(work)
+
+
+DATA = {
+    "collect": ["collect", "--env", "wall", "--scale", "smoke", "--out", "here/out.h5"],
+    "tasks": ["tasks", "--env", "wall", "--scale", "smoke", "--out", "here/out.json"],
+    "import": ["import", "steps.npz", "--out", "here/out.h5"],
+}
+"""Commands that write one file, and replace none."""
+
+
+def test_every_write_point_of_data(campaign, tools, tmp_path):
+    disk, wanted = campaign("full-disk-data", small=6, full=120), {}
+    numbers = np.random.default_rng(0)
+    arrays = {n: numbers.uniform(-1, 1, (600, k)).astype("f4") for n, k in (("observations", 60), ("actions", 2))}
+
+    def begun(name):
+        work = tmp_path / name
+        (work / "here").mkdir(parents=True)
+        np.savez(work / "steps.npz", **arrays, terminals=np.arange(600) % 15 == 14)
+        return work, tools.command(*DATA[name.partition("-")[0]], VGBENCH_CACHE=str(work / "cache"))
+
+    def made(work):
+        return {path.name: path.read_bytes() for path in (work / "here").iterdir()}
+
+    for case, rng in disk.cases():
+        name = sorted(DATA)[case % len(DATA)]
+        if name not in wanted:
+            work, plain = begun(f"{name}-whole")
+            assert tools.forked(plain, work).code == 0
+            wanted[name] = made(work)
+            assert len(wanted[name]) == 1, name
+        work, plain = begun(f"{name}-{case}")
+        turn = case // len(DATA)
+        if turn % 2 == 0:
+            number = rng.choice([errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT])
+            what = f"{name}: write {turn // 2} fails with {errno.errorcode[number]}"
+            ended = tools.forked(failing(plain, turn // 2, number, work / "here"), work)
+        else:
+            size = max(4000, int(10 ** rng.uniform(3, 6.5)))
+            what = f"{name}: no file may have more than {size} bytes"
+            ended = tools.forked(limited(plain, size), work)
+        left = sorted(made(work)) if ended.code else []
+        again = tools.forked(plain, work) if ended.code else ended
+        if ended.complaint() or left:
+            disk.fail(case, f"{what}: {ended.complaint() or left}", ended)
+        elif ended.code != 0 and not ("cannot write" in ended.err or "cannot be written" in ended.err):
+            disk.fail(case, f"{what}: the message does not say so", ended)
+        elif again.code != 0 or made(work) != wanted[name]:
+            disk.fail(case, f"{what}: the same command makes something else", again)
+        else:
+            disk.outcomes["went through" if ended.code == 0 else "refused, then the same file"] += 1
         shutil.rmtree(work)

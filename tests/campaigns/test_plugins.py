@@ -50,6 +50,10 @@ class Mine(Distance):
     def forward(self, x, y):
         {forward}
         return (x - y).abs().sum(-1)
+
+    def prepare(self, *given):
+        {prepare}
+        return super().prepare(*given)
 """
 PLANNER = """
 class Mine(Planner):
@@ -104,6 +108,14 @@ class Mine(Environment):
         {goal_distance}
         return (state["x"] - goal["x"]).abs().squeeze(-1)
 
+    def goal_observation(self, goal):
+        {goal_observation}
+        return super().goal_observation(goal)
+
+    def success(self, state, goal):
+        {success}
+        return super().success(state, goal)
+
     def collect(self, trajectories, length, seed, progress=None):
         {collect}
         rng = np.random.default_rng(seed)
@@ -124,6 +136,18 @@ class Mine:
     @hookimpl
     def vgbench_run_started(self, title, folder):
         {vgbench_run_started}
+
+    @hookimpl
+    def vgbench_stage_started(self, stage, total, done, unit):
+        {vgbench_stage_started}
+
+    @hookimpl
+    def vgbench_stage_ended(self, stage):
+        {vgbench_stage_ended}
+
+    @hookimpl
+    def vgbench_run_stopped(self, status):
+        {vgbench_run_stopped}
 
     @hookimpl
     def vgbench_stage_progress(self, stage, done, logs):
@@ -150,11 +174,17 @@ RUNS = {
 }
 HOOKS = {
     "objective": ("init", "loss", "after_step"),
-    "distance": ("init", "forward"),
+    "distance": ("init", "forward", "prepare"),
     "planner": ("init", "plan"),
     "network": ("init", "build", "forward"),
-    "environment": ("init", "step", "observe", "goal_distance", "collect", "sample_tasks", "check_tasks"),
-    "logger": ("vgbench_run_started", "vgbench_stage_progress", "vgbench_run_ended"),
+    "environment": (
+        *("init", "step", "observe", "goal_observation", "goal_distance", "success"),
+        *("collect", "sample_tasks", "check_tasks"),
+    ),
+    "logger": (
+        *("vgbench_run_started", "vgbench_stage_started", "vgbench_stage_progress", "vgbench_stage_ended"),
+        *("vgbench_run_stopped", "vgbench_run_ended"),
+    ),
 }
 BEHAVIOURS = {
     "StopIteration": "raise StopIteration",
@@ -185,6 +215,38 @@ ALLOWED = {("logger", name) for name in ("handler", "stdout gone", "random", "nu
 
 INSIDE = {(kind, name) for kind in ("distance", "network") for name in ("no gradients", "stdout gone", "random")}
 """Found when the hook that called them returns: the message has that one's plugin, "or what it calls"."""
+
+
+ELSEWHERE = {
+    "environment": {"recorded_states"},
+    "planner": {"beside", "with_budget"},
+    "distance": {"level"},
+    "logger": {"vgbench_noted"},
+}
+"""Hooks that such a run does not call: `tests/plugin/test_guard.py` has those that are watched."""
+
+
+def public_hooks():
+    """The methods of each kind that a plugin may define, from the classes of `vgbench.api`."""
+    from torch import nn
+
+    from vgbench import api
+    from vgbench.api import hooks
+
+    kinds = {"objective": api.Objective, "distance": api.Distance, "planner": api.Planner, "network": api.Network}
+    found = {}
+    for kind, cls in (kinds | {"environment": api.Environment}).items():
+        names = {name for name, value in vars(cls).items() if callable(value) and not isinstance(value, type)}
+        found[kind] = {name for name in names if not name.startswith("_") and name not in vars(nn.Module)} | {"init"}
+    found["distance"].add("forward")
+    found["network"].add("forward")
+    found["logger"] = {name for name in vars(hooks) if name.startswith("vgbench_")}
+    return found
+
+
+def test_every_hook_is_known():
+    """A new hook of the interface has to misbehave here, too."""
+    assert {kind: set(names) | ELSEWHERE.get(kind, set()) for kind, names in HOOKS.items()} == public_hooks()
 
 
 def combinations():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from vgbench.data import collection
 from vgbench.imports import quick_imports
@@ -111,6 +112,19 @@ def test_a_run_without_checkpoints_or_no_run_is_refused(run, vgbench_cli):
     assert done.exit_code == 2 and "the trained model is missing" in done.stderr
     done = vgbench_cli("evaluate", "nowhere")
     assert done.exit_code == 2 and "RUN nowhere: there is no such folder" in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["step", "total", "model"])
+def test_a_checkpoint_that_lacks_something_is_refused_by_name(run, vgbench_cli, missing):
+    """Whole, and without a hash, as those of earlier versions are."""
+    path = run / "checkpoints" / "predictor.pt"
+    owned = torch.load(path, weights_only=True)
+    del owned["content"][missing]
+    torch.save(owned, path)
+    (run / "SHA256SUMS").unlink()
+    done = vgbench_cli("evaluate", run, "--out", "other")
+    assert done.exit_code == 1
+    assert "predictor.pt cannot be used: it has no" in done.stderr and repr(missing) in done.stderr
 
 
 def test_runs_of_several_seeds_and_their_rate(vgbench_cli, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """What a plugin does to the process is put back and told; what it raises, and how long it takes, too."""
 
+import inspect
 import json
 import os
 import random
@@ -7,11 +8,14 @@ import signal
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from vgbench import api
+from vgbench.api.capabilities import CAPABILITIES
 from vgbench.errors import PluginFailed, RunFailed, UsageError
 from vgbench.plugin import guard
 from vgbench.plugin.attribution import attribute_errors
@@ -356,3 +360,26 @@ def test_a_plugin_that_another_s_hook_calls_is_named_and_the_run_goes_on(
             change()
     monkeypatch.setenv("MENDED", "1")
     assert vgbench_cli(*RUN, "--out", "here").exit_code == 0
+
+
+def test_every_method_that_plugins_may_define_is_watched():
+    """Networks and distances run inside of the others' hooks, or of the core's own calls."""
+    kinds = {"environment": api.Environment, "planner": api.Planner, "objective": api.Objective}
+    for kind, cls in kinds.items():
+        wanted = {name for name, value in vars(cls).items() if inspect.isfunction(value) and name[0] != "_"}
+        wanted |= set(CAPABILITIES) if kind == "environment" else set()
+        assert set(guard.HOOKS[kind]) == wanted, kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "hook"), [("planner", "beside"), ("planner", "with_budget"), ("environment", "cost_to_go")]
+)
+def test_a_hook_that_is_rarely_called_is_watched_too(kind, hook, tmp_path, monkeypatch):
+    class Mine:
+        pass
+
+    setattr(Mine, hook, lambda self: os.chdir("/"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PluginFailed, match=f"{kind} Mine: {hook}, or what it calls, changed the working directory"):
+        getattr(guard.guarded(Mine(), kind), hook)()
+    assert Path.cwd() == tmp_path

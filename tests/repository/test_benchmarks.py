@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.sparse import csr_array
 
 from benchmarks import __main__ as command
 from benchmarks import equal, guard, iqe, noise_bias, planners, replayed, solve
+from benchmarks import gpu as script
 from benchmarks.harness import Case, Check, Side, difference, measure, summary
 from benchmarks.sorted_iqe import sorted_iqe
 from benchmarks.work import DIM, Work
@@ -265,6 +267,17 @@ def test_a_cell_that_is_not_done_in_time_is_saved_and_told(tmp_path):
     parts = json.loads((tmp_path / "out" / "gpu.json").read_text())["parts"]
     assert parts["cell"]["out_of_time"] and "result" not in parts["cell"]
     assert parts["epoch"]["out_of_time"] and parts["epoch"]["steps"] < parts["epoch"]["of"]
+
+
+def test_an_epoch_is_measured_anew_and_not_begun_once_its_time_is_over(tmp_path, monkeypatch):
+    """Steps of an earlier call are not taken in this one's time; of a time that is over before, none is taken."""
+    monkeypatch.setenv("VGBENCH_CACHE", str(tmp_path / "cache"))
+    spec = script.resolve(script.RunRequest(**script.CELL, scale="smoke", device="cpu"))
+    for _ in range(2):
+        found = script.epoch(spec, tmp_path, time.monotonic() + 300)
+        assert found["steps"] == found["of"] and found["training_seconds"] > 0.01
+    found = script.epoch(spec, tmp_path, time.monotonic())
+    assert found["steps"] == 0 < found["of"] and found["out_of_time"]
 
 
 def test_the_gpu_s_script_refuses_what_is_not_there(tmp_path):

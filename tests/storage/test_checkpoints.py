@@ -81,3 +81,10 @@ def test_an_archive_that_unpacks_to_more_than_it_has_is_refused(path, marked):
     assert packed.stat().st_size < path.stat().st_size / 100
     with pytest.raises(VgbenchError, match=r"packed\.pt cannot be used: it is damaged"):
         checkpoints.load(packed, "abc")
+
+
+@pytest.mark.parametrize("log", [{"bytes": 3}, {"bytes": "3", "sha256": ""}, {"bytes": -1, "sha256": ""}, "x", {}])
+def test_one_that_does_not_say_how_far_the_log_had_come_is_refused_by_name(path, log):
+    torch.save({"key": "abc", "content": CONTENT, "log": log}, path)
+    with pytest.raises(VgbenchError, match=r"predictor\.pt cannot be used: it does not say how far the log had come"):
+        checkpoints.load(path, "abc")

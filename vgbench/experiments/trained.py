@@ -126,12 +126,14 @@ def _weights(folder: RunFolder, spec: RunSpec, option: str) -> dict[str, Tensor]
             f"{option} {folder.path}: the trained model is missing, {place / stage}.pt ({there}); train it with "
             f"`{command}`"
         )
-    if content["step"] < content["total"]:
+    step, total = folder.reached(stage, content)
+    if step < total:
         raise UsageError(
-            f"{option} {folder.path}: stage '{stage}' stands at step {content['step']} of {content['total']}; "
+            f"{option} {folder.path}: stage '{stage}' stands at step {step} of {total}; "
             "give its `vgbench run` command again to train it to its end"
         )
-    state: dict[str, Tensor] = content["model"]
+    with folder.explained(stage):
+        state: dict[str, Tensor] = content["model"]
     return state
 
 

@@ -27,10 +27,12 @@ VARIABLE = "VGBENCH_PLUGIN_TIMEOUT"
 HOOKS = {
     "environment": (
         *("check_size", "collect", "sample_tasks", "check_tasks", "step", "observe"),
-        *("goal_observation", "goal_distance", "success", "expert", "recorded_states"),
+        *("goal_observation", "goal_distance", "success", "recorded_states"),
+        # Capabilities, each named after its method.
+        *("cost_to_go", "expert", "state_grid", "pair_labels", "value_fixed_point", "labels", "track", "map_place"),
     ),
     "objective": ("loss", "after_step"),
-    "planner": ("plan",),
+    "planner": ("plan", "beside", "with_budget"),
     "network": ("build",),
 }
 """Methods of each kind that are watched; networks and distances run inside of these, or of the core's own calls."""

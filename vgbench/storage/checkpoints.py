@@ -117,7 +117,18 @@ def load(path: Path, key: str | None) -> tuple[Record, Record | None]:
         content: Record = owned["content"]
         if not isinstance(content, dict):
             raise Damaged("it is no checkpoint of vgbench")
-    return content, owned.get("log")
+        log = owned.get("log")
+        if log is not None and not _told(log):
+            raise Damaged("it does not say how far the log had come")
+    return content, log
+
+
+def _told(log: object) -> bool:
+    """Whether a checkpoint says of a log what `save` is given: its `bytes`, and their hash."""
+    if not isinstance(log, dict) or set(log) != {"bytes", "sha256"}:
+        return False
+    size, found = log["bytes"], log["sha256"]
+    return isinstance(size, int) and not isinstance(size, bool) and size >= 0 and isinstance(found, str)
 
 
 @contextmanager

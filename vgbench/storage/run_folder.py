@@ -302,6 +302,15 @@ class RunFolder:
         content, self._log = checkpoints.load(path, self._run.get("key"))
         return content
 
+    def reached(self, name: str, content: Record) -> tuple[int, int]:
+        """Return the steps that a checkpoint of a stage has taken, and those of the whole stage.
+
+        Raises:
+            VgbenchError: it does not say so.
+        """
+        with self.explained(name):
+            return int(content["step"]), int(content["total"])
+
     def _log_state(self, size: int | None = None) -> Record:
         """Bytes of train.jsonl so far, or the first `size` of them, and their hash."""
         path = self.path / "train.jsonl"

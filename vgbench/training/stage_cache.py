@@ -138,7 +138,10 @@ class StageCache:
         """
         path = checkpoint(self._folder, self._hashes[stage])
         mine = run.load_checkpoint(stage) if path.exists() else None
-        if not path.exists() or (mine is not None and mine["step"] >= mine["total"]):
+        if not path.exists():
+            return False
+        step, total = run.reached(stage, mine) if mine is not None else (0, 1)
+        if step >= total:
             return False
         try:
             fields = ("key", "times", "log", "hash", "checkpoint")
