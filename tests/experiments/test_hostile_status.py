@@ -1,6 +1,7 @@
 """What a folder of runs says of where they stand, when somebody else has written it."""
 
 import json
+import os
 
 import pytest
 
@@ -84,3 +85,18 @@ def test_an_odd_result_is_a_failed_run_and_the_runs_beside_it_are_told(vgbench_c
         assert done.exit_code == 0, done.stderr
         states = {run["folder"].split("/")[-3]: run["state"] for run in done.json()}
         assert states == {"wall_small": "failed", "wall_big": "done"}, change
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "endless"])
+def test_a_token_that_is_no_file_is_named(vgbench_cli, tmp_path, kind):
+    path = tmp_path / "out" / ".token"
+    path.parent.mkdir()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+    done = vgbench_cli("suite", "paper_table_2", "--only", "vf,maze", "--seeds", "0", "--scale", "smoke", "--out", "out")
+    assert done.exit_code == 2 and "out/.token is not what a suite has written" in done.stderr
+    assert "unforeseen" not in done.stderr and not list((tmp_path / "out").rglob("result.json"))

@@ -15,7 +15,7 @@ from vgbench.experiments.cells import CellOutcome, RunCell, changed_sources
 from vgbench.experiments.executors.base import PASSED_ON, Job, JobResult, Resources
 from vgbench.experiments.progress import ProgressReporter, Watcher
 from vgbench.experiments.scheduler import Scheduler
-from vgbench.experiments.worker import TOKEN
+from vgbench.experiments.worker import TOKEN, read_token
 from vgbench.storage import provenance, yaml_file
 from vgbench.storage.files import Record, drop_partials, read_json, write_sealed, write_text
 from vgbench.storage.interrupt import deferred_interrupts
@@ -217,7 +217,11 @@ class Campaign:
         # Made up, so that a worker on another disk cannot have it by chance.
         if not path.exists():
             write_text(path, secrets.token_hex(16))
-        return path.read_text(encoding="utf-8").strip()
+        try:
+            return read_token(self.root)
+        except (OSError, ValueError) as err:
+            reason = getattr(err, "strerror", None) or err
+            raise UsageError(f"{path} is not what a suite has written: {reason}; remove it") from err
 
     def _job(self, cell: RunCell, place: Resources, argv: Sequence[str], token: str) -> Job:
         cell.folder.mkdir(parents=True, exist_ok=True)

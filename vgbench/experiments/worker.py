@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from vgbench.errors import InUse, UsageError, VgbenchError
 from vgbench.experiments.executors.base import Job
+from vgbench.storage.files import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from vgbench.storage.record_types import PluginOrigin
 
 TOKEN = ".token"
+_TOKEN_BYTES = 1000
 _GRACE = 8.0  # seconds that a worker has, after each request to stop, once its suite is gone
 _PATIENCE = 20.0  # seconds for a predecessor whose suite was killed to let go of the folder
 
@@ -41,12 +43,22 @@ def perform(job: Job) -> dict[str, str]:
     return {"outcome": "done", "reason": ""}
 
 
+def read_token(root: Path) -> str:
+    """Return the content of a suite's file `.token`, which shows that two processes see the same folder.
+
+    Raises:
+        OSError: it cannot be read, or is no file.
+        ValueError: it is not one of vgbench's.
+    """
+    return read_bytes(root / TOKEN, _TOKEN_BYTES).decode("ascii").strip()
+
+
 def _same_disk(job: Job) -> None:
     """Check that this machine sees the folder that the suite was started in."""
     try:
         os.chdir(job.cwd)
-        found = (Path(job.root) / TOKEN).read_text(encoding="utf-8").strip()
-    except OSError:
+        found = read_token(Path(job.root))
+    except (OSError, ValueError):
         found = None
     if found != job.token:
         import socket
