@@ -97,6 +97,8 @@ def test_a_token_that_is_no_file_is_named(vgbench_cli, tmp_path, kind):
         path.mkdir()
     else:
         path.symlink_to("/dev/zero")
-    done = vgbench_cli("suite", "paper_table_2", "--only", "vf,maze", "--seeds", "0", "--scale", "smoke", "--out", "out")
+    done = vgbench_cli(
+        "suite", "paper_table_2", "--only", "vf,maze", "--seeds", "0", "--scale", "smoke", "--out", "out"
+    )
     assert done.exit_code == 2 and "out/.token is not what a suite has written" in done.stderr
     assert "unforeseen" not in done.stderr and not list((tmp_path / "out").rglob("result.json"))

@@ -1,5 +1,6 @@
 """What a plugin does to the process is put back and told; what it raises, and how long it takes, too."""
 
+import copy
 import inspect
 import json
 import os
@@ -383,3 +384,24 @@ def test_a_hook_that_is_rarely_called_is_watched_too(kind, hook, tmp_path, monke
     with pytest.raises(PluginFailed, match=f"{kind} Mine: {hook}, or what it calls, changed the working directory"):
         getattr(guard.guarded(Mine(), kind), hook)()
     assert Path.cwd() == tmp_path
+
+
+@pytest.mark.parametrize("copied", [True, False], ids=["copy", "new"])
+def test_the_planner_that_a_budget_makes_plans_with_it_and_is_watched(copied, tmp_path, monkeypatch):
+    class Mine:
+        candidates = 8
+
+        def with_budget(self, candidates):
+            made = copy.copy(self) if copied else Mine()
+            made.candidates = candidates
+            return made
+
+        def plan(self):
+            os.chdir("/")
+            self.planned = self.candidates
+
+    monkeypatch.chdir(tmp_path)
+    made = guard.guarded(Mine(), "planner").with_budget(3)
+    with pytest.raises(PluginFailed, match="planner Mine: plan, or what it calls, changed the working directory"):
+        made.plan()
+    assert made.planned == 3

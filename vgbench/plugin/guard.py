@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from vgbench.errors import PluginFailed, UsageError, VgbenchError
 from vgbench.plugin.entry import HOME
@@ -36,6 +36,9 @@ HOOKS = {
     "network": ("build",),
 }
 """Methods of each kind that are watched; networks and distances run inside of these, or of the core's own calls."""
+
+_UNWATCHED = "unwatched"
+"""Attribute of what watches a hook: the hook itself."""
 
 UNKEPT = ("environment", "planner")
 """Kinds that may not draw from torch's global generators either: what episodes keep does not hold their state."""
@@ -212,12 +215,21 @@ def _explained(err: BaseException, who: Callable[[], str], hook: str) -> str:
 
 
 def guarded(made: Any, kind: str) -> Any:
-    """Have the hooks of a plugin's object watched, and return it."""
+    """Have the hooks of a plugin's object watched, and return it; a copy of a watched one has its own hooks again."""
     for hook in HOOKS[kind]:
         if callable(method := getattr(made, hook, None)):
             with suppress(AttributeError):  # an object without room for it
-                object.__setattr__(made, hook, _watched(made, kind, hook, method))
+                object.__setattr__(made, hook, _watched(made, kind, hook, _own(made, method)))
     return made
+
+
+def _own(made: object, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a hook of the object's own: `copy.copy` copies what watches the original's, and calls that."""
+    watched = getattr(method, _UNWATCHED, None)
+    if watched is None:
+        return method
+    function = getattr(watched, "__func__", None)
+    return watched if function is None else cast("Callable[..., Any]", function.__get__(made))
 
 
 def _watched(made: object, kind: str, hook: str, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -231,8 +243,11 @@ def _watched(made: object, kind: str, hook: str, method: Callable[..., Any]) -> 
         if _watch.depth:
             return method(*arguments, **named)
         with calling(who, hook, draws=kind not in UNKEPT):
-            return method(*arguments, **named)
+            result = method(*arguments, **named)
+        # Another object of the plugin's, which nobody has built.
+        return guarded(result, kind) if hook == "with_budget" and result is not made else result
 
+    setattr(call, _UNWATCHED, method)
     return call
 
 
