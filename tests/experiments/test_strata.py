@@ -169,7 +169,7 @@ suites:
         {strata}
 """
 TINY = [
-    *("data.trajectories=8", "train.steps=2", "train_predictor.steps=2", "mpc.max_steps=4", "strided.stem=4"),
+    *("data.trajectories=25", "train.steps=2", "train_predictor.steps=2", "mpc.max_steps=4", "strided.stem=4"),
     *("strided.channels=4", "mlp.hidden=[16]", "model.latent_dim=16", "evaluation.tasks=4"),
 ]
 

@@ -25,6 +25,8 @@ TRAIN = ["data.trajectories=8", "train.steps=2", "train_predictor.steps=2", "mpc
 TRAIN += ["strided.stem=4", "strided.channels=4", "mlp.hidden=[16]", "model.latent_dim=16"]
 PLAN = ["evaluation.tasks=2", "mpc.max_steps=4", "evaluation.stop=never"]
 TINY = ["--scale", "smoke", "--device", "cpu", *(part for value in (*TRAIN, *PLAN) for part in ("--set", value))]
+FEW_LAYOUTS = ["--set", "maze.training_layouts=2"]
+"""Of far mazes: no more than there are trajectories."""
 TABLE = "runs/paper_table_2-quick"
 SMOKE = ["--scale", "smoke"]
 SMALLER = {
@@ -110,7 +112,7 @@ def made(folder, start):
         shutil.copytree(folder / "runs" / "NAME", folder / "runs" / name)
     for name in ("literal", "tuned", "paper_table_2-smoke"):
         shutil.copytree(folder / TABLE, folder / "runs" / name)
-    tuning = ["--data-seed", "1000", "--task-seed", "1000"]
+    tuning = ["--data-seed", "1000", "--task-seed", "1000", *FEW_LAYOUTS]
     call("run", "--protocol", "maze_far", "--recipe", "vf", *TINY, *tuning, "--out", "runs/ranking/vf")
     call("new", "suite", "my_table")
     only = ["--only", "vf_quasi,turnstile", "--seeds", "0"]
@@ -162,6 +164,8 @@ def give(made_once, vgbench_start, vgbench_cli, tmp_path, tmp_plugin, monkeypatc
         if "--status" not in arguments and not (verb == "report" and "results" in line):
             for option, *value in SMALLER.get(verb, []):
                 arguments += [option, *value] if option == "--set" or option not in arguments else []
+        if verb == "audit" and "maze_far" in arguments:
+            arguments += FEW_LAYOUTS
         if verb == "ladder" and "--run" not in arguments:
             arguments += SMOKE
         for name in READY:
