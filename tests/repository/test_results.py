@@ -223,6 +223,18 @@ def test_the_interaction_of_distance_and_direction_is_what_its_records_say(vgben
         assert f"| {world} | {' | '.join(sides)} | {words}" in page
         assert f"{share_text(one['rate_a'])} ({world})" in page
         assert found[f"direction_{world}", "timely"]["verdict"] == "undecided"
+    played = [cell for cell in record["cells"] if cell["protocol"] == "turnstile" and len(cell["runs"]) == 3]
+    shown = [
+        " | ".join(
+            [
+                f"| {cell['recipe']}",
+                f"{share_text(cell['success_rate'])} {interval_text(cell['ci95'])}",
+                *(share_text(cell["strata"][name]["success_rate"]) for name in ("trap", "open")),
+            ]
+        )
+        for cell in sorted(played, key=lambda cell: -cell["success_rate"])
+    ]
+    assert len(shown) == 6 and " |\n".join(shown) in page
 
 
 def test_the_cost_of_the_papers_scale_is_its_record():
