@@ -69,7 +69,8 @@ def plot(
         raise UsageError(f"--format {form}: it is for the animation of one task; give --task N as well")
     if task:
         if not one or form in PICTURES:
-            expected = f"--format {' or '.join(FILMS)}" if one else "the folder of one run"
+            found = "several folders" if len(run) > 1 else f"{run[0]}, which has no run.json"
+            expected = f"--format {' or '.join(FILMS)}" if one else f"the folder of one run, not {found}"
             raise UsageError(f"--task {task[0]}: an animation is drawn; expected {expected}")
         _task(run[0], task, out, form)
     elif one:
