@@ -47,5 +47,23 @@ def test_what_more_steps_are_worth_is_what_the_records_say():
     assert f"with 1024, {found[1024][0]} and {found[1024][1]} (" in page
 
 
+def two_way():
+    """A row for each seed: success, order of the value beyond the doors, and local minima."""
+    for path in sorted((ROOT / "results/causes/two_way").glob("*/*/diagnosis.json")):
+        record = json.loads(path.read_text())
+        blocks, strata = record["blocks"], record["strata"].values()
+        rate = sum(one["successes"] for one in strata) / sum(one["tasks"] for one in strata)
+        groups = (blocks["rank"]["groups"][f"other room, {way} the doors' direction"] for way in ("in", "against"))
+        order = ", ".join(share_text(group["spearman"]["mean"]) for group in groups)
+        minima = blocks["descent"]["learned"]["minima"]["mean"]
+        who = f"{path.parts[-3]}, seed {path.parts[-2].removeprefix('s')}"
+        yield f"| {who} | {share_text(rate)} | {order} | {minima:.1f} |"
+
+
+def test_why_a_quasimetric_loses_through_two_way_doors_is_what_the_diagnoses_say():
+    found = list(two_way())
+    assert len(found) == 6 and "\n".join(found) in (ROOT / "docs/ranking.md").read_text(encoding="utf-8")
+
+
 if __name__ == "__main__":
     print("\n".join(rows()))
