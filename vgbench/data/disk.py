@@ -1,14 +1,16 @@
 """Data sets as HDF5 writes them: through a file that never fails, seen whole or not at all."""
 
 import io
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from vgbench.errors import UsageError
 from vgbench.storage.files import made_meanwhile, replacing
+from vgbench.version import __version__
 
 
 class Disk(io.RawIOBase):
@@ -76,6 +78,18 @@ def written(path: Path, new: bool) -> Iterator[Disk]:
         if new and path.is_file():
             raise made_meanwhile(path) from err
         raise UsageError(f"cannot write the data set {path}: {reason(err)}") from err
+
+
+def describe(
+    file: Any, format: int, spec: Mapping[str, Any], card: Mapping[str, Any], source: Mapping[str, str] | None
+) -> None:
+    """Write what a data set says of itself: its format, who made it, its specification, card and source."""
+    file.attrs["format"] = format
+    file.attrs["generator"] = f"vgbench {__version__}"
+    file.attrs["specification"] = json.dumps(spec, sort_keys=True)
+    file.attrs["card"] = json.dumps(card, sort_keys=True)
+    if source:
+        file.attrs["source"] = json.dumps(source, sort_keys=True)
 
 
 def reason(err: BaseException) -> str:

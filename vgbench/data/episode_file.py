@@ -5,7 +5,6 @@ and `actions` [sum of lengths - 1, A] hold its rows, `static/NAME` [N, ...] what
 of about a quarter of a MiB, uncompressed, so that windows can be read from them without the rest.
 """
 
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,11 +14,10 @@ import h5py
 import numpy as np
 
 from vgbench.api import Trajectories
-from vgbench.data.disk import Disk, written
+from vgbench.data.disk import Disk, describe, written
 from vgbench.data.stored import LARGE, StoredArray
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.storage.files import parse_json
-from vgbench.version import __version__
 
 FORMAT = 2
 CHUNK = 256 * 1024
@@ -59,12 +57,7 @@ def write(
 
     with written(path, new) as disk:
         with h5py.File(disk, "w") as file:
-            file.attrs["format"] = FORMAT
-            file.attrs["generator"] = f"vgbench {__version__}"
-            file.attrs["specification"] = json.dumps(spec, sort_keys=True)
-            file.attrs["card"] = json.dumps(card, sort_keys=True)
-            if source:
-                file.attrs["source"] = json.dumps(source, sort_keys=True)
+            describe(file, FORMAT, spec, card, source)
             file.create_dataset("lengths", data=lengths)
             _fill(path, file, lengths, episodes, disk)
         disk.check()

@@ -12,13 +12,12 @@ import numpy as np
 from vgbench.api import Environment, Trajectories
 from vgbench.data import episode_file
 from vgbench.data.data_files import hashes
-from vgbench.data.disk import written
+from vgbench.data.disk import describe, written
 from vgbench.data.opened_file import FORMAT, GROUPS, HINT, check_array, check_rows, hard, header_hash, opened
 from vgbench.data.stored import StoredArray
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.settings import DataSettings
 from vgbench.storage.files import parse_json
-from vgbench.version import __version__
 
 
 def specification(name: str, environment: Environment, settings: DataSettings, seed: int) -> dict[str, Any]:
@@ -89,13 +88,8 @@ def save(
         episode_file.write(path, data.lengths, episode_file.episodes_of(data), spec, data.card, source, new)
         return
     with written(path, new) as disk, h5py.File(disk, "w") as file:
-        file.attrs["format"] = FORMAT
-        file.attrs["generator"] = f"vgbench {__version__}"
-        file.attrs["specification"] = json.dumps(spec, sort_keys=True)
-        file.attrs["card"] = json.dumps(data.card, sort_keys=True)
+        describe(file, FORMAT, spec, data.card, source)
         file.attrs["fingerprint"] = fingerprint(data)
-        if source:
-            file.attrs["source"] = json.dumps(source, sort_keys=True)
         file.attrs["sha256"] = header_hash(file)
         file.create_dataset("actions", data=data.actions)
         for group, arrays in zip(GROUPS, (data.states, data.static, data.observations or {}), strict=True):

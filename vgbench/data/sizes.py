@@ -1,6 +1,6 @@
 """How few trajectories will do, where a data set is only looked at."""
 
-from vgbench.api import Environment
+from vgbench.api import Environment, Trajectories
 
 DOUBLED = 20
 """Times that the number is doubled, before the environment's own message is let through."""
@@ -20,3 +20,12 @@ def enough(environment: Environment, few: int, length: int) -> int:
         return few << times
     environment.check_size(few << DOUBLED, length)
     return few << DOUBLED
+
+
+def collect_few(environment: Environment, few: int, length: int, seed: int = 0) -> Trajectories:
+    """Collect `enough` trajectories.
+
+    Raises:
+        ValueError: the environment's, where it refuses them.
+    """
+    return environment.collect(enough(environment, few, length), length, seed)

@@ -27,6 +27,13 @@ def declared(environment: Environment) -> tuple[str, ...] | None:
     return found
 
 
+def undeclared(environment: Environment, names: Iterable[str]) -> tuple[str, tuple[str, ...]] | None:
+    """Return the first name that is not among the strata that an environment declares, and those; None if all are."""
+    known = declared(environment)
+    other = None if known is None else unknown(names, known)
+    return None if known is None or other is None else (other, known)
+
+
 def unknown(names: Iterable[str], known: Iterable[str]) -> str | None:
     """Return the first name that is not among those known, or None."""
     known = set(known)

@@ -65,10 +65,11 @@ def sample(
     for end, state in (("start", tasks.start), ("goal", tasks.goal)):
         checks.check_arrays(who, f"sample_tasks ({end})", state, environment.spec.state, count)
     checks.check_strata(who, tasks.strata, count)
-    known = groups.declared(environment)
-    if known is not None and (other := groups.unknown(tasks.strata or (), known)) is not None:
-        names = ", ".join(known) or "none"
-        raise VgbenchError(f"{who} sampled a task of stratum {other!r}; its task_strata are: {names}")
+    if odd := groups.undeclared(environment, tasks.strata or ()):
+        other, known = odd
+        raise VgbenchError(
+            f"{who} sampled a task of stratum {other!r}; its task_strata are: {', '.join(known) or 'none'}"
+        )
     solved = int(environment.success(tasks.start, tasks.goal).sum())
     if solved:
         raise VgbenchError(f"{who} sampled {solved} tasks solved at their start")
@@ -185,8 +186,8 @@ def _strata(path: Path, rows: list[Record], environment: Environment) -> tuple[s
         return None
     strata = tuple(row["stratum"] for row in rows)
     checks.check_strata(str(path), strata, len(rows))
-    known = groups.declared(environment)
-    if known is not None and (other := groups.unknown(strata, known)) is not None:
+    if odd := groups.undeclared(environment, strata):
+        other, known = odd
         there = groups.not_there(other, known)
         raise ValueError(f"task {strata.index(other)} is of stratum {other!r}, which the environment has not. {there}")
     return strata

@@ -13,7 +13,7 @@ from torch import Tensor
 from vgbench.api import Environment, State, Tasks, Trajectories
 from vgbench.config.resolve import RunRequest, resolve_data
 from vgbench.data import files
-from vgbench.data.sizes import enough
+from vgbench.data.sizes import collect_few
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.rng import KeyedNoise, Stream
 from vgbench.spec import DataSpec
@@ -254,8 +254,7 @@ def _data(asked: DataSpec, world: Environment) -> Trajectories:
     """Trajectories that `sample_tasks` wants to see."""
     if asked.file:
         return files.load_for(asked.file, asked.environment.name, world)[0]
-    count, length = min(FEW, asked.settings.trajectories), asked.settings.length
-    return world.collect(enough(world, count, length), length, asked.seed)
+    return collect_few(world, min(FEW, asked.settings.trajectories), asked.settings.length, asked.seed)
 
 
 def _action_space(world: Environment) -> spaces.Box | spaces.Discrete:

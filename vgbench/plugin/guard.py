@@ -164,10 +164,7 @@ def calling(who: Callable[[], str], hook: str, streams: bool = True, draws: bool
         keys = (name.split(" of SIG")[0] for name in changed)
         known = next((_watch.setters[key] for key in keys if key in _watch.setters), None)
         whose = known or f"{who()}: {hook}, or what it calls,{_of_threads()}"
-        raise PluginFailed(
-            f"{whose} changed {' and '.join(changed.values())}, which others depend on; it was put back. "
-            f"{_advice(changed)}"
-        )
+        raise _refused(whose, changed)
 
 
 def _check_between(now: State) -> None:
@@ -180,14 +177,7 @@ def _check_between(now: State) -> None:
     if left is None or not (changed := now.moved(left)):
         return
     known = next((_watch.setters[name] for name in changed if name in _watch.setters), None)
-    raise PluginFailed(
-        f"{known or f'a thread that {_listed()} has started'} changed {' and '.join(changed.values())} between two "
-        f"hooks, which others depend on; it was put back. {_advice(changed)}"
-    )
-
-
-def _listed() -> str:
-    return " or ".join(_watch.started)
+    raise _refused(known or f"a thread that {' or '.join(_watch.started)} has started", changed, " between two hooks")
 
 
 def settled() -> None:
@@ -201,10 +191,14 @@ def _of_threads() -> str:
     return f" or a thread that {' or '.join(who)} has started," if who else ""
 
 
-def _advice(changed: Mapping[str, str]) -> str:
+def _refused(whose: str, changed: Mapping[str, str], when: str = "") -> PluginFailed:
+    """Return the error for what was changed, by its name, and put back."""
+    advice = "A plugin has to leave the process as it finds it"
     if set(changed) <= {*RANDOM}:
-        return "Draw from the noise or seed that the plugin is given, or from a generator of its own"
-    return "A plugin has to leave the process as it finds it"
+        advice = "Draw from the noise or seed that the plugin is given, or from a generator of its own"
+    return PluginFailed(
+        f"{whose} changed {' and '.join(changed.values())}{when}, which others depend on; it was put back. {advice}"
+    )
 
 
 def _explained(err: BaseException, who: Callable[[], str], hook: str) -> str:

@@ -69,12 +69,12 @@ def _verify(data: bytes) -> None:
     A checksum says who wrote a file, not how: compressed ones are refused with and without.
     """
     body, comment = memoryview(data)[:-_COMMENT], data[-_COMMENT:]
-    if comment.startswith(_MARK):
+    marked = comment.startswith(_MARK)
+    if marked:
         state = hashlib.sha256(body[:-_LENGTH])
         state.update(bytes(_LENGTH))
         if state.hexdigest().encode() != comment[len(_MARK) :]:
             raise Damaged("it is damaged: its content has another hash than it says")
-    marked = comment.startswith(_MARK)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             # PyTorch stores without compressing: nothing here takes more memory than the file has bytes.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vgbench.api import Environment, State, Tasks, Trajectories
 from vgbench.api.capabilities import MissingCapability, capability
-from vgbench.data.sizes import enough
+from vgbench.data.sizes import collect_few
 from vgbench.testing.check import Skip
 from vgbench.testing.subject import Subject
 
@@ -49,10 +49,10 @@ def collect(made: Environment, seed: int = 0) -> Trajectories:
     """Collect a small data set of the first of `LENGTHS` that is long enough."""
     for length in LENGTHS[:-1]:
         try:
-            return made.collect(enough(made, TRAJECTORIES, length), length, seed)
+            return collect_few(made, TRAJECTORIES, length, seed)
         except ValueError:
             continue
-    return made.collect(enough(made, TRAJECTORIES, LENGTHS[-1]), LENGTHS[-1], seed)
+    return collect_few(made, TRAJECTORIES, LENGTHS[-1], seed)
 
 
 @lru_cache(maxsize=8)

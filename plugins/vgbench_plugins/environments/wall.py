@@ -23,6 +23,7 @@ from vgbench_plugins.environments import (
     wall_value,
     wall_walk,
 )
+from vgbench_plugins.environments.layout_numbers import refuse_fewer
 from vgbench_plugins.environments.wall_drawing import draw
 from vgbench_plugins.environments.wall_layouts import random_layouts
 from vgbench_plugins.environments.wall_parameters import MAX_STEP, NORMS, WallParams
@@ -182,12 +183,8 @@ class Wall(api.Environment):
         Raises:
             ValueError: there are too few trajectories.
         """
-        number = self.params.training_layouts
-        if number is not None and number > trajectories:
-            raise ValueError(
-                f"wall.training_layouts={number} expects at least {number} trajectories, not {trajectories}; lower it, "
-                "or raise data.trajectories"
-            )
+        if self.params.training_layouts is not None:
+            refuse_fewer("wall", self.params.training_layouts, trajectories)
 
     def collect(
         self, trajectories: int, length: int, seed: int, progress: Callable[[int, int], None] | None = None

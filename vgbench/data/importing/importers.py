@@ -12,7 +12,7 @@ from vgbench.data.importing import discrete
 from vgbench.data.importing.checks import Survey, survey
 from vgbench.data.importing.images import ObservationLayout, understood
 from vgbench.data.importing.recording import BadEpisode, Recording
-from vgbench.data.sizes import enough
+from vgbench.data.sizes import collect_few
 from vgbench.errors import UsageError
 from vgbench.spec import DataSpec
 
@@ -257,9 +257,9 @@ class WorldImporter(Importer):
 def _static(world: Environment, length: int) -> list[str]:
     """Names of the arrays that do not change along a trajectory, as the environment's own data have them."""
     try:
-        return list(world.collect(enough(world, 2, length), length, 0).static)
+        return list(collect_few(world, 2, length).static)
     except ValueError:  # too short or too few for its walks: then it is known from a usual size
-        return list(world.collect(enough(world, 32, 64), 64, 0).static)
+        return list(collect_few(world, 32, 64).static)
 
 
 def _few(values: tuple[float, ...]) -> str:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vgbench.api import ActionSet, Environment, EnvironmentSpec, HasCostToGo, State
-from vgbench.data.sizes import enough
+from vgbench.data.sizes import collect_few, enough
 from vgbench.testing.check import Collector, Skip, expect
 from vgbench.testing.contracts import environment_data
 from vgbench.testing.environment_probe import (
@@ -136,7 +136,7 @@ def noise_used(subject: Subject) -> None:
     differs = _noise_matters(made, tasks.start, 0.5 * actions(made, TASKS))
     if not differs and made.spec.restores_state:
         # It may matter in places only, as at a door that leads anywhere: more and longer data will pass there.
-        data = made.collect(enough(made, 32, 64), 64, 0)
+        data = collect_few(made, 32, 64)
         fixed = {name: torch.from_numpy(value) for name, value in data.static.items()}
         for time in range(data.length - 1):
             now = {name: torch.from_numpy(value[:, time]) for name, value in data.states.items()} | fixed

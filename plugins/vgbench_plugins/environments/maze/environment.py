@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 import vgbench.api as api
+from vgbench_plugins.environments.layout_numbers import refuse_fewer
 from vgbench_plugins.environments.maze import data as sampling
 from vgbench_plugins.environments.maze import drawing, expert, geodesic, grid, paths, physics, policies
 from vgbench_plugins.environments.maze import tasks as planning
@@ -158,12 +159,8 @@ class Maze(api.Environment):
             ValueError: there are too few trajectories.
         """
         number = self.params.training_layouts
-        asked = self._fixed is None and number != MazeParams.model_fields["training_layouts"].default
-        if asked and number > trajectories:
-            raise ValueError(
-                f"maze.training_layouts={number} expects at least {number} trajectories, not {trajectories}; lower it, "
-                "or raise data.trajectories"
-            )
+        if self._fixed is None and number != MazeParams.model_fields["training_layouts"].default:
+            refuse_fewer("maze", number, trajectories)
 
     def collect(
         self, trajectories: int, length: int, seed: int, progress: Callable[[int, int], None] | None = None
