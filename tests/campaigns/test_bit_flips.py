@@ -148,6 +148,42 @@ def test_bit_flips_of_stages(campaign, tools, whole, tmp_path):
         shutil.rmtree(work)
 
 
+def test_bit_flips_of_kept_latents(campaign, tools, tmp_path):
+    """Another run with the same frozen encoder: they are made again, and said to be, and its rows are the same."""
+    from vgbench.training import latent_cache
+
+    flips = campaign("bit-flips-of-latents", small=2, full=60)
+    begun = tmp_path / "begun"
+    run = ["run", "--env", "wall", "--recipe", "frozen_pred", "--scale", "smoke", "--threads", "1", *tools.SMALLER]
+
+    def played(out):
+        def work():
+            latent_cache.WORTH = 0.0  # seconds of encoding from which on they are kept
+            tools.command(*run, "--out", out, VGBENCH_CACHE="cache")()
+
+        return work
+
+    ended = tools.forked(played("here"), begun)
+    assert ended.code == 0, ended.err
+    want = (begun / "here" / "episodes.jsonl").read_text(), (begun / "here" / "train.jsonl").read_text()
+    for case, rng in flips.cases():
+        work = tmp_path / "work"
+        shutil.copytree(begun, work)
+        (kept,) = (work / "cache" / "latents").glob("*.pt")
+        place = flip(kept, rng)
+        ended = tools.forked(played("again"), work)
+        again = work / "again"
+        if complaint := ended.complaint():
+            flips.fail(case, f"bit {place} of latents: {complaint}", ended)
+        elif ended.code != 0 or f"{kept.name} cannot be used" not in ended.err:
+            flips.fail(case, f"bit {place} of latents: nothing is said of it", ended)
+        elif ((again / "episodes.jsonl").read_text(), (again / "train.jsonl").read_text()) != want:
+            flips.fail(case, f"bit {place} of latents: other rows", ended)
+        else:
+            flips.outcomes["named, and made again"] += 1
+        shutil.rmtree(work)
+
+
 def rows_of(folder):
     names = ("episodes.jsonl", "train.jsonl")
     tops = (folder / "table", folder / "model")

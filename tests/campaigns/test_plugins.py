@@ -1,10 +1,13 @@
 """Plugins that misbehave, in every way at every hook: named, the process as it was, and the run can go on."""
 
 import json
+import os
 import shutil
+import sys
 import textwrap
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.slow
 
@@ -264,7 +267,8 @@ def hash_of(text):
 def installed(site, kind, hook, behaviour):
     """Write a distribution with a plugin `mine`; its first calls, those of the checks, may be sound."""
     template, _ = RUNS[kind]
-    first = 1 if hook in ("init", "build", "collect", "sample_tasks", "check_tasks") or kind == "logger" else 5
+    rare = {"init", "build", "collect", "sample_tasks", "check_tasks", "goal_observation"}
+    first = 1 if hook in rare or kind == "logger" else 5
     body = {name: f"misbehave({first})" if name == hook else "pass" for name in HOOKS[kind]}
     code = HEAD.replace("{behaviour}", BEHAVIOURS[behaviour]) + template.format(**body)
     info = site / "vgx_mine-0.3.dist-info"
@@ -285,8 +289,6 @@ def test_misbehaving_plugins(campaign, tools, whole, tmp_path):
             shutil.copytree(whole / "cache", work / "cache")
 
         def run(work=work, kind=kind, limit=limit, **environ):
-            import sys
-
             def started():
                 sys.path.insert(0, str(work / "site"))
                 tools.command(
@@ -322,4 +324,70 @@ def test_misbehaving_plugins(campaign, tools, whole, tmp_path):
                 modes.fail(case, f"{what}: named, but the run does not go on once it is mended", mended)
             else:
                 modes.outcomes["named, and goes on"] += 1
+        shutil.rmtree(work)
+
+
+RECIPE = {"summary": "x", "objectives": ["iql"], "distance": "euclidean", "training": "separate"}
+IN_SUITES = {
+    "objective": {"recipe": {"objectives": ["mine"]}},
+    "distance": {"recipe": {"distance": "mine"}},
+    "planner": {"protocol": {"extends": "wall_big", "planner": "mine", "set": {"mpc.replan_every": 1}}},
+    "network": {"protocol": {"extends": "wall_big", "predictor": "mine"}},
+    "environment": {
+        "protocol": {"extends": "generic", "environment": "mine", "scales": {"smoke": {"encoder": "vector"}}}
+    },
+}
+"""Where a suite's file names the plugin: in one of its two recipes, or in one of its two protocols."""
+
+
+def test_a_suite_goes_on(campaign, tools, whole, tmp_path):
+    """One of two runs has a plugin that misbehaves: the other is complete, and that one is once it is mended.
+
+    What shows before anything is computed, such as a constructor that fails, ends the suite.
+    """
+    every = [one for one in combinations() if one[0] in IN_SUITES and one[2] not in HARMLESS]
+    modes = campaign("plugins-in-suites", small=2, full=150)
+    for case, _rng in modes.cases():
+        kind, hook, behaviour = every[case]
+        what, work = f"{kind}.{hook}: {behaviour}", tmp_path / str(case)
+        installed(work / "site", kind, hook, behaviour)
+        shutil.copytree(whole / "cache", work / "cache")
+        about = IN_SUITES[kind]
+        content = {"recipes": {"sound": RECIPE}, "protocols": {}}
+        if "recipe" in about:
+            content["recipes"]["bad"] = RECIPE | about["recipe"]
+        else:
+            content["protocols"]["theirs"] = {"summary": "x"} | about["protocol"]
+        suite = {"summary": "x", "recipes": list(content["recipes"]), "protocols": ["wall_big", *content["protocols"]]}
+        content["suites"] = {"both": suite | {"seeds": [0]}}
+        (work / "both.yaml").write_text(yaml.safe_dump({k: v for k, v in content.items() if v}))
+        words = ["suite", "both.yaml", "--scale", "smoke", "--workers", "2", "--out", "table", "--format", "json"]
+        words += ["--plugin-timeout", LONG.get(behaviour, "300")]
+        words += ["--set", "mpc.max_steps=6", "--set", "evaluation.tasks=2"]
+
+        def run(work=work, words=words, **environ):
+            def started():
+                sys.path.insert(0, str(work / "site"))
+                os.chdir(work)
+                tools.command(*words, VGBENCH_CACHE="cache", PYTHONPATH=str(work / "site"), **environ)()
+
+            return tools.forked(started, work, seconds=600)
+
+        ended = run()
+        told = ended.out + ended.err + "".join(path.read_text() for path in work.rglob("log.txt"))
+        complete = [path.parent for path in (work / "table").rglob("result.json")]
+        named = "vgx-mine 0.3" in told or ((kind, behaviour) in INSIDE and "or what it calls" in told)
+        if complaint := ended.complaint():
+            modes.fail(case, f"{what}: {complaint}", ended)
+        elif ended.code == 0 or not named:
+            modes.fail(case, f"{what}: not named", ended)
+        elif ended.code == 2 and complete:
+            modes.fail(case, f"{what}: refused, after a run was computed", ended)
+        elif ended.code == 1 and (len(complete) != 1 or "mine" in (complete[0] / "config.yaml").read_text()):
+            modes.fail(case, f"{what}: the other run is not complete: {complete}", ended)
+        elif (mended := run(MENDED="1")).code != 0 or len(list((work / "table").rglob("result.json"))) != 2:
+            modes.fail(case, f"{what}: named, but the suite does not go on once it is mended", mended)
+        else:
+            before = "before anything is computed" if ended.code == 2 else "the other run is complete"
+            modes.outcomes[f"named, {before}, and goes on"] += 1
         shutil.rmtree(work)

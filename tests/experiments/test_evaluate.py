@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+import yaml
 
 from vgbench.data import collection
 from vgbench.imports import quick_imports
@@ -81,6 +82,24 @@ def test_another_protocol_judges_the_model_where_it_was_not_trained(run, vgbench
     # Its file names the run; trained from scratch it would be another one.
     refused = vgbench_cli("run", "--config", "twin/config.yaml", "--out", "elsewhere")
     assert refused.exit_code == 2 and "use vgbench evaluate RUN" in refused.stderr
+
+
+def test_a_protocol_of_the_user_s_own(vgbench_cli, tmp_path):
+    """Beside a recipe of their own, which the run's file has and the protocol's file need not."""
+    recipe = {"extends": "vf", "summary": "x", "set": {"iql.tau": 0.7}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"recipes": {"mine": recipe}}))
+    world = {"extends": "turnstile", "summary": "x", "set": {"rooms.doors": "two_way"}}
+    (tmp_path / "worlds.yaml").write_text(yaml.safe_dump({"protocols": {"both_ways": world}}))
+    words = [word if word != "vf" else "mine" for word in RUN]
+    assert vgbench_cli(*words, "--recipes", "mine.yaml").exit_code == 0
+    options = ("--protocol", "both_ways", "--recipes", "worlds.yaml", "--set", "mpc.max_steps=6")
+    done = vgbench_cli("evaluate", "run", *options, "--plugin-timeout", "300", "--out", "there")
+    assert done.exit_code == 0, done.stderr
+    record = read(tmp_path / "there" / "run.json")
+    assert (record["protocol"], record["recipe"]) == ("both_ways", "mine")
+    assert record["identity"]["environment"]["params"]["doors"] == "two_way"
+    refused = vgbench_cli("evaluate", "run", "--protocol", "both_way", "--recipes", "worlds.yaml")
+    assert refused.exit_code == 2 and "Did you mean 'both_ways'?" in refused.stderr, refused.stderr
 
 
 def test_the_values_of_the_run_itself_are_its_result(run, vgbench_cli, tmp_path):

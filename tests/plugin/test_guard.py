@@ -4,6 +4,7 @@ import copy
 import inspect
 import json
 import os
+import pickle
 import random
 import signal
 import sys
@@ -405,3 +406,67 @@ def test_the_planner_that_a_budget_makes_plans_with_it_and_is_watched(copied, tm
     with pytest.raises(PluginFailed, match="planner Mine: plan, or what it calls, changed the working directory"):
         made.plan()
     assert made.planned == 3
+
+
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda one: pickle.loads(pickle.dumps(one)),
+    "fields": lambda one: one.with_fields(),
+}
+
+
+class Shifted:
+    """An environment, say, that copies itself."""
+
+    def __init__(self):
+        self.shift = 1
+
+    def with_fields(self):
+        made = self.__class__.__new__(self.__class__)
+        made.__dict__.update(self.__dict__)
+        return made
+
+    def observe(self, state):
+        return state + self.shift
+
+    def sample_tasks(self, state, copied):
+        other = copied(self)
+        other.shift = 5
+        return self.observe(state), other.observe(state), other
+
+    @staticmethod
+    def success(state):
+        return state > 0
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=list(COPIES))
+def test_a_copy_that_a_plugin_makes_of_itself_has_its_own_hooks(copied):
+    made = guard.guarded(Shifted(), "environment")
+    mine, its, other = made.sample_tasks(0, copied)
+    assert (mine, its) == (1, 5)
+    assert made.observe(0) == 1 and other.observe(0) == 5 and made.success(1)
+    assert isinstance(other, Shifted) and type(made).__name__ == "Shifted"
+    assert guard.guarded(made, "environment") is made
+
+
+def test_what_an_object_holds_in_place_of_a_method_is_watched(tmp_path, monkeypatch):
+    class Mine:
+        __slots__ = ("step",)
+
+        def observe(self):
+            os.chdir("/")
+
+    class Passing:
+        def __getattr__(self, name):
+            if name == "observe":
+                return lambda: os.chdir("/")
+            raise AttributeError(name)
+
+    monkeypatch.chdir(tmp_path)
+    held = Mine()
+    held.step = lambda: os.chdir("/")
+    for one, hook in ((held, "step"), (held, "observe"), (Passing(), "observe")):
+        with pytest.raises(PluginFailed, match=f"{hook}, or what it calls, changed the working directory"):
+            getattr(guard.guarded(one, "environment"), hook)()
+        assert Path.cwd() == tmp_path

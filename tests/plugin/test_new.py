@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import resource
 import shlex
+import signal
 import subprocess
 import sys
 import tomllib
@@ -194,3 +196,20 @@ def test_a_new_suite_runs_untouched_with_a_new_objective(new, vgbench_cli, tmp_p
     assert refused.exit_code == 2 and "--objective my_term: only for a suite" in refused.stderr
     refused = vgbench_cli("new", "suite", "other", "--objective", "my loss!")
     assert refused.exit_code == 2 and "expected the name of an objective" in refused.stderr
+
+
+def test_half_a_suite_is_not_left_on_a_full_disk(vgbench_cli, tmp_path):
+    """A limit on the size of files stands for the disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+        failed = vgbench_cli("new", "suite", "my_table")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert failed.exit_code == 2 and "my_table.yaml: cannot write there: File too large" in failed.stderr
+    assert not (tmp_path / "my_table.yaml").exists()
+    (tmp_path / "my_table.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    assert vgbench_cli("new", "suite", "my_table").exit_code == 2
+    assert not (tmp_path / "elsewhere.yaml").exists()

@@ -16,7 +16,10 @@ EPILOG = examples(
 )
 
 
-@takes("planner", "env", "protocol", "tasks", "task_seed", "set", "device", "threads", "memory")
+@takes(
+    *("planner", "env", "protocol", "recipes", "tasks", "task_seed", "set"),
+    *("plugin_timeout", "device", "threads", "memory"),
+)
 @handled
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run with its checkpoints.")],

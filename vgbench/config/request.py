@@ -160,10 +160,12 @@ class OptionReader:
         Raises:
             UsageError: one of them is wrong, with file and line.
         """
-        catalogue, own = load_catalogue(), self._request.options.get("recipes")
-        if own is not None:
-            return catalogue_files.with_file(own, "--recipes")[0]
+        own = self._request.options.get("recipes")
+        catalogue, given = catalogue_files.with_file(own, "--recipes") if own is not None else (load_catalogue(), {})
         found = {key: self._file[key] for key in OWN_SECTIONS if key in self._file}
+        # --recipes stands above what the file, such as that of a run, has under the same names.
+        for key in given.keys() & found.keys():
+            found[key] = {name: value for name, value in found[key].items() if name not in given[key]}
         return catalogue.with_file(found, Where(str(self._config))) if found else catalogue
 
     @property

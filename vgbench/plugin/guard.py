@@ -11,8 +11,9 @@ import signal
 import sys
 import threading
 import time
+import types
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn, cast
@@ -37,8 +38,8 @@ HOOKS = {
 }
 """Methods of each kind that are watched; networks and distances run inside of these, or of the core's own calls."""
 
-_UNWATCHED = "unwatched"
-"""Attribute of what watches a hook: the hook itself."""
+PLAIN = "__unwatched__"
+"""Attribute of a class whose hooks are watched: the plugin's own class."""
 
 UNKEPT = ("environment", "planner")
 """Kinds that may not draw from torch's global generators either: what episodes keep does not hold their state."""
@@ -209,39 +210,79 @@ def _explained(err: BaseException, who: Callable[[], str], hook: str) -> str:
 
 
 def guarded(made: Any, kind: str) -> Any:
-    """Have the hooks of a plugin's object watched, and return it; a copy of a watched one has its own hooks again."""
+    """Have the hooks of a plugin's object watched, and return it, of a class made for that.
+
+    What the object copies from itself is then an object of its own: what watches lies in the class.
+    """
+    cls = type(made)
+    if PLAIN in vars(cls):  # a copy, say, of a watched one
+        return made
+    own = vars(made) if hasattr(made, "__dict__") else {}
     for hook in HOOKS[kind]:
-        if callable(method := getattr(made, hook, None)):
+        # Not the class's: functions that an object holds, or that its `__getattr__` finds.
+        if callable(method := getattr(made, hook, None)) and (hook in own or not hasattr(cls, hook)):
             with suppress(AttributeError):  # an object without room for it
-                object.__setattr__(made, hook, _watched(made, kind, hook, _own(made, method)))
+                object.__setattr__(made, hook, functools.partial(_watched(kind, hook, _always(method)), made))
+    with suppress(TypeError):  # an object of C code, which stays what it is
+        object.__setattr__(made, "__class__", _watched_class(cast("Hashable", cls), kind))
     return made
 
 
-def _own(made: object, method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a hook of the object's own: `copy.copy` copies what watches the original's, and calls that."""
-    watched = getattr(method, _UNWATCHED, None)
-    if watched is None:
-        return method
-    function = getattr(watched, "__func__", None)
-    return watched if function is None else cast("Callable[..., Any]", function.__get__(made))
+@functools.cache
+def _watched_class(plain: type[Any], kind: str) -> type[Any]:
+    """Return a class that is a plugin's in all but that its hooks are watched; what it pickles is of the plugin's."""
+
+    def reduced(self: Any, protocol: Any) -> Any:
+        found = super(watched, self).__reduce_ex__(protocol)
+        if isinstance(found, str):
+            return found
+        make, arguments, *rest = (swapped(part) for part in found)
+        # Not `make` itself, of which pickle knows that it makes an object of this very class.
+        return _again, (make, *arguments), *rest
+
+    def swapped(part: Any) -> Any:
+        return tuple(map(swapped, part)) if type(part) is tuple else plain if part is watched else part
+
+    def found(hook: str) -> Callable[[Any], Callable[..., Any]]:
+        return lambda self: getattr(super(watched, self), hook)
+
+    content: dict[str, Any] = {}
+    for hook in HOOKS[kind]:
+        method = getattr(plain, hook, None)
+        if method is not None and not isinstance(method, property):
+            content[hook] = functools.wraps(method)(_watched(kind, hook, found(hook)))
+    content |= {"__reduce_ex__": reduced, PLAIN: plain, "__doc__": plain.__doc__}
+    content |= {"__module__": plain.__module__, "__qualname__": plain.__qualname__, "__slots__": ()}
+    watched: Any = types.new_class(plain.__name__, (plain,), exec_body=lambda names: names.update(content))
+    return cast("type[Any]", watched)
 
 
-def _watched(made: object, kind: str, hook: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    def who() -> str:
-        from vgbench.plugin.attribution import describe_plugin
+def _always(method: Callable[..., Any]) -> Callable[[Any], Callable[..., Any]]:
+    return lambda made: method
 
-        return describe_plugin(made, kind)
 
-    @functools.wraps(method)
-    def call(*arguments: Any, **named: Any) -> Any:
+def _again(make: Callable[..., Any], *arguments: Any) -> Any:
+    return make(*arguments)
+
+
+def _watched(kind: str, hook: str, found: Callable[[Any], Callable[..., Any]]) -> Callable[..., Any]:
+    """Return a method that watches a hook; `found` returns that of an object."""
+
+    def call(self: Any, *arguments: Any, **named: Any) -> Any:
+        method = found(self)
         if _watch.depth:
             return method(*arguments, **named)
+
+        def who() -> str:
+            from vgbench.plugin.attribution import describe_plugin
+
+            return describe_plugin(self, kind)
+
         with calling(who, hook, draws=kind not in UNKEPT):
             result = method(*arguments, **named)
         # Another object of the plugin's, which nobody has built.
-        return guarded(result, kind) if hook == "with_budget" and result is not made else result
+        return guarded(result, kind) if hook == "with_budget" and result is not self else result
 
-    setattr(call, _UNWATCHED, method)
     return call
 
 

@@ -96,10 +96,20 @@ def new_suite(name: str, into: Path | None = None, objective: str | None = None)
     path = (into or Path()) / f"{same(name)}.yaml"
     if path.exists():
         raise UsageError(f"{path} exists already; choose another name, another --into, or delete it")
+    recipe = Template(_OWN_RECIPE).substitute(objective=same(objective)) if objective else _RECIPE
+    text = Template(_template("suite.yaml")).substitute(name=same(name), recipe=recipe)
     try:
-        recipe = Template(_OWN_RECIPE).substitute(objective=same(objective)) if objective else _RECIPE
-        path.write_text(Template(_template("suite.yaml")).substitute(name=same(name), recipe=recipe), encoding="utf-8")
+        file = path.open("x", encoding="utf-8")
     except OSError as err:
+        raise UsageError(f"{path}: cannot write there: {err.strerror or err}") from err
+    try:
+        with file:
+            file.write(text)
+    except BaseException as err:
+        # Half a file would have to be deleted before the command could be repeated.
+        path.unlink(missing_ok=True)
+        if not isinstance(err, OSError):
+            raise
         raise UsageError(f"{path}: cannot write there: {err.strerror or err}") from err
     return path
 
