@@ -17,6 +17,10 @@ POINTS = 5
 """Points on the quarter circle around a corner."""
 
 
+Axes = list[np.ndarray]
+"""Numbers along the two axes, apart."""
+
+
 def chord_distance(radius: float) -> float:
     """Return what the chords of arcs of a radius keep from the corner, cells. Straight parts need no more."""
     # Less 1e-9, so that rounding does not make a chord touch the corner it goes around.
@@ -148,13 +152,18 @@ def visible(point: np.ndarray, others: np.ndarray, walls: np.ndarray, kept: np.n
     rows, columns = np.nonzero(np.ones(others.shape[:2], bool))
     is_wall = np.zeros((walls - FIRST_MIDDLE).round().astype(int).max(axis=0) + 3, bool)
     is_wall[tuple((walls - FIRST_MIDDLE).round().astype(int).T + 1)] = True
+    starts = [point[rows, axis] for axis in (0, 1)]
+    moves = [others[rows, columns, axis] - starts[axis] for axis in (0, 1)]
     for share in SHARES:
-        place = point[rows] + share * (others[rows, columns] - point[rows]) - (FIRST_MIDDLE - 0.5)
-        cell = np.floor(place)
-        deep = (np.abs(place - cell - 0.5) < 0.5 - 1e-6).all(axis=-1)
-        cell = np.clip(cell.astype(int) + 1, 0, np.array(is_wall.shape) - 1)
-        left = ~(deep & is_wall[cell[:, 0], cell[:, 1]])
+        deep, cells = np.ones(len(rows), bool), []
+        for axis in (0, 1):
+            place = starts[axis] + share * moves[axis] - (FIRST_MIDDLE - 0.5)
+            cell = np.floor(place)
+            deep &= np.abs(place - cell - 0.5) < 0.5 - 1e-6
+            cells.append(np.minimum(np.maximum(cell.astype(int) + 1, 0), is_wall.shape[axis] - 1))
+        left = ~(deep & is_wall[tuple(cells)])
         rows, columns = rows[left], columns[left]
+        starts, moves = [one[left] for one in starts], [one[left] for one in moves]
     found = np.zeros(others.shape[:2], bool)
     for part in np.array_split(np.arange(len(rows)), len(rows) * len(walls) // LINES + 1):
         r, c = rows[part], columns[part]
@@ -165,29 +174,37 @@ def visible(point: np.ndarray, others: np.ndarray, walls: np.ndarray, kept: np.n
 def _blocked(point: np.ndarray, others: np.ndarray, walls: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """Tell which segments do not keep their distance from all walls; arguments as for `visible`, [n, m] bool."""
     blocked = np.zeros(others.shape[:2], bool)
-    p, move, radius = point[:, None, None], (others - point[:, None])[:, :, None], kept[:, None, None]
+    # Axis by axis: sums, minima and maxima over an axis of two are slow in NumPy.
+    p = [point[:, None, None, axis] for axis in (0, 1)]
+    move = [(others[..., axis] - point[:, None, axis])[:, :, None] for axis in (0, 1)]
+    radius = kept[:, None, None]
     for along in (0, 1):
-        half = np.full((*radius.shape, 2), 0.5)
-        half[..., along] += radius
-        blocked |= _enters(p, move, walls - half, walls + half).any(axis=-1)
+        half = [0.5 + radius if axis == along else 0.5 for axis in (0, 1)]
+        boxes = [(walls[:, axis] - half[axis], walls[:, axis] + half[axis]) for axis in (0, 1)]
+        blocked |= _enters(p, move, boxes).any(axis=-1)
     # A segment of no length has 0 / 1e-300, not 0 / 0.
-    square = np.maximum((move**2).sum(-1), 1e-300)
+    square = np.maximum(move[0] ** 2 + move[1] ** 2, 1e-300)
     for corner in product((-0.5, 0.5), repeat=2):
-        to_corner = walls + np.array(corner) - p
-        share = np.clip((to_corner * move).sum(-1) / square, 0, 1)
-        blocked |= (((to_corner - share[..., None] * move) ** 2).sum(-1) < radius**2).any(axis=-1)
+        x, y = (walls[:, axis] + corner[axis] - p[axis] for axis in (0, 1))
+        share = np.clip((x * move[0] + y * move[1]) / square, 0, 1)
+        blocked |= ((x - share * move[0]) ** 2 + (y - share * move[1]) ** 2 < radius**2).any(axis=-1)
     return blocked
 
 
-def _enters(point: np.ndarray, move: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Whether the segments from points [n, 1, 1, 2] by moves [n, m, 1, 2] enter open boxes [n, 1, W, 2]; [n, m, W]."""
-    still = move == 0
-    # Any number but 0 will do: where nothing moves, `inside` decides below.
-    step = np.where(still, 1.0, move)
-    to_low, to_high = (low - point) / step, (high - point) / step
-    inside = (low < point) & (point < high)
-    enter = np.where(still, np.where(inside, -np.inf, np.inf), np.minimum(to_low, to_high))
-    leave = np.where(still, np.where(inside, np.inf, -np.inf), np.maximum(to_low, to_high))
+def _enters(point: Axes, move: Axes, boxes: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Whether segments from points [n, 1, 1] by moves [n, m, 1] enter open boxes, low and high [n, 1, W]; [n, m, W]."""
+    entered, left = np.array(0.0), np.array(1.0)
+    for start, step, (low, high) in zip(point, move, boxes, strict=True):
+        still = step == 0
+        # Any number but 0 will do: where nothing moves, `inside` decides below.
+        pace = np.where(still, 1.0, step)
+        to_low, to_high = (low - start) / pace, (high - start) / pace
+        enter, leave = np.minimum(to_low, to_high), np.maximum(to_low, to_high)
+        if still.any():
+            inside = (low < start) & (start < high)
+            enter = np.where(still, np.where(inside, -np.inf, np.inf), enter)
+            leave = np.where(still, np.where(inside, np.inf, -np.inf), leave)
+        entered, left = np.maximum(entered, enter), np.minimum(left, leave)
     # Boxes are open: to touch one, or to run along its side, is no entry, rounding included.
-    result: np.ndarray = np.maximum(enter.max(-1), 0) < np.minimum(leave.min(-1), 1) - 1e-12
+    result: np.ndarray = entered < left - 1e-12
     return result
