@@ -164,6 +164,15 @@ def test_noise_makes_the_value_optimistic():
     assert row["joint"] + 1 < row["averaged"] < row["bound"]
 
 
+def test_an_expectile_takes_the_door_of_chance_where_a_mean_over_luck_does_not():
+    rows = noise_bias.measure_gamble(1, {"mean": (0.5, 0.9), "vf": (0.8, 0.98)})["rows"]
+    mean, vf = rows
+    assert mean["stratum"] == vf["stratum"] == "trap"
+    # The expectile of one half is the mean, of luck and actions alike.
+    assert mean["bias"] == 0 and mean["takes_joint"] == mean["takes_averaged"]
+    assert vf["joint"] + 0.1 < vf["averaged"] and (vf["takes_joint"], vf["takes_averaged"]) == (1.0, 0.0)
+
+
 def test_a_mean_over_draws_by_hand():
     ends = csr_array(np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]]))
     assert noise_bias.mean_over(ends, 2).toarray().tolist() == [[0.5, 0.5], [0.0, 1.0]]

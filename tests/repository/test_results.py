@@ -112,6 +112,15 @@ def test_the_table_of_the_bias_is_its_records():
         assert digits == [round(row[key], 3 if key.startswith("order") else 2) for key in keys]
 
 
+def test_the_table_of_the_door_of_chance_is_its_records():
+    rows = json.loads((RESULTS / "stochastic_wall/bias-gamble.json").read_text())["rows"]
+    for row, (value, both, tasks, *distances, share) in zip(rows, table("stochastic_wall.md", "gamble"), strict=True):
+        assert (value, both) == (f"`{row['value']}`", f"{row['tau']:g}, {row['gamma']:g}")
+        assert tasks == f"{row['tasks']} {row['stratum']}"
+        assert [float(d) for d in distances] == [round(row[key], 2) for key in ("joint", "averaged", "bias")]
+        assert [float(part) for part in share.split(", ")] == [row["takes_joint"], row["takes_averaged"]]
+
+
 def figures(row):
     return [float(figure) for figure in re.findall(r"[01]?\.\d{3}", " | ".join(row))]
 
