@@ -77,6 +77,16 @@ def test_the_design_effect_is_that_of_an_analysis_of_variance(shared):
     assert effect > 1 and rate_interval(TABLE, shared)[:2] == pytest.approx(expected)
 
 
+def test_seeds_may_have_unlike_numbers_of_tasks_of_their_own():
+    """A mean of two rates on 20 and 60 tasks varies as one of two on 30 does, their harmonic mean."""
+    unlike = rate_interval([*rows([10], 20), *rows([30], 60)], shared=False)
+    assert unlike[2] == "wilson_own_tasks" and unlike[:2] == pytest.approx(wilson(30, 60), abs=2e-3)
+    assert unlike[:2] == pytest.approx(rate_interval(rows([15, 15], 30), shared=False)[:2], abs=2e-3)
+    for shared, table in ((True, [*rows([10], 20), *rows([20], 40)]), (False, [[1.0], []]), (False, [])):
+        with pytest.raises(ValueError, match="same number of tasks"):
+            rate_interval(table, shared)
+
+
 def test_seeds_that_disagree_leave_few_tasks():
     # Rates .4 and .6 of 50 own tasks: between .02, within .25 / 49; quantiles 12.7062 and 1.95996: excess 42.03 x 3.92,
     # so that 100 tasks count for about .607. Half of Wilson's width at .5 is z / 2 / sqrt(.607 + z^2) = .4642.

@@ -113,6 +113,16 @@ def test_permutations_are_the_share_of_all_ways_to_part_the_units():
     assert permutation(a, b) == pytest.approx(2 * above) and permutation(a, b) == pytest.approx(permutation(b, a))
 
 
+@pytest.mark.parametrize("alone", [0.3, 0.8, 0.85])
+def test_permutations_of_one_against_several(alone):
+    others = [0.8, 0.9, 0.7]
+    pooled = [alone, *others]
+    apart = [x - (sum(pooled) - x) / 3 for x in pooled]
+    rarer = min(sum(d >= apart[0] - 1e-12 for d in apart), sum(d <= apart[0] + 1e-12 for d in apart)) / 4
+    assert permutation([alone], others) == permutation(others, [alone]) == min(2 * rarer, 1)
+    assert permutation([alone], [0.9]) == 1.0
+
+
 def test_tests_over_seeds_give_students_example():
     assert paired_t(DRUG_2, DRUG_1) == pytest.approx(0.002833, abs=1e-6)
     assert welch_t(DRUG_2, DRUG_1) == pytest.approx(0.07939, abs=1e-5)

@@ -7,7 +7,7 @@ How often the intervals hold the true value is simulated by `python -m benchmark
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vgbench.statistics import Interval, score_interval, square_and_add
 
@@ -40,27 +40,52 @@ def _spread(rows: Rows, shared: bool, confidence: float, pseudo: Sequence[float]
     component of tasks, and the residual is that within seeds.
     """
     import numpy as np
-    from scipy.special import ndtri, stdtrit
 
-    table, added = np.asarray(rows, dtype=float), np.asarray(pseudo)
-    seeds, tasks = table.shape[0], table.shape[1] + weight * len(added)
+    seeds, added = len(rows), np.asarray(pseudo)
+    if not shared or seeds == 1:
+        return _own_spread(rows, confidence, added, weight)
+    table = np.asarray(rows, dtype=float)
+    tasks = table.shape[1] + weight * len(added)
     means = (table.sum(1) + weight * added.sum()) / tasks
     mean = float(means.mean())
     # Sums of squares; a pseudo-task has the same score for every seed.
     total = ((table - mean) ** 2).sum() + seeds * weight * ((added - mean) ** 2).sum()
-    if seeds == 1:
-        return _Spread(mean, float(total) / (tasks - 1), tasks)
     of_seeds = tasks * float(((means - mean) ** 2).sum())
-    upper = (1 + confidence) / 2
-    student = float(stdtrit(seeds - 1, upper) / ndtri(upper))
-    if not shared:
-        residual = (total - of_seeds) / (seeds * (tasks - 1))
-        return _Spread(mean, float(max(student**2 * of_seeds / (seeds - 1), residual)), tasks)
     of_tasks = seeds * (((table.mean(0) - mean) ** 2).sum() + weight * ((added - mean) ** 2).sum())
     # Rounding may leave less than nothing.
     residual = max(total - of_seeds - of_tasks, 0.0) / ((seeds - 1) * (tasks - 1))
     between_tasks = max(of_tasks / (tasks - 1) - residual, 0.0)
-    return _Spread(mean, float(between_tasks + max(student**2 * of_seeds / (seeds - 1), residual)), tasks)
+    return _Spread(mean, float(between_tasks + max(_student(seeds, confidence) * of_seeds, residual)), tasks)
+
+
+def _own_spread(rows: Rows, confidence: float, added: Any, weight: float) -> _Spread:
+    """As `_spread`, of one seed or of seeds with tasks of their own: `tasks` is the harmonic mean of their numbers.
+
+    The variance of the mean of S rates on n_s tasks each is that of a task over S, times the mean of 1 / n_s.
+    """
+    import numpy as np
+
+    seeds, sizes = len(rows), np.array([len(row) + weight * len(added) for row in rows])
+    tasks = float(seeds / (1 / sizes).sum())
+    means = np.array([(np.sum(row) + weight * added.sum()) / size for row, size in zip(rows, sizes, strict=True)])
+    within = [
+        ((np.asarray(row) - mean) ** 2).sum() + weight * ((added - mean) ** 2).sum()
+        for row, mean in zip(rows, means, strict=True)
+    ]
+    residual = float((np.array(within) / (sizes - 1)).mean())
+    mean = float(means.mean())
+    if seeds == 1:
+        return _Spread(mean, residual, tasks)
+    of_seeds = tasks * float(((means - mean) ** 2).sum())
+    return _Spread(mean, max(_student(seeds, confidence) * of_seeds, residual), tasks)
+
+
+def _student(seeds: int, confidence: float) -> float:
+    """Square of Student's to the normal quantile, over the degrees of freedom between S seeds."""
+    from scipy.special import ndtri, stdtrit
+
+    upper = (1 + confidence) / 2
+    return float((stdtrit(seeds - 1, upper) / ndtri(upper)) ** 2 / (seeds - 1))
 
 
 def rate_interval(rows: Rows, shared: bool = True, confidence: float = 0.95) -> tuple[float, float, str]:
@@ -72,6 +97,9 @@ def rate_interval(rows: Rows, shared: bool = True, confidence: float = 0.95) -> 
     2015). A quarter of a task that all seeds solve and a quarter of one that none solves go into the ratio, so that
     rates of 0 and 1 have one, too; they count as tasks that seeds agree on.
 
+    Seeds may have different numbers of tasks of their own, as groups of tasks may: the interval is around the mean of
+    their rates, and n is the harmonic mean.
+
     Args:
         rows: S seeds x n tasks: scores from 0 to 1, mostly successes.
         shared: whether the columns are the same tasks for all seeds (`wilson_over_seeds`), or each seed has tasks of
@@ -79,12 +107,13 @@ def rate_interval(rows: Rows, shared: bool = True, confidence: float = 0.95) -> 
         confidence: how often it ought to hold the rate.
 
     Raises:
-        ValueError: the seeds have different numbers of tasks, or there is none.
+        ValueError: the seeds have different numbers of shared tasks, or there is none.
     """
     import numpy as np
 
-    count = _checked(rows) * len(rows)
-    mean = float(np.mean(rows))
+    _checked(rows if shared else [row[:1] for row in rows])
+    mean = float(np.mean([np.mean(row) for row in rows]))
+    count = len(rows) ** 2 / sum(1 / len(row) for row in rows)
     if len(rows) == 1:
         return (*score_interval(mean, count, confidence), "wilson")
     spread = _spread(rows, shared, confidence, (0.0, 1.0), 0.25)

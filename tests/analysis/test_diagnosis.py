@@ -16,9 +16,12 @@ from vgbench.analysis import value_order as order
 from vgbench.analysis import value_shape as shape
 from vgbench.analysis.diagnosis import text
 from vgbench.analysis.ladder import verdicts
+from vgbench.analysis.ladder.controllers import with_model
+from vgbench.analysis.ladder.setup import set_up
 from vgbench.analysis.sampling import GoalSample
 from vgbench.api import Environment, StateGrid
 from vgbench.experiments.trained import load_trained
+from vgbench.planning.episodes import Episodes
 from vgbench.planning.problem import Counter, PlanningProblem, aggregate, simulate_latents
 from vgbench.settings import MpcSettings
 from vgbench_plugins.distances.two_level import TwoLevel
@@ -47,6 +50,35 @@ def run_folder(run_once):
     sets = [part for value in TINY for part in ("--set", value)]
     what = ["run", "--env", "wall", "--recipe", "vf_quasi", "--scale", "smoke", "--device", "cpu", *sets]
     return run_once("run to be diagnosed", *what)
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ("mppi.temperature=0.9", "planner"),
+        ("mpc.max_steps=5", "settings mpc"),
+        ("model.action_scale=component", "model.action_scale"),
+    ],
+)
+def test_runs_of_one_ladder_share_all_but_their_models(run_folder, vgbench_cli, value, what):
+    sets = [part for one in (*TINY, value) for part in ("--set", one)]
+    words = ["run", "--env", "wall", "--recipe", "vf_quasi", "--scale", "smoke", "--device", "cpu", *sets]
+    assert vgbench_cli(*words, "--out", "other").exit_code == 0
+    refused = vgbench_cli("ladder", "--run", run_folder, "--run", "other", "--tasks", "2")
+    assert refused.exit_code == 2 and f"its {what} is not that of {run_folder}" in refused.stderr, refused.stderr
+
+
+def test_a_ladder_has_the_tasks_that_its_runs_share(run_folder, vgbench_cli, tmp_path):
+    sets = [part for one in TINY for part in ("--set", one)]
+    words = ["run", "--env", "wall", "--recipe", "vf_quasi", "--scale", "smoke", "--device", "cpu", *sets]
+    made = ["tasks", "--env", "wall", "--scale", "smoke", "--task-seed", "7", "--out", "tasks.json"]
+    assert vgbench_cli(*made).exit_code == 0
+    assert vgbench_cli(*words, "--tasks", "tasks.json", "--out", "other").exit_code == 0
+    refused = vgbench_cli("ladder", "--run", run_folder, "--run", "other", "--tasks", "2")
+    assert refused.exit_code == 2 and "its task seed is not that of" in refused.stderr, refused.stderr
+    assert vgbench_cli(*words, "--seed", "3", "--data-seed", "0", "--out", "alike").exit_code == 0
+    both = vgbench_cli("ladder", "--run", run_folder, "--run", "alike", "--tasks", "2", "--format", "json")
+    assert both.exit_code == 0 and len({row.get("run") for row in both.json()["rows"]} - {None}) == 2, both.stderr
 
 
 def test_a_run_is_diagnosed_and_put_on_a_ladder(run_folder, vgbench_cli):
@@ -86,8 +118,20 @@ def test_a_run_is_diagnosed_and_put_on_a_ladder(run_folder, vgbench_cli):
     assert done.json()["planner"]["params"]["samples"] == 8
     assert "mean" in rows["exact model, learned value"]["table_error"]
     assert "position" in rows["learned model, true value"]["probe_error"]
+    # With another number of candidates the run plans again, as an evaluation with that number does.
+    fewer = ("--set", "mppi.samples=8", "--set", "evaluation.tasks=2", "--out", run_folder.parent / "fewer")
+    assert vgbench_cli("evaluate", run_folder, *fewer).exit_code == 0
+    want = [json.loads(line) for line in (run_folder.parent / "fewer" / "episodes.jsonl").read_text().splitlines()]
+    setup, [trained] = set_up(None, [run_folder], 2, 8)
+    episodes = Episodes(setup.environment, setup.tasks, setup.settings, setup.data.action_scale, setup.spec.task_seed)
+    found = episodes.rows(episodes.play(with_model(setup, trained)))
+    assert [row["final_distance"] for row in found] == [row["final_distance"] for row in want]
+    assert rows["the run itself"]["successes"] == sum(row["success"] for row in want)
+    assert "recorded" not in rows["the run itself"]
+    own = vgbench_cli("ladder", "--run", run_folder, "--tasks", "2", "--format", "json").json()["rows"]
+    (itself,) = [row for row in own if row["name"] == "the run itself"]
     recorded = [json.loads(line) for line in (run_folder / "episodes.jsonl").read_text().splitlines()][:2]
-    assert rows["the run itself"]["successes"] == sum(row["success"] for row in recorded)
+    assert itself["recorded"] and itself["successes"] == sum(row["success"] for row in recorded)
 
     (run_folder / "checkpoints" / "predictor.pt").unlink()
     refused = vgbench_cli("diagnose", run_folder)
@@ -391,3 +435,22 @@ def test_a_directed_distance_is_asymmetric_and_a_square_breaks_the_triangle(smal
     figures = shape.metric(square, [view], 0)
     # (x - z)^2 > (x - y)^2 + (y - z)^2 where y lies between x and z: one of three orders.
     assert figures["triangle_violations"] == pytest.approx(1 / 3, abs=0.04) and figures["asymmetry"] == 0
+
+
+def test_states_without_a_way_to_the_goal_are_not_told_to_be_near_or_far():
+    """Costs may be infinite; thirds and ranges are those of the others."""
+    inf = float("inf")
+    cost = torch.tensor([1.0, 2.0, 3.0, inf, inf, inf], dtype=torch.float64)
+    view = SimpleNamespace(
+        cost=cost,
+        distance=torch.tensor([1.0, 2.0, 3.0, 90.0, 0.0, 50.0], dtype=torch.float64),
+        sample=torch.arange(6),
+        states={},
+    )
+    trained = SimpleNamespace(environment=object())
+    labels, names = order._labels(trained, [view])
+    assert names[-1] == "far third" and labels[0].tolist() == [0, 1, 2, 2, 2, 2]
+    nowhere = SimpleNamespace(**(vars(view) | {"cost": torch.full((6,), inf, dtype=torch.float64)}))
+    assert set(order._labels(trained, [nowhere])[0][0].tolist()) == {2}
+    assert shape.far_of(view.cost, view.distance).tolist() == [3.0]
+    assert shape.far_of(nowhere.cost, view.distance).tolist() == []

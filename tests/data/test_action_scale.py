@@ -131,3 +131,18 @@ def test_one_unit_for_unequal_components_is_told(run):
     assert len(told) == 1 and "--set model.action_scale=component" in told[0]
     few = run(1, 0.5, "overall", **{"train.steps": 2, "train_predictor.steps": 2, "evaluation.tasks": 2})
     assert not any("components of the actions" in note for note in few.record["notes"])
+
+
+def test_a_component_that_never_acts_has_no_size():
+    from vgbench.data.dataset import unequal_components
+
+    def told(*ranges):
+        actions = np.stack([np.full((2, 3), size, np.float32) for size in ranges], axis=-1)
+        spec = SimpleNamespace(actions=Box((-1.0,) * len(ranges), (1.0,) * len(ranges)))
+        data = SimpleNamespace(
+            environment=SimpleNamespace(spec=spec), action_scale=1.0, trajectories=Trajectories({}, {}, actions)
+        )
+        return unequal_components(data)
+
+    assert told(0.016, 0.0) == told(0.0, 0.0) == told(0.016, 0.016) == ""
+    assert "0.016 to 1)" in told(0.016, 0.0, 1.0)

@@ -1,6 +1,7 @@
 """Recordings that are damaged, or declare what is not there: `vgbench import` refuses them, in little memory."""
 
 import io
+import re
 import shutil
 import tracemalloc
 import zipfile
@@ -202,3 +203,23 @@ def test_where_the_videos_of_a_lerobot_folder_may_lie(tmp_path, template):
     info = {"codebase_version": "v2.1", "video_path": template}
     with pytest.raises(UsageError, match="video_path"):
         Videos(folder, info, ["cam"]).check("cam", [0], "")
+
+
+@pytest.mark.parametrize(
+    ("version", "about", "message"),
+    [
+        ("v3.0", {}, "info.json: fps None: expected frames in a second"),
+        ("v3.0", {"fps": None}, "info.json: fps None: expected frames in a second"),
+        ("v3.0", {"fps": 0}, "info.json: fps 0: expected frames in a second"),
+        ("v3.0", {"fps": "ten"}, "info.json: fps 'ten': expected frames in a second"),
+        ("v2.1", {"chunks_size": 0}, "info.json: chunks_size 0: expected episodes in a folder"),
+        ("v2.1", {"chunks_size": None}, "info.json: chunks_size None: expected episodes in a folder"),
+    ],
+)
+def test_what_a_lerobot_folder_says_of_its_videos(tmp_path, version, about, message):
+    from vgbench.data.importing.videos import Videos
+    from vgbench.errors import UsageError
+
+    info = {"codebase_version": version, "video_path": "{video_key}.mp4", **about}
+    with pytest.raises(UsageError, match=re.escape(message)):
+        Videos(tmp_path, info, ["cam"])

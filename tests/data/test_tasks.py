@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vgbench.api import Tasks
-from vgbench.data import files
+from vgbench.data import files, task_manifest
 from vgbench_plugins.environments.maze import Maze
 from vgbench_plugins.environments.wall import Wall
 
@@ -163,6 +163,16 @@ def test_tasks_never_replace_a_file(made, vgbench_cli):
     before = path.read_bytes()
     result = vgbench_cli("tasks", "--protocol", "wall_big", "--scale", "smoke", "--out", path)
     assert result.exit_code == 2 and "exists already" in result.stderr and path.read_bytes() == before
+
+
+def test_tasks_that_could_not_be_read_again_are_refused_before_training(vgbench_cli, tmp_path, monkeypatch):
+    monkeypatch.setattr(task_manifest, "JSON_BYTES", 900)
+    small = ("--env", "wall", "--scale", "smoke", "--set", "evaluation.tasks=9")
+    for words in (("tasks", *small, "--out", "t.json"), ("run", *small, "--recipe", "vf", "--out", "here")):
+        refused = vgbench_cli(*words)
+        assert refused.exit_code == 2 and "these 9 tasks would take" in refused.stderr, refused.stderr
+        assert "take fewer (evaluation.tasks)" in refused.stderr
+    assert not (tmp_path / "t.json").exists() and not list(tmp_path.rglob("train.jsonl"))
 
 
 def test_tasks_that_another_process_wrote_meanwhile_are_kept(vgbench_cli, tmp_path, monkeypatch):

@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from vgbench.config.resolve import RunRequest, resolve
+from vgbench.errors import UsageError
+from vgbench.storage.run_folder import RunFolder
+
 SMOKE = ["run", "--env", "wall", "--objective", "iql", "--distance", "iqe", "--scale", "smoke"]
 
 
@@ -173,6 +177,21 @@ def test_a_folder_with_another_run_is_refused_and_kept(vgbench, here):
     _, err = vgbench(*SMOKE, "--seed", "1", "--out", "here", code=2)
     assert "holds another run" in err and "seed" in err and "--out" in err
     assert (here / "result.json").read_text() == before
+
+
+def test_a_folder_that_became_another_run_s_meanwhile_is_refused(tmp_path):
+    """Between the first look at the folder and its lock another command may have begun there."""
+    first, second = (
+        resolve(RunRequest(protocol="wall_big", recipe=name, scale="smoke", device="cpu")) for name in ("vf", "vf_pred")
+    )
+    late = RunFolder(tmp_path / "here")
+    late.check(second)
+    with RunFolder(tmp_path / "here").opened(first, []):
+        pass
+    before = (tmp_path / "here" / "run.json").read_bytes()
+    with pytest.raises(UsageError, match="holds another run"), late.opened(second, []):
+        pass
+    assert (tmp_path / "here" / "run.json").read_bytes() == before
 
 
 def test_another_run_is_told_apart_by_the_value_that_differs(vgbench, here):

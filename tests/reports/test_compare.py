@@ -57,6 +57,31 @@ def test_runs_on_other_tasks_are_compared_as_unpaired_and_it_is_said(record, vgb
     assert "vf-quasi > vf" in done.stdout
 
 
+def test_what_is_left_out_is_said(record, vgbench_cli, edit, tmp_path):
+    for seed in (0, 1, 2):
+        record(recipe="vf_quasi", seed=seed, solved=set(range(60)))
+    record(recipe="vf", solved=set(range(30)))
+    failed = record(recipe="vf", seed=1)
+    edit(failed / "run.json", lambda run: run.update(status="failed", error="NaN in loss"))
+    (failed / "result.json").unlink()
+    elsewhere = record(recipe="vf", seed=2, folder="elsewhere").rename(tmp_path / "elsewhere")
+    link = record.runs / "maze" / "vf" / "s2"
+    link.symlink_to(elsewhere)
+    paths = ("runs/paper_table_2-quick/maze/vf_quasi", "runs/paper_table_2-quick/maze/vf")
+    done = vgbench_cli("compare", *paths, "--format", "json")
+    content = done.json()
+    assert {row["score"]: row["seeds"] for row in content["comparisons"]}["success"] == [0]
+    assert content["comparisons"][0]["unmatched_seeds"] == [1, 2]
+    linked = f"{link.relative_to(tmp_path)}: it is a link to a folder, which is not followed; name the folder itself"
+    assert content["left_out"] == [linked, f"{failed.relative_to(tmp_path)}: failed: NaN in loss"]
+    for words in (linked, "s1: failed: NaN in loss", "left out: seeds 1, 2, of which only one of the two has a run"):
+        assert words in done.stderr, done.stderr
+    # So do the other commands that look for runs.
+    for words in (["report", "runs"], ["runs", "runs"], ["rescore", "runs"], ["plot", "runs"]):
+        told = vgbench_cli(*words)
+        assert told.exit_code == 0 and linked in told.stderr, (words, told.stderr)
+
+
 def test_strata_are_compared_each(record, compare, edit):
     for recipe, solved in (("vf_quasi", set(range(80))), ("vf", set(range(0, 80, 2)))):
         path = record(recipe=recipe, solved=solved)

@@ -1,9 +1,12 @@
 """Reports that no suite is named for: rows of whatever is there, own ones below the paper's; and LaTeX."""
 
+import json
 import re
+import sys
 
 import pytest
 
+import vgbench
 from vgbench.config.resolve import RunRequest, resolve
 
 
@@ -45,6 +48,117 @@ def test_values_that_the_command_asked_for_make_a_row_not_a_stale_one(record, re
     assert [(one["seed"], one["why"]) for one in cell["aside"]] == [(1, "has other values: iql.tau=0.95")]
     shown = vgbench_cli("report", "runs", "--suite", "paper_table_2").stdout
     assert "vf on maze, seed 1 has other values: iql.tau=0.95." in shown and "stale" not in shown
+
+
+@pytest.mark.parametrize(
+    ("argv", "asked"),
+    [
+        (["--set", "planner.samples=64"], True),
+        (["--set=mppi.samples=64"], True),
+        (["--set", "planner:mppi.samples=64"], True),
+        (["--set", "my_mppi.samples=64"], False),
+        (["--set", "mppi.samples_more=64"], False),
+        (["--out", "mppi.samples=64"], False),
+        (["--grid", "planner.samples=32,64"], True),
+        (["vgbench.run(set={'mppi.samples': 64})"], True),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_a_command_asked_for_is_told_by_whole_addresses(record, report, edit, argv, asked):
+    own = record(recipe="vf", argv=["vgbench", "run", *argv], key="0" * 8)
+    edit(own / "run.json", lambda run: run["identity"]["planner"]["params"].update(samples=64))
+    edit(own / "result.json", lambda result: result.update(key="0" * 8))
+    ((place, cell),) = report("runs")["cells"].items()
+    wanted = (("vf (mppi.samples=64)", "maze"), "done") if asked else (("vf", "maze"), "stale")
+    assert (place, cell["state"]) == wanted
+
+
+@pytest.mark.parametrize("form", [["--set", "head_objective:iql.tau=0.95"], ["--set", "iql.tau=0.95"]])
+def test_what_is_asked_of_a_head_is_not_asked_of_the_encoder(record, report, edit, form):
+    """Both have an iql, so the address of the encoder's is objective:iql.tau; a stale one is not asked for."""
+    own = record(recipe="vf", argv=["vgbench", "run", *form], key="0" * 8)
+
+    def other(run):
+        first = run["identity"]["objectives"][0]
+        run["identity"]["head_objectives"] = [json.loads(json.dumps(first))]
+        run["identity"]["objectives"][0]["params"]["tau"] = 0.95
+
+    edit(own / "run.json", other)
+    edit(own / "result.json", lambda result: result.update(key="0" * 8))
+    differences = report("runs", "--suite", "paper_table_2")["cells"]["vf", "maze"]["differences"]
+    assert any("iql.tau was 0.95" in text for text in differences) == (form[1].startswith("head"))
+
+
+def test_a_file_of_recipes_that_was_edited_is_read_again(record, vgbench_cli, edit, tmp_path):
+    """In one process, as in a notebook."""
+    file = tmp_path / "own.yaml"
+    file.write_text("recipes: {mine: {extends: vf, summary: s, set: {iql.tau: 0.7}}}\n")
+    spec = resolve(RunRequest(protocol="maze", recipe="mine", scale="quick", device="cpu", recipes=file))
+    own = record(recipe="vf", folder="mine", key=spec.key(), identity=spec.identity())
+    edit(own / "run.json", lambda run: run.update(recipe="mine"))
+
+    def state():
+        (cell,) = vgbench.report("runs", recipes=file)["cells"]
+        return cell["recipe"], cell["state"]
+
+    assert state() == ("mine", "done")
+    file.write_text("recipes: {mine: {extends: vf, summary: s, set: {iql.tau: 0.95}}}\n")
+    assert state() == ("mine", "stale")
+
+
+def test_the_values_of_a_file_for_a_run_are_asked_for(vgbench_cli, tmp_path, monkeypatch):
+    small = ["--set", "mpc.max_steps=4", "--set", "evaluation.tasks=2", "--set", "mppi.samples=8"]
+    run = ["run", "--protocol", "wall_big", "--recipe", "vf", "--scale", "smoke", *small]
+    (tmp_path / "mine.yaml").write_text("set: {iql.tau: 0.7}\n")
+    for words in ([*run, "--out", "runs/a"], [*run, "--config", "mine.yaml", "--out", "runs/b"]):
+        monkeypatch.setattr(sys, "argv", ["vgbench", *words])
+        done = vgbench_cli(*words)
+        assert done.exit_code == 0, done.stderr
+    about = [json.loads((tmp_path / "runs" / name / "run.json").read_text()).get("asked") for name in "ab"]
+    assert about == [None, ["iql.tau"]]
+    content = vgbench_cli("report", "runs", "--scale", "smoke", "--format", "json").json()
+    names = [cell["recipe"] for cell in content["cells"] if cell["state"] == "done"]
+    assert len(names) == 2 and [name for name in names if "iql.tau=0.7" in name] == names[:1], names
+
+
+@pytest.mark.parametrize("count", [80, 20], ids=["as many tasks", "fewer tasks"])
+def test_a_baseline_is_not_pooled_over_other_values(record, report, vgbench_cli, edit, count):
+    record(recipe="vf")
+    value = "mpc.max_steps=50" if count == 80 else "evaluation.tasks=20"
+    own = record(recipe="vf", folder="mine", seed=1, argv=["vgbench", "run", "--set", value], key="0" * 8)
+    group, name = value.partition("=")[0].split(".")
+    edit(own / "run.json", lambda run: run["identity"]["settings"][group].update({name: int(value.partition("=")[2])}))
+    for path in (own / "episodes.jsonl", own / "baseline.jsonl"):
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:count]))
+    rows = [json.loads(line) for line in (own / "episodes.jsonl").read_text().splitlines()]
+    random = [json.loads(line) for line in (own / "baseline.jsonl").read_text().splitlines()]
+
+    def other(result):
+        result.update(n=count, successes=sum(row["success"] for row in rows))
+        result["baseline"].update(n=count, successes=sum(row["success"] for row in random))
+
+    edit(own / "result.json", other)
+    edit(own / "baseline.jsonl", lambda row: row.update(success=row["task"] < 5))
+    edit(own / "result.json", lambda result: result["baseline"].update(successes=5))
+    content = report("runs")
+    found = [(b["planner"], b["beside"], b["successes"], b["n"], b["seeds"]) for b in content["baselines"]["maze"]]
+    assert found == [("random", None, 14, 80, [0]), ("random", f"vf ({value})", 5, count, [1])]
+    shown = vgbench_cli("report", "runs").stdout
+    assert f"/ random beside vf ({value}) {'.06' if count == 80 else '.25'} [" in shown
+
+
+def test_seeds_with_unlike_numbers_of_tasks_in_a_stratum_have_a_report(record, report, vgbench_cli, edit):
+    """Environments of plugins may part their tasks as they like."""
+    for recipe in ("vf", "vf_quasi"):
+        for seed, near in ((0, 40), (1, 30)):
+            path = record(recipe=recipe, seed=seed, tasks=f"{seed}" * 64)
+            edit(path / "episodes.jsonl", lambda row, near=near: row.update(stratum="ab"[row["task"] >= near]))
+    strata = report("runs")["cells"]["vf", "maze"]["strata"]
+    assert list(strata) == ["a", "b"]
+    assert all(one["ci95"][0] < one["success_rate"] < one["ci95"][1] for one in strata.values())
+    suite = "runs/paper_table_2-quick/maze"
+    done = vgbench_cli("compare", f"{suite}/vf", f"{suite}/vf_quasi")
+    assert done.exit_code == 0 and "have different numbers of tasks: 40 with seed 0, 30 with seed 1" in done.stdout
 
 
 def test_an_evaluation_beside_its_run_is_a_row_and_no_second_run(record, report, vgbench_cli, edit):

@@ -131,3 +131,24 @@ def test_curves_are_of_groups_of_as_many_tasks():
     assert [count for _, _, count in curves["a"]] == [2] * 5
     assert [x for x, _, _ in curves["a"]] == [1.5, 3.5, 5.5, 7.5, 9.5]
     assert [rate for _, rate, _ in curves["b"]] == [1.0, 1.0, 0.5, 0.0, 0.0]
+
+
+def test_curves_have_one_unit():
+    """Of records of which one lacks the expert's steps of a task, all are over the distance at the start."""
+    from pathlib import Path
+
+    from vgbench.reports.plots.distance import distance_curves, distance_label
+    from vgbench.storage.episode_rows import Episodes
+    from vgbench.storage.records import RunRecord
+
+    def run(recipe, steps):
+        episodes = Episodes((True,) * 10, tuple(x / 10 for x in range(1, 11)), expert_steps=steps)
+        return RunRecord(Path(), "", recipe, "p", "quick", 0, {}, episodes=episodes)
+
+    whole = run("a", tuple(range(101, 111)))
+    assert distance_label([whole]) == "steps of the expert" and distance_curves([whole])["a"][-1][0] == 109.5
+    for steps in ((None, *range(102, 111)), (), (101,)):
+        both = [whole, run("b", steps)]
+        assert distance_label(both) == "distance at the start"
+        curves = distance_curves(both)
+        assert curves["a"] == curves["b"] and curves["a"][-1][0] == pytest.approx(0.95)

@@ -123,9 +123,11 @@ def rescore(
         For each run a row for its planner and for each baseline, each followed by those of its strata; and a line with
         the reason for each folder left out.
     """
-    found, left_out, recorded = [], [], RecordedTasks(tell)
+    found: list[Rescored] = []
+    left_out: list[str] = []
+    recorded = RecordedTasks(tell)
     for folder in folders:
-        for path in leaves(folder):
+        for path in leaves(folder, left_out.append):
             try:
                 found += _run(path, question, recorded)
             except VgbenchError as err:

@@ -195,7 +195,10 @@ def _labels(trained: Trained, views: list[GoalSample]) -> tuple[list[np.ndarray]
         found = [environment.pair_labels(take_rows(v.states, v.sample), v.goals(len(v.sample))) for v in views]
         return [label.cpu().numpy() for label in found], tuple(environment.pair_label_names)
     costs = _costs(views)
-    limits = np.quantile(np.concatenate(costs), [1 / 3, 2 / 3])
+    every = np.concatenate(costs)
+    # Those without a way at all are of the far third.
+    finite = every[np.isfinite(every)]
+    limits = np.quantile(finite, [1 / 3, 2 / 3]) if len(finite) else np.zeros(2)
     return [np.searchsorted(limits, cost) for cost in costs], ("near third", "middle third", "far third")
 
 

@@ -32,7 +32,10 @@ def scale(trained: Trained, views: list[GoalSample], seed: int) -> Record:
         truth = view.cost
         if truth is None:
             truth = trained.environment.goal_distance(view.states, view.goals(len(view.points))).double()
-        far.append(view.distance[truth >= truth.quantile(2 / 3)])
+        if len(found := far_of(truth, view.distance)):
+            far.append(found)
+    if not far:
+        raise UsageError("no goal can be reached from any of the states, so that none is told to be far")
     spreads = [float(d.quantile(0.95) - d.quantile(0.05)) for d in far]
     largest = max(float(view.distance.max()) for view in views)
     steps = [_step(trained, terms, seed) for terms in values or (ValueTerms(0.0),)]
@@ -46,6 +49,14 @@ def scale(trained: Trained, views: list[GoalSample], seed: int) -> Record:
         "far_spread_of_max": round(float(np.mean(spreads)) / max(largest, 1e-12), 6),
         "step": steps[0] if "level" not in steps[0] else {"levels": steps},
     }
+
+
+def far_of(truth: Tensor, distance: Tensor) -> Tensor:
+    """Return the learned distances of the farthest third of the states that have a way to the goal."""
+    known = truth.isfinite()
+    if not known.any():
+        return distance[:0]
+    return distance[known & (truth >= truth[known].quantile(2 / 3))]
 
 
 def _step(trained: Trained, terms: ValueTerms, seed: int) -> Record:

@@ -185,6 +185,21 @@ def note(text: str) -> None:
     progress(f"note: {text}")
 
 
+SKIPPED = 20
+"""Skipped folders that are named, at most."""
+
+
+def note_skipped(left_out: Sequence[str]) -> None:
+    """Name folders that were left out, with the reasons."""
+    from vgbench.reports.make import reasons
+
+    skipped = reasons(left_out)
+    for line, _ in skipped[:SKIPPED]:
+        note(f"skipped {line}")
+    if rest := sum(count for _, count in skipped[SKIPPED:]):
+        note(f"skipped {rest} more folders; --format json lists all of them, as left_out")
+
+
 def progress(text: str) -> None:
     """Print a line of progress to stderr, unless -q was given."""
     if verbosity() >= 0:

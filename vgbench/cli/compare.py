@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, Format, check_picture, examples, handled, note, print_json, print_table
+from vgbench.cli.common import (
+    Debug,
+    Format,
+    check_picture,
+    examples,
+    handled,
+    note,
+    note_skipped,
+    print_json,
+    print_table,
+)
 from vgbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,13 +60,17 @@ def compare(
 
     groups = pairs.named([pairs.group(one, inside) for one in what])
     rows = pairs.compare(groups)
+    left_out = list(dict.fromkeys(line for each in groups for line in each.left_out))
+    note_skipped(left_out)
+    _say_seeds(rows)
     if plot is not None:
         from vgbench.reports.plots.pairs import plot_rates
 
         plot_rates(plot, pairs.rates(groups))
         note(f"drawn: {plot}")
     if format == "json":
-        print_json({"rates": pairs.rates(groups), "comparisons": [row.plain() for row in rows]})
+        comparisons = [row.plain() for row in rows]
+        print_json({"rates": pairs.rates(groups), "comparisons": comparisons, "left_out": left_out})
         return
     headers = ["PROTOCOL", "COMPARISON", "SCORE", "RATES", "DIFFERENCE", "P (HOLM)", "ONLY A : B"]
     print_table(headers, [_texts(row) for row in rows])
@@ -76,6 +90,14 @@ def compare(
                 # With three methods "only" is of the two alone.
                 print(f"{row.protocol}: {row.a}, not {row.b}: {_places(row.only_a)}")
                 print(f"{row.protocol}: {row.b}, not {row.a}: {_places(row.only_b)}")
+
+
+def _say_seeds(rows: "Sequence[Row]") -> None:
+    """Name the seeds that a comparison task by task leaves out."""
+    for row in rows:
+        if row.unmatched and row.score == "success" and row.stratum is None:
+            seeds = f"seed{'' if len(row.unmatched) == 1 else 's'} {', '.join(map(str, row.unmatched))}"
+            note(f"{row.protocol}: {row.a}, {row.b}: left out: {seeds}, of which only one of the two has a run")
 
 
 def _explain(rows: "Sequence[Row]") -> None:

@@ -5,8 +5,18 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli.common import PICTURES, Debug, check_in_folder, examples, handled, note, print_json, print_table
-from vgbench.errors import UsageError, VgbenchError
+from vgbench.cli.common import (
+    PICTURES,
+    Debug,
+    check_in_folder,
+    examples,
+    handled,
+    note,
+    note_skipped,
+    print_json,
+    print_table,
+)
+from vgbench.errors import UsageError
 from vgbench.storage.near_path import near_folder
 from vgbench.text import choice
 
@@ -127,7 +137,7 @@ def _several(runs: list[Path], out: Path | None, form: str) -> None:
     from vgbench.reports.pairs import trained_alone
     from vgbench.reports.plots.success_steps import by_protocol, plot_success
     from vgbench.reports.rows import labelled
-    from vgbench.storage.records import leaves, read
+    from vgbench.storage.records import RunRecord, leaves, read_or_why
 
     named = out.suffix.removeprefix(".").lower() if out else ""
     picture = form if form in PICTURES else named or "svg"
@@ -135,17 +145,16 @@ def _several(runs: list[Path], out: Path | None, form: str) -> None:
         raise UsageError(f"--out {out}: expected a file that ends in {', '.join(f'.{name}' for name in PICTURES)}")
     path = out or Path(f"success.{picture}")
     check_in_folder("--out", path)
-    found, left_out = [], []
+    found: list[RunRecord] = []
+    left_out: list[str] = []
     for folder in runs:
-        for leaf in leaves(folder):
-            try:
-                record = read(leaf)
-            except VgbenchError as err:
-                left_out.append(f"{leaf}: {err}")
-                continue
-            (left_out.append(f"{leaf}: {record.error}") if record.error else found.append(record))
-    for line in left_out:
-        note(f"skipped {line}")
+        for leaf in leaves(folder, left_out.append):
+            record = read_or_why(leaf)
+            if isinstance(record, str) or record.error:
+                left_out.append(f"{leaf}: {record if isinstance(record, str) else record.error}")
+            else:
+                found.append(record)
+    note_skipped(left_out)
     if not found:
         raise UsageError(f"RUN {' '.join(map(str, runs))}: no finished run there{trained_alone(runs)}")
     # Runs with other values, another planner, say, are no part of their recipe's curve.

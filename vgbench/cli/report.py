@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, check_no_other, check_picture, examples, handled, note, print_table, progress
+from vgbench.cli.common import (
+    Debug,
+    check_no_other,
+    check_picture,
+    examples,
+    handled,
+    note,
+    note_skipped,
+    print_table,
+    progress,
+)
 from vgbench.errors import UsageError
 from vgbench.text import choice, printable
 
@@ -15,8 +25,6 @@ if TYPE_CHECKING:
     from vgbench.reports.table import Table
 
 FORMATS = ("table", "md", "csv", "json", "latex")
-SKIPPED = 20
-"""Skipped folders that are named, at most."""
 SUFFIXES = {"md": "md", "csv": "csv", "json": "json", "tex": "latex"}
 EPILOG = examples(
     "vgbench report",
@@ -104,7 +112,7 @@ def report(
     Missing, failed and stale runs are marked. Runs of different scales, tasks or values are never mixed in one cell.
     """
     # The options first: a slip need not wait for these imports and records.
-    from vgbench.reports.make import choose, folders_of, make, reasons
+    from vgbench.reports.make import choose, folders_of, make
 
     chosen, *_ = choose(suite, recipes, variant or [], scale)
     guess = SUFFIXES.get(out.suffix.removeprefix(".").lower() if out else "", "table")
@@ -114,11 +122,7 @@ def report(
         raise UsageError(f"--curves: suite {chosen.name} has no ranking (no key `ranking`)")
     built, findings, left_out = make(folders or [], suite, scale, variant or [], recipes)
     places = folders_of(folders or [], chosen.name, built.scale)
-    skipped = reasons(left_out)
-    for line, _ in skipped[:SKIPPED]:
-        note(f"skipped {line}")
-    if rest := sum(count for _, count in skipped[SKIPPED:]):
-        note(f"skipped {rest} more folders; --format json lists all of them, as left_out")
+    note_skipped(left_out)
     if curves is not None:
         _draw_curves(built, curves)
     if figure is not None:

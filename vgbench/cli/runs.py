@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vgbench.cli.common import Debug, Format, examples, handled, print_json, print_table
+from vgbench.cli.common import Debug, Format, examples, handled, note, print_json, print_table
 from vgbench.errors import UsageError
 
 EPILOG = examples("vgbench runs", "vgbench runs runs/paper_table_2-quick --format json")
@@ -27,7 +27,7 @@ def runs(
 
     if not folder.is_dir():
         raise UsageError(f"DIR {folder}: no such folder; by default runs are in runs/, which `vgbench run` creates")
-    found = list(listed(folder))
+    found = list(listed(folder, lambda line: note(f"skipped {line}")))
     if format == "json":
         print_json([run.plain() for run in found])
         return

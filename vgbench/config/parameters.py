@@ -166,7 +166,7 @@ class Addresses:
         if not found:
             # A name that nothing installed has is a slip, in registry.yaml, too; not a plugin that was not chosen.
             if given.binding or SLOTS.get(key, key) not in self._known:
-                raise UsageError(f"{given.written}: {self._missing(key, param)}")
+                raise UsageError(f"{given.written}: {self._missing(key)}")
             return False
         if len(found) > 1:
             able = [target for target in found if param in target.params.model_fields] or found
@@ -190,7 +190,7 @@ class Addresses:
         target.given[param] = given
         return True
 
-    def _missing(self, key: str, param: str) -> str:
+    def _missing(self, key: str) -> str:
         here = ", ".join(target.label for target in self.targets if target.slot != "setting")
         if key in self._known and all(target.slot in ("environment", "setting") for target in self.targets):
             able = ", ".join(target.label for target in self.targets)

@@ -197,8 +197,9 @@ def unequal_components(data: Dataset) -> str:
     """Say that components of the actions differ in size where one unit is taken for all of them; else nothing."""
     if not data.environment.spec.actions.separable or isinstance(data.action_scale, Tensor):
         return ""
-    sizes = component_scale(_taken(data.trajectories))
-    if float(sizes.max() / sizes.min()) < UNEQUAL:
+    actions = _taken(data.trajectories)
+    sizes = component_scale(actions)[(actions != 0).any(axis=0)]  # one that never acts has no size
+    if not len(sizes) or float(sizes.max() / sizes.min()) < UNEQUAL:
         return ""
     return (
         f"components of the actions differ in size (root mean squares {sizes.min():.3g} to {sizes.max():.3g}), "

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 
 from vgbench.api import Tasks
-from vgbench.storage.files import Record, write_text
+from vgbench.errors import UsageError
+from vgbench.storage.files import JSON_BYTES, Record, write_text
+from vgbench.text import show_size
 
 FORMAT = 1
 NOISE = "philox4x32-10"
@@ -87,8 +89,18 @@ class TaskManifest:
         return "{\n" + "\n".join(lines) + f'\n"tasks": [\n{tasks}\n],\n"sha256": "{self.sha256}"\n' + "}\n"
 
     def write(self, path: Path, new: bool = False) -> None:
-        """Write the file, whole or not at all; with `new`, over no other file."""
-        write_text(path, self.text(), new)
+        """Write the file, whole or not at all; with `new`, over no other file.
+
+        Raises:
+            UsageError: the file would be too large to be read again.
+        """
+        text = self.text()
+        if (size := len(text.encode())) > JSON_BYTES:
+            raise UsageError(
+                f"{path}: these {len(self.tasks)} tasks would take {show_size(size)}, and no more than "
+                f"{show_size(JSON_BYTES)} are read; take fewer (evaluation.tasks)"
+            )
+        write_text(path, text, new)
 
 
 def digest(content: Mapping[str, Any]) -> str:

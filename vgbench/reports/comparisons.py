@@ -50,7 +50,7 @@ class Side:
         """Return the scores of the tasks of some seeds.
 
         Raises:
-            NotComparable: a record does not have what the score needs.
+            NotComparable: a record does not have what the score needs, or seeds have more tasks than others.
         """
         found: Scores = {}
         for seed in seeds:
@@ -60,6 +60,9 @@ class Side:
                 short = " (scale smoke is too short for it)" if self.records[seed].scale == "smoke" else ""
                 raise NotComparable(f"no score {score} in the record of {self.name}, seed {seed}{short}")
             found[seed] = scores[score]
+        if len({len(tasks) for tasks in found.values()}) > 1:
+            counts = ", ".join(f"{len(tasks)} with seed {seed}" for seed, tasks in found.items())
+            raise NotComparable(f"the seeds of {self.name} have different numbers of tasks: {counts}")
         return found
 
     def _episodes(self, seed: int) -> Episodes:

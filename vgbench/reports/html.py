@@ -16,7 +16,7 @@ from vgbench.reports.fields import CELL, figure, span, words
 from vgbench.reports.plots.picture import LOGS, SkippedPlot
 from vgbench.reports.plots.picture_cache import kept_pictures, prune
 from vgbench.reports.plots.run_plots import Gallery, gallery, read_diagnosis
-from vgbench.reports.table import Table, TableCell
+from vgbench.reports.table import Table, TableCell, baseline_name
 from vgbench.storage.files import read_whole
 from vgbench.storage.records import RunRecord
 from vgbench.version import __version__
@@ -83,7 +83,7 @@ def page(
         "chart": _chart(table, recipes),
         "recipes": recipes,
         "baselines": {
-            (p, v): [(f"{b['planner']} {figure(b['rate'])}", span(b["ci95"])) for b in table.baselines(p, v)]
+            (p, v): [(f"{baseline_name(b)} {figure(b['rate'])}", span(b["ci95"])) for b in table.baselines(p, v)]
             for p in table.suite.protocols
             for v in table.variants
         },

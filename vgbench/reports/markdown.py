@@ -13,7 +13,7 @@ from vgbench.reports.claim_fields import CLAIM_GRID, counted
 from vgbench.reports.claims import ALPHA, Finding
 from vgbench.reports.fields import CELL, NONE, figure, span, words
 from vgbench.reports.interval_words import interval_words
-from vgbench.reports.table import OTHER_VALUES, Table, TableCell, few
+from vgbench.reports.table import OTHER_VALUES, Table, TableCell, baseline_name, few
 from vgbench.storage.records import RunRecord
 from vgbench.text import plural
 
@@ -75,7 +75,7 @@ def _column(table: Table, protocol: str, variant: str | None) -> str:
 
 def _baseline(table: Table, protocol: str, variant: str | None) -> str:
     rates = table.baselines(protocol, variant)
-    texts = [f"{r['planner']} {figure(r['rate'])} {span(r['ci95'])} of {r['n']}" for r in rates]
+    texts = [f"{baseline_name(r)} {figure(r['rate'])} {span(r['ci95'])} of {r['n']}" for r in rates]
     return f"{_column(table, protocol, variant)} {' / '.join(texts)}" if texts else ""
 
 

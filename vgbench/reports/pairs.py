@@ -13,7 +13,7 @@ from vgbench.reports.comparisons import Comparison, NotComparable, Side, compare
 from vgbench.reports.rows import labelled
 from vgbench.statistics import holm
 from vgbench.storage.near_path import near_folder
-from vgbench.storage.records import RunRecord, leaves, read, share_tasks
+from vgbench.storage.records import RunRecord, leaves, read_or_why, share_tasks
 
 SCORES = ("success", "spl")
 ALPHA = 0.05
@@ -25,10 +25,12 @@ class Group:
 
     Attributes:
         runs: by protocol, by training seed.
+        left_out: a line for each folder that lies there and is no part of it, with the reason.
     """
 
     name: str
     runs: Mapping[str, Mapping[int, RunRecord]] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Row:
         corrected: p-value over tasks, corrected by Holm for all comparisons of the command; `corrected_seeds` likewise,
             over seeds.
         only_a, only_b: (seed, task) of the tasks that one of the two alone solves; of paired success alone.
+        unmatched: training seeds that one of the two alone has, which a comparison task by task leaves out.
     """
 
     protocol: str
@@ -54,6 +57,7 @@ class Row:
     corrected_seeds: float | None = None
     only_a: tuple[tuple[int, int], ...] = ()
     only_b: tuple[tuple[int, int], ...] = ()
+    unmatched: tuple[int, ...] = ()
     reason: str = ""
 
     @property
@@ -73,6 +77,7 @@ class Row:
             return about
         return about | {
             "seeds": list(found.seeds),
+            "unmatched_seeds": list(self.unmatched),
             "n": found.n,
             "rate_a": found.rates[0],
             "rate_b": found.rates[1],
@@ -98,7 +103,8 @@ def group(argument: str, inside: Path | None = None) -> Group:
         UsageError: there is nothing, or two runs are of the same protocol and seed.
     """
     if inside is not None:
-        there = labelled(_read([inside], argument))
+        every, left_out = _read([inside], argument)
+        there = labelled(every)
         name = argument.replace("-", "_")
         # Runs with other values have names of their own, unless the recipe has no others.
         records = [r for r in there if r.label in (argument, name)] or [r for r in there if r.recipe == name]
@@ -114,7 +120,7 @@ def group(argument: str, inside: Path | None = None) -> Group:
                 f"{argument}: there is no such folder; expected run folders, a folder of them, or a glob."
                 f"{_meant(argument)}"
             )
-        records = _read(paths, argument)
+        records, left_out = _read(paths, argument)
         if not records:
             raise UsageError(f"{argument}: no finished run there{trained_alone(paths)}")
     runs: dict[str, dict[int, RunRecord]] = {}
@@ -128,7 +134,7 @@ def group(argument: str, inside: Path | None = None) -> Group:
                 f"{argument}: two runs on {record.protocol} with seed {record.seed}, {first.path} and {record.path}; "
                 "name one of them, or a glob that leaves one out"
             )
-    return Group(argument, runs)
+    return Group(argument, runs, tuple(left_out))
 
 
 def _evaluated(record: RunRecord) -> bool:
@@ -170,20 +176,22 @@ def named(groups: Sequence[Group]) -> list[Group]:
     return [replace(each, name="/".join(part)) for each, part in zip(groups, parts, strict=True)]
 
 
-def _read(paths: Iterable[Path], argument: str) -> list[RunRecord]:
-    from vgbench.errors import VgbenchError
-
-    found = []
+def _read(paths: Iterable[Path], argument: str) -> tuple[list[RunRecord], list[str]]:
+    """Read the finished runs in some folders; also return a line for each folder left out, with the reason."""
+    found: list[RunRecord] = []
+    left_out: list[str] = []
     for path in paths:
         if not path.is_dir():
             raise UsageError(f"{argument}: {path} is no folder; expected run folders, a folder of them, or a glob")
-        for folder in leaves(path):
-            try:
-                record = read(folder)
-            except VgbenchError:
-                continue  # not finished, or no run
-            found += [] if record.error else [record]
-    return found
+        for folder in leaves(path, left_out.append):
+            record = read_or_why(folder)
+            if isinstance(record, str):
+                left_out.append(f"{folder}: {record}")
+            elif record.error:
+                left_out.append(f"{folder}: failed: {record.error}")
+            else:
+                found.append(record)
+    return found, left_out
 
 
 def compare(groups: Sequence[Group]) -> list[Row]:
@@ -228,6 +236,7 @@ def _row(protocol: str, stratum: str | None, a: Side, b: Side, score: str) -> Ro
             return replace(row, paired=False, result=compare_unpaired(a, b, score, None), reason=str(err))
         except NotComparable as missing:
             return replace(row, reason=str(missing))
+    row = replace(row, unmatched=tuple(sorted(set(a.records) ^ set(b.records))))
     return replace(row, only_a=_alone(a, b), only_b=_alone(b, a)) if score == "success" and stratum is None else row
 
 

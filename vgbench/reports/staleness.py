@@ -1,15 +1,20 @@
 """Whether the present code would still make the run that a record holds, and what differs if not."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vgbench.config.parameters import SLOTS
 from vgbench.errors import VgbenchError
 from vgbench.spec import Compute, ResolvedPlugin, RunSpec
+from vgbench.stages import OBJECTIVE_KEYS
 from vgbench.storage.records import RunRecord
 from vgbench.storage.source_changes import changed_sources
+from vgbench.text import same
 
 if TYPE_CHECKING:
     from vgbench.config.request import RunRequest
@@ -92,8 +97,20 @@ def _own_file(record: RunRecord, variant: str | None) -> Path | None:
     return record.path / "config.yaml"
 
 
-@cache
 def _present(recipe: str, protocol: str, scale: str, seed: int, variant: str | None, recipes: Path | None) -> RunSpec:
+    stamp = None
+    if recipes is not None:
+        with suppress(OSError):  # who reads it says what is wrong
+            about = recipes.stat()
+            stamp = (recipes.resolve(), about.st_size, about.st_mtime_ns)
+    return _resolved(recipe, protocol, scale, seed, variant, recipes, stamp)
+
+
+@cache
+def _resolved(
+    recipe: str, protocol: str, scale: str, seed: int, variant: str | None, recipes: Path | None, stamp: object
+) -> RunSpec:
+    """Resolve a run of the present code, once as long as the file of recipes has this `stamp`."""
     from vgbench.config.resolve import RunRequest, resolve
 
     # Seeds of data and tasks are those of `vgbench suite`: the defaults.
@@ -106,7 +123,7 @@ def _present(recipe: str, protocol: str, scale: str, seed: int, variant: str | N
 
 def _differences(record: RunRecord, spec: RunSpec) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Values that differ, parameters younger than the record, and values that its command asked for."""
-    recorded, asked, command = record.identity, [], " ".join(record.argv)
+    recorded, asked, wanted = record.identity, [], asked_for(record)
     old, new, defaults = flat(recorded), flat(spec.identity()), flat(_at_defaults(spec).identity())
     elsewhere = "trained" in recorded
     groups = {f"{group}." for group in (*spec.settings, *recorded.get("settings", {}))}
@@ -127,7 +144,7 @@ def _differences(record: RunRecord, spec: RunSpec) -> tuple[tuple[str, ...], tup
                 else:
                     differences.append(f"{where} was not there, is now {values[name]!r}")
             elif values[name] != before[name]:
-                if _asked_for(where, command):
+                if where in wanted:
                     asked.append(f"{where}={before[name]}")
                 else:
                     differences.append(f"{where} was {before[name]!r}, is now {values[name]!r}")
@@ -139,15 +156,47 @@ def _differences(record: RunRecord, spec: RunSpec) -> tuple[tuple[str, ...], tup
     return tuple(differences), tuple(younger), tuple(asked)
 
 
-def _asked_for(where: str, command: str) -> bool:
-    """Whether a run's command sets a value: by its address (`--set`), its option (`--planner`) or its seed."""
-    option = where.replace(" ", "-")
-    # As a flag, or as an argument of `vgbench.run`.
-    return (
-        (f"{where}=" in command or f"'{where}'" in command)
-        if "." in where
-        else (f"--{option} " in command or f"--{option}=" in command or f"{option.replace('-', '_')}=" in command)
-    )
+def asked_for(record: RunRecord) -> set[str]:
+    """Return what a run's command asked for, by the names of `flat`: `iql.tau`, `planner`, `task seed`."""
+    owners: dict[str, list[str]] = {}
+    for owner, names in _owners(record.identity).items():
+        for name in names:
+            owners.setdefault(name, []).append(owner)
+    found = set()
+    for address in [*_addresses(record.argv), *record.asked]:
+        key, _, param = same(address).lower().rpartition(".")
+        found |= {f"{owner}{param}" for owner in owners.get(SLOTS.get(key, key), [f"{key}."])}
+    command = " ".join(record.argv)
+    for name in flat(record.identity)[""]:
+        option = "env" if name == "environment" else name.replace(" ", "-")
+        # As a flag, or as an argument of `vgbench.run`.
+        if any(form in command for form in (f"--{option} ", f"--{option}=", f"{option.replace('-', '_')}=")):
+            found.add(name)
+    return found
+
+
+def _addresses(argv: Sequence[str]) -> Iterator[str]:
+    """Addresses to which a command gave values: by --set, by a sweep's --grid, or in the mapping of `vgbench.run`."""
+    for before, word in zip(("", *argv), argv, strict=False):
+        for option in ("--set", "--grid"):
+            if before == option or word.startswith(f"{option}="):
+                yield word.removeprefix(f"{option}=").partition("=")[0]
+        if word.startswith("vgbench."):
+            yield from re.findall(r"'([^'\s]+\.[^'\s]+)'", word)
+
+
+def _owners(identity: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Names by which addresses may call each owner of parameters in `flat(identity)`: as `Addresses` does."""
+    found = {f"{group}.": {group} for group in identity.get("settings", {})}
+    plugins = [(slot, "", [plugin]) for slot, plugin in identity.items() if _is_plugin(plugin)]
+    plugins += [(role, "", [plugin]) for role, plugin in identity.get("networks", {}).items()]
+    for key in OBJECTIVE_KEYS:
+        plugins.append((key.removesuffix("s"), "" if key == "objectives" else f"{key}:", identity.get(key) or []))
+    for slot, prefix, several in plugins:
+        for plugin in several:
+            owner = _owner(prefix, plugin)
+            found.setdefault(owner, set()).update({plugin["name"], f"{slot}:{plugin['name']}", slot})
+    return found
 
 
 def flat(identity: Mapping[str, Any]) -> Flat:
@@ -176,10 +225,16 @@ def _is_plugin(value: Any) -> bool:
 
 def _plugin(found: Flat, prefix: str, plugin: Mapping[str, Any]) -> str:
     """Note a plugin's parameters, version and weight under its name, and return the name for its slot."""
+    owner = _owner(prefix, plugin)
+    found[owner] = dict(plugin["params"])
+    found[f"{owner[:-1]} "] = {key: plugin[key] for key in ("version", "weight") if key in plugin}
+    return owner.removeprefix(prefix)[:-1]
+
+
+def _owner(prefix: str, plugin: Mapping[str, Any]) -> str:
+    """Owner of a plugin's parameters: `iql.`, or `other-package:iql.`."""
     name = plugin["name"] if plugin.get("dist") == "vgbench" else f"{plugin.get('dist')}:{plugin['name']}"
-    found[f"{prefix}{name}."] = dict(plugin["params"])
-    found[f"{prefix}{name} "] = {key: plugin[key] for key in ("version", "weight") if key in plugin}
-    return str(name)
+    return f"{prefix}{name}."
 
 
 def _at_defaults(spec: RunSpec) -> RunSpec:

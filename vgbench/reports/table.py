@@ -144,21 +144,26 @@ class Table:
     def baselines(self, protocol: str, variant: str | None) -> list[dict[str, Any]]:
         """Rates of the planners that know nothing of the cost, on the tasks of the protocol's current records.
 
-        A row for each planner, over the seeds; where runs of one seed do not agree, one for each outcome.
+        A row for each planner and for each set of values that commands asked for (`beside`: the row of the table whose
+        values those are, or None), over the seeds; where runs of one seed do not agree, one for each outcome.
         """
-        played: dict[str, dict[tuple[int, Episodes], RunRecord]] = {}
+        played: dict[tuple[str, str], dict[tuple[int, Episodes], RunRecord]] = {}
         for cell in self.cells.values():
             if (cell.protocol, cell.variant) != (protocol, variant) or cell.state != "done":
                 continue
             for record in cell.records:
                 for planner, episodes in record.baselines.items():
-                    played.setdefault(planner, {}).setdefault((record.seed, episodes), record)
-        rows = []
-        for planner in sorted(played):
-            outcomes = sorted(played[planner].items(), key=lambda item: item[0][0])
+                    played.setdefault((planner, record.row or ""), {}).setdefault((record.seed, episodes), record)
+        rows: list[dict[str, Any]] = []
+        for planner, label in sorted(played):
+            outcomes = sorted(played[planner, label].items(), key=lambda item: item[0][0])
             seeds = [seed for (seed, _), _ in outcomes]
             agree = len(set(seeds)) == len(seeds)
-            rows += [_baseline(planner, group) for group in ([outcomes] if agree else [[one] for one in outcomes])]
+            for group in [outcomes] if agree else [[one] for one in outcomes]:
+                found = {"planner": planner, "beside": label or None} | _rate(group)
+                # Values that only the learned rows notice, such as those of a loss, leave a baseline as it is.
+                if not any(row | {"beside": None} == found | {"beside": None} for row in rows):
+                    rows.append(found)
         return rows
 
     def task_hashes(self) -> list[dict[str, Any]]:
@@ -180,7 +185,7 @@ class Table:
         ]
 
 
-def _baseline(planner: str, outcomes: list[tuple[tuple[int, Episodes], RunRecord]]) -> dict[str, Any]:
+def _rate(outcomes: list[tuple[tuple[int, Episodes], RunRecord]]) -> dict[str, Any]:
     """Return the rate of a baseline over some seeds; those on the same tasks with the same outcome count once."""
     unlike: dict[Episodes, RunRecord] = {}
     for (_, episodes), record in outcomes:
@@ -188,8 +193,13 @@ def _baseline(planner: str, outcomes: list[tuple[tuple[int, Episodes], RunRecord
     rows, records = [episodes.success for episodes in unlike], list(unlike.values())
     low, high, _ = rate_interval(rows, len(records) == 1 or share_tasks(records))
     successes, n = sum(map(sum, rows)), sum(map(len, rows))
-    about = {"planner": planner, "successes": successes, "n": n, "rate": successes / n, "ci95": (low, high)}
+    about = {"successes": successes, "n": n, "rate": successes / n, "ci95": (low, high)}
     return about | {"seeds": [seed for (seed, _), _ in outcomes]}
+
+
+def baseline_name(about: dict[str, Any]) -> str:
+    """Name a row of `Table.baselines`: its planner, and whose values it has where those are not the protocol's."""
+    return about["planner"] if about["beside"] is None else f"{about['planner']} beside {about['beside']}"
 
 
 def recipes(suite: Suite) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Runs below a folder, whatever their state: what `vgbench runs` lists. A damaged one is listed with what is wrong."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,13 +46,15 @@ class Listed:
         return found | {"ci95": list(self.interval) if self.interval else None, "why": self.why or None}
 
 
-def listed(folder: Path) -> Iterator[Listed]:
+def listed(folder: Path, skipped: Callable[[str], object] = lambda line: None) -> Iterator[Listed]:
     """Yield every run folder at or below a folder, in order of their names; one that lost its run.json is damaged.
+
+    `skipped` hears of links to folders, which are not followed.
 
     Raises:
         UsageError: the folder cannot be read.
     """
-    for path in leaves(folder):
+    for path in leaves(folder, skipped):
         if _is_run(path):
             yield _listed(path)
 

@@ -1,7 +1,7 @@
 """Run folders as a report reads them: found anywhere below a folder, and believed only if whole."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -32,6 +32,7 @@ class RunRecord:
         tasks: hash of its task manifest; None for a record that is older than manifests.
         plugins: where each plugin comes from, as run.json has it.
         argv: the command, or the call from Python.
+        asked: addresses of the values of its --config.
         row: name of its row in a table, where that is not the recipe's.
     """
 
@@ -49,6 +50,7 @@ class RunRecord:
     tasks: str | None = None
     plugins: tuple[PluginOrigin, ...] = ()
     argv: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
     row: str | None = None
 
     @property
@@ -111,23 +113,19 @@ def scan(
         UsageError: a folder does not exist.
     """
     records: dict[tuple[str, str, str | None, str], RunRecord] = {}
-    left_out, wanted = [], None if recipes is None else set(recipes)
+    left_out: list[str] = []
+    wanted = None if recipes is None else set(recipes)
     for folder in folders:
-        paths = list(leaves(folder))
+        paths = list(leaves(folder, left_out.append))
         waiting = [path for path in paths if _not_begun(path)]
         if waiting:
             left_out.append(f"{folder}: {len(waiting)} of {len(paths)} runs have not begun")
         for path in paths:
             if path in waiting:
                 continue
-            try:
-                record = _belonging(read(path), scale, wanted, variants)
-            except VgbenchError as err:
-                left_out.append(f"{path}: {err}")
-                continue
-            except _UNFORESEEN as err:
-                # What no check foresaw: it must not cost the report of all others.
-                left_out.append(f"{path}: it is no record of vgbench ({type(err).__name__}: {err})")
+            record = read_or_why(path, lambda found: _belonging(found, scale, wanted, variants))
+            if isinstance(record, str):
+                left_out.append(f"{path}: {record}")
                 continue
             # Copies of one run count once; one that was finished goes before one that failed.
             place = (record.recipe, record.protocol, record.variant, record.key)
@@ -140,8 +138,23 @@ def scan(
     return list(records.values()), left_out
 
 
-def leaves(folder: Path) -> Iterator[Path]:
+def read_or_why(path: Path, check: Callable[[RunRecord], RunRecord] = lambda record: record) -> RunRecord | str:
+    """Read a run folder; return why it is no record, or why `check` refuses it, where it is not."""
+    try:
+        return check(read(path))
+    except VgbenchError as err:
+        return str(err)
+    except _UNFORESEEN as err:
+        # What no check foresaw: it must not cost what is told of all others.
+        return f"it is no record of vgbench ({type(err).__name__}: {err})"
+
+
+def leaves(folder: Path, skipped: Callable[[str], object] = lambda line: None) -> Iterator[Path]:
     """Yield run folders, and folders that hold something but no run.
+
+    Args:
+        folder: where they lie, at any depth.
+        skipped: hears of each link to a folder, which is not followed.
 
     Raises:
         UsageError: it cannot be read, or has more folders than anybody's runs.
@@ -155,13 +168,16 @@ def leaves(folder: Path) -> Iterator[Path]:
         try:
             with os.scandir(place) as entries:
                 # A link could lead back up, or count a run twice.
-                found = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+                every = [(entry.name, entry.is_dir(follow_symlinks=False), entry.is_dir()) for entry in entries]
         except OSError as err:
             if place == folder:
                 raise UsageError(f"DIR {folder}: {err.strerror or err}; expected a folder of run folders") from err
             yield place  # who reads it is told why it cannot be read
             continue
-        inside = {name: is_folder for name, is_folder in found.items() if not name.startswith(".")}
+        links = [name for name, is_folder, leads_to_one in every if leads_to_one and not is_folder]
+        for name in sorted(links):
+            skipped(f"{place / name}: it is a link to a folder, which is not followed; name the folder itself")
+        inside = {name: is_folder for name, is_folder, _ in every if name not in links and not name.startswith(".")}
         # Its checkpoints are part of a run (here of one without run.json), not a level of runs.
         deeper = [name for name, is_folder in inside.items() if is_folder and name != "checkpoints"]
         if "run.json" in inside or (inside and not deeper):
@@ -266,6 +282,7 @@ def read(path: Path) -> RunRecord:
         about |= {"path": path, "seed": int(run["identity"]["seeds"]["train"]), "variant": run.get("variant")}
         about["plugins"] = tuple(run.get("plugins", ()))
         about["argv"] = tuple(map(str, run.get("argv", ())))
+        about["asked"] = tuple(run.get("asked", ()))
     except (KeyError, TypeError, ValueError) as err:
         raise NotARecord(f"its run.json has no identity.seeds.train: {err}") from err
     if run["status"] == "failed":

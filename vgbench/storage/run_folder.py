@@ -4,7 +4,8 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -60,6 +61,16 @@ def checkpoint_seconds() -> float:
     raise UsageError(f"VGBENCH_CHECKPOINT_SECONDS={text}: expected a number of seconds, 0 or more")
 
 
+def _of_config(spec: "RunSpec", argv: Sequence[str]) -> list[str]:
+    """Return which values the user's file gives, so that they are not taken for the recipe's, which may change."""
+    # A cell of a suite, and an evaluation, come with a file that the user has not asked for.
+    given = any(
+        re.match(r"--config(=|$)", word) or ("config=" in word and word.startswith("vgbench.")) for word in argv
+    )
+    asked = [address for address, value in spec.values.items() if value.source.startswith("--config ")]
+    return asked if given else []
+
+
 class RunFolder:
     """Files of one run.
 
@@ -80,6 +91,7 @@ class RunFolder:
         checkpoint_seconds()  # a wrong one is refused before anything is computed
         # The lock before run.json is read: another process may be about to write it.
         with locked(self.path):
+            self.check(spec)  # again: it may have become another run's since
             try:
                 (self.path / "checkpoints").mkdir(exist_ok=True)
             except OSError as err:
@@ -189,6 +201,8 @@ class RunFolder:
                 "notes": [],
                 **made_by,
             }
+            if asked := _of_config(spec, argv):
+                self._run["asked"] = asked
         text = yaml_file.dump(spec.to_config())
         # Before anything is computed: whatever ends the run, its folder says whose it is.
         self.update(status="started", config=hashlib.sha256(text.encode()).hexdigest())

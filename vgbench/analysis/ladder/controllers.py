@@ -13,7 +13,7 @@ from vgbench.api import State
 from vgbench.experiments.trained import Trained
 from vgbench.model.batching import Rows, take_rows
 from vgbench.planning.controller import Controller
-from vgbench.planning.episodes import Act, Planned
+from vgbench.planning.episodes import Act, Planned, observe_latents
 from vgbench.planning.plans import STATE, of_prefix, with_prefix
 from vgbench.planning.problem import Simulate, Simulation
 
@@ -33,6 +33,13 @@ def planned(setup: LadderSetup, dynamics: Dynamics, distance: Distance) -> Act |
         planner, None, setup.action_set, setup.settings, setup.spec.task_seed, device=device, simulate=simulate
     )
     return Planned(controller, lambda state, ids: with_prefix(STATE, state))
+
+
+def with_model(setup: LadderSetup, trained: Trained) -> Act:
+    """The planner with a run's own model and value, as the run itself plans."""
+    actions, device, seed = setup.action_set, setup.spec.device, setup.spec.task_seed
+    controller = Controller(setup.planner(), trained.model, actions, setup.settings, seed, device=device)
+    return Planned(controller, observe_latents(trained.model, setup.environment, setup.tasks))
 
 
 def _simulate(dynamics: Dynamics, distance: Distance, tasks: Rows) -> Simulation:

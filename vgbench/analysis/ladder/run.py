@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from vgbench.analysis.cost_tables import Tables, learned_tables, true_tables
-from vgbench.analysis.ladder.controllers import exact, learned, planned
+from vgbench.analysis.ladder.controllers import exact, learned, planned, with_model
 from vgbench.analysis.ladder.setup import LadderSetup
 from vgbench.analysis.ladder.untrained import baseline, expert, straight_distance, straight_line, uninformed
 from vgbench.analysis.probe import fit_probe
@@ -90,10 +90,14 @@ def _conditions(
     weights, _, errors = fit_probe(trained, 0)
     act = planned(setup, learned(setup, trained, weights), truth.look_up) if truth else missing
     add("learned model, true value", "learned", "true, by a probe", act, run=title, probe_error=errors)
+    row = {"name": "the run itself", "dynamics": "learned", "value": "learned"}
+    if setup.budget not in (None, trained.spec.planner.make().candidates):
+        # Its record has other plans than all other conditions have.
+        add(*row.values(), with_model(setup, trained), run=title)
+        return
     found = [row for row in trained.folder.lines("episodes.jsonl") if row["task"] < count]
     if len(found) == count:
-        row = {"name": "the run itself", "dynamics": "learned", "value": "learned", "run": title}
-        rows.append(row | _scored(found) | {"recorded": True})
+        rows.append(row | {"run": title} | _scored(found) | {"recorded": True})
 
 
 def _scored(found: Sequence[Any]) -> Record:

@@ -85,7 +85,7 @@ def set_up(
         spec, environment, data, every = runs[0].spec, runs[0].environment, runs[0].data, runs[0].tasks
         if protocol and protocol.replace("-", "_") != spec.protocol:
             raise UsageError(f"--protocol {protocol}: {folders[0]} is a run of protocol {spec.protocol}")
-        _check_same(runs, folders)
+        _check_same(runs, folders, tasks)
     else:
         if protocol is None:
             raise UsageError("say where: --protocol NAME, or --run DIR for the tasks of a run")
@@ -120,15 +120,28 @@ def set_up_protocol(spec: RunSpec, tasks: int | None = None, budget: int | None 
     return setup
 
 
-def _check_same(runs: Sequence[Trained], folders: Sequence[Path]) -> None:
-    """All runs have the environment, the data and the tasks of the first."""
+def _check_same(runs: Sequence[Trained], folders: Sequence[Path], tasks: int) -> None:
+    """All runs have the environment, data, first `tasks` tasks, planner and units of actions of the first one."""
     first = runs[0]
+    settings = first.spec.settings
     for run, folder in zip(runs[1:], folders[1:], strict=True):
         same = (
             ("environment", run.spec.environment.identity() == first.spec.environment.identity()),
             ("training set", fingerprint(run.data.trajectories) == fingerprint(first.data.trajectories)),
-            ("tasks", run.spec.task_seed == first.spec.task_seed),
+            ("task seed", run.spec.task_seed == first.spec.task_seed),
+            ("set of tasks", _same_tasks(run.tasks.first(tasks), first.tasks.first(tasks))),
+            ("planner", run.spec.planner.identity() == first.spec.planner.identity()),
+            ("settings mpc", run.spec.settings["mpc"] == settings["mpc"]),
+            ("model.action_scale", run.spec.settings["model"].action_scale == settings["model"].action_scale),
         )
         for what, agrees in same:
             if not agrees:
                 raise UsageError(f"--run {folder}: its {what} is not that of {folders[0]}; make a ladder for each")
+
+
+def _same_tasks(a: Tasks, b: Tasks) -> bool:
+    """Whether the starts and goals are the same."""
+    return len(a) == len(b) and all(
+        one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+        for one, other in ((a.start, b.start), (a.goal, b.goal))
+    )

@@ -1,5 +1,6 @@
 """Frames of the videos of a LeRobot data set, decoded one after another."""
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,12 +74,18 @@ class Videos:
             raise UsageError(f"{where}: no video_path, though {keys[0]!r} is a video")
         if not re.fullmatch(r"([^{}]|\{\w+(:0?\d{1,2}d)?\})*", template):
             raise UsageError(f"{where}: video_path {template!r} has more than names and widths, as {{chunk_index:03d}}")
+        self._chunk = info.get("chunks_size", 1000)
+        if isinstance(self._chunk, bool) or not isinstance(self._chunk, int) or self._chunk < 1:
+            raise UsageError(f"{where}: chunks_size {self._chunk!r}: expected episodes in a folder, at least 1")
         if str(info["codebase_version"]).startswith("v3"):
             self._of_files(template, keys)
 
     def _of_files(self, template: str, keys: list[str]) -> None:
         """Read the tables of episodes, as version 3 has them."""
-        fps = float(self._info["fps"])
+        fps = self._info.get("fps")
+        if isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 < fps < math.inf:
+            info = self._path / "meta" / "info.json"
+            raise UsageError(f"{info}: fps {fps!r}: expected frames in a second, a number above 0")
         for file in sorted((self._path / "meta" / "episodes").rglob("*.parquet")):
             table = read_table(self._path, file)
             for key in keys:
@@ -113,7 +120,7 @@ class Videos:
     def _place(self, key: str, episode: int) -> tuple[str, int]:
         if str(self._info["codebase_version"]).startswith("v3"):
             return self._starts.get((key, episode), (f"video of episode {episode} in meta/episodes", 0))
-        chunk = episode // int(self._info.get("chunks_size", 1000))
+        chunk = episode // self._chunk
         return self._info["video_path"].format(video_key=key, episode_chunk=chunk, episode_index=episode), 0
 
     def frames(self, key: str, episode: int, count: int) -> np.ndarray:

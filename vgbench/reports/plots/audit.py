@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from vgbench.reports.plots import style
-from vgbench.reports.plots.distance import distance_curves, draw_curves
+from vgbench.reports.plots.distance import distance_curves, distance_label, draw_curves
 from vgbench.storage.files import Record
 from vgbench.storage.records import RunRecord
 
@@ -21,7 +21,7 @@ def plot_audit(path: Path, record: Record, records: Sequence[RunRecord] = ()) ->
         _rungs(figure.add_subplot(1, 3 if records else 1, 1), record)
         if records:
             _difficulty(figure.add_subplot(1, 3, 2), records)
-            draw_curves(figure.add_subplot(1, 3, 3), curves)
+            draw_curves(figure.add_subplot(1, 3, 3), curves, distance_label(records))
         figure.suptitle(f"{record['protocol']}, scale {record['scale']}: {record['verdict']}", fontsize=11)
         figure.set_facecolor("white")
         style.save_png(figure, path, dpi=130)

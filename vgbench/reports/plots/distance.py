@@ -17,18 +17,29 @@ Curve = list[tuple[float, float, int]]
 """Mean distance, success rate and number of tasks of each group."""
 
 
+def has_steps(records: Sequence[RunRecord]) -> bool:
+    """Whether the steps that the expert takes are known for all tasks of all records: one axis has one unit."""
+    of_all = ((record.episodes.expert_steps, len(record.episodes)) for record in records)
+    return all(len(steps) == count and None not in steps for steps, count in of_all)
+
+
+def distance_label(records: Sequence[RunRecord]) -> str:
+    """Say what `distance_curves` of these records are over."""
+    return "steps of the expert" if has_steps(records) else "distance at the start"
+
+
 def distance_curves(records: Sequence[RunRecord], bins: int = BINS) -> dict[str, Curve]:
     """Return success against distance for each recipe: points of groups of as many tasks each.
 
-    The distance of a task is the steps that the environment's expert takes, or else that of its start. Groups are the
-    same for all recipes: quantiles of the distances of all their tasks.
+    The distance of a task is the steps that the environment's expert takes, or that of its start where these are not
+    known for all tasks. Groups are the same for all recipes: quantiles of the distances of all their tasks.
     """
     from numpy import quantile
 
     tasks: dict[str, list[tuple[float, bool]]] = {}
+    known = has_steps(records)
     for record in records:
         episodes = record.episodes
-        known = episodes.expert_steps and None not in episodes.expert_steps
         far = episodes.expert_steps if known else episodes.start_distance
         pairs = [(float(x or 0), done) for x, done in zip(far, episodes.success, strict=True)]
         tasks.setdefault(record.recipe, []).extend(pairs)
@@ -52,7 +63,7 @@ def _curve(rows: Sequence[tuple[float, bool]], ranges: Sequence[tuple[float, flo
     return found
 
 
-def draw_curves(axes: Axes, curves: dict[str, Curve], label: str = "steps of the expert") -> None:
+def draw_curves(axes: Axes, curves: dict[str, Curve], label: str) -> None:
     """Draw a curve for each recipe."""
     for index, (recipe, curve) in enumerate(curves.items()):
         line = style.line(index) | {"marker": "osD^vP"[index // 6 % 6], "markersize": 4}
@@ -73,6 +84,6 @@ def draw_protocols(records: Mapping[str, Sequence[RunRecord]]) -> bytes:
         figure = style.figure(3.7 * columns, 3.1 * rows)
         for number, (protocol, runs) in enumerate(records.items(), start=1):
             axes = figure.add_subplot(rows, columns, number)
-            draw_curves(axes, distance_curves(runs))
+            draw_curves(axes, distance_curves(runs), distance_label(runs))
             axes.set_title(protocol)
         return style.svg(figure)
