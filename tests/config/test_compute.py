@@ -246,6 +246,11 @@ def test_memory_that_runs_out_in_planning_is_told_once_and_kept_with_the_run(vgb
     assert len(said) == 1 and "plan 4 tasks at a time" in said[0] and "2 at a time" in said[0]
     note = said[0].removeprefix("note: ")
     assert result.json()["notes"][-1] == note and result.json()["planned_at_a_time"] == 2
+    # A run that goes on after its last episode has not planned again, and says what it had.
+    for name in ("result.json", "SHA256SUMS"):
+        (tmp_path / "here" / name).unlink()
+    again = vgbench_cli("run", *SMOKE, *how, "--format", "json")
+    assert again.exit_code == 0 and again.json()["planned_at_a_time"] == 2, again.stderr
     assert json.loads((tmp_path / "here" / "run.json").read_text())["notes"] == [note]
     events = [json.loads(line) for line in (tmp_path / "here" / "events.jsonl").read_text().splitlines()]
     assert [event["text"] for event in events if event["event"] == "noted"] == [note]

@@ -78,3 +78,31 @@ def test_options_that_are_none_are_named():
     with pytest.raises(vgbench.UsageError, match="no suite named 'paper_tabel'"):
         vgbench.suite("paper_tabel")
     assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: vgbench.sweep("vf", "wall_big", {}), "grid={}: expected at least one"),
+        (lambda: vgbench.sweep("vf", "wall_big", {"iql.tau": []}), "grid: iql.tau=[]: expected at least one"),
+        (
+            lambda: vgbench.sweep("vf", "wall_big", {"iql.tau": 0.8}),
+            "grid: iql.tau=0.8: expected a list, such as [0.8]",
+        ),
+        (lambda: vgbench.sweep("vf", "wall_big", {"planner": "cem"}), "expected a list, such as ['cem']"),
+        (lambda: vgbench.sweep("vf", "wall_big", {"iql.tau": [0.8]}, seeds=[]), "seeds=[]: expected at least one"),
+        (lambda: vgbench.suite("paper_table_2", seeds=[]), "seeds=[]: expected at least one"),
+        (lambda: vgbench.suite("paper_table_2", seeds=3), "seeds=3: expected a list, such as [3]"),
+        (lambda: vgbench.sweep("vf", "wall_big", {"iql.tau": ["0.8", "0.80"]}), "are the same run; leave one of the"),
+        (
+            lambda: vgbench.suite("paper_table_2", plugin_timeout=-1),
+            "--plugin-timeout -1: expected a number of seconds",
+        ),
+    ],
+)
+def test_many_runs_that_cannot_be_made_are_usage_errors(call, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(vgbench.UsageError) as caught:
+        call()
+    assert message in str(caught.value)
+    assert not list(tmp_path.rglob("run.json"))

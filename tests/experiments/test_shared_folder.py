@@ -7,7 +7,12 @@ import sys
 
 import pytest
 
+from vgbench.config.resolve import RunRequest, resolve
+from vgbench.experiments.campaign import Campaign
+from vgbench.experiments.cells import RunCell
+from vgbench.experiments.executors.base import Resources
 from vgbench.storage.lock import file_lock
+from vgbench.storage.run_folder import RunFolder
 
 TINY = ["data.trajectories=8", "train.steps=30", "train_predictor.steps=2", "evaluation.tasks=2", "mpc.max_steps=8"]
 TINY += ["mpc.block_rows=64", "strided.stem=4", "strided.channels=4", "mlp.hidden=[16]", "model.latent_dim=16"]
@@ -214,6 +219,26 @@ def test_where_the_runs_of_a_folder_stand(tmp_path, vgbench_cli):
     assert refused.exit_code == 2 and "it has no suite.json or sweep.json" in refused.stderr
     refused = vgbench_cli("suite", "--status", tmp_path / "later")
     assert refused.exit_code == 2 and "there is no such folder yet" in refused.stderr
+
+
+def test_the_configuration_of_a_run_that_another_command_computes_is_left_alone(tmp_path):
+    """As with another --memory: the same run, but another text, and run.json there has the hash of the first one."""
+
+    def spec(memory):
+        return resolve(RunRequest(protocol="wall_big", recipe="vf", scale="smoke", device="cpu", memory=memory))
+
+    def prepared():
+        campaign._job(cell, Resources(1), ["vgbench"], "token")
+        return (folder / "config.yaml").read_text()
+
+    folder = tmp_path / "wall_big" / "vf" / "s0"
+    cell = RunCell({"run": "a"}, spec("2GB"), folder)
+    campaign = Campaign("suite", "mine", "smoke", tmp_path, [cell])
+    with RunFolder(folder).opened(spec("1GB"), []):
+        own = (folder / "config.yaml").read_text()
+        assert prepared() == own
+    # Once it is free, the run is the second command's.
+    assert prepared() != own
 
 
 def test_locks_of_files_where_the_file_system_has_none(vgbench_cli, tmp_path, monkeypatch):

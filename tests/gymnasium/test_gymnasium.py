@@ -243,6 +243,20 @@ def test_a_task_and_an_action_that_are_not_there():
         env.reset(options={"task": 3})
 
 
+def test_a_named_task_is_one_of_the_present_seed():
+    """However far the tasks were played, and also after one that there is not."""
+    env = gymnasium.make("vgbench/Wall-v0", tasks=3)
+    first = [env.reset(seed=7, options={"task": 0})[0], *(env.reset(options={"task": n})[0] for n in (1, 2))]
+    with pytest.raises(UsageError, match="task=99"):
+        env.reset(options={"task": 99})
+    again = [env.reset(options={"task": n})[0] for n in range(3)]
+    for one, other in zip(first, again, strict=True):
+        assert all(np.array_equal(one[name], other[name]) for name in one)
+    # Without a name the tasks go on, and after the last one come those of another seed.
+    later = env.reset()[0]
+    assert not all(np.array_equal(later[name], first[0][name]) for name in later)
+
+
 def test_without_gymnasium_it_says_what_to_install(tmp_path):
     (tmp_path / "gymnasium.py").write_text("raise ModuleNotFoundError('no gymnasium here', name='gymnasium')")
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import vgbench.api; import vgbench.gymnasium"

@@ -8,6 +8,7 @@ import pickle
 import random
 import signal
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -470,3 +471,138 @@ def test_what_an_object_holds_in_place_of_a_method_is_watched(tmp_path, monkeypa
         with pytest.raises(PluginFailed, match=f"{hook}, or what it calls, changed the working directory"):
             getattr(guard.guarded(one, "environment"), hook)()
         assert Path.cwd() == tmp_path
+
+
+class OfClass:
+    """Hooks that need no object."""
+
+    @staticmethod
+    def goal_distance(state, goal):
+        return abs(state - goal)
+
+    @classmethod
+    def success(cls, state, goal):
+        return cls.goal_distance(state, goal) < 1 and cls.__name__ == "OfClass"
+
+    def step(self, state, action):
+        return type(self).goal_distance(state, action), type(self).success(state, state)
+
+    @property
+    def task_strata(self):
+        return ("near",)
+
+
+def test_hooks_of_a_class_are_called_through_it_and_watched(tmp_path, monkeypatch):
+    made = guard.guarded(OfClass(), "environment")
+    assert made.step(1, 3) == (2, True) and made.success(1, 1) and made.goal_distance(1, 3) == 2
+    assert type(made).goal_distance(1, 3) == 2 and type(made).success(1, 1)
+    assert list(inspect.signature(made.goal_distance).parameters) == ["state", "goal"]
+    assert list(inspect.signature(made.success).parameters) == ["state", "goal"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(OfClass, "goal_distance", staticmethod(lambda state, goal: os.chdir("/")))
+
+    class Away(OfClass):
+        pass
+
+    for call in (guard.guarded(Away(), "environment").goal_distance, guard.guarded(Away(), "environment").success):
+        with pytest.raises((PluginFailed, TypeError)):
+            call(1, 1)
+        assert Path.cwd() == tmp_path
+
+
+NAMES = set()
+
+
+class Registering(type):
+    """A metaclass that wants each name once."""
+
+    def __new__(mcs, name, bases, content, **named):
+        if name in NAMES:
+            raise ValueError(f"{name} twice")
+        NAMES.add(name)
+        return super().__new__(mcs, name, bases, content)
+
+
+class Picky(metaclass=Registering):
+    def step(self):
+        os.chdir("/")
+
+
+class Asking:
+    """A base whose subclasses have to say something."""
+
+    def __init_subclass__(cls, *, words, **named):
+        super().__init_subclass__(**named)
+
+    def step(self):
+        os.chdir("/")
+
+
+class Asked(Asking, words="a"):
+    pass
+
+
+@pytest.mark.parametrize("cls", [Picky, Asked])
+def test_plugins_that_look_after_their_subclasses_are_watched(cls, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PluginFailed, match="step, or what it calls, changed the working directory"):
+        guard.guarded(cls(), "environment").step()
+    assert Path.cwd() == tmp_path
+
+
+class Remade:
+    """Pickled by a class method."""
+
+    def __init__(self, size):
+        self.size = size
+
+    @classmethod
+    def _made(cls, size):
+        return cls(size)
+
+    def __reduce__(self):
+        return type(self)._made, (self.size,)
+
+    def step(self):
+        return self.size
+
+
+def test_an_object_that_a_class_method_remakes_is_pickled():
+    made = guard.guarded(Remade(3), "environment")
+    again = pickle.loads(pickle.dumps(made))
+    assert type(again) is Remade and again.step() == 3
+
+
+def test_a_watched_environment_declares_its_strata():
+    from vgbench.data.strata import declared
+
+    class Grouped(OfClass):
+        def sample_tasks(self, count, seed, data):
+            return None
+
+        @property
+        def task_strata(self):
+            return ("near", "far")
+
+    assert declared(Grouped()) == declared(guard.guarded(Grouped(), "environment")) == ("near", "far")
+
+
+def test_what_is_read_ahead_in_a_thread_leaves_random_numbers_alone():
+    """While a batch is drawn in a thread, a network may draw for dropout; both go on."""
+    from vgbench.data.stored import ReadAhead
+
+    class Slow:
+        def observe(self):
+            drawn.wait(5)
+            return 1
+
+    environment, drawn, reader = guard.guarded(Slow(), "environment"), threading.Event(), ReadAhead()
+    torch.manual_seed(0)
+    want = torch.rand(2)
+    torch.manual_seed(0)
+    reader.start((np.zeros(1),), environment.observe)
+    with guard.calling(lambda: "mine", "loss"):
+        first = torch.rand(1)
+    drawn.set()
+    assert reader.take((np.zeros(1),)) == 1
+    assert torch.equal(torch.cat([first, torch.rand(1)]), want)

@@ -1,10 +1,15 @@
 """What objectives, distance and data ask of each other is checked before anything is computed."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from vgbench.api import ObjectiveShapes
 from vgbench.config.resolve import RunRequest, resolve
 from vgbench.errors import UsageError
 from vgbench.experiments.build import dry_build
+from vgbench.training.compatibility import check_lengths
+from vgbench.training.stage import Term, states_of_window, strides_of
 
 NEEDY = """
     from vgbench.api import *
@@ -111,3 +116,28 @@ def test_levels_ask_for_all_of_them_together(tmp_plugin, bound, fits):
     else:
         with pytest.raises(UsageError, match="asks for distances up to 40, but distance 'bounded' never exceeds 39"):
             dry_build(spec)
+
+
+def test_episodes_that_are_mostly_too_short_for_a_stride_are_refused():
+    """The longest would do, but half of the windows would have states without any target."""
+    objective = SimpleNamespace(stride=4, min_length=4)
+    data = SimpleNamespace(typical_length=12)
+    with pytest.raises(UsageError, match=r"looks at 4 states that are 4 steps apart, .* at most 3$"):
+        check_lengths(data, [SimpleNamespace(name="iql", objective=objective)])
+    objective.stride = 3
+    check_lengths(data, [SimpleNamespace(name="iql", objective=objective)])
+
+
+def test_frames_count_what_an_objective_of_two_strides_encodes():
+    spec = resolve(
+        RunRequest(
+            protocol="wall_big",
+            scale="smoke",
+            device="cpu",
+            objective=["two_level_iql"],
+            distance="two_level",
+            set=["two_level_iql.stride=4", "train.window=10"],
+        )
+    )
+    terms = [Term("two_level_iql", spec.objectives[0].make(ObjectiveShapes(8, 2)), 1.0)]
+    assert strides_of(terms) == {1, 4} and states_of_window(strides_of(terms), 10, 12) == 10 + 3

@@ -11,6 +11,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from vgbench.plugin import guard
+
 LARGE = 256 * 2**20
 """Bytes from which an array stays in its file."""
 BLOCK = 16 * 2**20
@@ -145,7 +147,12 @@ class ReadAhead:
     def start(self, key: Key, read: Callable[[], Any]) -> None:
         """Begin to `read` what will be asked for by this key."""
         self._pool = self._pool or ThreadPoolExecutor(1, "vgbench-read-ahead")
-        self._waiting.append((key, self._pool.submit(read)))
+
+        def unwatched() -> Any:
+            with guard.aside():
+                return read()
+
+        self._waiting.append((key, self._pool.submit(unwatched)))
 
     def take(self, key: Key) -> Any:
         """Return what was read for this key, or None if nothing was."""

@@ -6,6 +6,7 @@ from vgbench.api import Environment, Tasks
 from vgbench.data.checks import check_strata
 from vgbench.errors import UsageError
 from vgbench.plugin.attribution import describe_plugin
+from vgbench.plugin.guard import plain
 from vgbench.text import suggest
 
 
@@ -15,7 +16,7 @@ def declared(environment: Environment) -> tuple[str, ...] | None:
     Raises:
         RunFailed: it declares something else than names.
     """
-    order = type(environment).__mro__
+    order = plain(type(environment)).__mro__
     by, sampled = (
         next(n for n, cls in enumerate(order) if name in vars(cls)) for name in ("task_strata", "sample_tasks")
     )

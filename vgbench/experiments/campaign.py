@@ -3,13 +3,13 @@
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from vgbench.errors import UsageError
+from vgbench.errors import InUse, UsageError
 from vgbench.experiments import executors
 from vgbench.experiments.cells import CellOutcome, RunCell, changed_sources
 from vgbench.experiments.executors.base import PASSED_ON, Job, JobResult, Resources
@@ -224,8 +224,9 @@ class Campaign:
             raise UsageError(f"{path} is not what a suite has written: {reason}; remove it") from err
 
     def _job(self, cell: RunCell, place: Resources, argv: Sequence[str], token: str) -> Job:
-        cell.folder.mkdir(parents=True, exist_ok=True)
-        write_text(cell.folder / "config.yaml", yaml_file.dump(cell.spec.to_config()))
+        # Where another command computes this run, the file is that one's: run.json there has its hash.
+        with suppress(InUse), locked(cell.folder):
+            write_text(cell.folder / "config.yaml", yaml_file.dump(cell.spec.to_config()))
         env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         return Job(
             folder=str(cell.folder),

@@ -264,7 +264,7 @@ class RunSteps:
         )
         with self.folder.timed(name):
             whole = self.spec.settings["evaluation"].stop == "never"
-            rows = Evaluation(
+            evaluation = Evaluation(
                 name,
                 self.environment,
                 tasks,
@@ -275,9 +275,10 @@ class RunSteps:
                 self.stop,
                 whole,
                 self.expert_steps,
-            ).run()
+            )
+            rows = evaluation.run()
         self.evaluations[name] = controller.evaluations
-        self.blocks[name] = controller.block
+        self.blocks[name] = evaluation.block
         return rows
 
     def _note(self, text: str) -> None:

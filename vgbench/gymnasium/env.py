@@ -98,13 +98,17 @@ class TaskEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Start the next task, or the one that seed and options name."""
         super().reset(seed=seed)
-        if seed is not None or self._tasks is None or self._index + 1 >= len(self._tasks):
+        named = (options or {}).get("task")
+        # A task that is named is one of the present seed, however far the tasks have been played.
+        over = named is None and self._tasks is not None and self._index + 1 >= len(self._tasks)
+        if seed is not None or self._tasks is None or over:
             # From Gymnasium's generator: one seeded reset makes all later ones repeatable.
             self._seed = int(self.np_random.integers(2**31)) if seed is None else seed
             self._tasks, self._index = self._sample(), -1
-        self._index = int((options or {}).get("task", self._index + 1))
-        if not 0 <= self._index < len(self._tasks):
-            raise UsageError(f"options: task={self._index}; expected 0 to {len(self._tasks) - 1}")
+        index = self._index + 1 if named is None else int(named)
+        if not 0 <= index < len(self._tasks):
+            raise UsageError(f"options: task={index}; expected 0 to {len(self._tasks) - 1}")
+        self._index = index
         rows = slice(self._index, self._index + 1)
         self._state = {name: value[rows] for name, value in self._tasks.start.items()}
         self._goal = {name: value[rows] for name, value in self._tasks.goal.items()}

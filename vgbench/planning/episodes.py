@@ -31,6 +31,7 @@ class Progress:
         executed: actions executed since the previous plan.
         pending: the plan as far as it is made at the present step: for the first `planned` active tasks.
         evaluations: of the predictor, so far.
+        block: tasks planned at a time, once there is a plan.
     """
 
     step: int
@@ -42,6 +43,7 @@ class Progress:
     planned: int = 0
     pending: Plan | None = None
     evaluations: int = 0
+    block: int | None = None
     info: Rows = field(default_factory=dict)
 
     def packed(self) -> Record:

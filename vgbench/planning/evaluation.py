@@ -44,6 +44,8 @@ class Evaluation:
         self._expert_steps = expert_steps
         observe = observe_latents(controller.model, environment, tasks)
         self._act = Planned(controller, observe, self._save_if_due)
+        self.block = controller.block
+        """Tasks planned at a time, in the end."""
 
     def run(self) -> list[EpisodeRow]:
         """Play all episodes; return a row for each task."""
@@ -57,6 +59,7 @@ class Evaluation:
             self._episodes.play(self._act, progress, on_plan=self._report)
             self._save(progress)
             self._loggers.call("vgbench_stage_ended", stage=self.name)
+        self.block = progress.block or self.controller.block
         rows = self._rows(progress)
         self._folder.write_lines(f"{self.name}.jsonl", rows)
         return rows
@@ -98,6 +101,8 @@ class Evaluation:
 
     def _save(self, progress: Progress) -> None:
         progress.evaluations = self.controller.evaluations
+        if self.controller.pad_last_block is not None:  # else nothing was planned since the run was resumed
+            progress.block = self.controller.block
         # The checkpoint first: the lines can be written again from it, but not the other way round.
         self._folder.save_checkpoint(self.name, progress.packed())
         self._folder.write_lines(f"{self.name}.jsonl", self._rows(progress))

@@ -16,7 +16,7 @@ from typing import Any
 
 from vgbench.errors import PluginFailed, VgbenchError
 from vgbench.plugin.entry import HOME, Entry
-from vgbench.plugin.guard import PLAIN
+from vgbench.plugin.guard import plain
 from vgbench.plugin.registry import Registry
 
 
@@ -25,8 +25,7 @@ def describe_plugin(made: object, kind: str) -> str:
 
     Not for where time counts: all entry points are gone through.
     """
-    cls = made if isinstance(made, type) else type(made)
-    cls = vars(cls).get(PLAIN, cls)
+    cls = plain(made if isinstance(made, type) else type(made))
     entry = _of_class(cls)
     return str(entry) if entry else f"{kind} {cls.__name__}"
 

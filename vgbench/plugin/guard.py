@@ -5,6 +5,7 @@ compute, or where they write; it is put back, and the run ends with the name of 
 """
 
 import functools
+import inspect
 import math
 import os
 import signal
@@ -63,6 +64,7 @@ class _Watch:
         self.left: State | None = None  # what the last hook has left, once there are such threads
         self.replaced: dict[tuple[str, str], tuple[Any, Callable[..., Any]]] = {}  # by `seen`: place and function
         self.setters: dict[str, str] = {}  # plugin that has set a value last, by the value's name
+        self.of_thread = threading.local()  # `aside`: whether a thread's hooks are not looked at
 
     def limit(self) -> float:
         return limit() if threading.current_thread() is threading.main_thread() else 0.0
@@ -109,6 +111,16 @@ def time_limit(seconds: int | None) -> Iterator[None]:
             os.environ[VARIABLE] = before
 
 
+@contextmanager
+def aside() -> Iterator[None]:
+    """Do not look at hooks inside, in a thread beside the one that computes: its changes are not theirs."""
+    _watch.of_thread.aside = True
+    try:
+        yield
+    finally:
+        _watch.of_thread.aside = False
+
+
 def alive() -> None:
     """Begin the time of the running hook anew: it has told of its progress."""
     if _watch.depth and (seconds := _watch.limit()):
@@ -129,7 +141,7 @@ def calling(who: Callable[[], str], hook: str, streams: bool = True, draws: bool
         PluginFailed: it took too long, ended the process or raised what is no error, or changed the process's state,
             which is as it was again.
     """
-    if _watch.depth:
+    if getattr(_watch.of_thread, "aside", False) or _watch.depth:
         yield
         return
     seconds = _watch.limit()
@@ -212,20 +224,32 @@ def _explained(err: BaseException, who: Callable[[], str], hook: str) -> str:
 def guarded(made: Any, kind: str) -> Any:
     """Have the hooks of a plugin's object watched, and return it, of a class made for that.
 
-    What the object copies from itself is then an object of its own: what watches lies in the class.
+    What the object copies from itself is then an object of its own: what watches lies in the class. Where Python, or
+    the plugin, allows no such class, it lies in the object.
     """
     cls = type(made)
     if PLAIN in vars(cls):  # a copy, say, of a watched one
         return made
+    of_class = False
+    with suppress(Exception):  # as of a metaclass that knows all classes of its own, or of an object of C code
+        object.__setattr__(made, "__class__", _watched_class(cast("Hashable", cls), kind))
+        of_class = True
     own = vars(made) if hasattr(made, "__dict__") else {}
     for hook in HOOKS[kind]:
         # Not the class's: functions that an object holds, or that its `__getattr__` finds.
-        if callable(method := getattr(made, hook, None)) and (hook in own or not hasattr(cls, hook)):
+        if callable(method := getattr(made, hook, None)) and (not of_class or hook in own or not hasattr(cls, hook)):
             with suppress(AttributeError):  # an object without room for it
                 object.__setattr__(made, hook, functools.partial(_watched(kind, hook, _always(method)), made))
-    with suppress(TypeError):  # an object of C code, which stays what it is
-        object.__setattr__(made, "__class__", _watched_class(cast("Hashable", cls), kind))
     return made
+
+
+def plain(cls: type[Any]) -> type[Any]:
+    """Return the plugin's own class of an object whose hooks are watched."""
+    return cast("type[Any]", vars(cls).get(PLAIN, cls))
+
+
+class _Anything:
+    """Base of a class before it has its own."""
 
 
 @functools.cache
@@ -241,20 +265,44 @@ def _watched_class(plain: type[Any], kind: str) -> type[Any]:
         return _again, (make, *arguments), *rest
 
     def swapped(part: Any) -> Any:
-        return tuple(map(swapped, part)) if type(part) is tuple else plain if part is watched else part
+        if type(part) is tuple:
+            return tuple(map(swapped, part))
+        if getattr(part, "__self__", None) is watched:  # a class method, by which it is made
+            return getattr(plain, part.__name__)
+        return plain if part is watched else part
 
     def found(hook: str) -> Callable[[Any], Callable[..., Any]]:
         return lambda self: getattr(super(watched, self), hook)
 
     content: dict[str, Any] = {}
     for hook in HOOKS[kind]:
-        method = getattr(plain, hook, None)
-        if method is not None and not isinstance(method, property):
+        static = inspect.getattr_static(plain, hook, None)
+        method: Any = getattr(plain, hook, None)
+        if isinstance(static, staticmethod | classmethod):
+            # Of the class, and called through it, too.
+            content[hook] = staticmethod(_of_class(_watched(kind, hook, _always(method)), plain, method))
+        elif method is not None and not isinstance(static, property):
             content[hook] = functools.wraps(method)(_watched(kind, hook, found(hook)))
     content |= {"__reduce_ex__": reduced, PLAIN: plain, "__doc__": plain.__doc__}
     content |= {"__module__": plain.__module__, "__qualname__": plain.__qualname__, "__slots__": ()}
-    watched: Any = types.new_class(plain.__name__, (plain,), exec_body=lambda names: names.update(content))
+    watched: Any
+    try:
+        # Past the plugin's metaclass and `__init_subclass__`, which may keep a list of its own classes.
+        watched = type.__new__(type(plain), plain.__name__, (_Anything,), content)
+        watched.__bases__ = (plain,)
+    except TypeError:  # as of a class with slots
+        watched = types.new_class(plain.__name__, (plain,), exec_body=lambda names: names.update(content))
     return cast("type[Any]", watched)
+
+
+def _of_class(watched: Callable[..., Any], plain: type[Any], method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what watches a method that needs no object."""
+
+    @functools.wraps(method)
+    def call(*arguments: Any, **named: Any) -> Any:
+        return watched(plain, *arguments, **named)
+
+    return call
 
 
 def _always(method: Callable[..., Any]) -> Callable[[Any], Callable[..., Any]]:
@@ -270,7 +318,7 @@ def _watched(kind: str, hook: str, found: Callable[[Any], Callable[..., Any]]) -
 
     def call(self: Any, *arguments: Any, **named: Any) -> Any:
         method = found(self)
-        if _watch.depth:
+        if _watch.depth or getattr(_watch.of_thread, "aside", False):
             return method(*arguments, **named)
 
         def who() -> str:

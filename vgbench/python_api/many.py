@@ -1,6 +1,6 @@
 """`vgbench.suite` and `vgbench.sweep`: many runs from Python."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +65,7 @@ def suite(
     from vgbench.experiments import claim_strata
     from vgbench.experiments import suite as suites
 
+    _some("seeds", seeds)
     found, own = suites.find(str(name), Path(recipes) if recipes else None, "name")
     asked = suites.narrowed(found, only, "only")
     base = RunRequest(recipes=own, **_shared(options))
@@ -72,7 +73,8 @@ def suite(
     root = Path(out) if out else Path("runs") / f"{asked.name}-{base.options.get('scale', 'quick')}"
     strata = claim_strata.check(asked, cells, tell)
     call = f"vgbench.suite({str(name)!r})"
-    return _computed("suite", asked.name, root, cells, call, workers, executor, tell, strata=strata)
+    limit = base.options.get("plugin_timeout")
+    return _computed("suite", asked.name, root, cells, call, workers, executor, tell, limit, strata=strata)
 
 
 def sweep(
@@ -112,14 +114,33 @@ def sweep(
     from vgbench.experiments import sweep as sweeps
     from vgbench.experiments.sweep_results import figures
 
+    _some("seeds", seeds)
+    _some("grid", grid)
+    for name, values in grid.items():
+        _some(f"grid: {name}", values)
     texts = [f"{name}={','.join(map(_value, values))}" for name, values in grid.items()]
     base = RunRequest(recipe=recipe, protocol=protocol, **_shared(options))
     title, points = sweeps.of_grid(recipe, protocol, sweeps.read_grid(texts, base.sets))
     root = Path(out) if out else Path("runs") / f"{title}-{base.options.get('scale', 'quick')}"
     call = f"vgbench.sweep({recipe!r}, {protocol!r}, {dict(grid)!r})"
     outcomes: list[CellOutcome] = []
-    runs = _computed("sweep", title, root, sweeps.cells(points, seeds, base), call, workers, executor, tell, outcomes)
+    limit, cells = base.options.get("plugin_timeout"), sweeps.cells(points, seeds, base)
+    runs = _computed("sweep", title, root, cells, call, workers, executor, tell, limit, outcomes)
     return Runs(runs.folder, runs.results, runs.missing, figures(points, outcomes))
+
+
+def _some(name: str, given: object) -> None:
+    """Refuse an empty collection, or what is none.
+
+    Raises:
+        UsageError: names it.
+    """
+    if given is None:
+        return
+    if isinstance(given, str) or not isinstance(given, Collection):
+        raise UsageError(f"{name}={given!r}: expected a list, such as [{given!r}]")
+    if not given:
+        raise UsageError(f"{name}={given!r}: expected at least one")
 
 
 def _shared(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,21 +168,30 @@ def _computed(
     workers: int | None,
     executor: str,
     tell: Callable[[str], None],
+    limit: int | None,
     outcomes: "list[CellOutcome] | None" = None,
     strata: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Runs:
-    """Compute what is not complete."""
+    """Compute what is not complete; `limit`: seconds of a hook."""
     from vgbench.experiments import executors
     from vgbench.experiments.campaign import Campaign
     from vgbench.experiments.cells import resolve_cells
     from vgbench.experiments.executors.base import Resources
+    from vgbench.experiments.sweep import check_different
+    from vgbench.model.precision import check_compiler
+    from vgbench.plugin.guard import time_limit
 
     resolved = resolve_cells(cells, root)
+    if kind == "sweep":
+        check_different(resolved)
+    # Before any run is started: all of them would fail alike.
+    check_compiler(resolved[0].spec)
     place = Resources(workers, gpu=resolved[0].spec.device_kind != "cpu")
     executors.find(executor).check(place)
     campaign = Campaign(kind, name, resolved[0].spec.scale, root, resolved)
     campaign.strata = strata or {}
-    found = campaign.run(executor, place, [call], tell)
+    with time_limit(limit):
+        found = campaign.run(executor, place, [call], tell)
     if outcomes is not None:
         outcomes += found
     results = {tuple(one.cell.labels.values()): of_record(one.result) for one in found if one.result}

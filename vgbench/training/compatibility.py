@@ -8,6 +8,7 @@ from vgbench.plugin.registry import Registry, load_plugin
 
 if TYPE_CHECKING:
     from vgbench.api import Distance, Objective
+    from vgbench.data.dataset import Dataset
     from vgbench.spec import RunSpec
     from vgbench.training.stage import Term
 
@@ -70,6 +71,22 @@ def check_window(group: str, window: int, terms: Iterable["Term"]) -> None:
             raise UsageError(
                 f"{group}.window={window}: objective '{term.name}' with these values needs at least "
                 f"{term.objective.min_length} states"
+            )
+
+
+def check_lengths(data: "Dataset", terms: Iterable["Term"]) -> None:
+    """Check that episodes of different lengths have windows that are long enough at the objectives' strides.
+
+    Raises:
+        UsageError: they are not.
+    """
+    for term in terms:
+        stride, least = term.objective.stride, max(2, term.objective.min_length)
+        if data.typical_length < least * stride:
+            raise UsageError(
+                f"objective '{term.name}' with these values looks at {least} states that are {stride} steps apart, "
+                f"which half of the episodes, of at most {data.typical_length} states, are too short for: the stride "
+                f"can be at most {data.typical_length // least}"
             )
 
 

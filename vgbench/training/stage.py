@@ -123,8 +123,12 @@ def learning_rate(settings: TrainSettings, step: int, total: int) -> float:
 
 
 def strides_of(terms: Iterable[Term]) -> frozenset[int]:
-    """Return the strides of the windows that objectives look at."""
-    return frozenset(term.objective.stride for term in terms)
+    """Return the strides of the windows that objectives look at, also where one looks at several."""
+    return frozenset(
+        stride
+        for term in terms
+        for stride in (term.objective.stride, *(value.stride for value in term.objective.value_terms))
+    )
 
 
 def states_of_window(strides: Iterable[int], window: int, length: int) -> int:

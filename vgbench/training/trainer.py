@@ -16,7 +16,7 @@ from vgbench.storage.interrupt import Stop
 from vgbench.storage.run_folder import RunFolder, checkpoint_seconds
 from vgbench.training.batch import MovingAverages, WindowBatch
 from vgbench.training.checks import bad_gradient, check_loss
-from vgbench.training.compatibility import check_window
+from vgbench.training.compatibility import check_lengths, check_window
 from vgbench.training.latents import Latents
 from vgbench.training.optimizer import Adam
 from vgbench.training.stage import Stage, Term, WindowSampler, learning_rate, total_steps
@@ -41,6 +41,7 @@ class Trainer:
         self.stage, self.model, self.data, self.latents = stage, model, data, latents
         self._folder, self._loggers, self._stop = folder, loggers, stop
         check_window(stage.group, stage.settings.window, stage.terms)
+        check_lengths(data, stage.terms)
         self._parts = self._trained()
         weights = [p for p in self._parts.parameters() if p.requires_grad]
         self.idle = not any(self._learns(term) for term in stage.terms)
