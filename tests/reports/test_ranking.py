@@ -59,6 +59,19 @@ def test_recipes_are_ranked_on_the_seeds_that_all_have(ranked):
     assert rows["vf"]["rank95"] == [1, 1]
 
 
+def test_recipes_with_more_seeds_are_ranked_among_themselves_first(record, report, vgbench_cli):
+    counts = {"vf": [60, 10, 10], "vf_quasi": [50, 50, 50], "vf_pred": [55]}
+    for recipe, seeds in counts.items():
+        for seed, count in enumerate(seeds):
+            for protocol in PLACES:
+                record(protocol=protocol, recipe=recipe, seed=seed, solved=set(range(count)), variant="tuned")
+    most, every = report(str(record.runs), "--suite", "ranking")["ranking"]
+    assert [(row["recipe"], row["seeds"]) for row in most["recipes"]] == [("vf_quasi", 3), ("vf", 3)]
+    assert [(row["recipe"], row["seeds"]) for row in every["recipes"]] == [("vf", 1), ("vf_pred", 1), ("vf_quasi", 1)]
+    page = vgbench_cli("report", str(record.runs), "--suite", "ranking", "--format", "md").stdout
+    assert page.count("| rank | 95 % |") == 2
+
+
 def test_the_printed_ranking_says_what_was_shown_and_of_whom(ranked, record, vgbench_cli):
     ranked({"vf": [70], "vf_pred": [40]})
     done = vgbench_cli("report", str(record.runs), "--suite", "ranking")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import vgbench
 from vgbench.config.catalogue_files import load_catalogue
 from vgbench.config.resolve import RunRequest, resolve
 from vgbench.statistics import wilson
@@ -232,18 +233,85 @@ def test_the_interaction_of_distance_and_direction_is_what_its_records_say(vgben
         assert f"| {world} | {' | '.join(sides)} | {words}" in page
         assert f"{share_text(one['rate_a'])} ({world})" in page
         assert found[f"direction_{world}", "timely"]["verdict"] == "undecided"
-    played = [cell for cell in record["cells"] if cell["protocol"] == "turnstile" and len(cell["runs"]) == 3]
-    shown = [
-        " | ".join(
-            [
-                f"| {cell['recipe']}",
-                f"{share_text(cell['success_rate'])} {interval_text(cell['ci95'])}",
-                *(share_text(cell["strata"][name]["success_rate"]) for name in ("trap", "open")),
-            ]
-        )
-        for cell in sorted(played, key=lambda cell: -cell["success_rate"])
+
+
+WORLDS = ("one_door", "wall_gamble", "turnstile", "ring")
+
+
+@pytest.fixture(scope="module")
+def ranking():
+    """The report of the ranking, and what the page says of it."""
+    record = vgbench.report(ROOT / "results" / "ranking" / "quick", suite="ranking")
+    page = (ROOT / "docs" / "ranking.md").read_text(encoding="utf-8").split("## What it shows")[1]
+    return record, " ".join(page.split("## Which protocols")[0].split())
+
+
+def test_the_sentences_on_the_ranking_are_its_records(ranking):
+    record, page = ranking
+    cells = {(cell["recipe"], cell["protocol"]): cell for cell in record["cells"]}
+
+    def rate(recipe, protocol, stratum=None):
+        cell = cells[recipe, protocol]
+        return share_text((cell["strata"][stratum] if stratum else cell)["success_rate"])
+
+    def claimed(*names, score="success"):
+        return [one for one in record["claims"] if one["claim"] in names and one["score"] == score]
+
+    def gains(rows):
+        return [round(one["rate_a"] - one["rate_b"], 2) for one in rows]
+
+    full = [recipe for recipe in ("vf", "vf_quasi", "vf_pred", "vf_quasi_pred", "pred_vcreg")]
+    assert all(len(cells[recipe, world]["runs"]) == 3 for recipe in full for world in WORLDS)
+    value = claimed("value_over_prediction")
+    assert {one["verdict"] for one in value} == {"confirmed"} and len(value) == 8
+    assert [one["scope"] for one in value].count("over seeds") == 3
+    assert f"solve {share_text(min(gains(value)))} to {share_text(max(gains(value)))} more than `pred_vcreg`" in page
+    first = record["ranking"][0]["recipes"]
+    assert [row["recipe"] for row in first[:2]] == ["vf", "vf_quasi"]
+    assert [row["rank95"] for row in first] == [[1, 2], [1, 2], [3, 3], [4, 4], [5, 5]]
+    for recipe, words in (("vf", "solves {} of one_door and {} of turnstile"), ("vf_quasi", "`vf_quasi` {} and {}")):
+        assert words.format(rate(recipe, "one_door"), rate(recipe, "turnstile")) in page
+    separate, quasi = claimed("separate_over_joint"), claimed("separate_over_joint_quasi")
+    assert {(one["verdict"], one["scope"]) for one in separate + quasi} == {("confirmed", "for these 3 checkpoints")}
+    euclid = sorted(gains(separate))
+    assert (
+        f"by {share_text(euclid[0])} to {share_text(euclid[2])} with Euclid, by {share_text(min(gains(quasi)))} to "
+        in page
+    )
+    assert f"{share_text(max(gains(quasi)))} with IQE, and {share_text(euclid[3])} on one_door with Euclid" in page
+    assert rate("pred_vcreg", "turnstile", "trap") == ".00"
+    traps = [rate(recipe, "turnstile", "trap") for recipe in ("vf", "vf_quasi", "vf_quasi_gamma98")]
+    assert "`vf` solves {} of them, `vf_quasi` {}, and IQE at Euclid's discount {}".format(*traps) in page
+    detours = [rate(recipe, "one_door", "detour") for recipe in ("vf_quasi", "vf", "vf_quasi_gamma98")]
+    assert (
+        "`vf_quasi` solves {}, `vf` {}. The discount is not the reason: with .98 it solves {}".format(*detours) in page
+    )
+    chance = [rate(recipe, "wall_gamble", "trap") for recipe in ("vf", "vf_quasi", "pred_vcreg")]
+    assert "`vf` solves {}, `vf_quasi` {} and `pred_vcreg` {}".format(*chance) in page
+    solved = [[run["successes"] for run in cells[recipe, "ring"]["runs"]] for recipe in ("vf_quasi", "pred_vcreg")]
+    (a, b), (c, d) = ((min(of), max(of)) for of in solved)
+    assert f"`vf_quasi` solves {a} to {b} of ring's 200 tasks, `pred_vcreg` {c} to {d}" in page
+    timely = {world: max(cells[recipe, world]["timely"]["mean"] for recipe in full) for world in WORLDS}
+    assert max(timely, key=timely.get) == "one_door" and f"solves {share_text(timely['one_door'])} of one_door" in page
+
+
+def test_the_ranking_of_the_readme_is_its_records(ranking):
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- ranking -->")[1].split("<!-- end -->")[0]
+    shown = [[part.strip() for part in line.strip("|").split("|")] for line in text.strip().splitlines()[2:]]
+    wanted = [
+        [
+            " to ".join(map(str, dict.fromkeys(row["rank95"]))),
+            f"`{row['recipe']}`",
+            *(share_text(row["rates"][world]) for world in WORLDS),
+        ]
+        for row in ranking[0]["ranking"][0]["recipes"]
     ]
-    assert len(shown) == 6 and " |\n".join(shown) in page
+    assert shown == wanted
+
+
+def test_most_declared_comparisons_of_the_ranking_are_decided(ranking):
+    verdicts = [one["verdict"] for one in ranking[0]["claims"]]
+    assert len(verdicts) == 81 and 3 * sum(v in ("confirmed", "contradicted") for v in verdicts) >= 2 * len(verdicts)
 
 
 def test_the_cost_of_the_papers_scale_is_its_record():

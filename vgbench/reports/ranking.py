@@ -11,7 +11,8 @@ from vgbench.storage.records import RunRecord, share_tasks
 
 RESAMPLES = 4000
 NOTE = (
-    "Ranked on the training seeds that all of these recipes have. Mean: over the protocols, each with the same weight. "
+    "Ranked on the training seeds that all of these recipes have; where some have more seeds than others, those with "
+    "the most come first, among themselves. Mean: over the protocols, each with the same weight. "
     "Ranks: 95 % of the ranks when seeds and tasks are drawn again with replacement (4,000 times), the same ones for "
     "all recipes; from one seed they say nothing of other seeds. Overlapping ranks are no verdict: “shown better than” "
     "names what a declared claim tested on all seeds, and on which protocols the test passes after Holm's correction; "
@@ -53,11 +54,18 @@ class Ranked:
         }
 
 
-def rank(table: Table, findings: Sequence[Finding], variant: str | None, resamples: int = RESAMPLES) -> list[Ranked]:
+Cells = Mapping[str, Sequence[TableCell]]
+"""Those of each recipe, on the protocols of a ranking."""
+
+
+def rankings(
+    table: Table, findings: Sequence[Finding], variant: str | None, resamples: int = RESAMPLES
+) -> list[list[Ranked]]:
     """Rank the recipes that have current records on all protocols of the suite's ranking, the best first.
 
     Only the training seeds that all of them have on a protocol count: a seed is a data set, which may be harder than
-    another one. Nothing is ranked where they have none in common.
+    another one. Where some recipes have fewer seeds than others, those with the most are ranked among themselves, too,
+    and first. Nothing is ranked where they have no seed in common.
 
     Args:
         table: what ran.
@@ -65,14 +73,25 @@ def rank(table: Table, findings: Sequence[Finding], variant: str | None, resampl
         variant: of the records.
         resamples: number of draws of seeds and tasks; the same numbers are drawn at every call.
     """
-    import numpy as np
-    from scipy.stats import rankdata
-
     protocols = table.suite.ranking
     cells = {
         recipe: [table.cells[recipe, protocol, variant] for protocol in protocols] for recipe in table.suite.recipes
     }
     cells = {name: row for name, row in cells.items() if row and all(cell.state == "done" for cell in row)}
+    seeds = {name: min(len(cell.records) for cell in row) for name, row in cells.items()}
+    most = {name: row for name, row in cells.items() if seeds[name] == max(seeds.values())}
+    groups = [cells] if len(most) in (1, len(cells)) else [most, cells]
+    found = [_rank(group, protocols, findings, variant, resamples) for group in groups]
+    return [rows for rows in found if rows]
+
+
+def _rank(
+    cells: Cells, protocols: Sequence[str], findings: Sequence[Finding], variant: str | None, resamples: int
+) -> list[Ranked]:
+    """Rank some recipes on the seeds that all of them have."""
+    import numpy as np
+    from scipy.stats import rankdata
+
     if not cells:
         return []
     common = [_common([row[p] for row in cells.values()]) for p in range(len(protocols))]
@@ -153,13 +172,13 @@ def _better_than(recipe: str, findings: Sequence[Finding], variant: str | None) 
 
 
 def grids(table: Table, findings: Sequence[Finding]) -> list[tuple[list[str], list[list[str]]]]:
-    """Return headers and rows for each variant; none for a suite that ranks nothing, or without records."""
+    """Return headers and rows for each ranking of each variant; none where there are no records, or no ranking."""
     found = []
     for variant in table.variants:
-        rows = [_texts(row, table.suite.ranking) for row in rank(table, findings, variant)]
-        if rows:
-            name = f"rank, {variant}" if table.side_by_side else "rank"
-            found.append(([name, "95 %", "recipe", "mean", *table.suite.ranking, "seeds", "shown better than"], rows))
+        name = f"rank, {variant}" if table.side_by_side else "rank"
+        headers = [name, "95 %", "recipe", "mean", *table.suite.ranking, "seeds", "shown better than"]
+        for ranked in rankings(table, findings, variant):
+            found.append((headers, [_texts(row, table.suite.ranking) for row in ranked]))
     return found
 
 
@@ -179,10 +198,9 @@ def _places(scopes: Mapping[str, str], protocols: Sequence[str]) -> str:
 
 
 def plain(table: Table, findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Return the ranking of each variant, for JSON."""
-    ranked = [(variant, rank(table, findings, variant)) for variant in table.variants]
+    """Return the rankings of each variant, for JSON."""
     return [
         {"variant": variant, "protocols": list(table.suite.ranking), "recipes": [row.plain() for row in rows]}
-        for variant, rows in ranked
-        if rows
+        for variant in table.variants
+        for rows in rankings(table, findings, variant)
     ]
