@@ -58,7 +58,7 @@ class RunFile(MadeBy):
     notes: Annotated[list[str], "notes shown to the user, such as that memory was short"]
     plugin_errors: NotRequired[Annotated[list[str], "loggers that were switched off, and why"]]
     argv: Annotated[list[str], "the command, or the call from Python"]
-    asked: NotRequired[Annotated[list[str], "addresses of the values that the file for --config gives"]]
+    asked: NotRequired[Annotated[list[str], "addresses of the values that the file for --config gives; optional"]]
     stages: dict[str, Times]
     identity: Annotated[
         dict[str, Any], "all that decides the result: plugins with version and parameters, settings, seeds, device"
