@@ -113,6 +113,27 @@ def test_the_table_of_the_bias_is_its_records():
         assert digits == [round(row[key], 3 if key.startswith("order") else 2) for key in keys]
 
 
+def test_what_noise_and_chance_cost_is_their_records():
+    folders = [RESULTS / "stochastic_wall/quick", RESULTS / "ranking/quick"]
+    record = vgbench.report(*folders, suite="stochastic_wall", variants=["tuned"])
+    plain = vgbench.report(RESULTS / "paper_table_2/quick/tuned", suite="paper_table_2", variants=["tuned"])
+    page = " ".join((ROOT / "docs/stochastic_wall.md").read_text(encoding="utf-8").split("## The bias")[0].split())
+    found = {
+        (c["recipe"], c["protocol"]): c for c in (*record["cells"], *plain["cells"]) if c["success_rate"] is not None
+    }
+    noisy, chance = ([found[r, p] for r in ("vf", "pred_vcreg", "vf_quasi")] for p in ("wall_noisy", "wall_gamble"))
+    assert all(len(cell["runs"]) == 3 for cell in noisy + chance)
+    vf, prediction, quasi = ([share_text(of[i]["success_rate"]) for of in (noisy, chance)] for i in range(3))
+    assert (
+        f"`vf` solves {vf[0]} of wall_noisy and {vf[1]} of wall_gamble, `pred_vcreg` {' and '.join(prediction)}" in page
+    )
+    assert f"`vf_quasi` solves {quasi[0]}, which is undecided, and {quasi[1]}" in page
+    without = [share_text(found[recipe, "wall_big"]["success_rate"]) for recipe in ("vf", "pred_vcreg", "vf_quasi")]
+    assert "without noise the three solve {}, {} and {}".format(*without) in page
+    verdicts = {(one["protocol"], one["b"]): one["verdict"] for one in record["claims"]}
+    assert verdicts.pop(("wall_noisy", "vf_quasi")) == "undecided" and set(verdicts.values()) == {"contradicted"}
+
+
 def test_the_table_of_the_door_of_chance_is_its_records():
     rows = json.loads((RESULTS / "stochastic_wall/bias-gamble.json").read_text())["rows"]
     for row, (value, both, tasks, *distances, share) in zip(rows, table("stochastic_wall.md", "gamble"), strict=True):
