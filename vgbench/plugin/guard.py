@@ -66,6 +66,10 @@ class _Watch:
         self.setters: dict[str, str] = {}  # plugin that has set a value last, by the value's name
         self.of_thread = threading.local()  # `aside`: whether a thread's hooks are not looked at
 
+    def elsewhere(self) -> bool:
+        """Whether a hook that is called now is not to be looked at: inside of another one, or in a thread beside."""
+        return self.depth > 0 or getattr(self.of_thread, "aside", False)
+
     def limit(self) -> float:
         return limit() if threading.current_thread() is threading.main_thread() else 0.0
 
@@ -141,7 +145,7 @@ def calling(who: Callable[[], str], hook: str, streams: bool = True, draws: bool
         PluginFailed: it took too long, ended the process or raised what is no error, or changed the process's state,
             which is as it was again.
     """
-    if getattr(_watch.of_thread, "aside", False) or _watch.depth:
+    if _watch.elsewhere():
         yield
         return
     seconds = _watch.limit()
@@ -230,14 +234,14 @@ def guarded(made: Any, kind: str) -> Any:
     cls = type(made)
     if PLAIN in vars(cls):  # a copy, say, of a watched one
         return made
-    of_class = False
+    in_class = False
     with suppress(Exception):  # as of a metaclass that knows all classes of its own, or of an object of C code
         object.__setattr__(made, "__class__", _watched_class(cast("Hashable", cls), kind))
-        of_class = True
+        in_class = True
     own = vars(made) if hasattr(made, "__dict__") else {}
     for hook in HOOKS[kind]:
         # Not the class's: functions that an object holds, or that its `__getattr__` finds.
-        if callable(method := getattr(made, hook, None)) and (not of_class or hook in own or not hasattr(cls, hook)):
+        if callable(method := getattr(made, hook, None)) and (not in_class or hook in own or not hasattr(cls, hook)):
             with suppress(AttributeError):  # an object without room for it
                 object.__setattr__(made, hook, functools.partial(_watched(kind, hook, _always(method)), made))
     return made
@@ -253,7 +257,7 @@ class _Anything:
 
 
 @functools.cache
-def _watched_class(plain: type[Any], kind: str) -> type[Any]:
+def _watched_class(own: type[Any], kind: str) -> type[Any]:
     """Return a class that is a plugin's in all but that its hooks are watched; what it pickles is of the plugin's."""
 
     def reduced(self: Any, protocol: Any) -> Any:
@@ -268,39 +272,39 @@ def _watched_class(plain: type[Any], kind: str) -> type[Any]:
         if type(part) is tuple:
             return tuple(map(swapped, part))
         if getattr(part, "__self__", None) is watched:  # a class method, by which it is made
-            return getattr(plain, part.__name__)
-        return plain if part is watched else part
+            return getattr(own, part.__name__)
+        return own if part is watched else part
 
     def found(hook: str) -> Callable[[Any], Callable[..., Any]]:
         return lambda self: getattr(super(watched, self), hook)
 
     content: dict[str, Any] = {}
     for hook in HOOKS[kind]:
-        static = inspect.getattr_static(plain, hook, None)
-        method: Any = getattr(plain, hook, None)
+        static = inspect.getattr_static(own, hook, None)
+        method: Any = getattr(own, hook, None)
         if isinstance(static, staticmethod | classmethod):
             # Of the class, and called through it, too.
-            content[hook] = staticmethod(_of_class(_watched(kind, hook, _always(method)), plain, method))
+            content[hook] = staticmethod(_of_class(_watched(kind, hook, _always(method)), own, method))
         elif method is not None and not isinstance(static, property):
             content[hook] = functools.wraps(method)(_watched(kind, hook, found(hook)))
-    content |= {"__reduce_ex__": reduced, PLAIN: plain, "__doc__": plain.__doc__}
-    content |= {"__module__": plain.__module__, "__qualname__": plain.__qualname__, "__slots__": ()}
+    content |= {"__reduce_ex__": reduced, PLAIN: own, "__doc__": own.__doc__}
+    content |= {"__module__": own.__module__, "__qualname__": own.__qualname__, "__slots__": ()}
     watched: Any
     try:
         # Past the plugin's metaclass and `__init_subclass__`, which may keep a list of its own classes.
-        watched = type.__new__(type(plain), plain.__name__, (_Anything,), content)
-        watched.__bases__ = (plain,)
+        watched = type.__new__(type(own), own.__name__, (_Anything,), content)
+        watched.__bases__ = (own,)
     except TypeError:  # as of a class with slots
-        watched = types.new_class(plain.__name__, (plain,), exec_body=lambda names: names.update(content))
+        watched = types.new_class(own.__name__, (own,), exec_body=lambda names: names.update(content))
     return cast("type[Any]", watched)
 
 
-def _of_class(watched: Callable[..., Any], plain: type[Any], method: Callable[..., Any]) -> Callable[..., Any]:
+def _of_class(watched: Callable[..., Any], own: type[Any], method: Callable[..., Any]) -> Callable[..., Any]:
     """Return what watches a method that needs no object."""
 
     @functools.wraps(method)
     def call(*arguments: Any, **named: Any) -> Any:
-        return watched(plain, *arguments, **named)
+        return watched(own, *arguments, **named)
 
     return call
 
@@ -318,7 +322,7 @@ def _watched(kind: str, hook: str, found: Callable[[Any], Callable[..., Any]]) -
 
     def call(self: Any, *arguments: Any, **named: Any) -> Any:
         method = found(self)
-        if _watch.depth or getattr(_watch.of_thread, "aside", False):
+        if _watch.elsewhere():
             return method(*arguments, **named)
 
         def who() -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vgbench.config.parameters import SLOTS
 from vgbench.errors import VgbenchError
 from vgbench.spec import Compute, ResolvedPlugin, RunSpec
-from vgbench.stages import OBJECTIVE_KEYS
+from vgbench.stages import STAGES
 from vgbench.storage.records import RunRecord
 from vgbench.storage.source_changes import changed_sources
 from vgbench.text import same
@@ -158,11 +158,7 @@ def _differences(record: RunRecord, spec: RunSpec) -> tuple[tuple[str, ...], tup
 
 def asked_for(record: RunRecord) -> set[str]:
     """Return what a run's command asked for, by the names of `flat`: `iql.tau`, `planner`, `task seed`."""
-    owners: dict[str, list[str]] = {}
-    for owner, names in _owners(record.identity).items():
-        for name in names:
-            owners.setdefault(name, []).append(owner)
-    found = set()
+    owners, found = _owners(record.identity), set()
     for address in [*_addresses(record.argv), *record.asked]:
         key, _, param = same(address).lower().rpartition(".")
         found |= {f"{owner}{param}" for owner in owners.get(SLOTS.get(key, key), [f"{key}."])}
@@ -185,17 +181,17 @@ def _addresses(argv: Sequence[str]) -> Iterator[str]:
             yield from re.findall(r"'([^'\s]+\.[^'\s]+)'", word)
 
 
-def _owners(identity: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Names by which addresses may call each owner of parameters in `flat(identity)`: as `Addresses` does."""
-    found = {f"{group}.": {group} for group in identity.get("settings", {})}
+def _owners(identity: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Owners of parameters in `flat(identity)` by each name that addresses may call them: as `Addresses` does."""
+    found = {group: [f"{group}."] for group in identity.get("settings", {})}
     plugins = [(slot, "", [plugin]) for slot, plugin in identity.items() if _is_plugin(plugin)]
     plugins += [(role, "", [plugin]) for role, plugin in identity.get("networks", {}).items()]
-    for key in OBJECTIVE_KEYS:
-        plugins.append((key.removesuffix("s"), "" if key == "objectives" else f"{key}:", identity.get(key) or []))
+    for key, slot in {kind.objectives: kind.slot for kind in STAGES}.items():
+        plugins.append((slot, "" if key == "objectives" else f"{key}:", identity.get(key) or []))
     for slot, prefix, several in plugins:
         for plugin in several:
-            owner = _owner(prefix, plugin)
-            found.setdefault(owner, set()).update({plugin["name"], f"{slot}:{plugin['name']}", slot})
+            for name in {plugin["name"], f"{slot}:{plugin['name']}", slot}:
+                found.setdefault(name, []).append(_owner(prefix, plugin))
     return found
 
 

@@ -81,7 +81,7 @@ def check_lengths(data: "Dataset", terms: Iterable["Term"]) -> None:
         UsageError: they are not.
     """
     for term in terms:
-        stride, least = term.objective.stride, max(2, term.objective.min_length)
+        stride, least = term.objective.stride, _least(term.objective)
         if data.typical_length < least * stride:
             raise UsageError(
                 f"objective '{term.name}' with these values looks at {least} states that are {stride} steps apart, "
@@ -143,14 +143,18 @@ def _fitting(objective: "Objective") -> str:
 
 
 def _stride(name: str, objective: "Objective", length: int) -> None:
-    # Two states are the least that can be compared.
-    stride, least = objective.stride, max(2, objective.min_length)
+    stride, least = objective.stride, _least(objective)
     if length < least * stride:
         raise UsageError(
             f"objective '{name}' compares states {stride} steps apart, which trajectories of data.length={length} "
             f"states are too short for: it can be at most {length // least}; "
             f"take {_or(objective.remedies.get('stride'), 'a larger data.length')}"
         )
+
+
+def _least(objective: "Objective") -> int:
+    """Return the fewest states that an objective can do with; two are the least that can be compared."""
+    return max(2, objective.min_length)
 
 
 def _or(remedy: str | None, other: str) -> str:
